@@ -52,9 +52,9 @@ CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLE
 	echo "notice: no C compiler found, so the tests run without the race detector" >&2; fi
 
 # Kubernetes' client libraries panic if a shared object is changed. KUBE_PANIC_WATCH_DECODE_ERROR is not set, because
-# it would stop kube-apiserver when a test breaks a conversion webhook. GOGC halves the number of garbage collections,
+# it would stop kube-apiserver when a test breaks a conversion webhook. GOGC reduces the number of garbage collections,
 # because memory is less scarce than time.
-TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true GOGC=200
+TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true GOGC=400
 
 # Reports a skipped test, which go test does not.
 CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
@@ -69,7 +69,7 @@ FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 FAST_LINK = -ldflags=-w
 
 # The flags of go test in "make test".
-TEST_FLAGS = $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m
+TEST_FLAGS = $(FAST_LINK) -vet=off -count 1 -timeout 45m
 
 # The programs under test, which all test packages share; the folder race has them with the race detector.
 TEST_PROGRAMS = $(CURDIR)/bin/test
@@ -106,12 +106,12 @@ stop: ## Stop what "make run" started.
 ##@ Testing
 
 .PHONY: test
-# Three packages run concurrently, each with its own control plane, since they wait most of the time. The packages and
-# the programs are compiled beforehand, and "make verify" runs vet. The tests beside the code have the race detector.
+# The packages in test/ run concurrently, each with its own control plane, since they wait most of the time. The packages
+# and the programs are compiled beforehand, and "make verify" runs vet. The tests beside the code have the race detector.
 # Those in test/ only send requests: of the programs under test, those of the packages with DetectRaces have it
 # (test/environment).
 test: ## Run all tests: unit, integration and conformance.
-	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
+	@$(CHOOSE_RACE); $(CHECK_BROWSER); export $(TEST_ENV); \
 	failed=; packages=$$(go list $(PKG)) || exit 1; \
 	beside=$$(echo "$$packages" | grep -v $(MODULE)/test/); \
 	requests=$$(for name in $(LONGEST); do echo "$$packages" | grep "/test/integration/$$name\$$"; done; \
@@ -120,10 +120,10 @@ test: ## Run all tests: unit, integration and conformance.
 	{ [ -z "$$beside" ] || go list $$race -export -f '' $$beside; } && \
 	CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
 	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) || exit 1; \
-	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV); \
-	[ -z "$$beside" ] || go test $$race $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
+	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS); \
+	[ -z "$$beside" ] || go test $$race -p 3 $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
 	export CGO_ENABLED=0 KUBEVISION_DETECT_RACES="$$race"; \
-	[ -z "$$requests" ] || go test $(TEST_FLAGS) $(TESTFLAGS) $$requests || failed=yes; \
+	[ -z "$$requests" ] || go test -p 4 $(TEST_FLAGS) $(TESTFLAGS) $$requests || failed=yes; \
 	[ -z "$$failed" ]
 
 .PHONY: test-limits

@@ -28,9 +28,7 @@ func newHashCommand() *cobra.Command {
 			// A signal to the process group must not end the child while the server completes the logins in progress.
 			// The child ends when the server exits.
 			signal.Ignore(os.Interrupt, syscall.SIGTERM)
-			out := os.Stdout
-			os.Stdout = os.Stderr //nolint:reassign // the standard output carries nothing but responses
-			return password.Serve(os.Stdin, out)
+			return password.Serve(os.Stdin, os.Stdout)
 		},
 	}
 }

@@ -25,13 +25,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// requestAuthenticator authenticates requests. Below the API's prefixes, it accepts these credentials:
+// requestAuthenticator authenticates requests. For paths below the API's prefixes, it accepts these credentials:
 //   - an access token
 //   - a ticket, which a client sends in the query to open a stream
 //   - the client certificate of kube-apiserver, together with X-Remote-* headers
 //
-// Below the prefixes, anonymous requests may call only public routes. Other requests, such as discovery and metrics,
-// are authenticated as in all aggregated API servers.
+// An anonymous request to such a path may call only public routes. Requests to all other paths, such as discovery and
+// metrics, are authenticated as in any aggregated API server.
 type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	tickets    *authentication.Tickets

@@ -68,8 +68,9 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 }
 
 // unroutedHandler returns a handler for paths without a route. If the path belongs to a feature that KubeVision does
-// not support, the handler responds with an envelope. In all other cases it responds with a Status. For paths below the
-// root path, filters.WithEnvelope converts this Status to an envelope.
+// not support, the handler writes an error envelope that names the feature. For all other paths, the handler writes a
+// Status. If such a path is below the API's prefixes, filters.WithEnvelope sends an error envelope instead of the
+// Status.
 func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {

@@ -25,7 +25,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)
 	c := &ExtraConfig{PasswordHashes: 1}
-	// The registration of routes requires a state. Nothing calls the services in this state.
+	// Routes can be registered only with a state. No request is served, so the services of this state are never called.
 	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}),
 		sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})

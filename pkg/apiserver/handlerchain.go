@@ -31,15 +31,15 @@ func handlerChains(
 	})
 }
 
-// envelopedChain returns the filters of k8s.io/apiserver for requests below the API's prefixes, in the order of
-// DefaultBuildHandlerChain. The only difference is the limit of requests in flight: it applies after the body was read.
-// Otherwise, clients that send their bodies slowly would count as requests in flight.
+// envelopedChain wraps the handler in filters of k8s.io/apiserver, for requests below the API's prefixes. The filters
+// have the same order as in DefaultBuildHandlerChain, except the limit of requests in flight. This limit applies after
+// the body was read. Otherwise, clients that send their bodies slowly would count as requests in flight.
 //
 // The chain omits these filters of DefaultBuildHandlerChain, among others:
-//   - CORS and HSTS, because they have no flags
-//   - impersonation, because WithEnvelope rejects its headers
-//   - warnings and cache headers, because envelopes set them
-//   - the measurement of the latency of each filter, because it takes longer than the filters
+//   - CORS and HSTS, because this server has no flags for them
+//   - impersonation, because WithEnvelope rejects requests with Impersonate-* headers
+//   - warnings and cache headers, because envelopes contain the warnings, and WithEnvelope sets Cache-Control
+//   - the measurement of the latency of each filter, because the measurement takes longer than the filters themselves
 //   - the timeout filter, because it would run each request in a separate goroutine. Instead, routes limit their
 //     handlers with contexts, and a write deadline limits responses.
 func envelopedChain(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {

@@ -22,8 +22,8 @@ func (c *ExtraConfig) logins(
 	store := &authentication.CredentialsStore{Client: s.client}
 	delays := &throttle.Throttle{
 		Cache: s.cache, Client: s.client, Clock: now, AddressFree: c.LoginFailuresPerAddress,
-		// The throttle admits one attempt more than the number of concurrent hashes, because an attempt also reads and
-		// writes objects.
+		// The throttle admits one attempt more than the number of concurrent hashes. Otherwise, fewer passwords would
+		// be hashed concurrently whenever an attempt reads or writes objects.
 		Strangers: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
 		NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 	}

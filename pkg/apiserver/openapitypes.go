@@ -41,8 +41,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// Clients read the data of two kinds of failed logins, but no schema refers to the types of these data. The
-	// dependencies add the types to the document.
+	// The errors of some failed logins contain data of the types TwoFactorChallenge and PasswordChangeRequired. No
+	// schema refers to these types. They become part of the document as dependencies of LoginEnvelope.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,
@@ -52,7 +52,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes replaces the type of integer properties with the name code by a reference to a named type.
+// describeCodes changes the integer properties that have the name "code". It replaces the type of such a property by a
+// reference to the schema of codes (see codeSchema).
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]
@@ -68,7 +69,8 @@ func describeCodes(out map[string]common.OpenAPIDefinition, ref common.Reference
 	out[codeModel] = common.OpenAPIDefinition{Schema: codeSchema()}
 }
 
-// codeSchema returns the schema of codes. It contains names, from which client generators make constants.
+// codeSchema returns the schema of the codes in envelopes. The extension x-enum-varnames contains a name for each code.
+// Client generators make constants with these names.
 func codeSchema() spec.Schema {
 	schema := spec.Schema{SchemaProps: spec.SchemaProps{
 		Description: "Code is the result of a request. The HTTP status is always 200; 0 means success.",

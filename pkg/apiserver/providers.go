@@ -58,8 +58,8 @@ type services struct {
 	audit  *audit.Log
 	// host reads and writes objects of the host cluster as the user.
 	host *hostobjects.Host
-	// access provides clients that send requests to clusters as the user. lists provides lists of objects in the
-	// namespaces that the user may read.
+	// The field access provides clients that send requests to clusters as the user. The field lists provides lists of
+	// the objects in the namespaces that the user may read.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider

@@ -80,8 +80,8 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData changes the response to a rejected dry run. If it is true, and a page of the server's own
-	// origin has sent the request, the code of the response is 0.
+	// RefusedDryRunsAsData makes a rejected dry run return the code 0 (success), with the reasons in the data, instead
+	// of an error. It applies only to requests that pages of the server's own origin have sent.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Policy

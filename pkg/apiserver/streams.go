@@ -96,9 +96,12 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies the fresh code of a request with the function prove. Browsers cannot
-// send a code when they open a stream. Therefore, the returned function also accepts a ticket without a code, if the
-// client sent a fresh code when it requested the ticket.
+// provedByTicket returns a function that verifies the fresh code of a request. A fresh code is a code of the second
+// factor that a client sends for one sensitive operation. The returned function verifies the code with the function
+// prove.
+//
+// Browsers cannot send a code when they open a stream. They send the code when they request a ticket for the stream. If
+// a request has such a ticket, the returned function returns nil without calling prove.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -167,8 +170,8 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 	}
 }
 
-// watchSessions adds event handlers to the cache. They call the function changed after a KubeVisionUser or
-// KubeVisionSession was updated or deleted. The argument is the impersonated name of the user (see identity.UserName).
+// watchSessions adds event handlers to the cache. When a KubeVisionUser or KubeVisionSession is updated or deleted, the
+// handlers call the function changed. They pass the impersonated name of the user (see identity.UserName).
 func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
 	userOf := func(object any) string {
 		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

@@ -59,9 +59,10 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 
 // update reads the credentials of a user, and calls the function change with them. If change returns true, update
 // stores the credentials. If another request has changed the credentials meanwhile, update reads them and calls change
-// again. Therefore, only one of several concurrent requests can use the same code. update returns the error of change,
-// also after it has stored the credentials. It returns ErrRevoked if there are no credentials or they belong to another
-// UID.
+// again. Therefore, only one of several concurrent requests with the same one-time code can succeed.
+//
+// If the credentials were stored, or if change returns false, update returns the error of change. It returns ErrRevoked
+// if there are no credentials, or if they belong to a user with another UID.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -135,8 +136,8 @@ func editSecondFactor(
 	return true, verdict
 }
 
-// readUser reads a user from the API server into u. It does not read a cache, which may not show yet that the user was
-// disabled. It returns ErrRevoked if the user may no longer log in.
+// readUser reads a user from the API server, and stores the user in the parameter u. It does not read a cache, because
+// a cache may not show yet that the user was disabled. It returns ErrRevoked if the user may no longer log in.
 func (c *CredentialsStore) readUser(
 	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
 ) error {

@@ -29,8 +29,8 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client from which the user has logged in before. The field epoch is a hash of the epoch that the
-// credentials had when the device token was issued (see credentials.Epoch).
+// device is a client from which the user has logged in before. The field epoch is a hash of the value that
+// credentials.Epoch returned when the device token was issued.
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte

@@ -122,8 +122,8 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class returns the class of the client. The class does not depend on the user name, except that a device token is
-// valid for one user only.
+// class returns the class of the client. If the client has sent a valid device token of the user, the class is
+// KnownDevice. Otherwise, the class depends only on the address of the client.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -193,7 +193,7 @@ func (l *Logins) verify(
 	if u == nil || !isOwnedBy(secret, u.UID) {
 		secret = &corev1.Secret{} // The Secret does not exist, or belongs to another user.
 	}
-	// The device token was issued for earlier credentials. The device then counts as unknown.
+	// If the device token was issued for earlier credentials, the device counts as unknown.
 	if given.device != nil && !given.device.matchesEpoch(credentials.Epoch(secret)) {
 		if err := attempt.SetUnknownDevice(ctx); err != nil {
 			return nil, err

@@ -100,8 +100,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	return m.issue(ctx, u, session, next, epoch, from)
 }
 
-// checkEpoch returns the epoch of the user's credentials (see credentials.Epoch). It returns ErrRevoked if the
-// credentials have changed since the login, and the session is no longer valid.
+// checkEpoch returns the epoch of the user's credentials (see credentials.Epoch). It returns ErrRevoked if a change of
+// the credentials has ended the session (see credentials.InForce).
 func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {

@@ -20,10 +20,12 @@ import (
 const (
 	// rateInterval is the time after which one more request is allowed.
 	rateInterval = time.Second
-	// inventedBurst is the number of forged refresh tokens that an address may send before rateInterval applies.
+	// inventedBurst is the number of forged refresh tokens that an address may send at once. After that, one more token
+	// is allowed in each rateInterval.
 	inventedBurst = 60
-	// shownBurst is the number of genuine refresh tokens that may be sent for one session before rateInterval applies.
-	// It is also the number of codes that may be sent for one login. Each of these requests calls the API server.
+	// shownBurst is the number of genuine refresh tokens that may be sent at once for one session. It is also the
+	// number of codes that may be sent at once for one login. After that, one more request is allowed in each
+	// rateInterval. Each of these requests calls the API server.
 	shownBurst = 60
 )
 
@@ -89,8 +91,8 @@ func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	return ErrRevoked
 }
 
-// countGenuine counts a request for a session or a login. The key is its ID. It returns a throttle.BlockedError if
-// there are too many requests.
+// countGenuine counts a request with a genuine token. The parameter key is the ID of the session or of the login to
+// which the token belongs. countGenuine returns a throttle.BlockedError if there are too many requests with this key.
 func (m *SessionManager) countGenuine(key string) error {
 	if !m.Rates.shown.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}

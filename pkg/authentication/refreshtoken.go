@@ -100,9 +100,10 @@ func (t refreshToken) hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// successor returns the next refresh token of the session. It is derived from the current token and the salt.
+// successor returns the next refresh token of the session, which is derived from the current token and the salt.
 // Therefore, two clients that renew the session with the same token get the same next token. The session object
-// contains only the salt, from which the next token cannot be derived.
+// contains the salt, but only hashes of the tokens. Therefore, nobody can derive the next token from the session
+// object.
 func (t refreshToken) successor(salt string) refreshToken {
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))

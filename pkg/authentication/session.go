@@ -81,9 +81,9 @@ type SessionManager struct {
 	Clock clock.PassiveClock
 }
 
-// start creates a session for a user, and returns its tokens. The parameter known is the user in the cache, and secret
-// contains the credentials with which the login was verified. start returns ErrRevoked if the credentials have changed
-// since then.
+// start creates a session for a user, and returns the tokens of the session. The parameter known is the user as read
+// from the cache. The parameter secret contains the credentials with which the login was verified. start returns
+// ErrRevoked if the credentials have changed since then.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -169,10 +169,12 @@ func (m *SessionManager) create(
 	return nil
 }
 
-// confirm compares the epoch of the current credentials with the epoch in the new session. If they differ, it deletes
-// the session and returns ErrRevoked. If the credentials cannot be read, it also deletes the session, and returns the
-// error. A change of the credentials deletes only the sessions that exist at that time. Without confirm, a session that
-// is created at the same time would remain.
+// confirm compares the epoch of the current credentials (see credentials.Epoch) with the epoch in the new session. If
+// they differ, confirm deletes the session and returns ErrRevoked. If the credentials cannot be read, confirm also
+// deletes the session, and returns the error.
+//
+// A change of the credentials deletes only the sessions that exist at that time. Without confirm, a session that is
+// created at the same time would remain.
 func (m *SessionManager) confirm(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {

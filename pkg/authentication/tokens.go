@@ -44,7 +44,8 @@ type Principal struct {
 	AuthTime time.Time
 	// Expires is the expiry of the access token, or zero for a request with a ticket.
 	Expires time.Time
-	// Ticket is the ticket of the request, or nil. Tickets.Authenticate has not invalidated it.
+	// Ticket is the ticket with which the request was authenticated, or nil. Tickets.Spend invalidates it when the
+	// stream opens.
 	Ticket *Ticket
 	// Methods are the authentication methods of the login: pwd, otp, recovery.
 	Methods []string
@@ -115,7 +116,8 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	// The cache may be outdated: the user may have met the requirement a moment ago.
+	// The cache may be outdated: the user may have set up a second factor or changed the password a moment ago.
+	// Therefore, the session is read again without the cache.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		live := &kubevisionv1alpha1.KubeVisionSession{}
 		switch err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, live); {
@@ -155,8 +157,8 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 }
 
 // get reads an object from the cache, or from the API server if the cache does not contain it. If the object does not
-// exist, it returns ErrSessionEnded and remembers the identity. Otherwise, each request with a token of a deleted
-// session would call the API server.
+// exist, get returns ErrSessionEnded, and stores the parameter identity in Tokens.Gone. Otherwise, each request with a
+// token of a deleted session would call the API server. The identity is the name of a session or the UID of a user.
 func (t *Tokens) get(
 	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
 ) error {

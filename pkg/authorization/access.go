@@ -26,8 +26,8 @@ const ClusterParameter = "cluster"
 // Verdicts caches the results of access reviews. verdicts.Cache implements it.
 type Verdicts interface {
 	// Reviewed returns whether the cluster allows the user the request that the attributes describe. It returns a
-	// cached result that is a few seconds old if no RBAC object of the cluster has changed since. Otherwise, it calls
-	// the function review.
+	// cached result if the result is at most a few seconds old and no RBAC object of the cluster has changed since.
+	// Otherwise, it calls the function review.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -50,8 +50,8 @@ type Access struct {
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
-	// The HTTP client chooses the name. The name of a cluster that is not registered must not become a label value of
-	// metrics.
+	// The name comes from the URL, so a client can send any number of names. Only the name of a registered cluster is
+	// recorded. Otherwise, each of these names would become a label value of metrics.
 	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
 		s.SetCluster(name)
 	}
@@ -146,7 +146,7 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 }
 
 // newNotBound converts clusters.ErrNobodyToActAs to an error with a message for the user. It returns other errors
-// unchanged. The message names the cluster with the text of the parameter where.
+// unchanged. The parameter where describes the cluster in the message, for example: the host cluster.
 func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,

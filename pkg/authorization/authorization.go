@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// reviewTimeout bounds the time for an access review, including the retries of the client. kube-apiserver needs no
-	// I/O for a review.
+	// reviewTimeout bounds the time for an access review, including the retries of the client. It is short, because the
+	// RBAC authorizer of kube-apiserver reads only its caches.
 	reviewTimeout = 2 * time.Second
 	// maxReviewPause bounds the pauses of the circuit breaker. The breaker opens if the host cluster does not respond
 	// to several reviews. During a pause, no review is sent, and all reviews fail at once.
@@ -98,8 +98,9 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask creates the SubjectAccessReview question and returns the response. It returns ErrHostUnavailable if the circuit
-// breaker is open, or if the host cluster does not send a response that proves that it works (see isRefusal).
+// ask sends the SubjectAccessReview in the parameter question, and returns the response. It returns ErrHostUnavailable
+// while the circuit breaker is open. It also returns ErrHostUnavailable if the request fails, except if the error
+// proves that the API server works (see isRefusal).
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {

@@ -24,8 +24,8 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts contains the number of ServiceAccounts in out, by namespace.
 	accounts map[string]int
-	// left is the remaining budget in bytes. share is the initial budget of each role, and leftOf contains the
-	// remaining budget of each role for which names were collected.
+	// left is the number of bytes that further names may take. share is the maximum number of bytes for the names of
+	// one role. leftOf contains what remains of share, by role, for roles with names in out.
 	left   int
 	share  int
 	leftOf map[string]int

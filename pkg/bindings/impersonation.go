@@ -21,9 +21,10 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. These are
-// the names that CollectImpersonation finds in bindings. With a KubeVisionUser, Groups also contains all impersonated
-// groups of this user. Therefore, rights that the cluster itself grants to these groups apply, too.
+// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster.
+// CollectImpersonation finds their names in bindings. If a binding names a KubeVisionUser, Groups contains all groups
+// with which KubeVision impersonates this user. Therefore, the user also gets the rights that the cluster itself grants
+// to these groups.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -43,8 +44,8 @@ const (
 )
 
 // CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
-// the names of the KubeVisionUsers in the group. For a Kubernetes group, whose members are unknown, it also returns the
-// user name identity.GroupMember.
+// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember.
+// KubeVision impersonates the members of the group with this user name, because it does not know their own names.
 //
 // The parameter budget limits the size of all names together, in bytes. RoleShare(budget) limits the size of the names
 // that the bindings of one role add. CollectImpersonation adds the names of the bindings from the oldest to the newest

@@ -20,8 +20,9 @@ func builtIn() []string {
 		kubevisionv1alpha1.RoleReadonly}
 }
 
-// BuiltInRole returns the name of the built-in role to which ref refers, by its own name or by the name of its
-// ClusterRole. It returns false if ref refers to another role.
+// BuiltInRole returns the name of the built-in role to which the parameter ref refers. The name in ref is either the
+// name of the role or the name of the ClusterRole of the role. BuiltInRole returns false if ref refers to any other
+// role.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
 	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {

@@ -22,9 +22,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses memory to a holder if the holder would then hold more bytes than were free before. If a single
-// holder takes memory in small steps, it can therefore take at most half of the total. With n equal holders, each can
-// take at most 1/(n+1) of the total. Some memory always remains for a new holder, which does not have to wait.
+// A Budget refuses further bytes to a holder if the holder would then have more bytes than are free now. Therefore, a
+// single holder that takes memory in small steps can have at most half of the total. With n equal holders, each can
+// have at most 1/(n+1) of the total. Some memory always remains free, so a new holder does not have to wait.
 type Budget struct {
 	Options
 

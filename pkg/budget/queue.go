@@ -40,8 +40,8 @@ type Queue struct {
 	lanes map[string]*lane
 	// turns contains the holders with waiting work, in the order in which they are served.
 	turns list.List
-	// full is true if the next unit of work must wait because of Total. Until that unit is admitted, no other work may
-	// overtake it.
+	// full is true if the next unit of work must wait because the cost of all work would exceed Total. Until that unit
+	// is admitted, no other work may begin.
 	full bool
 }
 
@@ -75,7 +75,8 @@ type Place struct {
 
 // Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the
 // returned Place at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if
-// Waiting units of work of the holder already wait, or if the wait exceeds Patience. A nil Queue has no limits.
+// the holder already has the maximum number of waiting units of work (see the field Waiting). It also returns
+// ErrExceeded if the wait exceeds Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one

@@ -5,7 +5,7 @@ package budget
 
 import "io"
 
-// Quarters is the memory that one byte of input costs, in quarters of a byte.
+// Quarters is a cost in quarters of a byte: the memory that one byte of input takes. For example, 5 means 1.25 bytes.
 type Quarters int64
 
 // Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time. Such a buffer has at most

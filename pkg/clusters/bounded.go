@@ -36,10 +36,14 @@ const (
 // ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration of a request to the field timeout, and the size of its response to the field
-// bytes. Watches, followed logs and requests of Reader.CacheClient have no time limit. Followed logs, requests of
-// Reader.CacheClient and watches of Reader.Client have no size limit either: their readers limit each line, event or
-// object.
+// boundedRoundTripper limits the duration of each request to the field timeout, and the size of each response to the
+// field bytes. These requests are exceptions:
+//
+//   - Watches have no time limit. Watches of Reader.Client have no size limit either.
+//   - Followed logs and requests of Reader.CacheClient have neither limit.
+//
+// If a response has no size limit, its reader limits each line, event or object. All error responses are limited to
+// maxErrorBytes.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

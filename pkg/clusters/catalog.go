@@ -39,15 +39,16 @@ type catalog struct {
 	byPlural map[string][]Resource
 	// size is the approximate memory of the catalog in bytes.
 	size int64
-	// unanswered contains the group versions of which the catalog has no resources, because their aggregated API server
-	// did not respond to this or an earlier discovery.
+	// unanswered contains the group versions whose resources are unknown. Their aggregated API server did not respond
+	// to this discovery, and the previous catalog did not contain their resources either.
 	unanswered []schema.GroupVersion
 }
 
 // newCatalog builds a catalog from the groups and lists of a discovery. The parameter failed contains the group
-// versions whose API servers did not respond. newCatalog takes their resources from the previous catalog, which is the
-// parameter known. Otherwise, their plural names would resolve to resources of other groups. newCatalog returns
-// ErrNoAPIServer if the catalog would be empty, and an error if it would have more than maxKinds resources.
+// versions whose API servers did not respond. For these group versions, newCatalog copies the resources of the previous
+// catalog, which is the parameter known. If these resources were missing, a plural name could resolve to a resource of
+// another group. newCatalog returns ErrNoAPIServer if the catalog would be empty. It returns another error if the
+// catalog would have more than maxKinds resources.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
 ) (*catalog, error) {
@@ -167,8 +168,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the API server of a group did not respond to discovery. The parameter name is the
-// name of a resource of this group. The absence of the resource from the catalog then proves nothing.
+// isGroupUnavailable returns true if the catalog may lack the resource with the given name although the cluster serves
+// the resource. This is the case if the API server of its group did not respond to discovery.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {

@@ -37,7 +37,8 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a request whose response is one object, which is decoded and encoded as a whole.
+// withObjectResponse marks a request whose response is one object that is decoded as a whole. For each byte of such a
+// response, chargingRoundTripper charges at least decodedObject.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

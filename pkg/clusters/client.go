@@ -189,7 +189,7 @@ func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	return accessreview.Allows(status)
 }
 
-// review creates the SelfSubjectAccessReview question, and returns the status of the response.
+// review sends the SelfSubjectAccessReview in the parameter question, and returns the status of the response.
 func (c *Client) review(
 	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
 ) (authorizationv1.SubjectAccessReviewStatus, error) {

@@ -67,7 +67,8 @@ type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
-	// inForce determines which KubeVisionCluster with spec.inCluster is the valid one.
+	// inForce finds the KubeVisionCluster that represents the host cluster. Several KubeVisionClusters may set
+	// spec.inCluster, but only one of them is valid.
 	inForce *hostRegistration
 }
 
@@ -158,8 +159,9 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return connection.with(cluster), nil
 }
 
-// hostBy returns the connection to the host cluster. It returns ErrIdentityConflict if the registration is not the
-// valid one of the host.
+// hostBy returns the connection to the host cluster. Several KubeVisionClusters may set spec.inCluster, but only the
+// one that HostRegistration selects is valid. hostBy returns ErrIdentityConflict if the parameter registration is
+// another one.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
@@ -212,8 +214,9 @@ type Connection struct {
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns, large and calls limit the concurrent work of each user. turns is shared by the connections to all
-	// clusters; large and calls apply to this cluster.
+	// turns, large and calls limit the concurrent work of each user. turns limits how many large responses are
+	// processed at the same time, and is shared by the connections to all clusters. large limits the number of open
+	// large responses of this cluster, and calls limits the number of calls to it.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent list requests to this cluster.
 	lists *budget.Queue
@@ -228,7 +231,8 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.UserAgent == "" {
 		anonymous.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	// Priority and fairness of the cluster distribute requests of many users better than a client-side queue.
+	// A negative QPS disables the rate limiter of client-go, which does not distinguish users. API Priority and
+	// Fairness of the cluster distributes the requests of many users better.
 	anonymous.QPS = -1
 	if anonymous.Dial == nil { // a separate dialer, so that the transport is not shared with other clusters
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer opens connections and tracks them, so that close can close all of them. After close, dial fails. Without this
-// check, an HTTP client that repeats a request on a new connection could dial a cluster that was removed.
+// dialer opens connections and tracks them, so that close can close all of them. After close, dial returns an error.
+// Otherwise, an HTTP client that repeats a request on a new connection could connect to a cluster that was removed.
 type dialer struct {
 	policy addresspolicy.Policy
 

@@ -319,7 +319,8 @@ func (r *resourceMapper) renew() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		// Discovery may be slow, or read the whole catalog each time, because the resources change all the time.
+		// After a slow check, the pause is longer. A check is slow, for example, if the resources change all the time:
+		// each check then reads the whole catalog.
 		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

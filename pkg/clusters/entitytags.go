@@ -88,8 +88,8 @@ func (t *entityTags) all() map[string]string {
 	return t.tags // The map is never modified.
 }
 
-// unchanged returns true if neither document has changed since the last commit. It returns false if a document has
-// changed or has no tag, and an error if a request fails.
+// unchanged returns true if neither document has changed since the last successful discovery. It returns false if a
+// document has changed or has no tag, and an error if a request fails.
 func (t *entityTags) unchanged(ctx context.Context, client rest.Interface) (bool, error) {
 	paths, tags := discoveryPaths(), t.all()
 	if len(tags) != len(paths) {

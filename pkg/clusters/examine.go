@@ -58,7 +58,8 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	if _, err := c.tokens.token(ctx); err != nil {
 		return c.diagnoseToken(err)
 	}
-	// The version is read with the token, so that the response proves both conditions.
+	// The request for the version carries the token. Therefore, a version in the response also proves that the cluster
+	// accepts the token.
 	version, err := ServerVersion(ctx, c.robot)
 	if response.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
 		return Examination{

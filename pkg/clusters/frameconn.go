@@ -25,9 +25,9 @@ const (
 	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. While they
 	// exceed it, no further frame is read from the connection.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes bounds the payload of a SYN_REPLY.
-	// It is smaller, because the headers in a SYN_REPLY are compressed, and may be much larger in memory. Kubernetes
-	// sends SYN_REPLYs without headers.
+	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes is the smaller bound for a
+	// SYN_REPLY. The headers in a SYN_REPLY are compressed, and may be much larger in memory. Kubernetes sends
+	// SYN_REPLYs without headers.
 	maxControlBytes = 1 << 10
 	maxReplyBytes   = 128
 	// maxErrorStreamBytes bounds the bytes of the error stream of a command, which contains its result.
@@ -73,8 +73,8 @@ type frameConn struct {
 	delivered chan struct{}
 	// hasStatus is true if at least one byte of the command's result has arrived.
 	hasStatus bool
-	// failure is the error of the first frame that exceeded a limit, or nil. streams is the SPDY connection, which is
-	// then closed.
+	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil until
+	// the method use sets it. This connection is closed when failure is set.
 	failure error
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// maxAtOnce bounds the requests in flight to one member cluster. It is a quarter of the requests that the server
-// accepts. Therefore, a member cluster that does not respond cannot block requests to the other clusters.
+// maxAtOnce bounds the requests in flight to one member cluster. It is a quarter of the requests that KubeVision serves
+// at the same time. Therefore, a member cluster that does not respond cannot block requests to the other clusters.
 const maxAtOnce = 100
 
 // inFlightRoundTripper bounds the requests in flight. A request is in flight until its response body is closed. A

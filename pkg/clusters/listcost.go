@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// listShare times the number of processors bounds the total cost of the concurrent lists of one user on one
-	// cluster. The cost of a list is the size of its response in bytes, but at most largestList. Therefore, large lists
-	// of one user occupy at most half of the processors.
+	// listShare is the limit per processor for the total cost of the concurrent lists of one user on one cluster. The
+	// cost of a list is the size of its response in bytes, but at most largestList. Because largestList is twice
+	// listShare, one user can read at most one large list per two processors at the same time.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
 	// usersAtOnce determines the total cost of the concurrent lists of all users on one cluster: usersAtOnce times the

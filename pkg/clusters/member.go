@@ -73,7 +73,8 @@ func (m *Member) prepare(full *rest.Config) error {
 	if m.anonymous, m.dialed, err = m.transport(m.Config); err != nil {
 		return err
 	}
-	// A client certificate belongs to a connection, so requests of users need a transport without it.
+	// A client certificate authenticates all requests on its connections. Requests of users must not use the credential
+	// of the kubeconfig, so they need a transport without the certificate.
 	registered, _, err := m.transport(full)
 	if err != nil {
 		return err
@@ -116,8 +117,8 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that informers have received their initial lists. The memory of objects that arrive later counts
-// as the memory of changes.
+// MarkSynced records that the informers have received their initial lists. Later increases of the memory count as
+// memory of changes (see growthPart).
 func (m *Member) MarkSynced() {
 	if m.share != nil {
 		m.share.markSynced()

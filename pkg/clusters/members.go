@@ -211,7 +211,8 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	// The registered credential is used only for token requests, whose responses are not charged to a request.
+	// The credential of the kubeconfig is used only for token requests. The responses to these requests are bounded,
+	// because they are not charged to a budget.Account.
 	member.Registered.Transport = &boundedRoundTripper{
 		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
 	}

@@ -24,13 +24,13 @@ const (
 	unpacedBytes = 512 << 10
 	// workRate limits the processor time that large responses of all clusters take for one user, as a fraction of one
 	// processor. workBurst is the time that a user may use before workRate applies. A list of 5,000 Pods needs less.
-	// maxWork bounds the time that is counted for one Read: the time between two Reads may include waits for a slow
-	// client.
+	// The time from one Read to the next counts as processor time, but at most maxWork: a longer time may include waits
+	// for a slow client.
 	workRate  = 1.0 / 3
 	workBurst = 500 * time.Millisecond
 	maxWork   = 2 * time.Millisecond
-	// maxTurnWait bounds the time for which a large response waits until other large responses of the user pause. After
-	// this time, reading continues.
+	// maxTurnWait bounds the time for which the reading of a large response waits for other large responses of the
+	// user. After this time, reading continues.
 	maxTurnWait = 5 * time.Second
 	// maxLargeWait bounds the time for which a call waits because its user has reached the limit of concurrent calls,
 	// of large responses or of lists. After this time, the call fails.
@@ -51,8 +51,8 @@ var (
 // gates limits concurrent work per user.
 type gates struct {
 	atOnce int
-	// limitsWork is true if the processor time is limited as well. The gate of a user is then kept until the user has
-	// the full workBurst again.
+	// limitsWork is true if the processor time is limited as well. The gate of an idle user is then removed only when
+	// the whole workBurst is available again. Otherwise, a user without requests would get a new workBurst at once.
 	limitsWork bool
 
 	mu    sync.Mutex

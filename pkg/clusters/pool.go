@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// growthPart limits the memory that changes of objects may use in a Pool to total/growthPart. When changes use more,
-// the member cluster with the most changes is disconnected. Its objects are then listed again.
+// growthPart determines the part of a Pool that changes of objects may use: total/growthPart. When changes use more and
+// the Pool is full, the member cluster with the most changes is disconnected. After a new connection to this cluster,
+// only the current versions of its objects are counted.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -44,8 +45,8 @@ type share struct {
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the initial lists in bytes. Memory in addition to filled counts as used by changes,
-	// because the estimate also includes old versions of changed objects.
+	// filled is the memory of the initial lists in bytes. All memory in addition to filled counts as memory of changes.
+	// Each version of a changed object increases the estimate, although the previous version is no longer cached.
 	filled int64
 	// over is true if the member cluster is disconnected because of its memory. stopped is true after its connections
 	// were closed. left is true after its memory was released.

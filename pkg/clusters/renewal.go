@@ -30,7 +30,8 @@ const (
 )
 
 // renew connects with the new kubeconfig of the KubeVisionCluster c. When the cluster has responded on the new
-// connection, the new connection replaces old. If the kubeconfig is unchanged, old remains.
+// connection, the new connection replaces the connection in the parameter old. If the kubeconfig is unchanged, the old
+// connection remains.
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {

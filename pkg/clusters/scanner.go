@@ -13,15 +13,15 @@ const (
 	// counts as a large map.
 	costOfEntry = 84
 	maxFields   = 16
-	// bytesOfCost is the number of JSON bytes that cost one byte of memory. It is more than one, because field names
-	// and managed fields are not cached as text.
+	// bytesOfCost is the number of JSON bytes that count as one byte of memory. It is more than one, because cached
+	// objects contain neither field names nor managed fields.
 	bytesOfCost = 2
-	// shortText is a number of bytes. Each further byte of a longer string costs one byte of memory. Most strings that
-	// are not longer are field names.
+	// shortText is the length of a string, in bytes, up to which bytesOfCost applies. Most strings of at most this
+	// length are field names. Each further byte of a longer string counts as one byte of memory.
 	shortText = 16
 
-	// keptDepth is the maximum nesting depth of a value that becomes a Go value. In a list of Roles, the verbs of the
-	// rules have this depth. Deeper values belong to managed fields, which are cached as text.
+	// keptDepth is the maximum nesting depth of a value that is decoded to a Go value. In a list of Roles, the verbs of
+	// the rules have this depth. Deeper values belong to managed fields, which are decoded as raw JSON.
 	keptDepth = 6
 	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
@@ -36,7 +36,7 @@ type scanner struct {
 	open            []openValue
 	quoted, escaped bool
 	// bytes is the length of the current top-level value so far. remaining is the part of the cost that is less than a
-	// byte.
+	// byte, in units of 1/bytesOfCost. It is added to the cost of the next JSON byte.
 	bytes, remaining int64
 	// length is the length of the current string so far.
 	length int64

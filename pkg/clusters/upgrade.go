@@ -100,8 +100,8 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf returns the Status in the response to a refused upgrade as an error. response.Transport has created this
-// Status.
+// refusalOf converts the response to a refused upgrade to an error. If the HTTP status is at least 400, the error
+// contains the Status in the response body, which response.Transport has sanitized.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
@@ -115,7 +115,7 @@ func refusalOf(answer *http.Response) error {
 }
 
 // upgradeError converts an error of an upgraded connection to an error whose text may be shown to users. If ctx has
-// ended, it returns the cause.
+// ended, it returns the cause of ctx.
 func upgradeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -210,7 +210,8 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 	}
 }
 
-// end closes the connection, and waits until no call of CreateStream uses its memory.
+// end closes the connection, and waits until all calls of CreateStream have returned. Until then, these calls may use
+// the memory of the connection.
 func (u *upgrade) end() {
 	u.close()
 	if u.frames != nil {

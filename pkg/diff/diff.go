@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package diff compares two versions of an API object in a form for users.
+// Package diff compares two versions of an API object. Its results are shown to users.
 package diff
 
 import (

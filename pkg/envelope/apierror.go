@@ -19,8 +19,11 @@ import (
 
 // FromAPIError converts the error of a call to a cluster's API server to an Error with a code. If err already contains
 // an Error, FromAPIError returns that Error unchanged. The code is 50200 if err contains no Status of an API server, or
-// if the Status reports a failure of the API server. No other function maps Kubernetes errors to codes, but package
-// authorization refines the codes of denials, with additional access reviews.
+// if the Status reports a failure of the API server. There is one exception: budget.ErrExceeded is converted to
+// OutOfMemory.
+//
+// Only this function maps Kubernetes errors to codes. For denials, package authorization may then replace the code by a
+// more specific one, which it determines with access reviews.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -55,7 +58,7 @@ func FromAPIError(err error) *Error {
 	}
 }
 
-// memoryRetrySeconds is the Retry-After, in seconds, of requests that exceed the memory budget.
+// memoryRetrySeconds is the value of RetryAfterSeconds in the error for a request that exceeds the memory budget.
 const memoryRetrySeconds = 2
 
 // OutOfMemory returns the error for a request that exceeds the memory budget of its caller. The cause is only logged.
@@ -96,8 +99,8 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf maps the HTTP status code of s to a code. It uses the reason only to distinguish AlreadyExists from other
-// conflicts, because every response has an HTTP status code.
+// codeOf maps the HTTP status code of s to a code. It does not depend on the reason, which may be empty, except to
+// distinguish AlreadyExists from other conflicts.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package envelope writes the response of every request below the API's prefixes: {code, message, data, meta} over HTTP
-// 200. No other package writes responses there.
+// Package envelope writes the responses of KubeVision's API. Each response is an envelope {code, message, data, meta}
+// with the HTTP status 200. No other package writes responses for paths below the prefixes of this API.
 package envelope
 
 import (
@@ -84,8 +84,8 @@ func Internal(cause error) *Error {
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow. The
-// cause is only logged.
+// Late returns the error for a request that exceeded its time limit because the API server of the host cluster or of
+// another cluster was slow. The cause is only logged.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
 		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
@@ -95,8 +95,8 @@ func Late(cause error) *Error {
 // false if the time limit was exceeded.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
-// As returns the first Error in the chain of err. If there is none, it converts budget.ErrExceeded and
-// context.DeadlineExceeded to their Errors, and any other error to the result of Internal.
+// As returns the first Error in the chain of err. If there is none, it returns OutOfMemory(err) for budget.ErrExceeded,
+// Late(err) for context.DeadlineExceeded, and Internal(err) for any other error.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

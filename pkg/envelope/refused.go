@@ -15,9 +15,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request, or empty
-// strings if s is no such denial. It parses the message of a cause, because kube-apiserver writes the beginning of this
-// message. The reason alone is not sufficient: a denial by RBAC is Forbidden, too.
+// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
+// reason Forbidden. It returns empty strings if s reports another problem. A denial by RBAC has the same reason.
+// Therefore, policyRefusal also examines the messages of the causes of s: kube-apiserver begins such a message with the
+// name of the policy.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -37,8 +38,8 @@ func policyRefusal(s *metav1.Status) (policy, why string) {
 
 const policyPrefix = "ValidatingAdmissionPolicy '"
 
-// lastAdmin returns the message of the ValidatingAdmissionPolicies that protect the last usable administrator, and true
-// if one of them denied the request.
+// lastAdmin returns true if the request was denied by a ValidatingAdmissionPolicy that protects the last administrator
+// who can log in. It also returns the message of the policy.
 func lastAdmin(s *metav1.Status) (string, bool) {
 	policy, why := policyRefusal(s)
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
@@ -63,9 +64,10 @@ func LacksRight(err error) bool {
 	}
 }
 
-// isAdmissionRefusal returns true if a webhook or a ValidatingAdmissionPolicy has rejected the object. It parses
-// messages, because many webhooks set no reason or a misleading one. It returns false for a policy with the reason
-// Forbidden, which package authorization distinguishes from a denial by RBAC.
+// isAdmissionRefusal returns true if a webhook or a ValidatingAdmissionPolicy has rejected the object. It examines the
+// messages, because many webhooks set no reason or a misleading one. It returns false if a policy has denied the
+// request with the reason Forbidden. Package authorization then finds out whether RBAC or a policy has denied the
+// request.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true

@@ -84,8 +84,8 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll returns a copy of texts in which each text is truncated. Texts beyond maxWarnings are replaced by their
-// number.
+// cutAll returns a copy of texts in which each text is truncated. If there are more than maxWarnings texts, one text
+// with the number of the omitted texts replaces the remaining texts.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
@@ -168,8 +168,8 @@ func write(
 	}
 }
 
-// member returns an envelope as one gzip member. head and tail are the bytes before and after the data. They are stored
-// uncompressed, and the segments of the data are already compressed.
+// member returns an envelope as one gzip member. The parameters head and tail are the bytes before and after the data.
+// They are short, so member does not compress them. The data consists of segments that are already compressed.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		if !yield(gzipmember.Store(head)) {

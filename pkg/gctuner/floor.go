@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// interval is the time between two measurements of the heap. If the live heap grows between two measurements, the GOGC
-// percentage is too high until the next measurement, and the heap may become larger than intended.
+// interval is the time between two measurements of the live heap. The GOGC percentage is computed from the last
+// measurement. If the live heap has grown since then, the next collection begins later than intended.
 const interval = time.Second
 
 // KeepFloor adjusts the GOGC percentage until the context ends. Its goal is that no collection begins while the heap is

@@ -27,7 +27,8 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// Listen opens the listener that serves the probes of the program while it waits. It may return nil.
+// Listen opens the listener that serves the probes of the program while it waits. It may return a nil listener, and no
+// probes are served then.
 type Listen func(context.Context) (net.Listener, error)
 
 // Await waits until the API server of the host cluster is ready. It returns an error if ctx ends first. While it waits,

@@ -17,10 +17,10 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is an impersonated user name. KubeVision uses it for a user of the host cluster if
-	// KubeVisionRoleBindings name Kubernetes groups of the user, but not the user. The members of a Kubernetes group
-	// are unknown: to impersonate them with their own names, KubeVision would need the right to impersonate any user.
-	// No KubeVisionUser can have the name GroupMember, because it contains two colons.
+	// GroupMember is an impersonated user name for users of the host cluster. KubeVision uses it for a user who is
+	// named in no KubeVisionRoleBinding, but is a member of Kubernetes groups that are named there. KubeVision does not
+	// know the members of such groups in advance. To impersonate them with their own names, it would need the right to
+	// impersonate any user. No KubeVisionUser can have the name GroupMember, because it contains two colons.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).

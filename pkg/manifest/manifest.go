@@ -73,8 +73,9 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object has no other fields than manifest. The field manifest must exist. In JSON, the field
-// totpCode is also allowed. It contains the one-time code of the caller's second factor, which package routes reads.
+// isWrapper returns true if object consists only of the field manifest, whose existence the caller has checked. In
+// JSON, object may also have the field totpCode, which contains a one-time code of the caller's second factor. Package
+// routes reads this code.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

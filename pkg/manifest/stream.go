@@ -8,9 +8,12 @@ import (
 	"strings"
 )
 
-// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...} with
-// one of the two. A list of objects, for example of kind List, is replaced by its items. ParseAll returns the errors of
-// Parse. It also returns an error with 42200 if there are no objects, or more objects than the parameter most allows.
+// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...}. The
+// field manifest contains an object, or a string with a stream of YAML documents or a JSON object. A list of objects,
+// for example of kind List, is replaced by its items.
+//
+// ParseAll returns the errors of Parse. It also returns an error with the code 42200 if there are no objects, or more
+// objects than the parameter most allows.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
@@ -108,9 +111,9 @@ func itemsOf(object map[string]any) ([]any, bool) {
 	return items, strings.HasSuffix(kind, listSuffix) && hasItems && metadata["name"] == nil
 }
 
-// typed returns item, which is an item of list, with kind and apiVersion. It derives missing values from the list: for
-// example, a PodList contains objects of kind Pod. The generic kind List does not tell the kind of its items, so they
-// are returned unchanged.
+// typed returns an item of list after it has added a missing kind or apiVersion. It derives both from the list: for
+// example, the items of a PodList are objects of kind Pod. Items of a list of the generic kind List are returned
+// unchanged, because that kind does not contain the kind of the items.
 func typed(item, list map[string]any) map[string]any {
 	kind, _ := list["kind"].(string)
 	if kind == listSuffix || (item["kind"] != nil && item["apiVersion"] != nil) {

@@ -13,8 +13,8 @@ import (
 const (
 	// Namespace is the namespace in which KubeVision is installed. It cannot be configured.
 	Namespace = "kubevision-system"
-	// RemovalNamespace is the namespace of the Job that removes an installation. The ServiceAccount of the Job may do
-	// everything.
+	// RemovalNamespace is the namespace of the Job that removes an installation. It contains nothing else, because
+	// anyone who can create Pods there can use the ServiceAccount of the Job, which may do everything.
 	RemovalNamespace = "kubevision-removal"
 
 	// SigningKeysSecret is the Secret with the keys that sign access tokens.
@@ -37,7 +37,8 @@ const (
 	AdminUser = "admin"
 	// AdminPasswordSecret is the Secret with the generated password of AdminUser.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. It prevents a second creation.
+	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. KubeVision then does not create
+	// AdminUser again, even if an administrator deletes this user.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
 	// LastAdminParameter is the KubeVisionPolicyParameter that names the last administrator who can log in, and the
@@ -48,8 +49,9 @@ const (
 	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the current number and size of KubeVision's
 	// objects, and their limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
-	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For changes that affect the
-	// rights of users, this policy and the policies below require a right in addition to the right to write the object.
+	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. This policy and the policies
+	// below check changes that affect the rights of users. Whoever makes such a change must have another right in
+	// addition to the right to write the object, for example the right to bind a role.
 	RoleBindingsPolicy = "kubevision-role-bindings"
 	// ClustersPolicy is the policy for KubeVisionClusters.
 	ClustersPolicy = "kubevision-clusters"
@@ -94,9 +96,10 @@ const (
 // The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of an existing Secret with
-// credentials and of an existing ConfigMap with favorites. It is needed after these were restored from a backup,
-// because a restored user has a new UID. The controller then removes the annotation.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, is needed after credentials and favorites were
+// restored from a backup. A restored user has a new UID, so the restored Secret with credentials and the restored
+// ConfigMap with favorites do not belong to it. The controller makes the user their owner, and then removes the
+// annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the

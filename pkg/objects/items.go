@@ -20,10 +20,11 @@ const (
 	// smallElementBytes is like ElementBytes, for types with few fields, and for values that are decoded without a
 	// type.
 	smallElementBytes = 128
-	// smallItem is the number of bytes of JSON or protobuf up to which the decoding of an object is not charged. The
-	// decoded object needs memory only for microseconds.
+	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
+	// it. Such an object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth is the factor by which a slice that grows by append may exceed the memory of its elements.
+	// growth is an upper bound of the memory for a slice that grows by append, divided by the memory of its elements.
+	// When a slice grows, append allocates a larger array before the previous array is released.
 	growth = 3
 )
 

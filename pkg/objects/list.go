@@ -143,8 +143,9 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a List or a Table, field by field. For each field, it calls the function that the map members contains
-// for the name of the field. Fields without a function are skipped, except metadata, from which read sets l.page.
+// read decodes a List or a Table, field by field. The map members contains functions by the names of fields. At the
+// beginning of the value of a field, read calls the function for this field. If there is none, read skips the value.
+// The field metadata needs no function: read sets l.page from its value.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// Masked replaces each value of stringData, and the value of kubectl's last-applied annotation, in a Secret.
+	// Masked replaces values in a Secret: each value of stringData, and the value of the annotation in which kubectl
+	// apply stores the manifest.
 	Masked = "******"
 	// MaskedBase64 is Masked in base64. It replaces each value of data in a Secret.
 	MaskedBase64 = "KioqKioq"
@@ -36,7 +37,8 @@ func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// values contains the values of a Secret before masking, by the name of the field (data or annotations) and by key.
+// values contains the values of a Secret before masking. The key of the outer map is data or annotations. The key of
+// the inner map is a key in this field of the Secret.
 type values map[string]map[string]hidden
 
 // hidden is a decoded string value of a Secret, or the JSON of a value that is not a string.
@@ -83,9 +85,10 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 }
 
 // mask masks the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
-// manifest. It keeps the keys. o is the Secret, and metadata is its metadata. beside contains the values of the Secret
-// with which o is compared, or is nil. Values that differ from those in beside are replaced by Differs instead of
-// Masked.
+// manifest. It does not change the keys of these fields. The parameter o is the Secret, and metadata is its metadata.
+//
+// A user may compare o with another Secret. The parameter beside then contains the values of the other Secret, and is
+// otherwise nil. A value that differs from the one in beside is replaced by Differs, and any other value by Masked.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

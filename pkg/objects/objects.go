@@ -116,9 +116,9 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, for a user who compares body with other, an object of the same kind or nil. In a Secret,
-// it replaces each value that differs from the value in other by a different mask. With the same mask, the two values
-// would look equal.
+// DecodeBeside is like Decode, for a user who compares body with the parameter other. The latter is an object of the
+// same kind, or nil. If both are Secrets and their values for a key differ, Differs replaces the value, and otherwise
+// Masked does. If Masked replaced all values, the user would not see that two values differ.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)

@@ -72,8 +72,8 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the number of bytes of all columns. It includes the columns of repeated columnDefinitions, which a
-	// malicious cluster may send.
+	// columnsSize is the number of bytes of all columns. A malicious cluster may send the field columnDefinitions of
+	// the Table several times. columnsSize then includes the columns of all these fields.
 	columnsSize int
 }
 

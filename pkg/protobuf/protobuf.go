@@ -30,7 +30,8 @@ func Elements(message []byte, depth int) (count int64) {
 	return count
 }
 
-// Field numbers: of metadata in the built-in kinds of Kubernetes, and of name and namespace in metav1.ObjectMeta.
+// These constants are field numbers: the number of metadata in the built-in kinds of Kubernetes, and the numbers of
+// name and namespace in metav1.ObjectMeta.
 const (
 	metadataField  = 1
 	nameField      = 1

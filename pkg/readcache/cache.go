@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package readcache caches the objects of clusters as JSON. The JSON of a list is then a concatenation of the JSON of
-// its objects. The package does not check rights: before a caller returns objects to a user, it must check with an
-// access review that the cluster allows the user the read.
+// its objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
+// access review whether the user may read them on the cluster.
 package readcache
 
 import (
@@ -40,9 +40,9 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout is the time for which requests wait for the first list of a resource, from the first read of the
-	// resource on. After this time, requests are sent to the cluster. If objects still arrive at intervals of at most
-	// progressTimeout, requests wait longer, until longestFirstList after the first read.
+	// firstListTimeout is the time for which requests normally wait for the first list of a resource. It begins with
+	// the first read of the resource. While objects arrive at intervals of at most progressTimeout, requests continue
+	// to wait until longestFirstList after the first read. A request that no longer waits is sent to the cluster.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
@@ -168,9 +168,9 @@ type View struct {
 	store *store
 }
 
-// Get returns the cached list of the resource r, which includes earlier writes of the user. It returns false if the
-// list must be requested from the cluster instead. The first call starts to cache the resource. kindName is the kind of
-// its objects.
+// Get returns the cached list of the resource r. If the user has written an object of r, Get waits until the list
+// includes this change, but at most for writeTimeout. Get returns false if the list must be requested from the cluster
+// instead. The first call starts to cache the resource. The parameter kindName is the kind of its objects.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -214,8 +214,8 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
-// and returns started true. It returns nil if the resource cannot be cached now.
+// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache
+// it, and the result started is true. kind returns nil if the resource cannot be cached now.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -247,9 +247,9 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the refusal that follows r. In general, its pause is the parameter most. If most is refusedFor, the
-// first pause is refusedFirst, and each further one is twice as long, up to refusedFor. The pauses begin again with
-// refusedFirst if the last one ended more than refusedFor ago.
+// next returns the pause after r, the last pause of a resource. Unless most is refusedFor, the new pause has the length
+// most. If most is refusedFor, the first pause has the length refusedFirst. Each further pause is twice as long, up to
+// refusedFor. The pauses begin again with refusedFirst if r ended more than refusedFor ago.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
@@ -261,8 +261,8 @@ func (r refusal) next(most time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If pause is not 0, the resource is not cached again for a time that refusal.next
-// determines from pause.
+// stop drops a cached resource. If the parameter pause is 0, the resource may be cached again at once. Otherwise, this
+// is possible only after the pause that the method refusal.next returns for the parameter pause.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {

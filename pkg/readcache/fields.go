@@ -78,7 +78,8 @@ func FieldMatcher(
 }
 
 // IsShort returns true if the requirements of a label selector and their values are together at most maxRequirements.
-// The cache evaluates only such selectors. IsShort returns false for a selector that matches nothing.
+// The cache evaluates only such selectors. IsShort returns false for labels.Nothing(), which has no requirements that
+// could be evaluated.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

@@ -17,9 +17,10 @@ const (
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains the groups of a list in the order of API servers, which sort lists by the key namespace/name. The
-// groups are divided into non-empty chunks. Groups is immutable: replacing a group creates a copy. Because of the
-// chunks, it copies only one chunk and the slice of chunks, instead of all groups.
+// Groups contains the groups of a list in the order of API servers, which sort lists by the key namespace/name. Groups
+// is immutable: replacing a group creates a copy of Groups. The groups are divided into non-empty chunks, so that the
+// copy shares all chunks but one with the original. Without chunks, each replacement would copy the pointers to all
+// groups.
 type Groups [][]*Group
 
 // newGroups divides groups into chunks. It copies each chunk. If the chunks shared the array of groups instead, the
@@ -78,8 +79,8 @@ func (g Groups) at(p position) *Group {
 	return g[p.chunk][p.index]
 }
 
-// seek returns the position of the first group whose last object has the key namespace/name or a later key. If there is
-// no such group, it returns the position after the last group.
+// seek returns the position of the first group that ends with the object namespace/name or with a later object in the
+// order of lists. If there is no such group, it returns the position after the last group.
 func (g Groups) seek(namespace, name string) position {
 	reaches := func(one *Group) bool {
 		last := one.last()
@@ -132,8 +133,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns a copy of g in which the n groups at p, all in one chunk, are replaced by the groups in the last
-// parameter. It splits and merges chunks as needed.
+// replaced returns a copy of g in which n groups, beginning at p, are replaced by the groups in the parameter with. The
+// n groups must be in the same chunk. replaced splits and merges chunks as needed.
 func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

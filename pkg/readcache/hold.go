@@ -5,8 +5,8 @@ package readcache
 
 import "slices"
 
-// holdPart bounds the memory of objects that the store of a resource has replaced, but that responses in progress still
-// contain. The bound is the limit of the cache divided by holdPart.
+// holdPart determines how much memory the replaced objects of a resource may use. The store no longer contains these
+// objects, but responses in progress still do. They may use the memory limit of the cache, divided by holdPart.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
@@ -24,9 +24,9 @@ type hold struct {
 	drop  func()
 }
 
-// Hold registers a response in progress that uses the objects of the view. The caller must call release at its end. If
-// the store replaces too many of these objects meanwhile, the cache calls drop, which must end all use of the objects
-// and must not block.
+// Hold registers a response in progress that uses the objects of the view. The caller must call release when the
+// response ends. If the store replaces too many of these objects before the response ends, the cache calls the function
+// drop. This function must end all use of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {

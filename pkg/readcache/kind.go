@@ -30,8 +30,8 @@ type kind struct {
 	ended atomic.Bool
 }
 
-// itemBytes is the memory of an entry of a list without its object, in bytes. If an object of a new list is already
-// stored, only this entry is counted.
+// itemBytes is the memory, in bytes, that a list needs for each object in addition to the object itself. If an object
+// of a new list is already in the store, only itemBytes are counted for it.
 const itemBytes = 2 * 16
 
 // backoff returns the pauses between attempts to list or watch. They are shorter than the defaults of a Reflector, with

@@ -26,7 +26,7 @@ type Group struct {
 	// Size is the length in bytes of the JSON of all objects, separated by commas.
 	Size int64
 	// Serial identifies the Group among all Groups of the process and, very probably, of other processes. It is 0 for a
-	// Group of NewGroup.
+	// Group that NewGroup returns.
 	Serial uint64
 
 	account *account
@@ -179,8 +179,9 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop calls drop of all groups. It returns the sum of their results and of the memory of all objects that next does
-// not contain.
+// drop is called when the store replaces s by the list in the parameter next. It drops all groups of s. It returns the
+// memory that no longer belongs to the current list: the sum of the results of Group.drop, and the memory of the
+// objects that next does not contain.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

@@ -327,7 +327,9 @@ func unreadable(err error) error {
 	return err
 }
 
-// found records that data has arrived. complete is true if a watch works. The stored list is then current.
+// found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false
+// for a list. While a watch works, the stored list is up to date, so found resets the failure of an earlier list or
+// watch.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()

@@ -26,11 +26,11 @@ type Change struct {
 // after a new list.
 type Changes struct {
 	All []Change
-	// Version is the resource version of the cached list after the changes. After is the cached list.
+	// After is the cached list that includes the changes, and Version is the resource version of this list.
 	Version string
 	After   *Snapshot
-	// Relisted is true if the changes are the difference between the cached objects and a new list. An object that was
-	// both created and deleted in between is then missing.
+	// Relisted is true if the changes are the difference between the previous cached list and a new list. An object
+	// that was created after the previous list and deleted before the new list is then missing.
 	Relisted bool
 }
 
@@ -49,8 +49,9 @@ type Subscription struct {
 
 // Subscribe subscribes to the changes of the resource r of a cluster. For each change after the returned Snapshot, in
 // order, the cache calls deliver. The cache holds a lock during the call, so deliver must not block and must not call
-// the cache. Subscribe returns false if the resource is not cached. While there is a subscription, the resource is not
-// dropped as unused, but the cache may evict it if it needs the memory.
+// the cache. Like Get, Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be
+// cached, or if the first list does not arrive in time. While there is a subscription, the resource counts as used.
+// Nevertheless, the cache may evict the resource if the cache exceeds its memory limit.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, bool) {

@@ -30,8 +30,8 @@ const (
 	bucketScan = time.Minute
 	// bucketMemory is the memory of one recording in progress, in bytes: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
-	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the terminal
-	// waits for a write.
+	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the recorded
+	// terminal session waits while events are written.
 	requestTimeout = 5 * time.Second
 	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
@@ -72,8 +72,9 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining, waiting and listing are semaphores. joining limits the recordings whose pieces are being joined. waiting
-	// limits these recordings together with the recordings that wait for joining. listing limits concurrent lists.
+	// These channels are semaphores. joining has a slot for each recording whose pieces are being joined. waiting has a
+	// slot for each of these recordings, and for each recording that waits for a slot of joining. listing has a slot
+	// for each list request in progress.
 	joining, waiting, listing chan struct{}
 }
 
@@ -225,8 +226,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns the fileInfo of a recording according to one of its objects. It returns false if the object belongs to
-// no recording.
+// part returns a fileInfo for one object of a recording, which is a piece or the complete recording. It returns false
+// if the object belongs to no recording. The caller merges the results for all objects of the recording.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {

@@ -89,7 +89,8 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	return b.deleteFound(ctx, &info)
 }
 
-// deleteFound deletes the pieces of a recording. If pieces are missing, it lists the existing ones first.
+// deleteFound deletes the pieces of a recording that exist. If all pieces up to number info.pieces exist, it computes
+// their names. Otherwise, it lists the objects of the recording.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	if info.found == info.pieces {
 		return b.deletePieces(ctx, info.id, info.pieces)
@@ -134,7 +135,7 @@ func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	return b.openPieces(ctx, info.id, info.pieces), nil
 }
 
-// object is a reader of an object whose request is cancelled by Close.
+// object reads an object of the bucket. Its method Close also cancels the request for the object.
 type object struct {
 	*minio.Object
 

@@ -32,7 +32,7 @@ type files interface {
 
 // file is a recording that is being written.
 type file interface {
-	// Write appends bytes. When it returns, they are stored, and remain if the program is killed.
+	// Write appends bytes. When Write returns, the bytes are stored, and they are not lost if the program is killed.
 	io.Writer
 	// finish ends the file after the last Write.
 	finish() error

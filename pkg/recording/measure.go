@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// staleScans times the interval between two measurements is the age from which a measurement is no longer used.
+	// staleScans is the number of intervals between measurements after which a measurement is no longer used.
 	staleScans = 5
 	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000
@@ -22,7 +22,7 @@ const (
 	cleanTime     = 10 * time.Minute
 )
 
-// measurement is a measurement in progress of the size of all recordings.
+// measurement is an operation in progress that measures the size of all recordings.
 type measurement struct {
 	done chan struct{}
 	// err is the result, and is valid after done is closed.
@@ -49,9 +49,10 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure starts a goroutine that measures all recordings if the last measurement is older than the interval of the
-// storage and none is in progress. If the last measurement is older than staleScans intervals, measure waits for the
-// measurement in progress, which all callers share, and returns its error. Otherwise, it returns nil at once.
+// measure starts a goroutine that measures the size of all recordings if the last measurement is older than pace.scan
+// and no such goroutine is running. If the last measurement is older than staleScans times pace.scan, measure waits for
+// the goroutine and returns its error. Otherwise, measure returns nil at once. All callers that wait share one
+// goroutine.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.pace().scan
 	s.mu.Lock()

@@ -227,8 +227,8 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if pending events cannot be written after the interval of the storage. The
-// methods that record events return their errors instead.
+// OnFailure sets a function that is called if a timer writes pending events (see pace) and the write fails. If a method
+// of Recording writes the pending events, it returns the error and does not call the function.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -121,9 +121,9 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value that is a prefix of text, or 0. If cut is true, the text was
-// truncated and may end within a value. Therefore, longest then also returns the length of text if text is the
-// beginning of a value.
+// longest returns the length of the longest value with which text begins, or 0 if there is none. If the parameter cut
+// is true, the text was truncated, and may end within a value. If all of text is the beginning of a value, longest then
+// returns the length of text.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

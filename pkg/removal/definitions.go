@@ -73,8 +73,8 @@ const (
 )
 
 // retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The change makes
-// kube-apiserver try again to delete the custom resources. The first attempt of kube-apiserver fails if the storage of
-// the kind is not ready, because the kind was not read before. The second attempt is dropped if it conflicts with
+// kube-apiserver try again to delete the custom resources. The first attempt may fail, because kube-apiserver creates
+// the storage of a kind only at the first request for the kind. The second attempt is dropped if it conflicts with
 // kube-apiserver's own update of the status. Without a change, kube-apiserver would then wait for minutes. The first
 // call for a CustomResourceDefinition only starts the interval and patches nothing.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {

@@ -38,7 +38,8 @@ type part struct {
 }
 
 // parts returns the objects of an installation in the order of their deletion:
-//   - The APIService is first. Otherwise, the deletion of Namespaces would wait for kubevision-apiserver.
+//   - The APIService is first. kube-controller-manager deletes a Namespace only after the discovery of all API groups.
+//     This discovery would fail if kubevision-apiserver no longer ran, but the APIService still existed.
 //   - The admission policies precede the CustomResourceDefinitions to which they refer.
 //   - The Pods precede their Namespace. If a Namespace that is being deleted still contains a Pod,
 //     kube-controller-manager checks it again only after half of the Pod's grace period.
@@ -115,8 +116,8 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects that p selects, and waits until they no longer exist. It does not wait for the
-// finalizers of other controllers.
+// removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty, it does
+// not wait for objects that have finalizers.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string
@@ -124,8 +125,8 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 		err := r.eachOf(ctx, p, func(o *metav1.PartialObjectMetadata) {
 			deleted := !o.DeletionTimestamp.IsZero()
 			if deleted && p.label != "" && len(o.Finalizers) > 0 {
-				// KubeVision sets no finalizers on these objects, so the owner of the finalizer must complete the
-				// deletion.
+				// KubeVision sets no finalizers on these objects. The controllers that have set the finalizers complete
+				// the deletion, possibly after the removal.
 				r.Log.Info("Waiting for the finalizers of other controllers", "kind", p.gvk.Kind,
 					"namespace", o.Namespace, "name", o.Name, "finalizers", o.Finalizers)
 				return

@@ -15,12 +15,13 @@ import (
 )
 
 const (
-	// answerShare multiplied by GOMAXPROCS is the number of bytes that may be sent concurrently to one user. A response
-	// counts as at most largestAnswer bytes. Therefore, one user may receive one large response per two processors at
-	// the same time.
+	// answerShare multiplied by GOMAXPROCS bounds the bytes of the responses that are being sent to one user. A
+	// response of more than largestAnswer bytes counts as largestAnswer. Because largestAnswer is twice answerShare, a
+	// user can receive one such response per two processors at the same time.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce multiplied by the bytes of one user bounds the bytes that are sent concurrently to all users.
+	// usersAtOnce multiplied by the bound for one user bounds the bytes of the responses that are being sent to all
+	// users.
 	usersAtOnce = 32
 	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
 	// for which each response waits.
@@ -30,8 +31,8 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the number by which the size of a compressed response is divided before it is counted. The method
-	// Size returns the uncompressed size, but the client receives fewer bytes.
+	// compression is the assumed compression ratio of compressed responses. answerCost divides their size by it,
+	// because envelope.Body.Size returns the uncompressed size.
 	compression = 8
 )
 
@@ -61,7 +62,7 @@ func answerCost(data envelope.Body) int64 {
 // expire sets a write deadline of answerTime on the connection. Otherwise, a client that does not read could keep the
 // response in memory. The HTTP server resets the deadline for the next request on the connection.
 func (t *Table) expire(w http.ResponseWriter) {
-	// An error means that the writer has no connection, or that the connection has ended.
+	// The error is ignored. It means that w does not support deadlines, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 }
 

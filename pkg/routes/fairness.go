@@ -17,7 +17,7 @@ import (
 // accepts far more in total.
 const DefaultPerUser = 64
 
-// retrySeconds is the Retry-After, in seconds, of a request that exceeds the limit of its user.
+// retrySeconds is the value of the Retry-After header, in seconds, of the error that fairness.enter returns.
 const retrySeconds = 1
 
 // fairness counts the requests in flight of each user, so that one user cannot use all concurrent requests of the

@@ -121,8 +121,8 @@ const (
 	// maxDecoded is the largest number of bytes of a body that is decoded. It equals the default limit of etcd for a
 	// request.
 	maxDecoded = 1536 << 10
-	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. Two bytes of text may
-	// decode to an element of a list.
+	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. It is large, because an
+	// element of a list may consist of only two bytes of text, such as "1,".
 	decodedBytes = 48
 )
 

@@ -46,9 +46,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for endpoints that dashboards call on every page. If the caller must first set up a second
-	// factor, these endpoints return 40900 instead of 40102. Existing dashboards display the message of 40900, but
-	// ignore 40102 after the login.
+	// Ambient is true for endpoints that dashboards call on every page. It determines the error for a caller who must
+	// first set up a second factor. The code is CodeConflict if Ambient is true, and CodeTwoFactorRequired otherwise.
+	// Existing dashboards display the message of CodeConflict, but ignore CodeTwoFactorRequired after the login.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
@@ -97,8 +97,8 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes with a Verb and the endless routes. It exists because the HTTP filters compare
-	// each request several times with these few routes.
+	// longRunning contains the routes with a Verb and the endless routes. The HTTP filters search these few routes
+	// several times for each request, which is faster than searching all routes.
 	longRunning []pattern
 }
 

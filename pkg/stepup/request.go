@@ -62,7 +62,8 @@ func parse(r *http.Request) (Request, bool) {
 		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
 		Namespace: info.Namespace,
 	}
-	// KubeVision sends no requests with a verb in the path, such as /api/v1/watch/pods.
+	// KubeVision sends no writes to a path with a verb, such as /api/v1/watch/pods. Such writes are treated as
+	// sensitive.
 	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") {
 		return Request{}, false
 	}

@@ -24,8 +24,9 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group that kubevision-apiserver serves. Without a rule for it, users could send
-	// requests to this group through kube-apiserver without a check of the second factor.
+	// dashboardGroup is the API group that kubevision-apiserver serves. Users can also send requests to this group
+	// through the kube-apiserver of the host. kubevision-apiserver requires no code for requests that kube-apiserver
+	// forwards. Without a rule, users could therefore avoid the check of the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
@@ -49,14 +50,16 @@ func Rules() []Rule {
 		// Users, clusters, bindings and sessions determine permissions.
 		{Group: kubevisionv1alpha1.GroupName},
 		{Group: dashboardGroup, DryRuns: true},
-		// RBAC objects grant rights, and admission configurations apply to all other requests.
+		// RBAC objects, certificates and tokens grant rights. The objects of the other groups can redirect, change or
+		// reject the requests of all users.
 		{Group: rbacv1.GroupName},
 		{Group: admissionregistrationv1.GroupName},
 		{Group: apiRegistrationGroup},
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// KubeVisionRoleBindings select namespaces by labels, and the request does not show which labels change.
+		// KubeVisionRoleBindings may select namespaces by labels. A write to a Namespace may therefore grant rights,
+		// and Request does not show whether labels change.
 		{Resource: "namespaces"},
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
@@ -98,9 +101,9 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns true if writing the body to a Secret may make Kubernetes store a ServiceAccount token in
-// this Secret: a string in the body contains kubernetes.io/service-account, as the Secret type and the annotations do.
-// It also returns true if the body is not JSON.
+// namesServiceAccount returns true if a string in the body of a write to a Secret contains
+// kubernetes.io/service-account. The Secret type and the annotations contain this text if Kubernetes stores a
+// ServiceAccount token in the Secret. namesServiceAccount also returns true if the body is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

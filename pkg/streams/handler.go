@@ -87,13 +87,13 @@ const (
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
 	// recheckInterval is the time between two checks of the session and the rights of a caller. If the stream depends
-	// on a cluster whose RBAC objects cannot be watched, the time is shorter: at least unwatchedInterval. A reported
-	// change causes an earlier check.
+	// on a cluster whose RBAC objects cannot be watched, the time is between unwatchedInterval and recheckInterval. A
+	// known change of the session, the user or an RBAC object causes an earlier check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is the time after the last successful check for which a stream continues although checks fail with an
-	// error that is not a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// checkGrace is the time for which a stream continues after its last successful check, if further checks fail
+	// without a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

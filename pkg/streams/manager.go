@@ -27,7 +27,7 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the Retry-After of the response to a request that exceeds the number of streams.
+// retrySeconds is the value of the Retry-After header, in seconds, of the error that Manager.enter returns.
 const retrySeconds = 5
 
 // Options configures a Manager.
@@ -299,8 +299,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 }
 
 // recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
-// objects are not watched, the time is shorter, but grows with the number of all streams. Otherwise, the checks of many
-// streams would cause too much load.
+// objects are not watched, the time is at least unwatchedInterval. It grows with the number of all streams, up to
+// recheckInterval. Otherwise, the checks of many streams would cause too much load.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

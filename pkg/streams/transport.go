@@ -19,7 +19,8 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends the message last, if it is not nil, and the reason of the end. It is called once, as the last write.
+	// close sends the message in the parameter last, if it is not nil, and then the reason of the end. close is called
+	// once, after all other writes.
 	close(last []byte, end *End, readDone <-chan struct{})
 	// read returns the next message. On a WebSocket, it waits at most for the given time.
 	read(wait time.Duration) (Message, error)
@@ -61,7 +62,7 @@ func (s *socket) hurry() {
 }
 
 // close sends the last message and a close frame. It then waits up to endTimeout until the client closes the
-// connection. If close closed the connection at once, the client might not receive both.
+// connection. If close closed the connection at once, the client might not receive the message or the frame.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {

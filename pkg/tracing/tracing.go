@@ -39,8 +39,8 @@ const (
 
 // StartRequest starts the span of a request of a client, and returns the request with a context that contains the span.
 // It removes the trace context from the headers. If the function trusted returns true, the span continues the trace of
-// the client. Otherwise, the span begins a new trace, with a link to the trace of the client. Other clients must not
-// decide which requests are sampled.
+// the client. For other clients, the span begins a new trace, with a link to the trace of the client. A span that
+// continues a trace is sampled if the trace is. Other clients must not decide this.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {

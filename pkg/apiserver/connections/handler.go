@@ -16,7 +16,8 @@ const (
 	// streamBytes is the estimated memory of an HTTP/2 stream without its headers, in bytes. It covers a response that
 	// waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size of the HTTP/1 headers of a request that idleBytes already covers.
+	// freeHeaderBytes is the size, in bytes, up to which the headers of an HTTP/1 request do not count. The memory for
+	// these headers is already part of idleBytes.
 	freeHeaderBytes = 16 << 10
 	// valueBytes is the memory of a header value in addition to its text, in bytes. urlCopies is the number of copies
 	// of the URL that net/http stores.
@@ -37,9 +38,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			defer c.releaseAfter(w, streamMemory(r))
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// The handler gets a copy of the request, because net/http must find its own body in the original request.
-			// From this body, net/http determines whether the client may still be sending. In this case, it keeps the
-			// connection open until the client has read the response.
+			// Only a copy of the request gets the body that counts bytes. From its own body in the original request,
+			// net/http recognizes that a handler has not read the whole body. net/http then delays the end of the
+			// connection, so that the client can still read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -72,10 +73,10 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter starts a goroutine that waits for the end of an HTTP/2 stream: the response was sent, or the client has
-// disconnected. The goroutine then subtracts the bytes of the parameter held. releaseAfter must be called at the end of
-// the handler, with the ResponseWriter of net/http. The goroutine does not wait for the context of the request, because
-// the context ends before the response is sent.
+// releaseAfter waits in a goroutine for the end of an HTTP/2 stream. A stream ends when the response was sent, or when
+// the client has disconnected. The goroutine then subtracts the parameter held from the memory of the connection.
+// releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http. The goroutine does not
+// wait for the context of the request, because the context ends before the response is sent.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
@@ -163,8 +164,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts the memory of bytes that were read from a request body. The memory of an idle connection and of the
-// requests in progress still counts.
+// release subtracts the memory of bytes that were read from a request body. Afterwards, the memory of the connection is
+// at least idleBytes plus the memory of the requests in progress.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

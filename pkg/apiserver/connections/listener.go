@@ -18,8 +18,8 @@ const (
 	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
 	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart determines how Options.Bytes is divided. Connections from known addresses may use Bytes/knownPart
-	// before they are closed in favor of other connections.
+	// knownPart determines the share of connections from known addresses, which is Options.Bytes/knownPart. While these
+	// connections use at most their share, connections from other addresses are closed first.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -162,9 +162,10 @@ func (l *Listener) next() *connection {
 }
 
 // closesBefore returns true if c must be closed before the parameter other. It first compares the memory of the
-// networks of the two connections, then the memory of the connections, and finally the time of the last use. It ignores
-// differences in memory of less than idleBytes. Otherwise, a connection that sends a request would be closed before the
-// many idle connections of a client in the same network.
+// networks of the two connections, then the memory of the connections, and finally the time of the last use. It rounds
+// memory down to multiples of idleBytes. Otherwise, even a small request would make a connection the largest one in a
+// network of idle connections. The connection would be closed first, even if another client has opened all the idle
+// connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {

@@ -61,9 +61,9 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies that may use total bytes of memory. A part of this memory is reserved for unauthenticated
-// clients in known networks, and another part for those in unknown networks. The function origin describes the client
-// of a request.
+// NewBodies returns Bodies. The parameter total bounds the memory of all bodies, in bytes. A part of this memory is
+// reserved for unauthenticated clients in known networks, and another part for those in unknown networks. The function
+// origin describes the client of a request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -89,9 +89,9 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read reads the body into memory, and replaces the body of the request. It returns the account to which it has charged
-// the memory, and which the caller must close. If there is no body, it returns nil. It returns an error if the body is
-// too large, is compressed, or does not arrive in time.
+// read reads the body into memory, and replaces the body of the request. It charges the memory to an account, and
+// returns the account. The caller must close the account. If there is no body, the returned account is nil. read
+// returns an error if the body is too large, is compressed, or does not arrive in time.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held
@@ -194,7 +194,8 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a request body that is being received. It has a deadline, which applies even if no handler reads the body.
+// arrival is a request body that is being received. Its deadline is a read deadline of net/http (see expectBody).
+// Therefore, the deadline applies even if no handler reads the body.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool
@@ -219,9 +220,9 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 // answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels ctx.
-// The returned context then ends answerTime later than ctx, because the error response is sent with it. In all other
-// cases, it ends together with ctx.
+// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels the
+// parameter ctx. The returned context then remains valid for answerTime, because the server still has to send the error
+// response. In all other cases, the returned context ends together with ctx.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {

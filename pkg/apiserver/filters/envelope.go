@@ -30,9 +30,11 @@ import (
 // responses of the filters of k8s.io/apiserver. For other paths, it only sets a write deadline, and rejects requests
 // that are too large or contain Impersonate-* headers.
 //
-// k8s.io/apiserver closes the connection after a request that is not authenticated. If the function shared returns
-// true, the connection remains open, because it carries the requests of many clients. The parameter refusals delays the
-// responses to requests that are not authenticated. It may be nil.
+// The function shared returns true if the connection of a request carries the requests of many clients. WithEnvelope
+// keeps such a connection open. k8s.io/apiserver would close it after a request that is not authenticated.
+//
+// The parameter refusals delays the responses to requests that are not authenticated. If refusals is nil, these
+// responses are not delayed.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -100,9 +102,9 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered calls next. It converts a panic to the status 500, from which an error response is made. It panics
-// again if a response has begun, or if the panic is http.ErrAbortHandler. net/http then aborts the connection, and the
-// client recognizes an incomplete response.
+// serveRecovered calls next, and recovers from a panic. If no response has begun, it records the status 500 in the
+// writer, and serveEnveloped sends an error envelope. If a response has begun, or if the panic is http.ErrAbortHandler,
+// it panics again. net/http then aborts the connection, and the client recognizes an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
@@ -224,8 +226,9 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns the error that must be sent instead of a response that writer did not send. It also removes the
-// headers of this response. It returns nil if an envelope was sent.
+// unanswered returns the error that the caller must send if the client has not received an envelope. In this case, the
+// writer has dropped a response because its status is not 200, or no handler has written a response. unanswered also
+// removes the headers of the dropped response. It returns nil if an envelope was sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

@@ -39,8 +39,8 @@ func canonical(r *http.Request) *http.Request {
 			u.Path += "/-" // no route has this path
 		}
 	}
-	// Clients insert the segment because kube-apiserver treats requests below proxy as long-running. Its flow control
-	// does not limit such requests.
+	// If a client opens a stream through kube-apiserver, it inserts the segment "proxy" after the prefix of the API.
+	// kube-apiserver then treats the request as long-running, and its flow control does not limit the request.
 	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
 	if ok && r.Method == http.MethodGet {
 		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""

@@ -17,8 +17,8 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added to the size for each header name and for each value. HTTP/2 counts the size of headers in the
-// same way.
+// valueBytes is the number of bytes that is added to the size of the headers for each name, and again for each value.
+// HTTP/2 also adds 32 bytes for each header field.
 const valueBytes = 32
 
 // oversized returns a message and an HTTP status if the URL or the headers of a request are too large. Otherwise, it

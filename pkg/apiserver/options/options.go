@@ -40,8 +40,9 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. The largest request body fits: all
-	// users together may use five eighths of the limit for bodies, and one user may use half of these five eighths.
+	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. With this limit for bodies, all users
+	// together may use 10 MiB (five eighths). One user may use half of this, 5 MiB, which is enough for the largest
+	// request body.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
@@ -86,8 +87,8 @@ type Options struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData changes the response to a rejected dry run. If it is true, and a page of the server's own
-	// origin has sent the request, the code of the response is 0.
+	// RefusedDryRunsAsData makes a rejected dry run return the code 0 (success), with the reasons in the data, instead
+	// of an error. It applies only to requests that pages of the server's own origin have sent.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags

@@ -41,8 +41,8 @@ type TerminalOptions struct {
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
 	RecordKeyFile string
-	// RecordBytes bounds the size of all recordings, in bytes. RecordAge is the age at which a recording is deleted. If
-	// it is 0, recordings are not deleted.
+	// RecordBytes bounds the size of all recordings, in bytes. Beyond this limit, terminals are rejected. RecordAge is
+	// the age at which a recording is deleted. If RecordAge is 0, recordings are not deleted.
 	RecordBytes int64
 	RecordAge   time.Duration
 	// RecordInput is true if recordings contain the input of users.

@@ -99,8 +99,8 @@ type Log struct {
 // API combines repeated events about a user into one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
-	// Clients can cause LoginBlocked at any rate. The lockout before it was recorded as AccountLocked or
-	// AddressBlocked.
+	// LoginBlocked appears only in the metric, because clients can cause this event at any rate. The beginning of the
+	// lockout was recorded as AccountLocked or AddressBlocked.
 	if e.Reason == LoginBlocked {
 		return
 	}

@@ -17,7 +17,7 @@ const (
 	maxVerified = 32
 )
 
-// VerifiedSession is a session in which sensitive operations need no code until it expires.
+// VerifiedSession is a session in which sensitive operations need no code before the time Expires.
 type VerifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`

@@ -81,8 +81,8 @@ type Hash struct {
 // Hasher hashes passwords, and bounds the memory of concurrent hashes.
 type Hasher struct {
 	cost Parameters
-	// slots are the places of concurrent hashes. An imported hash that needs more memory than cost takes several of the
-	// places, or all of them.
+	// slots limits the number of concurrent hashes. A new hash takes one place. An imported hash that needs more memory
+	// takes several places, or all of them.
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}

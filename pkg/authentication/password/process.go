@@ -30,7 +30,8 @@ const (
 	// child that did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// startInterval is the maximum time between two hashes that cause the start of a child. Few logins need no child.
+	// If two hashes follow each other in less than startInterval, a child is started. Less frequent hashes are computed
+	// in this process.
 	startInterval = 5 * time.Second
 	// idleTime is the time without a hash after which a child ends, so that it holds no memory.
 	idleTime = 10 * time.Second
@@ -93,8 +94,8 @@ func newService() service {
 	return service{free: free}
 }
 
-// Key computes a key for net/rpc. It never returns an error. It frees the memory of the previous hash first. Otherwise,
-// two hashes in succession would need the memory of two.
+// Key computes the key of a hash. The method has the form that net/rpc requires, but never returns an error. It first
+// frees the memory of the previous hash. Otherwise, two hashes in succession would need twice the memory of one.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.free.Stop()
 	runtime.GC()
@@ -168,7 +169,8 @@ func (p *Process) release() {
 	p.lastHash = time.Now()
 }
 
-// endIdle ends the child c when no hash has been computed for the idle time. It returns if c was discarded.
+// endIdle waits until no hash has been computed for the idle time, and then ends the child c. If the child ends or is
+// discarded before, endIdle returns.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
 		select {

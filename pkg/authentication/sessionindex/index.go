@@ -143,9 +143,9 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 
 // Excess returns the sessions that must be ended before the user starts new sessions. The parameter more is the number
 // of new sessions. There are two cases:
-//   - The user would exceed Limits.PerUser: Excess returns the least recently used sessions of this user.
-//   - All users together would exceed Limits.Total: Excess returns the least recently used session of the user with the
-//     most sessions.
+//   - If the user would exceed Limits.PerUser, Excess returns the least recently used sessions of this user.
+//   - Otherwise, if all users together would exceed Limits.Total, Excess returns one session: the least recently used
+//     session of the user with the most sessions.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// flow is an account or a network. The fair queue serves all flows at the same rate.
+// flow is an account, a known device or a network. Each attempt belongs to several flows. The fair queue serves all
+// flows with the same cost at the same rate.
 type flow struct {
 	name string
-	// cost is the number of rounds that one attempt of the flow takes (see fairQueue).
+	// cost is the number of rounds that one attempt of the flow takes (see fairQueue). It is 1 for an account or a
+	// device, and at most 1 for a network.
 	cost float64
 }
 
@@ -28,7 +30,8 @@ type ticket struct {
 }
 
 // fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
-// In each round, one attempt of each flow with waiting attempts is served.
+// In each round, the queue serves one attempt of each waiting flow with the cost 1, and more attempts of a flow with a
+// lower cost.
 type fairQueue struct {
 	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.

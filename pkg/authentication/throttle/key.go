@@ -29,8 +29,8 @@ const (
 
 	// nameBytes is the length, in bytes, of the hash that replaces a name that no user has.
 	nameBytes = 16
-	// countersPerUser bounds the number of known devices of one user whose failures are counted. The same limit applies
-	// separately to the sessions of the user.
+	// countersPerUser bounds the number of counters for known devices of one user. The same limit applies separately to
+	// the counters for sessions of the user.
 	countersPerUser = 20
 )
 
@@ -64,8 +64,8 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns a policy from which only the expiry of failures may be derived. Its field Free is not set for
-// addresses, because the number depends on a flag.
+// policyOf returns the policy for the failures in a KubeVisionLoginThrottle. Callers may use it only to determine when
+// failures expire. For an address, Policy.Free is not set, because its value depends on a flag.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))

@@ -13,13 +13,12 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter makes room for a new KubeVisionLoginThrottle with the key. If the new object would exceed a limit, it
-// deletes the object with the same target that has the fewest failures. If several objects have the fewest failures, it
-// deletes the one whose last failure is the oldest. For a new device or session, it considers only objects of the same
-// user.
+// evictCounter makes room for a new KubeVisionLoginThrottle with the key. If there are too many objects with the same
+// spec.target, it deletes the object with the fewest failures. If several objects have the fewest failures, it deletes
+// the one whose last failure is the oldest. For a new device or session, it considers only objects of the same user.
 //
-// Objects of accounts have no limit and are never deleted. Otherwise, attempts with many names could reset the failures
-// of an account.
+// Objects of accounts have no limit and are never deleted. Otherwise, attackers could reset the failures of an account
+// with attempts for many other accounts.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

@@ -175,9 +175,9 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
-// device with the parameter accounts, which is the cache or a client without a cache. It reads the counters of networks
-// from the cache, although the cache may be slightly outdated.
+// admit returns a BlockedError if the attempt must not be checked now. The parameter accounts is a cache or a client
+// without a cache. From this parameter, admit reads the counter of the account or the known device. It reads the
+// counters of networks from the cache, although the cache may be slightly outdated.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
@@ -269,9 +269,9 @@ func (a *Attempt) end(failed bool) {
 // Succeeded ends an attempt. If the device is known, it resets the failures of the device. Otherwise, it resets the
 // failures of the account.
 //
-// It never resets the failures of the account for a known device, because others who guess the password would then get
-// more tries after each login of the user. It never resets the failures of the address, because the owner of one
-// account could then guess the passwords of other accounts without a limit.
+// An attempt from a known device does not reset the failures of the account. Otherwise, others who guess the password
+// would get more tries after each login of the user. No attempt resets the failures of the address. Otherwise, the
+// owner of one account could guess the passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()

@@ -115,8 +115,8 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current returns the newest key that has at least the age propagation. If there is none, it returns the oldest key. It
-// returns ErrNoKeys if there are no keys.
+// Current returns the key that signs. This is the newest key whose age is at least the constant propagation. If all
+// keys are younger, Current returns the oldest key. It returns ErrNoKeys if there are no keys.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -141,7 +141,7 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 }
 
 // Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
-// been in use for longer than any token is valid. All tokens that the older key has signed have then expired.
+// replaced this key for so long that all tokens that this key signed have expired (see the constant verification).
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

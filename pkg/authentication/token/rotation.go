@@ -12,10 +12,11 @@ const (
 	// verification is the time for which a key is accepted after the next key has begun to sign. It is longer than the
 	// lifetime of any token.
 	verification = 2 * time.Hour
-	// maxRetention bounds the time for which an old key is stored. It is the lifetime of device tokens, whose MACs are
-	// verified with old keys.
+	// maxRetention bounds the time for which an old key is stored. It equals DeviceTTL, the lifetime of device tokens.
+	// The old key must verify the MACs of the device tokens that were issued with it.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods bounds the time for which an old key is stored, as a multiple of the rotation period.
+	// retainedPeriods is the number of rotation periods for which an old key is stored. However, a key is stored at
+	// least for the time verification and at most for the time maxRetention.
 	retainedPeriods = 4
 )
 

@@ -65,9 +65,10 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step of a valid code, and false for an invalid code. The time step must be at most drift steps
-// away from now. It must also be later than last, which is the time step of the last accepted code. Therefore, each
-// code is valid once (RFC 6238, section 5.2). The duration of Check does not depend on which time step matches.
+// Check returns the time step for which the code is valid. It returns false if the code is invalid. The time step must
+// be at most drift steps away from now, the current time. The parameter last is the time step of the last accepted
+// code. Check rejects this time step and earlier ones, so that each code is valid only once (RFC 6238, section 5.2).
+// The duration of Check does not depend on which time step matches.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

@@ -36,8 +36,8 @@ const (
 	// object. The verdict of a review that was sent in this time is valid only for unsettledAge.
 	settleTime   = 500 * time.Millisecond
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage is the part of an outage, from its beginning, in which AllowedStale may return a verdict from before
-	// the outage. Such a verdict must have been at most lastAge old when the outage began.
+	// maxOutage is the time from the beginning of an outage for which AllowedStale may still return a verdict from
+	// before the outage. The verdict must have been at most lastAge old when the outage began.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
 	// outageReviewTimeout bounds an access review during an outage if a verdict from before the outage can be used
@@ -63,7 +63,8 @@ type connection interface {
 type Cache struct {
 	clock   clock.PassiveClock
 	entries *entries
-	// follow watches the RBAC objects of a cluster until the context ends, and reports changes to the scope.
+	// follow watches the RBAC objects of a cluster until the context ends. It calls the methods of the scope when a
+	// watch starts or ends, and when an object changes.
 	follow func(context.Context, connection, *scope)
 	// onChange is called when verdicts of a cluster become invalid. It may be nil.
 	onChange func(*clusters.Connection)
@@ -106,18 +107,19 @@ type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 // KubeVision does not have the right to impersonate the caller yet. If the review fails, it returns an error with the
 // code 50200.
 //
-// While the cluster cannot be reached, AllowedStale also returns true if all of these conditions are met:
+// The read must return only objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale also
+// returns true if all of these conditions are met:
 //
 //   - The last verdict allowed the read, and was at most lastAge old when the outage began.
 //   - No RBAC object has changed between this verdict and the outage.
 //   - The outage has lasted at most maxOutage.
 //   - The time asOf is at most maxAge after the beginning of the outage.
-//   - KubeVisionRoleBindings grant the caller at least one role, and the same roles as before the review of this
-//     verdict. All roles are compared, because KubeVision does not know which role allowed the read: the rules of the
-//     roles are on the cluster.
+//   - KubeVisionRoleBindings grant the caller at least one role now. They grant the same roles as when the access
+//     review for this verdict was sent. All roles are compared, because KubeVision does not know which role allowed the
+//     read: the rules of the roles are on the cluster.
 //
-// In this case, the objects that the read returns must be no newer than asOf. The caller then gets only objects that it
-// could also have read before the outage.
+// Because the objects are no newer than asOf, the caller gets only objects that it could also have read before the
+// outage.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -258,7 +260,8 @@ type flight struct {
 }
 
 // join returns the flight for the key. If there is none, join starts a goroutine that sends the review. The key
-// contains the generation. Otherwise, a request could share a review that began before an RBAC object changed.
+// contains the generation of the scope, which increases when an RBAC object changes. Therefore, no request shares a
+// review that began before such a change.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -336,7 +339,8 @@ func (c *Cache) scopeOf(cluster connection) *scope {
 	return s
 }
 
-// makeRoom ends the least recently used watch if there are maxWatched. The caller must hold the lock.
+// makeRoom ends the watches of the least recently used cluster if the maximum number of clusters is watched. The caller
+// must hold the lock.
 func (c *Cache) makeRoom() {
 	if len(c.scopes) < maxWatched {
 		return

@@ -86,8 +86,8 @@ type entryKey struct {
 // verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// roles is the hash of the roles that the user had before the review. generation is the generation of the scope at
-	// that time.
+	// roles is the hash of the roles that the user had before the review. generation is the value of scope.generation
+	// at that time.
 	roles      grants
 	generation uint64
 	asked      time.Time

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxEventBytes bounds the size of an event or a list, in bytes. The annotations of an object have at most 256 KiB.
+	// maxEventBytes bounds the size of an event or a list, in bytes. Each contains only the metadata of one object. The
+	// annotations are the largest part, with at most 256 KiB.
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10

@@ -36,7 +36,8 @@ type Term struct {
 	until      time.Time
 }
 
-// Term returns the period in which the result of an access review is valid that is sent after this call.
+// Term returns the period in which the result of an access review is valid. The caller must call Term before it sends
+// the review.
 func (c *Cache) Term(cluster *clusters.Connection) Term {
 	s, now := c.scopeOf(cluster), c.clock.Now()
 	generation, age := s.term(now)

@@ -25,9 +25,10 @@ type scope struct {
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
-	// broken is the beginning of the outage, which is the time at which the first of the watches ended. It is zero if
-	// all watches are connected. before is the generation at the beginning of the outage. It is 0 if RBAC objects may
-	// have changed since. Verdicts from before the outage must then not be used.
+	// broken is the beginning of the outage, if there is one, and otherwise zero. An outage begins when the first of
+	// the watches ends. It ends when all RBAC resources are watched again. before is the generation at the beginning of
+	// the outage. It is set to 0 if RBAC objects may have changed since: verdicts from before the outage must then not
+	// be used.
 	broken time.Time
 	before uint64
 	used   time.Time

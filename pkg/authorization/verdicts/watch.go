@@ -125,7 +125,8 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch reports changes to the scope until the watch ends. It returns nil if the watch can be continued from version.
+// watch watches the resource, and reports changes to the scope, until the watch ends. It returns nil if the next watch
+// can start from the resource version w.version.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(

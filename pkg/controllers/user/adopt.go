@@ -98,7 +98,8 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes the user the owner of the Secret. It ends pending logins, and the enrolment of a second factor.
+// adopt makes the user the owner of the Secret. Pending logins fail afterwards, and a second factor that was not yet
+// confirmed with a code is removed.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

@@ -33,7 +33,8 @@ const (
 // Reconciler reconciles KubeVisionUsers.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the API server. Sessions are deleted only after a check with it, because a cache may be outdated.
+	// Live reads from the API server, not from the cache. Reconcile reads the credentials with Live again before it
+	// deletes sessions, because the cache may be outdated.
 	Live     client.Reader
 	Recorder events.EventRecorder
 	Hasher   *password.Hasher
@@ -88,7 +89,8 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
-	// A Secret with the name of a user's credentials may have another owner.
+	// The Secret may have the name of a user's credentials but no owner reference to the user. In this case, Owns does
+	// not enqueue the user.
 	if name, ok := names.CredentialsOwner(secret.GetName()); ok {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}

@@ -227,7 +227,8 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("already exists and does not belong to this user")
 
-// errRestored wraps errForeign, for a Secret that was restored from a backup.
+// errRestored wraps errForeign. readCredentials returns it for a Secret that may have been restored from a backup (see
+// isRestored).
 var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
@@ -245,8 +246,8 @@ func (r *Reconciler) readCredentials(
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}
-	// The credentials of a user who was deleted and created again belong to another person until they are garbage
-	// collected.
+	// If a user was deleted and another user with the same name was created, the Secret of the deleted user may still
+	// exist until it is garbage collected. It may contain the credentials of another person.
 	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
 		why := errForeign
 		if isRestored(secret, u) {
@@ -279,8 +280,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update stores the version of the imported Secret and, if hash is not nil, the password. It fails with a conflict if
-// the Secret has changed since it was read.
+// update stores the version of the Secret from which the password was imported and, if hash is not nil, the new
+// password. It fails with a conflict if the credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

@@ -11,13 +11,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder emits events about users in KubeVision's namespace, like the API server does for logins.
+// recorder emits events about users in KubeVision's namespace. KubeVision's API server emits events about logins there,
+// too.
 type recorder struct {
 	events.EventRecorder
 }
 
-// Eventf emits an event. If regarding is a KubeVisionUser, it is replaced by audit.Reference, which determines the
-// namespace of the event.
+// Eventf emits an event. If the parameter regarding is a KubeVisionUser, Eventf replaces it by a reference with
+// KubeVision's namespace, because events are created in the namespace of the object to which they refer.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

@@ -33,8 +33,8 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	if err != nil || len(over) == 0 {
 		return err
 	}
-	// The caches of credentials and sessions are independent. A session that has just started must not end because one
-	// of these caches is stale.
+	// The caches of credentials and sessions are independent. If the cache of credentials is stale, a session that has
+	// just started appears to be invalid. Therefore, the sessions are checked again with Live before they are deleted.
 	if over, err = r.endedSessions(ctx, r.Live, u, over); err != nil {
 		return err
 	}

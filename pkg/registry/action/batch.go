@@ -28,7 +28,7 @@ type item struct {
 // itemReference contains the fields of a batch item that identify its target. It also contains the verb that the
 // resource of the target must support.
 type itemReference struct {
-	// kindField is the name of the request field that contains kind, for errors.
+	// kindField is the name of the request field from which the field kind is set. It appears in error messages.
 	kindField, kind, namespace, name, verb string
 	// check returns an error if the batch action does not support the target.
 	check func(objectref.Target) error

@@ -31,8 +31,9 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
-// list requests a list from the cluster, and decodes its objects to T. It charges the objects to the memory account of
-// the request. If omit is not nil, objects that are too large are omitted.
+// list requests a list from the cluster, and decodes each object to the type T. The memory of the objects counts
+// towards the memory limit of the request. The function omit is called for each object that is too large to be decoded.
+// If omit is nil, such an object causes an error.
 func list[T any](
 	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
 ) ([]T, error) {

@@ -127,8 +127,9 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if all evictions have failed with the same code, for example because the caller
-// may not evict Pods. waiting contains the indexes of the Pods to evict.
+// nothingEvictedError returns an error if all attempted evictions have failed with the same code, for example because
+// the caller may not evict Pods. The parameter waiting contains the indexes of the evicted Pods in d.found. The error
+// contains data, the response of the drain.
 func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
 	if len(waiting) == 0 {
 		return nil

@@ -26,14 +26,15 @@ import (
 const (
 	// evictionPause is the time between two attempts to evict a Pod.
 	evictionPause = 2 * time.Second
-	// reserve is the time at the end of a request that is kept for evictions in progress. No eviction begins in this
-	// time.
+	// reserve is a period before the deadline of the request. No eviction begins in this period, so that evictions in
+	// progress can end before the deadline.
 	reserve = 5 * time.Second
 )
 
-// evictAll evicts the Pods with the indexes in waiting, and returns the number of Pods that were not evicted. Until the
-// time d.until, it retries evictions that a PodDisruptionBudget or an overloaded cluster has blocked. It attempts to
-// evict every Pod once before it retries any eviction. Otherwise, blocked Pods would delay all others.
+// evictAll evicts Pods, and returns the number of Pods that were not evicted. The parameter waiting contains the
+// indexes of the Pods in d.found. Until the time d.until, evictAll retries evictions that a PodDisruptionBudget or an
+// overloaded cluster has blocked. It attempts to evict every Pod once before it retries any eviction. Otherwise,
+// blocked Pods would delay all others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
@@ -126,8 +127,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// blockedBy returns the reason for which an eviction is blocked: the PodDisruptionBudget in err, or an overloaded
-// cluster.
+// blockedBy returns the message for a blocked eviction. The message contains the cause in err if a PodDisruptionBudget
+// blocks the eviction. Otherwise, it says that the cluster is overloaded.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message

@@ -58,7 +58,7 @@ func restart(r *routes.Request, caller *clusters.Client) (routes.Result, error) 
 	return routes.Result{Meta: dashboardv1alpha1.Meta{Warnings: warnings}}, err
 }
 
-// checkRestart returns an error if t is neither a Pod nor a workload that hasTemplate accepts.
+// checkRestart returns an error if t is not a Deployment, StatefulSet, DaemonSet or Pod.
 func checkRestart(t objectref.Target) error {
 	if isPod(t) || hasTemplate(t) {
 		return nil

@@ -120,8 +120,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 }
 
 // annotations returns the annotations of the workload after a rollback. Like kubectl, it uses the annotations of the
-// revision chosen, such as the change cause. The annotations in which the Deployment controller and kubectl apply store
-// state keep their current values.
+// parameter chosen, for example the change cause. Some annotations contain state of the Deployment controller or of
+// kubectl. These annotations keep the values that they have in w.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
 		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history",

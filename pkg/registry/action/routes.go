@@ -55,8 +55,8 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject returns routes for an action on an object, one route for each form of the object's path. The parameter
-// action is the last segment of the path.
+// onObject returns three routes for an action on an object. The paths differ in how they identify the object: two paths
+// contain its namespace, and one path does not. The parameter action is the last segment of each path.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{

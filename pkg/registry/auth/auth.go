@@ -92,9 +92,10 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult returns the tokens and the user of a new session. If the session only allows the set-up of a second
-// factor, it returns an error with the code 40102. The data of this error contain the tokens. If err is not nil, it
-// returns err with a code.
+// loginResult makes the response to a login or a refresh from the session or the error err. The response contains the
+// tokens and the user of the session. If err is not nil, loginResult converts it to an error with a code. If the
+// session only allows the set-up of a second factor, loginResult returns an error. The data of this error contain the
+// tokens.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -111,7 +112,8 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 	return e.sessionResult(r, session)
 }
 
-// verifyResult returns the tokens and the user of a session. If err is not nil, it returns err with a code.
+// verifyResult makes the response to the second step of a login. The response contains the tokens and the user of the
+// session. If err is not nil, verifyResult converts it to an error with a code.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

@@ -34,9 +34,10 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function for routes.Table.Prove. The function returns nil if code is a valid one-time code of the
-// second factor of u, or if no code is required. Callers whom kube-apiserver has authenticated need no code, because
-// KubeVision stores no second factor for them. The argument origin returns the client of a request.
+// Prove returns a function for the field Prove of routes.Table. The returned function returns nil if code is a valid
+// one-time code of the second factor of u, or if no code is required. Callers whom kube-apiserver has authenticated
+// need no code, because KubeVision stores no second factor for them. The function origin returns the address and the
+// other properties of the client that sent a request.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {

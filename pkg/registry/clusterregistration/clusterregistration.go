@@ -101,7 +101,8 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// connect returns a client that acts on the host as u. It returns the error of review if u may not see the cluster.
+// connect returns a client for the cluster in which KubeVision stores its custom resources. The requests of the client
+// are authorized as requests of u. If u may not see the cluster in the path, connect returns the error of review.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err

@@ -39,8 +39,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// side is one of the two compared objects. field is the name of its reference in the request, and caller is a client
-// for its cluster.
+// side is one of the two compared objects. The field named field is the name of the request field that contains the
+// reference ref. The field caller is a client for the cluster of the object.
 type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
@@ -157,8 +157,9 @@ func (s *side) locate(err error) error {
 	return e
 }
 
-// text returns the object as YAML, without the fields that differ between any two objects, such as uid. The values of a
-// Secret are masked. If other is not nil, a value that differs between the two Secrets gets a different mask.
+// text returns the object as YAML, without the fields that differ between any two objects, for example uid. The values
+// of a Secret are masked. The parameter other may be nil. If other is a Secret and its value for a key differs from the
+// value in s, the mask of the value shows that.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

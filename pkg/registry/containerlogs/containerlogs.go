@@ -37,8 +37,9 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// kube-apiserver parses the segment after the name of the cluster as a subresource. It treats requests for the
-	// subresource log as long-running, and does not end them after its timeout.
+	// kube-apiserver proxies requests for this path, and parses the segment after the name of the cluster as a
+	// subresource. It treats requests for a subresource named log as long-running. Therefore, its request timeout does
+	// not end them.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
@@ -101,8 +102,8 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint for callers who may read the logs of a request. The endpoint calls the function selects
-// to determine these logs, and the function serve to make the response.
+// reviewed returns an endpoint for callers who may read the logs of a request. The endpoint first calls selects, which
+// determines these logs. After the access review, it calls serve, which makes the response.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {

@@ -66,8 +66,8 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 	}
 }
 
-// advance reads the next line of a log, and stores it at the address into. At the end of the log, it stores nil. It
-// omits lines from before s.options.since.
+// advance reads the next line of a log, and sets *into to the line, or to nil at the end of the log. It omits lines
+// that are older than the time s.options.since.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
 		line, err := from.next()
@@ -96,10 +96,10 @@ type follower struct {
 	running sync.WaitGroup
 	events  chan event
 	mu      sync.Mutex
-	// known contains the containers whose log was already requested, as the UID of the Pod and the name of the
-	// container.
+	// known contains a key for each container whose log was already requested. The key consists of the UID of the Pod
+	// and the name of the container.
 	known map[string]bool
-	// slots has one element for each open log, and limits their number.
+	// slots is a semaphore. Its capacity bounds the number of open logs.
 	slots chan struct{}
 }
 

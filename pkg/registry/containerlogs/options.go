@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxTail bounds the number of lines that are requested from the end of a log. Dashboards display a tenth of this
-// number.
+// maxTail bounds the number of lines that a client can request from the end of a log. Larger numbers in requests are
+// reduced to maxTail.
 const maxTail = 100_000
 
 // options are the query parameters that select a part of a log and the format of the response.

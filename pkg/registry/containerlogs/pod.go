@@ -50,8 +50,9 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod reads a Pod in JSON. It charges account for the memory of the JSON and of the decoded elements, because a
-// malicious cluster may send many empty elements.
+// decodePod reads the JSON of a Pod from the reader. While it decodes the Pod, it reserves memory from account for the
+// JSON and for the decoded elements. The reservation for elements is separate, because a malicious cluster may send a
+// small JSON text with many empty elements.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)
@@ -65,8 +66,9 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes the JSON text. The parameter into is a pointer to the result. During decoding, decode charges account
-// for the largest memory that the elements of the JSON may need.
+// decode decodes the JSON text. The parameter into is a pointer to the result. Before decoding, decode reserves the
+// largest memory that the elements of the JSON may need. It returns an error if account has less memory, and releases
+// the memory after decoding.
 func decode(text []byte, account *budget.Account, into any) error {
 	size := objects.DecodingBytes(text)
 	if err := account.Take(size); err != nil {

@@ -86,8 +86,8 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line of opened. If the log is followed, it requests the log again after the container has
-// restarted or the connection was lost, and continues with the first line that was not emitted.
+// read calls emit with each line of the response body opened. If the log is followed, read requests the log again after
+// the container has restarted or the connection was lost. It then continues with the first line that was not emitted.
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
@@ -127,8 +127,9 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy calls emit with each new line in from, and closes from. It omits lines that were emitted before. The result some
-// is true if there were new lines. If the log is followed, a truncated response is not an error.
+// copy reads lines from the response body, and closes it. It calls emit with each line that was not emitted before. The
+// result some is true if there was such a line. If the log is followed, a read error ends copy without an error,
+// because the caller requests the log again.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
@@ -167,7 +168,8 @@ func (s *source) note(at time.Time) {
 	s.last, s.repeated = at, 1
 }
 
-// isOver returns true if the container will not run again, or if the caller may not get the Pod.
+// isOver returns true if the container will not run again. This is also the case if the Pod was deleted or recreated.
+// isOver also returns true if the caller may not get the Pod, because it cannot find out whether the container runs.
 func (s *source) isOver(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return true, context.Cause(ctx)

@@ -31,7 +31,8 @@ type object struct {
 	Name      string `json:"name"`
 }
 
-// parameters contains the names of the request parameters from which an object is read, for errors.
+// parameters contains the names of the request parameters or fields that identify an object. Errors contain these
+// names.
 type parameters struct{ cluster, namespace, resource, name string }
 
 // validate returns an error if a field of o has an invalid format. It does not check whether the object exists, because

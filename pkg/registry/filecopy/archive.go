@@ -46,8 +46,9 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader reads an archive. Its Read returns an error if left is 0. The type entries sets left before it reads
-// the header or the content of an entry.
+// boundedReader reads an archive, and bounds the size of a header. The field left is the number of bytes that Read may
+// still return. If left is 0, Read returns an error. The methods of entries set left before they read the header or the
+// content of an entry.
 type boundedReader struct {
 	from io.Reader
 	left int64
@@ -117,7 +118,8 @@ func (e *entries) copyTo(w io.Writer) error {
 	return err //nolint:wrapcheck // it is that of the writer, or of the source
 }
 
-// malformed returns the streams.End in err. If err contains none, it returns an End that reports a malformed archive.
+// malformed converts an error of reading an archive to a *streams.End, the error that ends a WebSocket. If err already
+// wraps a *streams.End, malformed returns that one. Otherwise, the new End reports a malformed archive.
 func malformed(err error) error {
 	if end, ok := errors.AsType[*streams.End](err); ok {
 		return end

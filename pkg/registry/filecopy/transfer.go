@@ -145,7 +145,8 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
 	} else { // tar continues, because its exit code and its error output are needed
-		// tar can exit only after the padding behind the end of the archive was read.
+		// The archive ends before the output of tar ends, because tar adds padding. tar can exit only after this
+		// padding was read from the pipe.
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes))
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)

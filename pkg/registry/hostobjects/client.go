@@ -24,13 +24,15 @@ import (
 
 // Host connects callers to the host cluster.
 type Host struct {
-	// As returns a client that acts on the host as a user.
+	// As returns a client for the host cluster. The requests of the client are authorized as requests of the given
+	// user.
 	As func(context.Context, user.Info) (client.Client, error)
 	// Reviewer creates SubjectAccessReviews on the host.
 	Reviewer *authorization.Reviewer
 }
 
-// Client reads and writes objects of the host as the caller. Therefore, the RBAC of the host authorizes the calls.
+// Client reads and writes objects of the host cluster, in which KubeVision stores its custom resources. It impersonates
+// the caller. Therefore, the RBAC of the host cluster authorizes the calls.
 type Client struct {
 	user.Info
 	client.Client
@@ -76,7 +78,8 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 
 // WriteError converts err, the error of a write, to an error with a code. The parameter actions contains the rights
 // that the write requires. If err is Forbidden although RBAC allows all actions, an admission plugin has rejected the
-// write, and the code is 42201. A denial for which envelope.LacksRight returns true keeps the code of a denial by RBAC.
+// write, and the code is CodeRejected. If envelope.LacksRight returns true for err, the code is CodeForbidden, as after
+// a denial by RBAC.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil

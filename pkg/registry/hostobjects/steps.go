@@ -30,9 +30,9 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates an object. The function object returns the object to create. The parameter what is
-// the name of the object in messages. The function refused converts the error of the write to an error with a code, and
-// returns nil for nil.
+// Create returns a step that creates the object that the function object returns. The parameter what is the name of the
+// object in messages. The function refused converts the error of the write to an error with a code. It is also called
+// after a successful write, and returns nil if the error is nil.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -45,10 +45,11 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns a step that patches an object. The parameter from is the object that was read, and to is the changed
-// object. The parameter what is the name of the object in messages. The parameter given is the ResourceVersion in the
-// request. If it is not empty, the step fails if the object has changed since it was read. The function refused
-// converts the error of the write to an error with a code, and returns nil for nil.
+// Patch returns a step that patches an object. The parameter from is the object as it was read, and the parameter to is
+// the changed object. The parameter what is the name of the object in messages. The parameter given is the
+// ResourceVersion in the request, and may be empty. If the client has sent a ResourceVersion, the step fails if the
+// object has changed since it was read. The function refused converts the error of the write to an error with a code.
+// It is also called after a successful write, and returns nil if the error is nil.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
@@ -66,9 +67,10 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch relative to from, the object that was read. The parameter given is the
-// ResourceVersion in the request. If it is not empty, the patch fails if the object has changed since it was read.
-// PatchFrom does not compare given with from: see CheckVersion.
+// PatchFrom returns a merge patch with the changes to the object that was read, which is the parameter from. The
+// parameter given is the ResourceVersion in the request, or empty. If it is not empty, the patch contains the
+// ResourceVersion of from. The API server then rejects the patch with a conflict if the object has changed since it was
+// read. PatchFrom does not compare the two ResourceVersions: see CheckVersion.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)

@@ -119,7 +119,8 @@ func requested(r *routes.Request, verb string) wanted {
 	}
 }
 
-// check returns an error if a name is malformed or if the resource is missing.
+// check returns an error if the namespace, the name or the resource is malformed. It also returns an error if no
+// resource was given.
 func (w wanted) check() error {
 	if w.namespace != "" {
 		if err := routes.CheckLabel(Namespace, w.namespace); err != nil {

@@ -73,9 +73,9 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) }, look)
 }
 
-// partialKind is like typedKind for objects that are read from the cluster. Objects of the read cache are decoded to C
-// instead of T. C is a type with only the fields that lookCached uses. The functions look and lookCached add one object
-// to an overview, and must not retain the object.
+// partialKind returns a kind whose objects are decoded to T if they are read from the cluster. Objects of the read
+// cache are decoded to C, a type with only the fields that lookCached uses. The functions look and lookCached add one
+// object to an overview, and must not retain the object.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

@@ -55,16 +55,17 @@ type grouped struct {
 	omit    objects.Omit
 }
 
-// counted is the overview of one group of objects in the read cache. omitted contains the objects of the group that are
-// too large to be decoded.
+// counted is the overview of one readcache.Group, which contains a part of the objects of a list. The field omitted
+// contains the objects of the group that are too large to be decoded.
 type counted struct {
 	dashboardv1alpha1.Overview
 
 	omitted []*readcache.Object
 }
 
-// addGroups adds the objects of groups of the read cache to g.sum. The read cache stores the overview of each group
-// until an object of the group changes.
+// addGroups adds the objects of a list in the read cache to g.sum. The read cache stores this list as groups of
+// objects. It also stores the overview of each group, until an object of the group changes. Therefore, addGroups
+// decodes only the objects of changed groups.
 func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {

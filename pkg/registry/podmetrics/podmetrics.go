@@ -89,8 +89,8 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 // Available returns true if the metrics could be read, even if some Pods have no metrics.
 func (m *Metrics) Available() bool { return m.err == nil }
 
-// AddTo sets Field and StatusField in each Pod. It charges the memory account of the request while it decodes the spec
-// of a Pod.
+// AddTo sets StatusField in each Pod, and Field in each Pod that has metrics. While it decodes the spec of a Pod, it
+// reserves memory from the memory limit of the request. A Pod whose spec is too large to be decoded gets no metrics.
 func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
 		if err := m.addTo(object); err != nil {

@@ -84,11 +84,11 @@ type applied struct {
 	kind  schema.GroupKind
 	write *write
 	stage int
-	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
-	// bundle defines the kind.
+	// defined is true if the cluster does not serve the kind of the object yet. In this case, the kind is defined by a
+	// CustomResourceDefinition in the same bundle.
 	defined bool
-	// until is a stage. If the operation is ApplyDeferred, the dry run of the object is executed after this stage was
-	// applied.
+	// until is used only if the operation is ApplyDeferred. It is the stage after which the dry run of the object can
+	// succeed. The dry run is executed when the objects of the stages up to until were applied.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
@@ -107,7 +107,8 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil defers the dry run of the object until the given stage was applied. It removes an earlier error.
+// deferUntil defers the dry run of the object until the objects of the given stage were applied. If an earlier dry run
+// has failed, deferUntil removes its error.
 func (a *applied) deferUntil(stage int) {
 	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
@@ -153,7 +154,7 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 }
 
 // refused returns the error of the first object that has failed. The data of this error contain the results of all
-// objects.
+// objects. An error with the code CodeTwoFactorRequired keeps its data, because the code has data of a different type.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {

@@ -91,8 +91,9 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object and sets the result. If another client has changed the object in between, try
-// reads the object again and repeats the dry run. Otherwise, the result would contain the changes of that client.
+// try executes a dry run of the object and sets the result. If another client has changed the object since a.current
+// was read, the result would contain the changes of that client. Therefore, try then reads the object again and repeats
+// the dry run.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -121,8 +122,9 @@ func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
 
-// change returns the operation that turns the stored object into proposed, the result of a dry run. It stores the paths
-// of the changed fields in the result of the object.
+// change compares the stored object with the parameter proposed, the object after a dry run. It returns the operation
+// for the result of the object: created, configured or unchanged. It also stores the paths of the changed fields in
+// this result.
 func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
 	if a.current == nil && versionOf(proposed) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// compressedTogether is the number of objects that are compressed as one segment, if they are not a complete group
-	// of the read cache. A complete group is one segment.
+	// compressedTogether is the number of objects in each part that addObjects adds to a cachedBody. The objects of a
+	// part are compressed together.
 	compressedTogether = 64
 	// maxCompressed bounds the number of objects that are compressed for one response. The compression of an object
 	// takes 20 us. maxCompressedBytes bounds the bytes of these objects.
@@ -94,8 +94,9 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for a part.
 const partBytes = 40
 
-// reserve allocates the memory for one part per group, and charges account for it. If limit is not 0, the page has at
-// most limit objects, and therefore at most limit parts.
+// reserve allocates the memory for the parts of a page, and reserves it from account. The parameter groups is the
+// number of groups of the read cache that the page may use. Each group adds at most one part. If limit is not 0, the
+// page has at most limit objects, and therefore at most limit parts.
 func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	if limit > 0 {
 		groups = min(groups, limit)

@@ -209,9 +209,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets the field of an error that has CodeInvalid and no field. If the message contains the name of an unknown
-// or duplicate field, the field is this name. Otherwise, the field is body. setField returns all other errors
-// unchanged.
+// setField sets the field Field of an error with the code CodeInvalid, if it is empty. If the message of the error
+// names an unknown or duplicate field of the manifest, setField uses the name of that field. Otherwise, it uses "body",
+// the request body. setField returns all other errors unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

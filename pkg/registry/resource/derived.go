@@ -114,8 +114,8 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage changes an order of Pods by CPU or memory. The Pods are then sorted by their usage in metrics instead of
-// their requests. It returns an error if metrics are not available.
+// byUsage changes o if the request sorts Pods by CPU or memory. The sort key is then the usage in metrics instead of
+// the requests of the Pod. byUsage returns an error if metrics are not available.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -86,9 +86,9 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject decodes body for a response, and returns nil if body is nil. If beside is not nil, it contains another
-// version of the object. Values of a Secret that differ from the values in beside get a different mask. describeObject
-// charges the memory account of the request.
+// describeObject decodes body for a response, and returns nil if body is nil. The parameter beside contains another
+// version of the object, or is nil. If a value of a Secret differs between the two versions, its mask shows that. The
+// memory of the decoded object counts towards the memory limit of the request.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {

@@ -24,8 +24,9 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData makes a rejected dry run return the code 0 instead of an error. It applies only to requests
-	// of pages of the same origin. Some dashboards expect this.
+	// RefusedDryRunsAsData is true if the response to a rejected dry run is a success with the code 0, whose data
+	// contain the rejection. Otherwise, the response is an error with the same data. The field applies only to requests
+	// of pages of the server's own origin. Some dashboards expect the code 0.
 	RefusedDryRunsAsData bool
 }
 

@@ -96,8 +96,8 @@ func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Ta
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
 	}
-	// The request is charged for the object, because a slow client may hold the object long after it was replaced in
-	// the cache.
+	// The object counts towards the memory limit of the request. A slow client may keep the object in memory long after
+	// the cache has replaced the object.
 	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
 		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}

@@ -94,16 +94,16 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the size, in bytes, of the largest JSON value that is decoded without a charge to the memory
-	// account. The memory for decoding such a value is released after microseconds.
+	// smallText is the size, in bytes, of the largest JSON value that is decoded without a reservation from the memory
+	// limit of the request. The memory for decoding such a value is released after microseconds.
 	smallText = 4 << 10
-	// decodedText is the number of bytes of memory that are charged for each byte of a larger value while it is being
+	// decodedText is the number of bytes of memory that are reserved for each byte of a larger value while it is being
 	// decoded.
 	decodedText = 3
 )
 
-// key returns the sort key of the object from. It returns an error if the value is an object or a list. It charges
-// account for a large value while decoding.
+// key returns the sort key of an object, the parameter from. It returns an error if the value to sort by is an object
+// or a list. While key decodes a large value, it reserves memory from account.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

@@ -67,7 +67,9 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		// Otherwise, restore would copy the stored annotation of kubectl to the manifest.
+		// If the manifest contains a mask instead of kubectl's last-applied annotation, the annotation is removed.
+		// Otherwise, restore would replace the mask by the stored annotation, and this apply would write the
+		// annotation.
 		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
 		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // the apply creates the object
@@ -194,8 +196,8 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 }
 
 // values returns the values that the operation writes to a Secret. It returns an error if one of the values is a mask.
-// It also returns an error if the operation moves or copies a value from or to another field than data, because values
-// in other fields are not masked.
+// It also returns an error if a move or copy operation has a source or a destination outside of the field data. A copy
+// of a value in another field would not be masked in responses.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

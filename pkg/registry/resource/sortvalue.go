@@ -21,8 +21,8 @@ const (
 	maxSummed = 10_000
 )
 
-// item is an object whose top-level fields are parsed one by one. It is not decoded as a whole, because two bytes of
-// JSON may become a large element in memory.
+// item is an object whose top-level fields are parsed one by one. It is not decoded as a whole, because the decoded
+// form of some JSON takes much more memory than the text. For example, the two bytes {} may become a large struct.
 type item interface {
 	// Member returns the JSON of a top-level field, or nil.
 	Member(name string) json.RawMessage

@@ -74,7 +74,8 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	outcome := err
 	for _, verb := range w.verbs {
 		outcome = authorization.CallError(ctx, caller, w.Attributes(verb), err)
-		// CodeRejected means that RBAC allows this verb. RBAC may still deny the next verb.
+		// CodeRejected means that RBAC allows this verb. The loop continues, because RBAC may still deny another verb
+		// that the write requires.
 		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
 			break
 		}

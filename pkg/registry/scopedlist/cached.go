@@ -29,9 +29,10 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows caller the read with the given attributes. If the cluster cannot
-	// be reached, an earlier access review is used under the conditions that verdicts.Cache.AllowedStale describes. The
-	// read must return only objects that are no newer than asOf.
+	// AllowedStale returns true if the cluster authorizes a read with the given attributes for the caller. If the
+	// cluster cannot be reached, the result of an earlier access review is used under the conditions that
+	// verdicts.Cache.AllowedStale describes. In this case, the objects that the read returns must be no newer than
+	// asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -180,10 +181,12 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed calls the function review with the current content of the read cache for the kind of t, and returns its
-// result. It returns false if the kind is not cached, or if review returns false. The first read of a kind makes the
-// read cache list the kind. Before this, viewed calls review with no content, and stops if the caller may not read the
-// kind.
+// viewed returns the result of review, a function that checks the access of the caller to a kind and selects the
+// objects. The argument of review is the content of the read cache for the kind of t. viewed returns false if the kind
+// is not cached, or if review returns false.
+//
+// If the read cache does not contain the kind yet, viewed first calls review without objects, and stops if review
+// returns false. Therefore, a caller who may not read the kind does not cause the read cache to list the kind.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

@@ -55,8 +55,8 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own restricts a list of Namespaces to the Namespaces that the caller may get. The parameter names contains their
-// names. own sets c.Groups and c.Namespaces to those that exist in the read cache.
+// own restricts a list of Namespaces to the Namespaces with the given names, which the caller may get. It sets c.Groups
+// and c.Namespaces to the Namespaces with these names that exist in the read cache.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {

@@ -27,8 +27,9 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that the caller may read. Each body of the Result is a list with one Namespace.
-// The list is empty if the selectors in call.Query do not match the Namespace.
+// getOwnNamespaces gets each Namespace that the caller may read. The Result has one body for each Namespace that was
+// read. The body is a list that contains the Namespace, or an empty list if the selectors in call.Query do not match
+// the Namespace.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
@@ -135,7 +136,7 @@ func (s selectors) match(namespace []byte, account *budget.Account) (matches boo
 }
 
 // list converts body, a Namespace in JSON, to a NamespaceList. The list is empty if the selectors do not match the
-// Namespace. list charges account for the result.
+// Namespace. The memory of the list is reserved from account.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {

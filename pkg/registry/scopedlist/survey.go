@@ -44,9 +44,9 @@ type Kind struct {
 }
 
 // Survey lists several kinds concurrently, and calls the function Read of each kind. An empty namespace means all
-// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings of the
-// returned Meta name all other kinds that could not be listed, and objects that were too large. If no kind has a
-// result, Survey returns an error in two cases:
+// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. If the list of a kind
+// fails for another reason, a warning in the returned Meta names the kind. Other warnings name objects that were too
+// large. If no kind has a result, Survey returns an error in two cases:
 //   - A list has failed.
 //   - The namespace is not empty, and the caller may list none of the kinds in it.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
@@ -141,8 +141,8 @@ func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 // decodedBytes is the number of bytes of memory that decoding needs for each byte of a list, in addition to the list.
 const decodedBytes = 2
 
-// holdForDecoding charges the account in ctx for the memory that is needed to decode a. The charge ends when release is
-// called.
+// holdForDecoding reserves memory for decoding a. Until release is called, this memory counts towards the memory limit
+// of the request.
 func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64

@@ -30,7 +30,7 @@ import (
 // clusterTimeout bounds the time for each cluster of a request that searches several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is the Retry-After, in seconds, of a search that could not begin within the time limit of the request.
+// retrySeconds is the value of the Retry-After header, in seconds, of the error that inTurn returns.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -47,8 +47,9 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search returns the matching objects of the cluster of caller, one slice for each of w.kinds. cluster is the name that
-// the matches contain. It may be empty.
+// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. The
+// parameter cluster is the cluster name that is stored in each match. The parameter is empty if the request searches
+// only the cluster in its path.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {
@@ -76,7 +77,8 @@ func search(
 	return withoutRepeats(found), meta, err
 }
 
-// cached returns the objects in c whose name or labels may match text. It does not decode them.
+// cached returns the objects in c whose name or a label contains text. It uses the stored names and labels, and does
+// not decode the JSON of the objects.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {
@@ -99,7 +101,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// mayMatch returns true if the name or a label of o contains text. Unlike rank, it takes an object of the read cache.
+// mayMatch returns true if the name or a label of o contains text. The function rank later computes how well o matches.
 func mayMatch(o *readcache.Object, text string) bool {
 	return strings.Contains(strings.ToLower(o.Name), text) ||
 		slices.ContainsFunc(o.Labels, func(l readcache.Label) bool {
@@ -108,7 +110,7 @@ func mayMatch(o *readcache.Object, text string) bool {
 }
 
 // withoutRepeats replaces repeated slices of matches by nil. A slice is repeated if a request names one kind twice, for
-// example by its plural with and without group.
+// example as deployments and as deployments.apps.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -246,8 +248,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits until the limiter allows another search of a cluster, and calls the function search. It returns an error
-// with the code 42900 if ctx ends first.
+// inTurn waits until the limiter allows another search of a cluster, and then calls the parameter search. If ctx ends
+// first, inTurn returns an error with the code CodeTooManyRequests.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.limiter.enter(ctx, user)
 	if err != nil {

@@ -46,7 +46,8 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads the ConfigMaps with the label from a cache. The cache uses Trim as its transform function.
+	// Reader reads the ConfigMaps with the label names.TemplateLabel from a cache. The cache uses Trim as its transform
+	// function.
 	Reader client.Reader
 }
 

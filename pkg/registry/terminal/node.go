@@ -116,8 +116,8 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode opens the terminal. Before that, it creates the Pod as a dry run. An error of the dry run can be the
-// response to the request. Later errors are only sent through the WebSocket.
+// openNode opens the terminal. Before that, it creates the Pod as a dry run. If the dry run fails, its error is the
+// HTTP response. Later errors can only be sent through the WebSocket.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -132,7 +132,7 @@ func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
 }
 
-// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run after
+// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run within
 // nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
 	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {
@@ -161,8 +161,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. Its shell has
-// ended even then, because stdinOnce is true.
+// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. Its shell still
+// ends: because stdinOnce is true, the stdin of the shell is closed when the terminal detaches.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()

@@ -29,8 +29,9 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	return nil
 }
 
-// begin starts the recording, if recordings are enabled. If this fails, it ends the stream. The recording is complete,
-// because begin is called before the first message is received.
+// begin starts the recording, if recordings are enabled. If the recording cannot be started, begin ends the stream.
+// begin is called before the first message is received. Otherwise, the recording could lack the beginning of the
+// terminal.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -78,8 +79,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result handles err, the result of adding to the recording. If err is not nil, it ends the stream, and returns the
-// reason of the end.
+// result handles err, the result of a method that adds data to the recording. If err is not nil, it ends the stream,
+// and returns the reason of the end.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -95,8 +96,9 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input from the client. The input of a command without a terminal is always recorded, because the
-// output does not repeat it. The input of a terminal is recorded only if the recording of input is enabled.
+// recordInput records input from the client. Without a TTY, input is always recorded, because the output does not
+// repeat it. With a TTY, the output repeats most input. Therefore, input with a TTY is recorded only if the recording
+// of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil

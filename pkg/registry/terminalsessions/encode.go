@@ -20,9 +20,9 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns a recording as JSON. The parameter of contains its fields, and the content of text becomes the value
-// of the field recording. encode holds only the JSON in memory, and charges account for it. The JSON may have six bytes
-// for each byte of text.
+// encode returns a recording as JSON. The second parameter contains all fields except recording, whose value encode
+// reads from text. encode holds only the JSON in memory, and charges account for it. The JSON can be six times as long
+// as the text, because JSON escapes control characters.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
@@ -45,7 +45,8 @@ func encode(
 	return out.Pieces(), err //nolint:wrapcheck // as above
 }
 
-// escape writes text as the content of a JSON string. It does not split UTF-8 characters between two reads.
+// escape writes text as the content of a JSON string. If a read ends within a UTF-8 character, escape encodes this
+// character after the next read.
 func escape(to io.Writer, text io.Reader) error {
 	piece, rest := make([]byte, readBytes), 0
 	for {

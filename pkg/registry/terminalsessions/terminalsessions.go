@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	// Group is the API group of the virtual resource terminalsessions. Access reviews on the host are made for this
-	// resource. The verb is list, or get with the id of a recording as the name. The group of the aggregated API is not
-	// used, because all users may call all of its endpoints.
+	// Group is the API group of terminalsessions in access reviews on the host. terminalsessions is a virtual resource,
+	// which exists only in RBAC rules. The verb of a review is list, or get with the id of a recording as the name. The
+	// group of the aggregated API is not used, because RBAC rules allow all users all of its resources.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"
@@ -172,7 +172,8 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	return routes.Result{Data: data}, nil
 }
 
-// failed converts an error of the store of recordings to an error with a code. Its cause is only logged.
+// failed converts an error of recording.Store to an error with a code. The text of the original error is not sent to
+// the caller.
 func failed(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):

@@ -48,7 +48,7 @@ type relation struct {
 	name     string
 }
 
-// draw returns the nodes and edges of a topology of the given objects. It omits references to all other objects. The
+// draw returns the nodes and edges of a topology of the given objects. It adds no edges to or from other objects. The
 // result complete is false if edges were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package unsupported serves the endpoints of features that KubeVision does not have, because existing dashboards call
-// them. Reads return empty data, and writes return an error that names the missing feature.
+// Package unsupported serves the endpoints of features that KubeVision does not have, but that existing dashboards
+// call. Reads return empty data, and writes return an error that names the missing feature.
 package unsupported
 
 import (

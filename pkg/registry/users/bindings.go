@@ -28,8 +28,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role of those bindings that apply on the host cluster. The parameter all
-// contains the bindings, and hosts contains the registration of the host or is empty.
+// displayRole returns the highest display role of the bindings in the parameter all that select the host cluster. The
+// parameter hosts is the result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -39,8 +39,8 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 }
 
 // displayRank returns the index in displayRoles of the display role of b. It returns 0, the index of roleCustom, if b
-// does not select the host cluster. A binding that selects every cluster always counts, even if the host cluster is not
-// registered. Otherwise, a user who got a role on every cluster through this API would be displayed with a lower role.
+// does not select the host cluster. A binding that selects every cluster, for example each binding of newGrant, counts
+// even if the host cluster is not registered.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -48,7 +48,8 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns a slice with the valid registration of the host cluster in all. The slice is empty if there is none.
+// hostsOf returns the registration of the host cluster as a slice of one element. The slice is empty if the parameter
+// all contains no valid registration of the host cluster.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}
@@ -56,9 +57,9 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf returns the display role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only in
-// some namespaces, the display role is roleEditor, because dashboards offer the actions on cluster-wide pages to all
-// administrators.
+// displayRoleOf returns the display role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only
+// in some namespaces, the display role is roleEditor. With a higher role, dashboards would offer actions on
+// cluster-wide pages that the user is not allowed to perform.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {

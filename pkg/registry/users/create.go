@@ -24,7 +24,7 @@ import (
 const longestName = 63
 
 // create creates a KubeVisionUser, a Secret with the password, and a binding if the role is not custom. If one of them
-// cannot be created, it creates none.
+// cannot be created, it deletes those that it has created.
 func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -90,7 +90,7 @@ func checkTwoFactor(policy string) error {
 }
 
 // createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
-// at the address into.
+// in the parameter into.
 func (a *administrator) createUser(
 	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {

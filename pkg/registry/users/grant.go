@@ -64,8 +64,9 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant returns the stored binding of u that newGrant has made, or nil if there is none. It returns an error with
-// the code 40900 if another binding has the name of this binding.
+// findGrant gets the binding of newGrant for u, or returns nil if no binding has its name. It returns an error with the
+// code CodeConflict if the binding does not have the label and the owner reference of newGrant. Such a binding was not
+// created for the role of u.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -84,9 +85,9 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step creates,
-// changes or deletes only the binding of newGrant. changeRole returns an error with the code 40900 if decidingBindings
-// returns other bindings. The error names these bindings.
+// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step changes no
+// binding except that of newGrant. If other bindings prevent the change (see decidingBindings), changeRole returns an
+// error with the code CodeConflict and their names.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -111,8 +112,8 @@ func (e *Provider) changeRole(
 
 // decidingBindings returns the names of the bindings that prevent changeRole from giving u a display role. It omits the
 // binding of newGrant, which changeRole can change. The parameter made is true if the binding of newGrant exists. In
-// this case, decidingBindings returns the bindings whose display role is higher than the parameter role. If made is
-// false, it returns all bindings that name u.
+// this case, a binding prevents the change only if its display role is higher than the parameter role. If made is
+// false, each binding that names u or a group of u prevents the change.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -135,7 +136,8 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant returns the step that creates the binding of newGrant. The UID of u may be set by a previous step.
+// createGrant returns the step that creates the binding of newGrant. The step reads the UID of u when it runs, because
+// a previous step may create u.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
 		return newGrant(u, role)

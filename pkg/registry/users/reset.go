@@ -34,10 +34,11 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes hash to the password Secret of u as the caller. It returns a prefix of the annotation that a
-// controller sets when it has imported the password. It first executes dry runs of the writes. Otherwise, a caller who
-// may make only some of the writes would change some objects. It sets spec.mustChangePassword before it writes the
-// Secret. Otherwise, a login with the new password could precede the requirement to change it.
+// replacePassword writes hash to the password Secret of u as the caller. It returns the prefix that
+// credentials.PasswordSourceAnnotation has after a controller has imported the password. replacePassword first executes
+// all writes as dry runs. If the caller may not make one of the writes, no object is changed. It then sets
+// spec.mustChangePassword before it writes the Secret. Otherwise, a login with the new password could precede the
+// requirement to change it.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
 ) (string, error) {

@@ -101,8 +101,8 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit records that the client has chosen its topics. Before the first call, the topics of the client are the
-// lists that its session has requested. The first call removes these topics.
+// setExplicit records that the client has chosen its topics. Until the first call, followListed adds topics for the
+// lists that the client's session requests. The first call removes these topics.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit

@@ -22,7 +22,8 @@ const (
 	maxTopics = 64
 	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the time between two events of a topic if the client has not subscribed to the topic.
+	// gatherInterval is the shortest time between two events of a topic that the server has added without a
+	// subscription of the client (see topic.gathered).
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
@@ -47,13 +48,13 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. All its messages about changes are sent by at most one goroutine, which
-// ends when there is nothing to send.
+// client is one open stream with its topics. At most one goroutine sends its messages about changes. The goroutine ends
+// when there is nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
-	// session identifies the login session of the caller. Without subscriptions, the lists of this session determine
-	// the topics.
+	// session identifies the login session of the caller. If the client does not subscribe, its topics are the lists
+	// that this session has requested (see Recent).
 	session string
 
 	mu     sync.Mutex
@@ -157,8 +158,8 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if t must be advanced. The client has not subscribed to t, and gets at most one event per
-// gatherInterval:
+// isDue returns true if t must be advanced now. It is called only for topics that the server has added without a
+// subscription. The client gets at most one event of such a topic per gatherInterval:
 //   - If the session has not listed the objects within recentTime, isDue removes t and returns false.
 //   - If gatherInterval has not passed since the last event, isDue schedules a call of wake. It returns true only if
 //     the access review must be repeated.
@@ -256,10 +257,10 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.sendBookmark(t)
 }
 
-// message encodes events as one message. The returned function release returns the memory of the message to the budget.
-// The memory is charged to the account of the stream, or once for all clients if they get the same message. The
-// parameter deliveries is the value of feed.deliveries when the events were read from the feed. It is 0 for events that
-// do not come from the feed.
+// message encodes events as one message. The caller must call release after the message was sent. release returns the
+// memory of the message to the budget. If several clients share the message, its memory is charged only once.
+// Otherwise, it is charged to the account of the stream. The parameter deliveries is the value of feed.deliveries when
+// the events were read from the feed. If the events do not come from the feed, it is 0, and the message is not shared.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {

@@ -207,8 +207,9 @@ func (f *feed) after(version string) uint64 {
 }
 
 // isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version, or if
-// the two ResourceVersions cannot be compared. The feed may then lack changes that a client has received from another
-// replica. For example, an object may have been created and deleted before the list. The caller must hold f.mu.
+// the two ResourceVersions cannot be compared. The feed may then lack changes after version. For example, it lacks the
+// deletion of an object that was created and deleted before the list. A client that knows the object from another
+// replica would not receive this deletion. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -238,7 +239,7 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns true if the feed has no follower, and the last follower was removed before the time since.
+// isAbandoned returns true if the feed has had no followers since the given time.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -280,8 +281,8 @@ type batch struct {
 const batchEvents = 256
 
 // collect returns the next events after the sequence number cursor. It omits objects for which the function selected
-// returns false. For a client that has resumed at a bookmark, the parameter seen is the ResourceVersion of the
-// bookmark. collect then also omits the events up to this ResourceVersion.
+// returns false. The parameter seen is the ResourceVersion of the bookmark at which the client has resumed, or empty.
+// collect also omits the events up to this ResourceVersion, which the client may have received from another replica.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -313,9 +314,10 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	return out
 }
 
-// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
-// parameter resumed is true for a client that has resumed at a bookmark. Such a client may already have received later
-// entries from another replica. Therefore, it also gets the deletion of an object that was created after cursor.
+// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. If
+// an object was created and deleted after cursor, most clients get no event. But a client that has resumed at a
+// bookmark may have received the creation from another replica. Therefore, the client gets the deletion if the
+// parameter resumed is true.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor

@@ -147,8 +147,9 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed makes the topics of the cluster of c repeat their access reviews. If isHost is true, the topics of all
-// clusters repeat them, because the change may concern the right to use the clusters.
+// changed makes the topics of the cluster of c repeat their access reviews after a change of an RBAC object. If isHost
+// is true, the topics of all clusters repeat them, because the RBAC objects of the host also grant the right to use
+// clusters.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {

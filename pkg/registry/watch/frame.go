@@ -24,19 +24,19 @@ type notice struct {
 	Bookmark string `json:"bookmark,omitempty"`
 	// Initial is true for the bookmark after the initial objects.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may list the objects only in Namespaces.
+	// Partial is true if the caller may list the objects only in the namespaces that the field Namespaces contains.
 	Partial    bool     `json:"partial,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
 	// Reason is the machine-readable reason of an error: expired, forbidden, cluster-gone, not-cached, invalid, limit
 	// or failed.
 	Reason string `json:"reason,omitempty"`
-	// Code is the code that a list of the objects would have in its envelope.
+	// Code is the code of an error. It has the same values as the field code of an envelope.
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 
-// appendEvent appends e to out as JSON. Events are separated by line feeds. It avoids reflection, because each event is
-// encoded for each client.
+// appendEvent appends e to out as JSON. If out already contains events, it first appends a line feed. It avoids
+// reflection, because an event may be encoded for many clients.
 func (t *topic) appendEvent(out []byte, e event) []byte {
 	if len(out) > 0 {
 		out = append(out, '\n')

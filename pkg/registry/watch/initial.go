@@ -18,8 +18,7 @@ type initialObjects struct {
 
 	mu     sync.Mutex
 	groups readcache.Groups
-	// group and next are the position of the next object: the index of its group in groups[0], and its index in that
-	// group.
+	// The next object is groups[0][group].Objects[next]. The method take removes groups[0] after its last object.
 	group, next int
 	dropped     bool
 }

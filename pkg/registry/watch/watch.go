@@ -77,8 +77,8 @@ func (p *Provider) Routes() []routes.Route {
 			Endpoint:   routes.Self(p.socket),
 		},
 		{
-			// kube-apiserver parses a path that begins with /watch and has a second segment as a watch. Watches have no
-			// time limit.
+			// kube-apiserver treats a request with the prefix /watch/ as a watch, like the deprecated path
+			// /api/v1/watch/pods. Watches have no time limit.
 			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch,
 			Events: true,
 			Doc:    "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{},

@@ -9,15 +9,17 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestPasswordProcess verifies that a child process hashes the passwords, that logins succeed after it was killed, and
-// that it ends with a server that is killed.
+// TestPasswordProcess verifies that a child process hashes the passwords, also after a signal to stop, that logins
+// succeed after it was killed, and that it ends with a server that is killed.
 func TestPasswordProcess(t *testing.T) {
 	replica := replicaWith(t)
 	client := at(t, replica.Endpoint())
@@ -26,6 +28,15 @@ func TestPasswordProcess(t *testing.T) {
 	process, err := os.FindProcess(first)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for range 3 { // the API server library ends a program at the second signal
+		if err := process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if again := hashingChild(t, replica, func() { u.Login(t, client, wire.DirectPath) }, 0); again != first {
+		t.Errorf("process %d hashes passwords after the signal, want %d", again, first)
 	}
 	if err := process.Kill(); err != nil {
 		t.Fatal(err)
