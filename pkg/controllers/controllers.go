@@ -57,8 +57,9 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions returns options for the cache of the manager. They restrict the cache to RBAC objects with KubeVision's
-// label, to Secrets and ServiceAccounts in KubeVision's namespace, and to the names and labels of Namespaces.
+// CacheOptions returns options for the cache of the manager. Of RBAC objects, the cache contains only those with
+// KubeVision's label. Of Secrets and ServiceAccounts, it contains only those in KubeVision's namespace. Of each
+// Namespace, it contains only the name and the labels.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -92,8 +93,8 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// newClusterCache returns a Registry that contains the host cluster. All its connections are closed when the manager
-// stops.
+// newClusterCache returns a Registry for the connections to clusters. At first, the Registry contains only the host
+// cluster. When the manager stops, all connections of the Registry are closed.
 func newClusterCache(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
 ) (*clustercache.Registry, error) {

@@ -37,8 +37,8 @@ type Policy struct {
 	Denied, Allowed []netip.Prefix
 	// Self denies the addresses of the network interfaces of this process.
 	Self bool
-	// Host denies the addresses of the host cluster's API server: the host must be registered with spec.inCluster, not
-	// with a kubeconfig.
+	// Host denies the addresses of the host cluster's API server. The policy applies only to clusters that are
+	// registered with a kubeconfig. Therefore, the host cluster can be registered only with spec.inCluster.
 	Host bool
 
 	hosts []endpoint
@@ -50,8 +50,9 @@ const (
 	host = "host"
 )
 
-// defaultDenied returns the default of --cluster-addresses-denied: the addresses of this process, of the host's API
-// server, of link-local services such as the metadata service of a cloud, and addresses that are not unicast.
+// defaultDenied returns the default of --cluster-addresses-denied: the addresses of this process and of the host
+// cluster's API server, loopback and link-local addresses, the metadata services of clouds, and addresses that are not
+// unicast.
 func defaultDenied() []string {
 	return []string{
 		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
@@ -114,7 +115,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check returns ErrRefused if the policy denies the address for at least one port.
+// Check returns ErrRefused if the policy denies connections to the address, even if it denies only one port.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -165,9 +166,9 @@ func isOwnAddress(address netip.Addr) bool {
 	})
 }
 
-// Dial opens a TCP connection, or returns ErrRefused. It checks the IP address that it connects to. If it resolved a
-// name once for the check and once more for the connection, the second result could be a denied address (DNS
-// rebinding).
+// Dial opens a TCP connection to a host and port. It returns ErrRefused if the policy denies the address. Dial resolves
+// the name only once, and checks the resulting IP address immediately before it connects. A second lookup could return
+// a denied address that was never checked (DNS rebinding).
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

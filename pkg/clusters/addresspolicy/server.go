@@ -38,9 +38,9 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of the policy. If Host is true, the copy also denies all ports of the given address, which
-// is that of the Service kubernetes of the host cluster. withService returns the policy unchanged if the address is
-// empty.
+// withService returns a copy of the policy. The parameter address is the address of the Service kubernetes of the host
+// cluster. If Host is true, the copy also denies all ports of this address. withService returns the policy unchanged if
+// the address is empty.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -110,8 +110,8 @@ func parse(text string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
 }
 
-// lookUp resolves the names of the host cluster's API server. It skips names that cannot be resolved, and names without
-// a port.
+// lookUp resolves the names in p.hosts to the addresses and ports of the host cluster's API server. It skips names that
+// cannot be resolved, and names without a port.
 func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, e := range p.hosts {

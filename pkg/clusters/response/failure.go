@@ -109,7 +109,8 @@ func Error(ctx context.Context, err error) error {
 		return nil
 	}
 	status, ok := statusOf(err)
-	// An API server never returns a Status of kind Failure with a successful code.
+	// An API server sends an error only with a code of at least 400. A lower code could make a caller treat the error
+	// as a success.
 	if ok && status.Code < http.StatusBadRequest {
 		return &apierrors.StatusError{ErrStatus: *untypedStatus(http.StatusBadGateway, "")}
 	}

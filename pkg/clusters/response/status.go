@@ -35,8 +35,9 @@ const (
 	maxName    = 256
 	// maxContinue bounds the continue token of a list, in bytes.
 	maxContinue = 4096
-	// maxElements bounds the number of elements of a Status, because two bytes of JSON may become a cause of 48 bytes
-	// in memory. In protobuf, elements are counted to the depth statusDepth.
+	// maxElements bounds the number of elements, such as fields and causes, in a Status. The bound is necessary because
+	// a cause needs two bytes in protobuf, or three in JSON, but 48 bytes in memory. In protobuf, nested messages are
+	// counted to the depth statusDepth.
 	maxElements = 20_000
 	statusDepth = 2
 	// maxRetrySeconds is the longest Retry-After that is returned to callers.
@@ -78,8 +79,9 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
 }
 
-// elements returns an upper bound of the number of elements in a JSON text. It ignores the content of strings, because
-// the message of a Status may quote a patch.
+// elements estimates the number of objects, fields and list items in a JSON text without decoding the text. It counts
+// the opening braces and the commas outside of strings, because a string may quote a whole patch but is only one
+// element.
 func elements(text []byte) (count int) {
 	inString := false
 	for i := 0; i < len(text); i++ {

@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// maxErrorBytes bounds the bytes that are read of an error response. An error response may quote a whole patch.
+	// maxErrorBytes bounds the bytes that Transport reads from the body of an error response. The bound is large
+	// because the message of a Status may quote a whole patch.
 	maxErrorBytes = 1 << 20
 	// maxLogged bounds the bytes of a text that are logged.
 	maxLogged = 512

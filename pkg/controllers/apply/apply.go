@@ -88,8 +88,8 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 }
 
 // DeleteUnchanged deletes an object, and does nothing if the object has changed since it was read. The caller must have
-// checked that KubeVision has created the object. If DeleteUnchanged removes rights from an RBAC object with
-// finalizers, it leaves the deletion to the next reconciliation.
+// checked that KubeVision has created the object. If an RBAC object has finalizers and still grants rights,
+// DeleteUnchanged only removes the rights. This change triggers another reconciliation, which deletes the object.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
 		return err // the object has changed and is reconciled again
@@ -113,8 +113,9 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find returns the existing object, or nil. It reads from the cache. If the cache does not contain the object, it reads
-// from the API server, because the label of the object may have been removed.
+// find returns the existing object, or nil. It reads from the cache first. The cache contains only objects with
+// KubeVision's label. Another client may have removed the label, so find also reads from the API server if the cache
+// does not contain the object.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {
@@ -150,8 +151,8 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	return existing, nil
 }
 
-// emptyLike returns an empty object of the same kind as desired. A copy of desired would keep labels that the existing
-// object does not have.
+// emptyLike returns an empty object of the same kind as desired, into which a response can be decoded. A copy of
+// desired would be unsuitable, because decoding keeps the labels that the copy has and the response does not.
 func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {

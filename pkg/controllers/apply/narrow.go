@@ -75,8 +75,10 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns an object with the rights that both objects grant. It returns nil if the existing object must be
-// deleted, and for kinds that grant no rights. The second result is true if the existing object grants more rights.
+// narrow returns an object with the rights that both objects grant. The second result is true if the existing object
+// grants rights that the desired object does not grant. It is false for a kind that grants no rights, and if the
+// desired ClusterRole has an aggregation rule. If the second result is true and the first is nil, the existing object
+// must be deleted.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -142,9 +144,9 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that both existing and desired grant, and true if they differ from existing. It
-// compares only rules that are equal except for their resourceNames, because KubeVision's roles have one rule per
-// resource.
+// narrowRules returns the rules that both existing and desired grant, and true if these rules differ from existing. It
+// treats two rules as the same rule if only their resourceNames differ, and does not intersect their verbs or
+// resources. This suffices because KubeVision's roles have one rule per resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false

@@ -27,8 +27,9 @@ import (
 
 const (
 	stateKey = "state"
-	// begun is the state while the objects are being created, so that another replica can continue. done is the state
-	// after the creation. It prevents KubeVision from creating a deleted user again.
+	// begun is the state from before the first object is created until all objects exist. If the leader stops in this
+	// state, the next leader creates the missing objects. done is the state afterwards. In this state, nothing is
+	// created, even if an administrator has deleted the first user.
 	begun = "begun"
 	done  = "done"
 
@@ -43,16 +44,16 @@ type Admin struct {
 	Live client.Reader
 	// KeepsPassword is true if the user need not change the generated password.
 	KeepsPassword bool
-	// HostCluster is the name of the KubeVisionCluster that is created for the host cluster if there is none yet. If it
-	// is empty, none is created.
+	// HostCluster is the name of the KubeVisionCluster that is created for the host cluster if the host cluster is not
+	// registered yet. If HostCluster is empty, no KubeVisionCluster is created.
 	HostCluster string
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable. It returns true.
 func (*Admin) NeedLeaderElection() bool { return true }
 
-// Start implements manager.Runnable. It creates the objects. After an error, it tries again until ctx ends, for example
-// because a CustomResourceDefinition does not exist yet.
+// Start implements manager.Runnable. It creates the objects. After an error, Start tries again until all objects exist
+// or ctx ends. An error occurs, for example, while a CustomResourceDefinition does not exist yet.
 func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
@@ -123,8 +124,8 @@ func (a *Admin) registerHost(ctx context.Context) error {
 }
 
 // checkOwn returns nil if an earlier attempt has created the existing object o, and apply.ErrForeign if another client
-// has. The role binding must not be created for a user of another client. For the password Secret it returns nil,
-// because only administrators can create Secrets in this namespace.
+// has created it. Without this check, a user that another client has created would get the rights of an administrator.
+// checkOwn does not check the password Secret, because only administrators can create Secrets in this namespace.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil

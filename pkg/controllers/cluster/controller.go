@@ -68,8 +68,8 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed. A cache may still contain
-	// them.
+	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed. The cache may still contain
+	// such a KubeVisionCluster for a short time. It must not be finalized again.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -105,8 +105,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for changes of KubeVisionUsers that may change the names that may be
-// impersonated.
+// membershipChanged returns a predicate for updates of KubeVisionUsers. It selects an update if the groups of the user
+// change, or if the user is deleted or created again, because then the names that may be impersonated can change.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)

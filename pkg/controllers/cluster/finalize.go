@@ -146,8 +146,9 @@ func aggregates(role *rbacv1.ClusterRole) int {
 }
 
 // deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
-// aggregation rule before other ClusterRoles. In the opposite order, each deletion would make the aggregation
-// controller update the roles with an aggregation rule, and such an update can create a deleted role again.
+// aggregation rule before other ClusterRoles. Otherwise, each deletion of another ClusterRole would make the
+// aggregation controller write the ClusterRoles with an aggregation rule. If one of these is deleted before such a
+// write arrives, the write creates the ClusterRole again.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

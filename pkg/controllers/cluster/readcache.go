@@ -26,8 +26,9 @@ import (
 
 const (
 	readerComponent = "reader"
-	// viewRole is the ClusterRole of Kubernetes for reading namespaced objects except Secrets.
-	// CustomResourceDefinitions can add rules to it.
+	// viewRole is the ClusterRole of Kubernetes for reading namespaced objects except Secrets. It also contains the
+	// rules of ClusterRoles with the label rbac.authorization.k8s.io/aggregate-to-view, which operators add for custom
+	// resources.
 	viewRole = "view"
 	// readerViewBinding is the name of the ClusterRoleBinding for viewRole. The name of the ClusterRoleBinding for
 	// readerRole is names.Reader.
@@ -40,8 +41,8 @@ func readerAccount() *corev1.ServiceAccount {
 }
 
 // readerRole returns a ClusterRole that allows to read the cluster-scoped resources that dashboards show, and RBAC
-// objects, whose changes invalidate cached access reviews. Only the metadata of RBAC objects is needed, but RBAC cannot
-// restrict a right to metadata.
+// objects. RBAC objects are watched because cached access reviews become invalid when an RBAC object changes. Only the
+// metadata of RBAC objects is needed for this purpose, but RBAC cannot restrict a right to metadata.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}

@@ -32,10 +32,10 @@ const (
 	// maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
-	// undecidedRetry is the time after which a cluster is reconciled again if the connection with which it must be
-	// compared is not ready.
+	// undecidedRetry is the time until the next reconciliation after the error clustercache.ErrUndecided. This error
+	// occurs if the cluster must be compared with another cluster whose connection is not ready yet.
 	undecidedRetry = time.Second
-	// expiryWarning is the time before the expiry of the credential in a kubeconfig from which a warning is shown.
+	// expiryWarning is the remaining lifetime of the credential in a kubeconfig below which a warning is shown.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
@@ -92,9 +92,9 @@ func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected sets the conditions for the error of connect, closes the connection, and returns the time of the
-// next attempt. If the error is clustercache.ErrUndecided, reportNotConnected instead keeps the connection and restores
-// the status. The parameter before is the status before this reconciliation.
+// reportNotConnected handles an error of the method connect, and returns the time of the next attempt. It sets the
+// conditions and closes the connection. If the error is clustercache.ErrUndecided, it keeps the connection and undoes
+// all changes of this reconciliation to the status. The parameter before is the status before this reconciliation.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -227,7 +227,8 @@ func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, rea
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry sets the condition for a credential that expires soon. If warned is false, it also emits an event.
+// warnOfExpiry sets the condition for a credential that expires soon. The parameter warned is true if an earlier
+// reconciliation has set the condition. If it is false, warnOfExpiry also emits an event.
 func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {

@@ -31,10 +31,11 @@ const (
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. Except for admin, they aggregate the
-// rules of the ClusterRoles view, edit or admin of Kubernetes, and of ClusterRoles with the label
-// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster also apply to protected namespaces.
-// Therefore, they have only the rules of view, and rules for cluster-scoped resources.
+// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. Those for the roles ops, dev and readonly
+// aggregate the rules of the ClusterRoles admin, edit and view of Kubernetes, and of ClusterRoles with the label
+// kubevision.io/aggregate-to-<role>. The ClusterRoles dev-cluster and ops-cluster are bound in the whole cluster, which
+// includes protected namespaces. Therefore, they have only the rules of view, and rules for cluster-scoped resources.
+// ops-cluster also allows to evict Pods, which is necessary to drain a node.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""},
 		Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}

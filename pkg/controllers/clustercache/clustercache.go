@@ -14,8 +14,8 @@
 //     is the first registration whose API server has responded with the identity.
 //   - A proof is the result of a comparison: a Secret that was written through one connection was read through another
 //     one. It shows that a registration is the same Kubernetes cluster as the holder of its identity.
-//   - A conflict is the claim of a registration to the identity of another one without a proof. The registration is
-//     then not used.
+//   - A registration has a conflict if its API server responds with an identity that another registration holds, and
+//     there is no proof. A registration with a conflict is not used.
 //   - A registration is retired when its deletion begins: only its cleanup may use it. It is released after the
 //     cleanup.
 package clustercache
@@ -137,8 +137,9 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded is the number of UIDs from which the sets retired and identities.ended are cleaned up. A UID is then removed
-// if the cache no longer contains its KubeVisionCluster, because Kubernetes never uses a UID again.
+// maxEnded bounds the sets retired and identities.ended. If a set contains more UIDs, the UIDs of KubeVisionClusters
+// that no longer exist in the cache are removed from the set. Kubernetes never uses a UID again, so these UIDs are no
+// longer needed.
 const maxEnded = 1024
 
 // remember adds a UID to the set ended. The caller must hold the lock.

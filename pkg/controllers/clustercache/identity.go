@@ -49,7 +49,8 @@ type identities struct {
 	conflicts map[types.UID]conflict
 	// examined contains the KubeVisionClusters for which a connection was attempted since the start of the process.
 	examined sets.Set[types.UID]
-	// ended contains the KubeVisionClusters that were released. A cache may still contain them.
+	// ended contains the KubeVisionClusters that were released. The cache may still contain such a KubeVisionCluster
+	// for a short time. It must not become the holder of an identity again.
 	ended sets.Set[types.UID]
 }
 
@@ -58,8 +59,8 @@ type registration struct {
 	name string
 }
 
-// conflict is a claim of a KubeVisionCluster to an identity without a proof. own and holder are the revisions of the
-// two connections that were compared.
+// conflict is a claim of a KubeVisionCluster to an identity that another KubeVisionCluster holds, without a proof. The
+// fields own and holder are the revisions of the two connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision
@@ -270,8 +271,9 @@ func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof. It must then be reconciled whenever
-// another cluster is connected or disconnected.
+// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof. The KubeVisionCluster must then be
+// reconciled whenever another cluster is connected or disconnected: the conflict may end, or the proof may become
+// invalid because the holder has a new connection.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

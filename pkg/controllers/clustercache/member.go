@@ -47,7 +47,7 @@ var ErrLimitExceeded = errors.New(
 		"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
 		names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
-// member is the connection to one member cluster. cluster is nil until its caches are filled.
+// member is the connection to one member cluster. The field cluster is nil until the caches are filled.
 type member struct {
 	revision clusters.Revision
 	// way contains the transports to the cluster. kube sends requests with the credential of the kubeconfig.
@@ -58,7 +58,8 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. caches counts the caches that run.
+	// startMu prevents the start of a cache after the connection was closed. The field caches waits for the end of all
+	// caches that were started.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.
@@ -111,8 +112,9 @@ func (m *member) start(caches ...func(context.Context) error) {
 }
 
 // connect waits until the caches are filled, and returns the cluster with the given identity. It calls the function
-// tell for each of KubeVision's objects on the cluster, because the KubeVisionRoleBinding of an object may no longer
-// exist. After that, the caches call tell for each change.
+// tell for each of KubeVision's objects on the cluster. If the KubeVisionRoleBinding of an object was deleted while the
+// cluster was not connected, this call triggers the deletion of the object. After that, the caches call tell for each
+// change.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {

@@ -23,7 +23,8 @@ const (
 	pageDivisor = 8
 )
 
-// pagedReader lists objects in pages. While it reads a list, the memory of the list counts for the member cluster.
+// pagedReader lists objects in pages. During a call of List, the memory of the responses counts toward the memory limit
+// of the member cluster.
 type pagedReader struct {
 	client.Reader
 }

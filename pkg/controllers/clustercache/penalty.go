@@ -13,9 +13,10 @@ import (
 // penalty is the time for which Open fails after a cluster was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize makes Open fail for the time penalty, but only if the connection exceeded its memory limit within the time
-// patience. An older connection may have exceeded the limit because of many changes of objects. A new connection frees
-// the memory of such changes.
+// penalize makes Open fail for a while (see the constant penalty) if the connection exceeded its memory limit soon
+// after it was opened (see the constant patience). A new connection would probably exceed the limit again. An older
+// connection is not penalized: many changes of objects may have used its memory, and a new connection starts without
+// them.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return

@@ -30,8 +30,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 }
 
 // transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster is proven to be the
-// same Kubernetes cluster, transferIdentity records it as the new holder. It also changes the proofs of further
-// KubeVisionClusters, which then refer to the connection of the new holder. The caller must hold the lock.
+// same Kubernetes cluster, transferIdentity records this KubeVisionCluster as the new holder. Proofs of further
+// KubeVisionClusters compare them with the old holder. transferIdentity makes these proofs refer to the connection of
+// the new holder. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

@@ -16,8 +16,8 @@ import (
 )
 
 // View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
-// must use the same View for both steps. With a newer View in the second step, the controller would find no planned
-// objects for a cluster that was connected meanwhile.
+// must use the same View for both steps. Otherwise, it could delete all objects from a cluster that was connected
+// between the two steps, because the plan contains no objects for this cluster.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster

@@ -26,8 +26,9 @@ import (
 // CatchUp is the time after which an object is reconciled again if IsStale has returned true.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes the status of objects, and recognizes objects from the cache that are older than the last write. A
-// merge patch that is computed from such an object would omit changes. The zero value is ready for use.
+// Patcher writes the status of objects. It also recognizes an object from the cache that is older than the last write
+// of its status. Such an object must not be reconciled: a merge patch contains only the differences from this object,
+// and may therefore leave an outdated value in the API server. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string

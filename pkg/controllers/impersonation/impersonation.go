@@ -34,7 +34,8 @@ type AccountManager struct {
 	// Writer writes to the cluster.
 	Writer *apply.Writer
 	// Member is true for a member cluster. On a member cluster, the namespace is created and deleted with the
-	// ServiceAccount, and bindings.Impersonation.OnMember converts the names.
+	// ServiceAccount, and the ServiceAccounts of the host cluster are impersonated as users (see
+	// bindings.Impersonation.OnMember).
 	Member bool
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.

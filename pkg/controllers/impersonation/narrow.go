@@ -63,8 +63,9 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow removes each name from the existing roles that no desired role contains. A name that moves from one role to
-// another remains in the old role until prune. Otherwise, its user could not be impersonated in the meantime.
+// narrow removes a name from the existing roles if no desired role contains the name. If a name must move from one role
+// to another, the old role keeps the name until the method prune is called. Otherwise, the user with this name could
+// not be impersonated in the meantime.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

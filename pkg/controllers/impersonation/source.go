@@ -61,8 +61,9 @@ func NewSource(reader client.Reader) *Source {
 }
 
 // Read returns the desired roles. Each call lists users and role bindings, and compares a checksum of their UIDs and
-// generations. Recording changes in an event handler would be faster, but the handler could run after the event handler
-// that has caused the call.
+// generations with that of the previous call. An event handler that records changes would make calls faster. However,
+// this handler could run later than another event handler that calls Read for the same change, and Read would return
+// outdated roles.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

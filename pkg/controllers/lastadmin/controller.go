@@ -108,8 +108,9 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	return r.usable(ctx, out)
 }
 
-// usable removes the grants of users without a password hash in the Secret with their credentials. It does not read the
-// Secret of spec.passwordSecretRef: after its deletion, the imported password remains valid.
+// usable removes the grants of users who have no password. A user has a password if the Secret with the credentials of
+// the user contains a password hash. The Secret in spec.passwordSecretRef does not matter: its password was imported,
+// and remains valid if this Secret is deleted.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant

@@ -50,7 +50,8 @@ type charge struct {
 	role        string
 	generation  int64
 	fingerprint uint64
-	// held is the size that is allowed, or that exists already. It is negative until it is known.
+	// held is the size that the binding already occupies or is allowed to occupy. Other bindings cannot use this part
+	// of the limit. The field is negative until its value is known.
 	held int64
 }
 
@@ -59,8 +60,9 @@ func newBudgets() *budgets {
 }
 
 // admit returns an empty string if the binding may create its objects on the cluster t. Otherwise, it returns the
-// reason for which the binding may not. Older bindings have precedence, but no binding can take away the size that
-// another binding has already. The bindings of one role may use at most bindings.RoleShare of the limit.
+// reason for the refusal. If the objects of all bindings would exceed the limit of the cluster, older bindings have
+// precedence. However, a newer binding keeps the size that it already occupies, even if an older binding is then
+// refused. The bindings of one role may use at most bindings.RoleShare of the limit.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -126,8 +128,9 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle records the size that a binding has after the revocation of rights. This is the size of its existing objects.
-// If the binding is admitted, it is at least the wanted size.
+// settle sets the field held of a binding after rights were revoked on a cluster. The parameter existing contains the
+// remaining objects of the binding. The field becomes the size of these objects. If the binding is admitted and needs
+// more, the field becomes the wanted size.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,
@@ -143,8 +146,8 @@ func (l *budgets) settle(
 	}
 }
 
-// isWithinBudget returns true if all bindings together are within the limits. The order of the bindings then does not
-// matter.
+// isWithinBudget returns true if the objects of all bindings together are within the limits. Then admit need not
+// compare the ages of the bindings.
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
@@ -223,8 +226,8 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes returns the size of the objects that a binding requires on a cluster. It includes subjects that do not
-// exist yet.
+// desiredBytes returns the size of the objects that a binding requires on a cluster. The parameter leading contains the
+// KubeVisionClusters that are connected to this cluster. The size includes subjects that do not exist yet.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,
 	namespaces namespaceList,

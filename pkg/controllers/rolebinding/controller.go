@@ -129,7 +129,8 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 }
 
 // Reconcile applies one binding to the clusters that it selects, and writes its status. It sets the condition Ready to
-// True only after the role is in effect. Therefore, each request of a subject after this change is authorized.
+// True only after the role is in effect on the reachable clusters. When a client sees that Ready is True, the subjects
+// have the rights there.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)
@@ -160,7 +161,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err == nil && p.waiting() {
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
-	// A retry does not change the owner of a foreign object. The condition describes the solution.
+	// ErrForeign is not returned, because retries with backoff do not help: a user must delete the object of the other
+	// owner, or rename the binding. The condition says so.
 	if err == nil || errors.Is(err, apply.ErrForeign) {
 		return ctrl.Result{RequeueAfter: r.requeueAfter(b, p), Priority: new(0)}, nil
 	}

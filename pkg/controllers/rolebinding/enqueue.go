@@ -109,8 +109,8 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// requestsForMember returns requests for the bindings that a change on a member cluster may affect. A nil o means that
-// a member cluster has become reachable or unreachable, and affects all bindings.
+// requestsForMember returns requests for the bindings that a change on a member cluster may affect. The parameter o is
+// the changed object. It is nil if a member cluster has become reachable or unreachable, which may affect all bindings.
 func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
@@ -125,9 +125,9 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler returns an event handler for the built-in ClusterRoles. It enqueues the bindings of a role that was
-// created or deleted, or has received its first rules or lost them. A role whose label was removed counts as deleted,
-// because the cache drops it.
+// ownRoleHandler returns an event handler for the built-in ClusterRoles. It enqueues the bindings of a ClusterRole if
+// the ClusterRole was created or deleted, received its first rules, or lost all rules. The removal of KubeVision's
+// label from a ClusterRole also causes a delete event, because the cache contains only labelled ClusterRoles.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {

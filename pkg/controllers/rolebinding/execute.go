@@ -99,8 +99,9 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster applies the planned objects to one cluster, but at most about turn RoleBindings. After an error in one
-// namespace, for example because another object has the same name, it continues with the other namespaces.
+// grantOnCluster applies the planned objects to one cluster. In one call, it writes about as many RoleBindings as the
+// constant turn allows, and counts the others in g.waiting. After an error in one namespace, for example because
+// another object has the same name, it continues with the other namespaces.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -118,7 +119,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	// written counts no failures. Otherwise, objects that always fail would use up each turn.
+	// The variable written counts only successful writes. If it also counted failures, objects that always fail could
+	// fill each reconciliation, and other objects would never be written.
 	var left, written atomic.Int64
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
@@ -141,8 +143,9 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 }
 
 // finalize deletes all objects of the binding, and removes the finalizer. It does not wait for member clusters that
-// cannot be reached. Without the verb "use", no subject can reach them through KubeVision, and the objects are deleted
-// when the cluster can be reached again.
+// cannot be reached. On the host cluster, finalize revokes the verb "use", and KubeVision forwards requests only to
+// clusters on which the user has this verb. The objects on a member cluster are deleted when the member cluster can be
+// reached again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
@@ -151,8 +154,9 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes the objects with the label of a binding that does not exist. An object that belongs to another
-// binding and only has the wrong label is not deleted if that binding corrects the label first.
+// removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have written
+// this label to an object of an existing binding. If the reconciliation of the existing binding restores the label
+// first, removeOrphans does not delete the object.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

@@ -30,7 +30,8 @@ type namespace struct {
 // namespaceList contains the namespaces of a cluster that are not being deleted, sorted by name.
 type namespaceList struct {
 	items []namespace
-	// fingerprint is a hash of the names and labels of the namespaces.
+	// fingerprint is a hash of the UIDs and resource versions of the namespaces. It changes if a namespace is created,
+	// changed or deleted.
 	fingerprint uint64
 }
 

@@ -64,8 +64,8 @@ type grant struct {
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool
-	// unread is the error of listing the namespaces, or nil. After this error, no RoleBinding is deleted because of its
-	// namespace.
+	// unread is the error of listing the namespaces, or nil. If it is not nil, the namespaces that the binding selects
+	// are unknown. Therefore, existing RoleBindings are then kept (see keep).
 	unread error
 	// excess is the reason for which a size limit forbids the objects, or empty.
 	excess string
@@ -275,9 +275,9 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. For a binding that
-// selects all clusters, these objects grant the verb for all names. The subjects of such a binding can therefore find
-// out which clusters do not exist.
+// planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. If the binding
+// selects all clusters, these objects grant the verb for all names, which includes names without a KubeVisionCluster.
+// The subjects are then authorized for such a name, and can learn that the cluster does not exist.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

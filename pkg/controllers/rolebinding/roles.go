@@ -22,7 +22,7 @@ import (
 
 // findRole records in g which ClusterRoles of the binding exist. It accepts a built-in role only if KubeVision has
 // created the ClusterRole, because a ClusterRole of another client with the same name could grant other rights. A
-// custom role may be created later, as in Kubernetes.
+// custom role need not exist: as in Kubernetes, a binding may refer to a ClusterRole that is created later.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns false for a built-in role name that belongs to a ClusterRole of another owner, which must not be
-// bound.
+// bindable returns true if objects may bind the ClusterRole with the given name. It returns false if the name is that
+// of a built-in role and another owner has created the ClusterRole.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known

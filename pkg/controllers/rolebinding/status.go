@@ -27,7 +27,8 @@ type verdict struct {
 	message string
 }
 
-// report writes the result of a reconciliation to the status in b. err is the error of the host cluster, or nil.
+// report writes the result of a reconciliation to the status in b. The parameter err is the error of the host cluster,
+// or nil.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)

@@ -21,8 +21,9 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs in the caBundle. One is the CA of the certificate that is still served.
-	// Another one may be the CA of a certificate that was never stored, because the program was killed.
+	// maxPrevious is the maximum number of previous CAs in the caBundle. One is the CA of the certificate that replicas
+	// still serve. The other one may be a CA whose certificate was never stored: the caBundle is written before the
+	// certificate is stored, and the program may end in between.
 	maxPrevious = 2
 	// backdate is the time between the beginning of the validity and the creation of a certificate. The validity begins
 	// in the past, because clocks may differ.

@@ -25,7 +25,8 @@ import (
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the time after which a session is reconciled again if the index does not contain it yet.
+	// indexLag is the time after which a session is reconciled again if the field index does not contain the session
+	// yet. The event handler of the index may run later than the event handler that enqueues the session.
 	indexLag = 100 * time.Millisecond
 	// endLag is the time after which the limits are checked again after the deletion of sessions.
 	endLag = time.Second
