@@ -68,8 +68,8 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed. The cache may still contain
-	// such a KubeVisionCluster for a short time. It must not be finalized again.
+	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed, by name. The cache may still
+	// contain such a KubeVisionCluster for a short time. It must not be finalized again.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -172,6 +172,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, c); err != nil {
 		if apierrors.IsNotFound(err) {
+			r.cleaned.Delete(request.Name)
 			r.Targets.ReleaseName(request.Name) //nolint:contextcheck // it waits for nothing
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -39,7 +39,7 @@ var errUnconfirmed = errors.New("the kubeconfig is not confirmed to connect to t
 // tries again for abandonAfter. It deletes nothing if another KubeVisionCluster is proven to be the same Kubernetes
 // cluster.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
-	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
+	if uid, _ := r.cleaned.Load(c.Name); uid == c.UID { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
 	}
 	r.Targets.MarkExamined(c.UID) // no controller waits for the connection of a deleted cluster
@@ -60,7 +60,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 			c, left)
 	}
 	if err == nil {
-		r.cleaned.Store(c.UID, true)
+		r.cleaned.Store(c.Name, c.UID)
 		r.retries.forget(c.UID)
 		r.Targets.Release(c.UID, c.Name) //nolint:contextcheck // it waits for nothing
 	}

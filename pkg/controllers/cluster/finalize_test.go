@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,13 +32,7 @@ import (
 // TestListErrorKeepsTheFinalizer verifies that the finalizer is kept if a list fails, because it is then unknown
 // whether the cluster is in use. The client is a fake, because no API server can make the list of a cache fail.
 func TestListErrorKeepsTheFinalizer(t *testing.T) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme,
-		corev1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
+	scheme := newScheme(t)
 	for name, spec := range map[string]kubevisionv1alpha1.KubeVisionClusterSpec{
 		"the host": {InCluster: true},
 		"a member": {KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "kubeconfig"}},
@@ -59,15 +54,7 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 						return w.List(ctx, list, options...)
 					},
 				}).Build()
-			writer := &apply.Writer{Client: host, Live: host}
-			named := impersonation.NewSource(host)
-			r := &Reconciler{
-				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
-				Targets: clustercache.NewRegistry(&clustercache.Cluster{
-					ID: "host", Writer: writer, Impersonator: &impersonation.AccountManager{Source: named,
-						Writer: writer},
-				}, scheme, host, named, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
-			}
+			r := newReconciler(scheme, host)
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
 			if err != nil || result.RequeueAfter == 0 {
 				t.Errorf("the next attempt is after %s (%v)", result.RequeueAfter, err)
@@ -77,5 +64,42 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 				t.Errorf("the finalizers are %v (%v)", c.Finalizers, err)
 			}
 		})
+	}
+}
+
+// TestDeletedClusterIsForgotten verifies that the reconciler keeps nothing about a cluster that no longer exists.
+func TestDeletedClusterIsForgotten(t *testing.T) {
+	scheme := newScheme(t)
+	r := newReconciler(scheme, fake.NewClientBuilder().WithScheme(scheme).Build())
+	r.cleaned.Store("c", types.UID("c"))
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: "c"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := r.cleaned.Load("c"); found {
+		t.Error("the UID of the deleted cluster is kept")
+	}
+}
+
+func newScheme(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme,
+		corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
+}
+
+// newReconciler returns a Reconciler of the objects that host returns.
+func newReconciler(scheme *runtime.Scheme, host client.Client) *Reconciler {
+	writer := &apply.Writer{Client: host, Live: host}
+	named := impersonation.NewSource(host)
+	return &Reconciler{
+		Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
+		Targets: clustercache.NewRegistry(&clustercache.Cluster{
+			ID: "host", Writer: writer, Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
+		}, scheme, host, named, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
 	}
 }
