@@ -73,7 +73,8 @@ func TestDetachAndStop(t *testing.T) {
 		settings{port: 1, kubePort: 2, memberPort: 3, nodes: 4, fresh: true, member: true}, &shown); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(shown.String(), "working with --port=1 --kube-port=2 --member-port=3 --nodes=4 --fresh --member") {
+	if !strings.Contains(shown.String(),
+		"working with --port=1 --kube-port=2 --member-port=3 --nodes=4 --fresh --member") {
 		t.Errorf("shown is %q", shown.String())
 	}
 	pid, err := files.pid()

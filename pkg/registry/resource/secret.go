@@ -34,7 +34,7 @@ func isPlaceholder(value any) bool {
 }
 
 // isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. The result of a dry
-// run or a comparison contains these masks instead of values that differ. A manifest with such a mask cannot be applied.
+// run or a comparison contains these masks instead of values that differ. A manifest with such a mask is rejected.
 // In contrast, the masks of isPlaceholder are replaced by the stored values.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
