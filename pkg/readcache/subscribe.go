@@ -34,11 +34,10 @@ type Changes struct {
 	Relisted bool
 }
 
-// Subscription delivers the changes of one resource of one cluster. Subscribe creates it.
+// Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription contains no
+// objects, because it may exist for longer than the objects at its start. The cache does not count objects that it has
+// replaced.
 type Subscription struct {
-	// Snapshot is the cached list before the first delivered change.
-	*Snapshot
-
 	kind    *kind
 	deliver func(Changes)
 	// counted is the memory that Count has added. The lock of the store guards it.
@@ -47,37 +46,39 @@ type Subscription struct {
 	ended   chan struct{}
 }
 
-// Subscribe subscribes to the changes of the resource r of a cluster. For each change after the returned Snapshot, in
-// order, the cache calls deliver. The cache holds a lock during the call, so deliver must not block and must not call
-// the cache. Like Get, Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be
-// cached, or if the first list does not arrive in time. While there is a subscription, the resource counts as used.
-// Nevertheless, the cache may evict the resource if the cache exceeds its memory limit.
+// Subscribe subscribes to the changes of the resource r of a cluster. The returned Snapshot is the cached list before
+// the first change. The caller must not keep it after the next call of deliver, because the cache no longer counts the
+// objects that this change has replaced. For each change after the Snapshot, in order, the cache calls deliver. The
+// cache holds a lock during the call, so deliver must not block and must not call the cache. Like Get, Subscribe starts
+// to cache the resource if necessary. It returns false if the resource cannot be cached, or if the first list does not
+// arrive in time. While there is a subscription, the resource counts as used. Nevertheless, the cache may evict the
+// resource if the cache exceeds its memory limit.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
-) (*Subscription, bool) {
+) (*Subscription, *Snapshot, bool) {
 	if c == nil || !cacheable(r) {
-		return nil, false
+		return nil, nil, false
 	}
 	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
 	if k == nil || (started && c.makeRoom(k) != nil) {
-		return nil, false
+		return nil, nil, false
 	}
 	if _, ok := k.first(ctx); !ok {
-		return nil, false
+		return nil, nil, false
 	}
 	s := &Subscription{kind: k, deliver: deliver, ended: make(chan struct{})}
 	k.store.mu.Lock()
 	defer k.store.mu.Unlock()
-	s.Snapshot = k.store.snapshot()
-	if k.ended.Load() || s.Snapshot == nil {
-		return nil, false
+	current := k.store.snapshot()
+	if k.ended.Load() || current == nil {
+		return nil, nil, false
 	}
 	if k.store.subscriptions == nil {
 		k.store.subscriptions = map[*Subscription]bool{}
 	}
 	k.store.subscriptions[s] = true
 	go s.keep()
-	return s, true
+	return s, current, true
 }
 
 // keep regularly marks the resource as used until the subscription ends.
