@@ -5,6 +5,8 @@ package readcache
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +27,9 @@ type Change struct {
 // Changes contains the changes that a subscriber receives in one call: one change from a watch event, or all changes
 // after a new list.
 type Changes struct {
-	All []Change
+	// All is an iterator over the changes. It computes the changes of a new list one by one, because all of them
+	// together could use much memory. It is valid only during the call.
+	All iter.Seq[Change]
 	// After is the cached list that includes the changes, and Version is the resource version of this list.
 	Version string
 	After   *Snapshot
@@ -155,7 +159,7 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 		return
 	}
 	change := Change{Namespace: namespace, Name: name, Object: o, Created: !existed, Version: version}
-	s.tell(Changes{All: []Change{change}, Version: version, After: s.snapshot()})
+	s.tell(Changes{All: slices.Values([]Change{change}), Version: version, After: s.snapshot()})
 }
 
 // tellReplaced delivers the difference between two lists to all subscribers. The caller must hold the lock.
@@ -163,20 +167,30 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 	if len(s.subscriptions) == 0 || before == nil {
 		return
 	}
-	changes := Changes{Version: after.ResourceVersion, After: after, Relisted: true}
-	for o := range before.Groups.Objects() {
-		if after.Get(o.Namespace, o.Name) == nil {
+	s.tell(Changes{
+		All: differences(before, after), Version: after.ResourceVersion, After: after, Relisted: true,
+	})
+}
+
+// differences returns an iterator over the differences between two lists: first the deletions, then the other changes.
+func differences(before, after *Snapshot) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		for o := range before.Groups.Objects() {
 			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
-			changes.All = append(changes.All, deleted)
+			if after.Get(o.Namespace, o.Name) == nil && !yield(deleted) {
+				return
+			}
 		}
-	}
-	for o := range after.Groups.Objects() {
-		old := before.Get(o.Namespace, o.Name)
-		if old == nil || old.ResourceVersion != o.ResourceVersion {
-			changes.All = append(changes.All, Change{
+		for o := range after.Groups.Objects() {
+			old := before.Get(o.Namespace, o.Name)
+			if old != nil && old.ResourceVersion == o.ResourceVersion {
+				continue
+			}
+			if !yield(Change{
 				Namespace: o.Namespace, Name: o.Name, Object: o, Created: old == nil, Version: after.ResourceVersion,
-			})
+			}) {
+				return
+			}
 		}
 	}
-	s.tell(changes)
 }
