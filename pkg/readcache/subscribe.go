@@ -60,7 +60,7 @@ type Subscription struct {
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, *Snapshot, bool) {
-	if c == nil || !cacheable(r) {
+	if c == nil || !cacheable(r, kindName) {
 		return nil, nil, false
 	}
 	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
