@@ -25,8 +25,8 @@ type hold struct {
 }
 
 // Hold registers a response in progress that uses the objects of the view. The caller must call release when the
-// response ends. If the store replaces too many of these objects before the response ends, the cache calls the function
-// drop. This function must end all use of the objects, and must not block.
+// response ends. The cache calls the function drop if the store replaces too many of these objects before the response
+// ends, or if the resource is no longer cached. This function must end all use of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -35,6 +35,10 @@ func (v View) Hold(drop func()) (release func()) {
 	h := &hold{begun: v.replaced, drop: drop}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		drop()
+		return func() {}
+	}
 	s.holds.all = append(s.holds.all, h)
 	return func() {
 		s.mu.Lock()
@@ -76,10 +80,16 @@ func (s *store) dropHolds(most int64) {
 		return
 	}
 	for s.holds.memory() > most {
-		oldest := s.holds.oldest()
-		s.holds.remove(oldest)
-		oldest.drop()
-		droppedAnswers.Inc()
+		s.dropOldest()
 	}
 	s.account.hold(s.holds.memory())
+}
+
+// dropOldest calls the function drop of the response with the oldest snapshot. There must be at least one response. The
+// caller must hold the lock.
+func (s *store) dropOldest() {
+	oldest := s.holds.oldest()
+	s.holds.remove(oldest)
+	oldest.drop()
+	droppedAnswers.Inc()
 }

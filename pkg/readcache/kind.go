@@ -122,12 +122,7 @@ func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
 	k.source.endList()
-	k.store.account.close()
-	k.store.mu.Lock()
-	k.store.dropHolds(0)
-	k.store.mu.Unlock()
-	k.store.wake()
-	k.store.endSubscriptions()
+	k.store.close()
 }
 
 // first returns the cached list. If there is none, it waits for the first list as long as firstListTimeout and

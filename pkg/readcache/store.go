@@ -27,6 +27,8 @@ type store struct {
 	holds   holds
 	// subscriptions receive all changes.
 	subscriptions map[*Subscription]bool
+	// closed is true after the resource was dropped. The store then contains no objects.
+	closed bool
 }
 
 var (
@@ -40,6 +42,9 @@ func (s *store) snapshot() *Snapshot { return s.current.Load() }
 // publish makes next the current snapshot and wakes waiting goroutines. replaced is the memory of the objects, the
 // compressed JSON and the summaries of the previous snapshot that next does not contain. The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
+	if s.closed {
+		return
+	}
 	s.holds.replaced += replaced
 	next.replaced = s.holds.replaced
 	s.current.Store(next)
@@ -48,6 +53,27 @@ func (s *store) publish(next *Snapshot, replaced int64) {
 		close(s.changed)
 		s.changed = nil
 	}
+}
+
+// close removes all objects, and ends the responses and subscriptions that use them. The account no longer includes the
+// objects, even if clients and subscribers still refer to the store.
+func (s *store) close() {
+	s.account.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.current.Store(nil)
+	for len(s.holds.all) > 0 {
+		s.dropOldest()
+	}
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+	for sub := range s.subscriptions {
+		sub.finish()
+	}
+	s.subscriptions = nil
 }
 
 // Replace implements toolscache.ReflectorStore.

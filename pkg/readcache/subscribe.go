@@ -103,9 +103,12 @@ func (s *Subscription) keep() {
 // Close was called.
 func (s *Subscription) Ended() <-chan struct{} { return s.ended }
 
-// Current returns the current list.
+// Current returns the current list. It is empty if the resource is no longer cached.
 func (s *Subscription) Current() View {
 	v := View{Snapshot: s.kind.store.snapshot(), store: s.kind.store}
+	if v.Snapshot == nil {
+		v.Snapshot = &Snapshot{}
+	}
 	v.AsOf, v.Stale = s.kind.source.stale()
 	return v
 }
@@ -130,16 +133,6 @@ func (s *Subscription) Close() {
 }
 
 func (s *Subscription) finish() { s.end.Do(func() { close(s.ended) }) }
-
-// endSubscriptions ends all subscriptions, because the resource is no longer cached.
-func (s *store) endSubscriptions() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for sub := range s.subscriptions {
-		sub.finish()
-	}
-	s.subscriptions = nil
-}
 
 // tell delivers changes to all subscribers. The caller must hold the lock.
 func (s *store) tell(changes Changes) {

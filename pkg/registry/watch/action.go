@@ -198,14 +198,17 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 
 // begin sets the position of t in its feed. The parameter from is the bookmark at which t resumes. If it is empty, t
 // begins at the current end of the feed. If initial is true and from is empty, the objects that exist at this position
-// are sent first. begin returns an error if the bookmark is malformed, or if the feed no longer contains all changes
-// after it.
+// are sent first. begin returns an error if the bookmark is malformed, if the feed no longer contains all changes after
+// it, or if the feed has ended.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
 		t.cursor, t.version = t.feed.head(), t.feed.version
 		snapshot := t.feed.content // A newer snapshot would contain changes that the topic sends later.
 		t.feed.mu.RUnlock()
+		if snapshot == nil {
+			return expired()
+		}
 		if initial {
 			t.beginInitial(snapshot)
 		}

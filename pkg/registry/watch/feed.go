@@ -51,7 +51,7 @@ type feed struct {
 	charge func(bytes int64)
 
 	mu sync.RWMutex
-	// content is the snapshot of the read cache after the last entry.
+	// content is the snapshot of the read cache after the last entry. It is nil after the feed has ended.
 	content *readcache.Snapshot
 	// entries contains the changes. Their sequence numbers are consecutive, and base is the sequence number of the
 	// first entry. latest contains the sequence number of the last entry of each object, by namespace and name.
@@ -92,6 +92,9 @@ func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
 func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
 	if changes.Relisted && f.version != changes.Version {
 		f.relisted = changes.Version
 	}
@@ -159,6 +162,14 @@ func (f *feed) forget(n int) (bytes int64) {
 		}
 	}
 	return bytes
+}
+
+// release ends the feed and removes its objects, because the read cache no longer counts their memory. The caller must
+// hold f.mu.
+func (f *feed) release() {
+	f.ended, f.content = true, nil
+	f.base += uint64(len(f.entries))
+	f.entries, f.latest = nil, nil
 }
 
 // tell wakes the clients of all followers. The clients then send the new events.

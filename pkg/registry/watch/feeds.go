@@ -77,8 +77,8 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	return next, true
 }
 
-// awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and wakes its
-// followers. Their topics then end.
+// awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and its
+// objects, and wakes its followers. Their topics then end. The topic of a slow client may refer to the feed for longer.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -87,7 +87,7 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 	f.mu.Unlock()
 	ended.mu.Lock()
-	ended.ended = true
+	ended.release()
 	followers := ended.all()
 	ended.mu.Unlock()
 	for _, t := range followers {

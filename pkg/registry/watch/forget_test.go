@@ -76,6 +76,32 @@ func TestForgottenNamesUseNoMemory(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
+// TestEndedFeedsHoldNoObjects verifies that a feed releases its objects when it ends, and that it then begins no topic.
+func TestEndedFeedsHoldNoObjects(t *testing.T) {
+	w := newWorld()
+	c := w.change("a", false)
+	changes := changeOf(c)
+	changes.After = &readcache.Snapshot{}
+	w.feed.deliver(changes)
+	late := &topic{feed: w.feed}
+	if err := late.begin(false, ""); err != nil {
+		t.Fatal(err)
+	}
+	head := w.feed.head()
+	w.feed.release()
+	w.feed.deliver(changes)
+	if w.feed.content != nil || len(w.feed.entries) > 0 || len(w.feed.latest) > 0 || w.feed.head() != head {
+		t.Errorf("%d entries, %d names, number %d", len(w.feed.entries), len(w.feed.latest), w.feed.head())
+	}
+	if late.hasNews() || !w.feed.hasEnded() || w.feed.add(late) {
+		t.Error("the feed goes on")
+	}
+	next := &topic{feed: w.feed}
+	if err := next.begin(true, ""); err == nil {
+		t.Error("a topic begins")
+	}
+}
+
 // heap returns the bytes of all objects in memory that are in use.
 func heap() int64 {
 	var stats runtime.MemStats
