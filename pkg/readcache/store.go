@@ -166,6 +166,9 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	if old == nil {
 		old = &Snapshot{}
 	}
+	if o == nil && old.Get(namespace, name) == nil {
+		return // subscribers keep the groups of the last snapshot that they have received
+	}
 	next := *old
 	place, found := old.Groups.place(namespace, name)
 	var before []*Object

@@ -147,11 +147,8 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 	if len(s.subscriptions) == 0 {
 		return
 	}
-	existed := before.Get(namespace, name) != nil
-	if !existed && o == nil {
-		return
-	}
-	change := Change{Namespace: namespace, Name: name, Object: o, Created: !existed, Version: version}
+	created := before.Get(namespace, name) == nil
+	change := Change{Namespace: namespace, Name: name, Object: o, Created: created, Version: version}
 	s.tell(Changes{All: slices.Values([]Change{change}), Version: version, After: s.snapshot()})
 }
 
@@ -166,6 +163,9 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 }
 
 // differences returns an iterator over the differences between two lists: first the deletions, then the other changes.
+// An object has changed if it is not the stored one, even if both have the same resource version. The subscribers would
+// otherwise keep the replaced object, which the account no longer includes. API servers send such objects after a
+// CustomResourceDefinition has changed.
 func differences(before, after *Snapshot) iter.Seq[Change] {
 	return func(yield func(Change) bool) {
 		for o := range before.Groups.Objects() {
@@ -176,7 +176,7 @@ func differences(before, after *Snapshot) iter.Seq[Change] {
 		}
 		for o := range after.Groups.Objects() {
 			old := before.Get(o.Namespace, o.Name)
-			if old != nil && old.ResourceVersion == o.ResourceVersion {
+			if old == o {
 				continue
 			}
 			if !yield(Change{

@@ -41,6 +41,55 @@ func TestSubscriptionsHoldNoObjects(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// TestRelistedObjectsAreDelivered verifies that subscribers get each object that a new list replaces, even if its
+// resource version is the same. They would otherwise keep an object that the account no longer includes.
+func TestRelistedObjectsAreDelivered(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	got := map[string]Change{}
+	s, first, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(changes Changes) {
+		for change := range changes.All {
+			got[change.Name] = change
+		}
+	})
+	if !ok {
+		t.Fatal("the kind is not cached")
+	}
+	same := *first.Get("n", "o1")
+	added := testObject("n", "added", 9)
+	if err := s.kind.store.Replace([]any{first.Get("n", "o0"), &same, added}, "9"); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got["o1"].Object != &same || got["o1"].Created || got["added"].Object != added ||
+		!got["added"].Created {
+		t.Errorf("got %+v", got)
+	}
+	clear(got)
+	if err := s.kind.store.Replace([]any{added}, "10"); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got["o0"].Object != nil || got["o1"].Object != nil || got["o0"].Version != "10" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestUnknownDeletions verifies that the deletion of an object that is not cached changes no group. The account would
+// otherwise release the compressed JSON of a group that subscribers keep, because they get no change.
+func TestUnknownDeletions(t *testing.T) {
+	s := &store{account: &account{pool: &pool{limit: 1 << 20}}}
+	if err := s.Replace([]any{filledObject("a", 1000, 1)}, "1"); err != nil {
+		t.Fatal(err)
+	}
+	group := s.snapshot().Groups[0][0]
+	group.Compressed()
+	used := s.account.pool.used.Load()
+	if err := s.Delete(testObject("n", "b", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if s.snapshot().Groups[0][0] != group || s.account.pool.used.Load() != used {
+		t.Errorf("%d bytes are counted, want %d", s.account.pool.used.Load(), used)
+	}
+}
+
 // TestStoppedKindsHoldNoObjects verifies that a kind that is no longer cached drops all its objects, even if
 // subscriptions and responses in progress exist. Its account is closed.
 func TestStoppedKindsHoldNoObjects(t *testing.T) {
