@@ -78,6 +78,12 @@ type Hash struct {
 	key    []byte
 }
 
+// Placeholder returns a hash of no password, with the form and the cost of a new hash. It is used for dry runs that
+// precede the computation of the hash.
+func Placeholder() Hash {
+	return Hash{params: recommended(), salt: make([]byte, saltLength), key: make([]byte, keyLength)}
+}
+
 // Hasher hashes passwords, and bounds the memory of concurrent hashes.
 type Hasher struct {
 	cost Parameters
