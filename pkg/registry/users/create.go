@@ -48,7 +48,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 		return routes.Result{}, err
 	}
 	var err error
-	if hash, err = e.Hash(ctx, body.Password); err != nil {
+	if hash, err = e.Hash(ctx, a.GetName(), body.Password); err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}
 	if err := a.Execute(ctx, steps...); err != nil {

@@ -99,7 +99,7 @@ func (e *Provider) resetPassword(r *routes.Request, a *administrator) (routes.Re
 		return routes.Result{}, autherrors.Map(err)
 	}
 	version, err := a.replacePassword(ctx, u, body.MustChangePassword == nil || *body.MustChangePassword,
-		func() (password.Hash, error) { return e.Hash(ctx, replacement) })
+		func() (password.Hash, error) { return e.Hash(ctx, a.GetName(), replacement) })
 	if err != nil {
 		return routes.Result{}, err
 	}
