@@ -151,9 +151,11 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns false for Secrets, which are never cached.
-func cacheable(r schema.GroupVersionResource) bool {
-	return r.GroupResource() != corev1.Resource("secrets")
+// cacheable returns false for Secrets, which are never cached, and for resources whose group, version, name or kind is
+// longer than API servers allow.
+func cacheable(r schema.GroupVersionResource, kindName string) bool {
+	return r.GroupResource() != corev1.Resource("secrets") &&
+		max(len(r.Group), len(r.Version), len(r.Resource), len(kindName)) <= maxName
 }
 
 // View is the cached list of one resource of one cluster.
@@ -177,7 +179,7 @@ func (c *Cache) Get(
 	r schema.GroupVersionResource,
 	kindName, user string,
 ) (View, bool) {
-	if c == nil || !cacheable(r) {
+	if c == nil || !cacheable(r, kindName) {
 		return View{}, false
 	}
 	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request

@@ -146,7 +146,11 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 			Reason: metav1.StatusReason(textAt(text, "reason")),
 		}, nil
 	case watch.Bookmark:
-		return event, &Object{ResourceVersion: textAt(text, "metadata", "resourceVersion")}, nil
+		version := versionOf(text)
+		if len(version) > maxVersion {
+			return "", nil, errLongVersion
+		}
+		return event, &Object{ResourceVersion: version}, nil
 	default:
 		return "", nil, errors.New("the API server has sent an event of an unknown type")
 	}

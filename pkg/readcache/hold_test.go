@@ -166,7 +166,7 @@ func TestLongOutages(t *testing.T) {
 func TestSubscribersAreCounted(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	subscribe := func() *Subscription {
-		s, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})
+		s, _, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})
 		if !ok {
 			t.Fatal("the kind is not cached")
 		}

@@ -8,12 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // TestManyLabels verifies that an object with more than maxLabels labels is rejected while it is being read.
@@ -52,7 +58,9 @@ func TestRepeatedObjects(t *testing.T) {
 // TestRefusedErrors verifies that a kind is not listed again in a pause if it cannot be cached, and that other errors
 // cause no pause.
 func TestRefusedErrors(t *testing.T) {
-	for _, err := range []error{errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, ErrNotCached} {
+	for _, err := range []error{
+		errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, errLongVersion, ErrNotCached,
+	} {
 		if !refused(fmt.Errorf("list pods: %w", err)) {
 			t.Errorf("%v causes no pause", err)
 		}
@@ -66,7 +74,7 @@ func TestRefusedErrors(t *testing.T) {
 
 // TestManyPages verifies that the number of pages of a list is bounded.
 func TestManyPages(t *testing.T) {
-	s := &source{pages: maxPages, noted: func() {}}
+	s := &source{pages: maxPages, noted: func(error) {}}
 	if _, err := s.ListWithContext(t.Context(), metav1.ListOptions{Continue: "x"}); !errors.Is(err, errManyPages) {
 		t.Errorf("one more page: %v", err)
 	}
@@ -132,7 +140,7 @@ func TestLargeItems(t *testing.T) {
 		"a long continue": {`{"metadata":{"continue":"` + strings.Repeat("x", 2*maxEventBytes) + `"}}`, errTooLarge},
 	} {
 		var held, most int64
-		s := &source{kind: podKind, noted: func() {}}
+		s := &source{kind: podKind, noted: func(error) {}}
 		s.keep = func(o *Object, _ bool) (*Object, error) { return o, nil }
 		s.buffered = func(bytes int64) error {
 			held += bytes
@@ -144,4 +152,88 @@ func TestLargeItems(t *testing.T) {
 			t.Errorf("%s: %v, %d bytes are held after at most %d", name, err, held, most)
 		}
 	}
+}
+
+// TestLongVersions verifies that the cache keeps no long resource version or continue token of a cluster, whether it
+// comes with a list, with a bookmark or with the response to a write.
+func TestLongVersions(t *testing.T) {
+	long := strings.Repeat("1", maxVersion+1)
+	for text, want := range map[string]error{
+		`{"resourceVersion":"` + long[1:] + `","selfLink":"` + long + `"}`:      nil,
+		`{"resourceVersion":"` + long + `"}`:                                    errLongVersion,
+		`{"continue":"` + strings.Repeat("c", maxContinue) + `"}`:               nil,
+		`{"continue":"` + strings.Repeat("c", maxContinue+1) + `"}`:             errLongVersion,
+		`{"resourceVersion":"` + long + `"},"metadata":{"resourceVersion":"1"}`: errLongVersion,
+		`{"resourceVersion":"1"},"metadata":{"resourceVersion":"` + long + `"}`: errLongVersion,
+		`{"resourceVersion":7}`: rawjson.ErrSyntax,
+	} {
+		s := &source{buffered: func(int64) error { return nil }}
+		page, err := s.read(strings.NewReader(`{"metadata":` + text + `,"items":[]}`))
+		if err == nil {
+			kept := metav1.ListMeta{ResourceVersion: page.ResourceVersion, Continue: page.Continue}
+			if page.ListMeta != kept {
+				t.Errorf("%.60s: %+v", text, page)
+			}
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%.60s: %v, %+v", text, err, page)
+		}
+	}
+	for version, want := range map[string]error{long[1:]: nil, long: errLongVersion} {
+		text := `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"` + version + `"}}}` + "\n"
+		if _, _, err := newDecoder(io.NopCloser(strings.NewReader(text)), podKind).next(); !errors.Is(err, want) {
+			t.Errorf("a bookmark with a version of %d bytes: %v", len(version), err)
+		}
+	}
+	c, key := New(1<<20), writeKey{nil, core("pods").GroupResource(), "u"}
+	for _, w := range []Write{
+		{Name: "a", Response: []byte(`{"metadata":{"resourceVersion":"` + long + `"}}`)},
+		{Name: strings.Repeat("a", maxName+1), Deleted: true},
+		{Name: "a", Namespace: strings.Repeat("a", maxName+1), Deleted: true},
+	} {
+		w.Resource = key.resource
+		c.Wrote(nil, key.user, w)
+		value, _ := c.writes.Get(key)
+		if note, ok := value.(*written); !ok || note.version != "" || len(note.deleted) > 0 || !note.unknown {
+			t.Errorf("after a write of %.20s: %+v", w.Name, value)
+		}
+		c.writes.Clear()
+	}
+}
+
+// TestLongKinds verifies that a resource is not cached if a name in the discovery of the cluster is longer than API
+// servers allow.
+func TestLongKinds(t *testing.T) {
+	long := strings.Repeat("a", maxName+1)
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	for _, r := range []struct {
+		resource schema.GroupVersionResource
+		kind     string
+	}{
+		{core("a"), long}, {core(long), "Kind"}, {schema.GroupVersionResource{Version: long, Resource: "a"}, "Kind"},
+		{schema.GroupVersionResource{Group: long, Version: "v1", Resource: "a"}, "Kind"},
+	} {
+		if _, ok := c.Get(t.Context(), f, r.resource, r.kind, "u"); ok {
+			t.Errorf("%.40s is cached", r.resource.String())
+		}
+		if _, _, ok := c.Subscribe(t.Context(), f, r.resource, r.kind, func(Changes) {}); ok {
+			t.Errorf("there is a subscription to %.40s", r.resource.String())
+		}
+	}
+	if n := f.reads.Load(); n > 0 || len(c.kinds) > 0 {
+		t.Errorf("%d requests, %d kinds", n, len(c.kinds))
+	}
+}
+
+// TestFailuresHoldNoText verifies that the cache does not keep the error of a list. It may contain a long text of the
+// cluster.
+func TestFailuresHoldNoText(t *testing.T) {
+	s := &source{noted: func(error) {}}
+	err := apierrors.NewInternalError(errors.New(strings.Repeat("x", 100)))
+	kept := weak.Make(err)
+	s.lost(err)
+	if !isCollected(kept) || !s.hasFailed() {
+		t.Error("the error is still in memory")
+	}
+	runtime.KeepAlive(s)
 }

@@ -73,8 +73,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		return c.makeRoom(k)
 	}
 	account.buffer(watchBytes)
-	k.source.noted = func() {
-		if err := k.source.failed(); err != nil && refused(err) {
+	k.source.noted = func(err error) {
+		if err != nil && refused(err) {
 			c.stop(k, err, refusedFor)
 		}
 		k.store.wake()
@@ -112,7 +112,7 @@ func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
 		errors.Is(err, errNotUTF8) || errors.Is(err, errManyLabels) || errors.Is(err, errManyPages) ||
-		errors.Is(err, errTooLarge)
+		errors.Is(err, errTooLarge) || errors.Is(err, errLongVersion)
 }
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
@@ -156,7 +156,7 @@ func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, 
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	return k.store.await(ctx, func(s *Snapshot) bool {
-		return s != nil || k.ended.Load() || k.source.failed() != nil
+		return s != nil || k.ended.Load() || k.source.hasFailed()
 	})
 }
 

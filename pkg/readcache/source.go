@@ -5,7 +5,6 @@ package readcache
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +22,6 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
-
-	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // source lists and watches one resource of one cluster for a Reflector.
@@ -39,9 +36,10 @@ type source struct {
 	keep  func(o *Object, listed bool) (*Object, error)
 	// buffered is called with the number of bytes by which the memory for reading grows or, if negative, shrinks.
 	buffered func(bytes int64) error
-	// noted is called when a watch starts or ends, and when a list fails. late is called if a list takes longer than
-	// maxListTime.
-	noted, late func()
+	// noted is called when a watch starts or ends, and when a list fails. err is nil if a watch starts. late is called
+	// if a list takes longer than maxListTime.
+	noted func(err error)
+	late  func()
 	// pace limits the rate of the events of the cluster.
 	pace *rate.Limiter
 
@@ -51,8 +49,9 @@ type source struct {
 	alive time.Time
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
-	// failure is the error that ended the last list or watch. It is nil while the watch works.
-	failure error
+	// failed is true after a list or watch has ended with an error. It is false while the watch works. The error itself
+	// is not kept, because it may contain a long text of the cluster.
+	failed bool
 	// redefined is true if the CustomResourceDefinition may have changed since the last list. The resource must then be
 	// listed before the next watch.
 	redefined bool
@@ -81,19 +80,6 @@ var (
 	errManyPages = fmt.Errorf("the API server has sent a list of more than %d pages", maxPages)
 	errLongList  = fmt.Errorf("the API server has not sent the whole list within %s", maxListTime)
 )
-
-// list is one page of a list, as a Reflector expects it.
-type list struct {
-	metav1.ListMeta
-
-	Items []runtime.Object
-}
-
-// GetObjectKind implements runtime.Object.
-func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
-
-// DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
-func (l *list) DeepCopyObject() runtime.Object { return l }
 
 // IsWatchListSemanticsUnSupported returns true. The Reflector then sends list requests, instead of receiving the
 // initial objects as watch events. A list takes half of the time of these events, because kube-apiserver encodes each
@@ -248,98 +234,18 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// read decodes a page of a list. It decodes one object at a time.
-func (s *source) read(body io.Reader) (*list, error) {
-	bounded := &pageReader{body: body, buffered: s.buffered}
-	defer bounded.close()
-	decoder, page := json.NewDecoder(bounded), &list{Items: []runtime.Object{}}
-	if err := delimiter(decoder, '{'); err != nil {
-		return nil, err
-	}
-	complete := false
-	for decoder.More() {
-		bounded.begin()
-		field, err := decoder.Token()
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		switch field {
-		case "metadata":
-			err = decoder.Decode(&page.ListMeta)
-		case "items":
-			complete, err = true, s.items(decoder, bounded, page)
-		default:
-			err = decoder.Decode(new(json.RawMessage))
-		}
-		if err != nil {
-			return nil, unreadable(err)
-		}
-	}
-	if !complete {
-		return nil, rawjson.ErrSyntax
-	}
-	return page, delimiter(decoder, '}')
-}
-
-func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *list) error {
-	if err := delimiter(decoder, '['); err != nil {
-		return err
-	}
-	for decoder.More() {
-		bounded.begin()
-		var text json.RawMessage
-		if err := decoder.Decode(&text); err != nil {
-			return unreadable(err)
-		}
-		o, err := parse(text, s.kind)
-		if err != nil {
-			return err
-		}
-		if o, err = s.keep(o, true); err != nil {
-			return err
-		}
-		s.found(false)
-		page.Items = append(page.Items, o)
-	}
-	return delimiter(decoder, ']')
-}
-
-func delimiter(decoder *json.Decoder, want json.Delim) error {
-	token, err := decoder.Token()
-	if err != nil {
-		return unreadable(err)
-	}
-	if token != want {
-		return rawjson.ErrSyntax
-	}
-	return nil
-}
-
-// unreadable returns rawjson.ErrSyntax for errors of a JSON decoder, because the text of these errors may quote data of
-// the cluster. It returns other errors unchanged.
-func unreadable(err error) error {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return rawjson.ErrSyntax
-	}
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return rawjson.ErrSyntax
-	}
-	return err
-}
-
 // found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false
-// for a list. While a watch works, the stored list is up to date, so found resets the failure of an earlier list or
-// watch.
+// for a list. While a watch works, the stored list is up to date, so found resets failed.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
 	changed := complete && !s.connected
 	if changed {
-		s.connected, s.failure = true, nil
+		s.connected, s.failed = true, false
 	}
 	s.mu.Unlock()
 	if changed {
-		s.noted()
+		s.noted(nil)
 	}
 }
 
@@ -357,10 +263,10 @@ func (s *source) lost(err error) {
 	if s.connected && errors.Is(err, io.EOF) {
 		s.alive = time.Now()
 	}
-	s.connected, s.failure = false, err
+	s.connected, s.failed = false, true
 	s.stopListing()
 	s.mu.Unlock()
-	s.noted()
+	s.noted(err)
 }
 
 // reconnect is the time after the end of a watch from which the cached objects are stale if no new watch has started.
@@ -378,8 +284,8 @@ func (s *source) stale() (asOf time.Time, stale bool) {
 	return s.alive, true
 }
 
-func (s *source) failed() error {
+func (s *source) hasFailed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failure
+	return s.failed
 }

@@ -5,6 +5,8 @@ package readcache
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +27,9 @@ type Change struct {
 // Changes contains the changes that a subscriber receives in one call: one change from a watch event, or all changes
 // after a new list.
 type Changes struct {
-	All []Change
+	// All is an iterator over the changes. It computes the changes of a new list one by one, because all of them
+	// together could use much memory. It is valid only during the call.
+	All iter.Seq[Change]
 	// After is the cached list that includes the changes, and Version is the resource version of this list.
 	Version string
 	After   *Snapshot
@@ -34,11 +38,10 @@ type Changes struct {
 	Relisted bool
 }
 
-// Subscription delivers the changes of one resource of one cluster. Subscribe creates it.
+// Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription contains no
+// objects, because it may exist for longer than the objects at its start. The cache does not count objects that it has
+// replaced.
 type Subscription struct {
-	// Snapshot is the cached list before the first delivered change.
-	*Snapshot
-
 	kind    *kind
 	deliver func(Changes)
 	// counted is the memory that Count has added. The lock of the store guards it.
@@ -47,37 +50,39 @@ type Subscription struct {
 	ended   chan struct{}
 }
 
-// Subscribe subscribes to the changes of the resource r of a cluster. For each change after the returned Snapshot, in
-// order, the cache calls deliver. The cache holds a lock during the call, so deliver must not block and must not call
-// the cache. Like Get, Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be
-// cached, or if the first list does not arrive in time. While there is a subscription, the resource counts as used.
-// Nevertheless, the cache may evict the resource if the cache exceeds its memory limit.
+// Subscribe subscribes to the changes of the resource r of a cluster. The returned Snapshot is the cached list before
+// the first change. The caller must not keep it after the next call of deliver, because the cache no longer counts the
+// objects that this change has replaced. For each change after the Snapshot, in order, the cache calls deliver. The
+// cache holds a lock during the call, so deliver must not block and must not call the cache. Like Get, Subscribe starts
+// to cache the resource if necessary. It returns false if the resource cannot be cached, or if the first list does not
+// arrive in time. While there is a subscription, the resource counts as used. Nevertheless, the cache may evict the
+// resource if the cache exceeds its memory limit.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
-) (*Subscription, bool) {
-	if c == nil || !cacheable(r) {
-		return nil, false
+) (*Subscription, *Snapshot, bool) {
+	if c == nil || !cacheable(r, kindName) {
+		return nil, nil, false
 	}
 	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
 	if k == nil || (started && c.makeRoom(k) != nil) {
-		return nil, false
+		return nil, nil, false
 	}
 	if _, ok := k.first(ctx); !ok {
-		return nil, false
+		return nil, nil, false
 	}
 	s := &Subscription{kind: k, deliver: deliver, ended: make(chan struct{})}
 	k.store.mu.Lock()
 	defer k.store.mu.Unlock()
-	s.Snapshot = k.store.snapshot()
-	if k.ended.Load() || s.Snapshot == nil {
-		return nil, false
+	current := k.store.snapshot()
+	if k.ended.Load() || current == nil {
+		return nil, nil, false
 	}
 	if k.store.subscriptions == nil {
 		k.store.subscriptions = map[*Subscription]bool{}
 	}
 	k.store.subscriptions[s] = true
 	go s.keep()
-	return s, true
+	return s, current, true
 }
 
 // keep regularly marks the resource as used until the subscription ends.
@@ -154,7 +159,7 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 		return
 	}
 	change := Change{Namespace: namespace, Name: name, Object: o, Created: !existed, Version: version}
-	s.tell(Changes{All: []Change{change}, Version: version, After: s.snapshot()})
+	s.tell(Changes{All: slices.Values([]Change{change}), Version: version, After: s.snapshot()})
 }
 
 // tellReplaced delivers the difference between two lists to all subscribers. The caller must hold the lock.
@@ -162,20 +167,30 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 	if len(s.subscriptions) == 0 || before == nil {
 		return
 	}
-	changes := Changes{Version: after.ResourceVersion, After: after, Relisted: true}
-	for o := range before.Groups.Objects() {
-		if after.Get(o.Namespace, o.Name) == nil {
+	s.tell(Changes{
+		All: differences(before, after), Version: after.ResourceVersion, After: after, Relisted: true,
+	})
+}
+
+// differences returns an iterator over the differences between two lists: first the deletions, then the other changes.
+func differences(before, after *Snapshot) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		for o := range before.Groups.Objects() {
 			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
-			changes.All = append(changes.All, deleted)
+			if after.Get(o.Namespace, o.Name) == nil && !yield(deleted) {
+				return
+			}
 		}
-	}
-	for o := range after.Groups.Objects() {
-		old := before.Get(o.Namespace, o.Name)
-		if old == nil || old.ResourceVersion != o.ResourceVersion {
-			changes.All = append(changes.All, Change{
+		for o := range after.Groups.Objects() {
+			old := before.Get(o.Namespace, o.Name)
+			if old != nil && old.ResourceVersion == o.ResourceVersion {
+				continue
+			}
+			if !yield(Change{
 				Namespace: o.Namespace, Name: o.Name, Object: o, Created: old == nil, Version: after.ResourceVersion,
-			})
+			}) {
+				return
+			}
 		}
 	}
-	s.tell(changes)
 }

@@ -54,7 +54,7 @@ type written struct {
 
 // Wrote remembers a write. For some seconds, each list that Get returns to the same user includes the write.
 func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
-	if c == nil || !cacheable(w.Resource.WithVersion("")) {
+	if c == nil || !cacheable(w.Resource.WithVersion(""), "") {
 		return
 	}
 	key := writeKey{cluster, w.Resource, user}
@@ -68,11 +68,14 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	}
 	note.expires = time.Now().Add(writeMemory)
 	version := versionOf(w.Response)
+	if len(version) > maxVersion { // the response is that of a cluster
+		version = ""
+	}
 	if version != "" {
 		note.version = version
 	}
 	switch {
-	case w.Deleted && w.Name != "" && len(note.deleted) < maxDeleted:
+	case w.Deleted && w.hasName() && len(note.deleted) < maxDeleted:
 		note.deleted = append(slices.Clip(note.deleted), [2]string{w.Namespace, w.Name})
 	case w.Deleted, version == "":
 		note.unknown = true
@@ -80,6 +83,11 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 		note.deleted, note.unknown = nil, false // The version of the write is later than those of the deletions.
 	}
 	c.writes.Add(key, &note)
+}
+
+// hasName returns true if an object may have the name and the namespace of the write.
+func (w Write) hasName() bool {
+	return w.Name != "" && len(w.Name) <= maxName && len(w.Namespace) <= maxName
 }
 
 // versionOf returns the resource version in the JSON of an object, or an empty string.

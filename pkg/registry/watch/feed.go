@@ -100,14 +100,14 @@ func (f *feed) deliver(changes readcache.Changes) {
 	if f.deliveries == 1 {
 		grown = 2 * maxShared
 	}
-	for i := range changes.All {
-		f.append(&changes.All[i])
+	for c := range changes.All { // a new list may contain more than maxEntries changes
+		f.append(&c)
 		grown += f.entries[len(f.entries)-1].memory()
+		if len(f.entries) > maxEntries {
+			grown -= f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
+		}
 	}
 	f.version, f.content = changes.Version, changes.After
-	if len(f.entries) > maxEntries {
-		grown -= f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
-	}
 	if f.charge != nil {
 		f.charge(grown)
 	}
@@ -143,18 +143,21 @@ func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
 
-// forget drops the n oldest entries, and returns the bytes of their memory.
+// forget drops the n oldest entries, and returns the bytes of their memory. It creates new entries and a new map,
+// because a slice or a map whose elements are deleted does not release its memory.
 func (f *feed) forget(n int) (bytes int64) {
 	for i := range n {
-		e := &f.entries[i]
-		bytes += e.memory()
-		if key := [2]string{e.namespace, e.name}; f.latest[key] == f.base+uint64(i) {
-			delete(f.latest, key)
-		}
+		bytes += f.entries[i].memory()
 	}
 	f.start = f.entries[n-1].version
 	f.entries = slices.Clone(f.entries[n:])
 	f.base += uint64(n) //nolint:gosec // it counts entries
+	f.latest = make(map[[2]string]uint64, len(f.entries))
+	for i := range f.entries {
+		if e := &f.entries[i]; !e.superseded {
+			f.latest[[2]string{e.namespace, e.name}] = f.base + uint64(i)
+		}
+	}
 	return bytes
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -39,6 +40,11 @@ func (w *world) change(name string, deletion bool) readcache.Change {
 	return c
 }
 
+// changeOf returns what the read cache delivers after one change.
+func changeOf(c readcache.Change) readcache.Changes {
+	return readcache.Changes{All: slices.Values([]readcache.Change{c}), Version: c.Version}
+}
+
 // step makes one random change, or several changes between two lists.
 func (w *world) step(random *rand.Rand) {
 	names := []string{"a", "b", "c", "d", "e", "f"}
@@ -52,7 +58,7 @@ func (w *world) step(random *rand.Rand) {
 	}
 	if random.IntN(20) > 0 {
 		if c, ok := one(); ok {
-			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+			w.feed.deliver(changeOf(c))
 		}
 		return
 	}
@@ -61,20 +67,26 @@ func (w *world) step(random *rand.Rand) {
 		one()
 	}
 	w.version++
-	relisted := readcache.Changes{Version: strconv.Itoa(w.version), Relisted: true}
+	version := strconv.Itoa(w.version)
+	var all []readcache.Change
 	for name := range before {
 		if w.objects[name] == nil {
-			relisted.All = append(relisted.All, readcache.Change{Namespace: "n", Name: name, Version: relisted.Version})
+			all = append(all, readcache.Change{Namespace: "n", Name: name, Version: version})
 		}
 	}
 	for name, o := range w.objects {
 		if before[name] != o {
-			relisted.All = append(relisted.All, readcache.Change{
-				Namespace: "n", Name: name, Object: o, Created: before[name] == nil, Version: relisted.Version,
+			all = append(all, readcache.Change{
+				Namespace: "n", Name: name, Object: o, Created: before[name] == nil, Version: version,
 			})
 		}
 	}
-	w.feed.deliver(relisted)
+	w.feed.deliver(relist(version, all...))
+}
+
+// relist returns what the read cache delivers after a new list with the given changes.
+func relist(version string, all ...readcache.Change) readcache.Changes {
+	return readcache.Changes{All: slices.Values(all), Version: version, Relisted: true}
 }
 
 // reader is a client that applies the events of a feed to a copy.
@@ -204,7 +216,7 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 // client may know an object from another replica that was created and deleted before the list.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
-	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
+	w.feed.deliver(relist("110"))
 	for version, want := range map[string]bool{"99": false, "100": false, "101": false, "109": false, "110": true,
 		"111": true, "x": false} {
 		if _, ok := w.feed.resume(version); ok != want {
@@ -212,7 +224,7 @@ func TestRelistedKindsAreNotResumed(t *testing.T) {
 		}
 	}
 	// A list after a client has resumed has the same effect.
-	w.feed.deliver(readcache.Changes{Version: "120", Relisted: true})
+	w.feed.deliver(relist("120"))
 	if b := w.feed.collect(w.feed.head(), "115", nil); !b.expired {
 		t.Error("a list after the version of the bookmark is not noticed")
 	}
@@ -224,7 +236,7 @@ func TestForgottenChanges(t *testing.T) {
 	late := &reader{copy: map[string]*readcache.Object{}}
 	for i := range maxEntries + 1 {
 		c := w.change(fmt.Sprint("o", i), false)
-		w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+		w.feed.deliver(changeOf(c))
 	}
 	if _, ok := late.read(t, w.feed); ok {
 		t.Error("it goes on")
@@ -254,7 +266,7 @@ func TestReplicaBehindTheClient(t *testing.T) {
 					continue
 				}
 				c := w.change(name, deletion)
-				history = append(history, readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+				history = append(history, changeOf(c))
 			}
 		}
 		record(random.IntN(10))
@@ -295,7 +307,7 @@ func TestEntriesAreCounted(t *testing.T) {
 		name := strconv.Itoa(n)
 		for _, deletion := range []bool{false, true} {
 			c := w.change(name, deletion)
-			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+			w.feed.deliver(changeOf(c))
 		}
 	}
 	want := int64(2 * maxShared)

@@ -54,13 +54,14 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	}
 	next := newFeed(c)
 	next.mu.Lock() // blocks deliveries until the start of the feed is set
-	s, ok := f.cache.Subscribe(ctx, scopedlist.Connected{Connection: c}, r.GroupVersionResource, r.Kind, next.deliver)
+	cluster := scopedlist.Connected{Connection: c}
+	s, first, ok := f.cache.Subscribe(ctx, cluster, r.GroupVersionResource, r.Kind, next.deliver)
 	if !ok {
 		next.mu.Unlock()
 		return nil, false
 	}
-	next.subscription, next.content, next.charge = s, s.Snapshot, s.Count
-	next.start, next.version = s.ResourceVersion, s.ResourceVersion
+	next.subscription, next.content, next.charge = s, first, s.Count
+	next.start, next.version = first.ResourceVersion, first.ResourceVersion
 	next.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()

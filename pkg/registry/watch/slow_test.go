@@ -45,7 +45,7 @@ func (s *slowStream) Account() *budget.Account { return s.account }
 func (w *world) large(name string, size int) {
 	c := w.change(name, false)
 	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))
-	w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+	w.feed.deliver(changeOf(c))
 }
 
 func (w *world) follow(s *slowStream) (*client, *topic) {

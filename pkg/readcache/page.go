@@ -1,0 +1,129 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
+)
+
+// maxContinue bounds the continue token of a page of a list, in bytes. A token of an API server contains the namespace
+// and the name of an object.
+const maxContinue = 4 << 10
+
+var errLongVersion = fmt.Errorf("the API server has sent a list or a bookmark with a resourceVersion of more than %d "+
+	"bytes, or with a continue token of more than %d bytes", maxVersion, maxContinue)
+
+// list is one page of a list, as a Reflector expects it.
+type list struct {
+	metav1.ListMeta
+
+	Items []runtime.Object
+}
+
+// GetObjectKind implements runtime.Object.
+func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+
+// DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
+func (l *list) DeepCopyObject() runtime.Object { return l }
+
+// read decodes a page of a list. It decodes one object at a time.
+func (s *source) read(body io.Reader) (*list, error) {
+	bounded := &pageReader{body: body, buffered: s.buffered}
+	defer bounded.close()
+	decoder, page := json.NewDecoder(bounded), &list{Items: []runtime.Object{}}
+	if err := delimiter(decoder, '{'); err != nil {
+		return nil, err
+	}
+	complete := false
+	for decoder.More() {
+		bounded.begin()
+		field, err := decoder.Token()
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		switch field {
+		case "metadata":
+			err = page.decode(decoder)
+		case "items":
+			complete, err = true, s.items(decoder, bounded, page)
+		default:
+			err = decoder.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return nil, unreadable(err)
+		}
+	}
+	if !complete {
+		return nil, rawjson.ErrSyntax
+	}
+	return page, delimiter(decoder, '}')
+}
+
+// decode reads the value of metadata of a list. It retains only the fields that a Reflector uses.
+func (l *list) decode(decoder *json.Decoder) error {
+	var found metav1.ListMeta
+	if err := decoder.Decode(&found); err != nil {
+		return err //nolint:wrapcheck // the caller replaces it
+	}
+	if len(found.ResourceVersion) > maxVersion || len(found.Continue) > maxContinue {
+		return errLongVersion
+	}
+	l.ListMeta = metav1.ListMeta{ResourceVersion: found.ResourceVersion, Continue: found.Continue}
+	return nil
+}
+
+func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *list) error {
+	if err := delimiter(decoder, '['); err != nil {
+		return err
+	}
+	for decoder.More() {
+		bounded.begin()
+		var text json.RawMessage
+		if err := decoder.Decode(&text); err != nil {
+			return unreadable(err)
+		}
+		o, err := parse(text, s.kind)
+		if err != nil {
+			return err
+		}
+		if o, err = s.keep(o, true); err != nil {
+			return err
+		}
+		s.found(false)
+		page.Items = append(page.Items, o)
+	}
+	return delimiter(decoder, ']')
+}
+
+func delimiter(decoder *json.Decoder, want json.Delim) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return unreadable(err)
+	}
+	if token != want {
+		return rawjson.ErrSyntax
+	}
+	return nil
+}
+
+// unreadable returns rawjson.ErrSyntax for errors of a JSON decoder, because the text of these errors may quote data of
+// the cluster. It returns other errors unchanged.
+func unreadable(err error) error {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return rawjson.ErrSyntax
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return rawjson.ErrSyntax
+	}
+	return err
+}
