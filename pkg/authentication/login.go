@@ -29,7 +29,7 @@ var (
 	// ErrInvalidCredentials is returned for a login with a wrong password, for an unknown, disabled or deleted user,
 	// and for a user without a password. Clients cannot distinguish these cases.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
-	// ErrBusy is returned if too many logins are in progress.
+	// ErrBusy is returned if too many logins or changes of passwords are in progress.
 	ErrBusy = errors.New("too many logins at once")
 )
 

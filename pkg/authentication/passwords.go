@@ -46,7 +46,7 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 	if old == replacement {
 		return ErrSamePassword
 	}
-	hash, err := s.Hash(ctx, replacement)
+	hash, err := s.Hash(ctx, u.Name, replacement)
 	if err != nil {
 		return err
 	}
@@ -104,11 +104,12 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	return ErrInvalidCredentials
 }
 
-// Hash hashes a new password. It returns ErrBusy if too many passwords are waiting for the Hasher.
-func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error) {
+// Hash hashes a new password that the given user has sent for any user. It returns ErrBusy if it
+// would wait longer than queueTime for other passwords, or if too many of them are waiting.
+func (s *Passwords) Hash(ctx context.Context, user, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
-	hash, err := s.Hasher.Hash(ctx, pass)
+	hash, err := s.Hasher.HashNew(ctx, user, pass)
 	if err != nil {
 		return password.Hash{}, fmt.Errorf("hashing the password: %w", wrapBusy(err))
 	}

@@ -17,8 +17,9 @@ type holds struct {
 	replaced int64
 }
 
-// hold is a response in progress. begun is the value of holds.replaced when its snapshot was created. Therefore,
-// replaced - begun is the maximum memory of replaced objects that the response contains.
+// hold is a response in progress. begun is the value of holds.replaced when the snapshot of the response was created.
+// The response may still contain objects that the store has replaced since then. holds.replaced - begun is an upper
+// bound of the memory of these objects.
 type hold struct {
 	begun int64
 	drop  func()

@@ -4615,7 +4615,7 @@ export interface components {
         /** @description PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password. */
         "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired": {
             /**
-             * @description passwordChangeRequired is true.
+             * @description passwordChangeRequired is always true.
              * @default false
              */
             passwordChangeRequired: boolean;

@@ -5670,7 +5670,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"passwordChangeRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "passwordChangeRequired is true.",
+							Description: "passwordChangeRequired is always true.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",

@@ -19,6 +19,8 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/secure/precis"
+
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 const (
@@ -70,12 +72,21 @@ var (
 // waits for about two seconds.
 const maxWaiting = 64
 
+// newAtOnce bounds the number of new passwords that are hashed, or wait for the Hasher, at once. See Hasher.HashNew.
+const newAtOnce = 1
+
 // Hash is a parsed argon2id hash. Its method String returns the PHC string, for example
 // $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
 type Hash struct {
 	params Parameters
 	salt   []byte
 	key    []byte
+}
+
+// Placeholder returns a hash of no password, with the form and the cost of a new hash. It is used for dry runs that
+// precede the computation of the hash.
+func Placeholder() Hash {
+	return Hash{params: recommended(), salt: make([]byte, saltLength), key: make([]byte, keyLength)}
 }
 
 // Hasher hashes passwords, and bounds the memory of concurrent hashes.
@@ -86,7 +97,9 @@ type Hasher struct {
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
-	dummy   Hash
+	// replacements bounds the new passwords, in total and for each user, before they wait with the logins.
+	replacements *userlimit.Limiter
+	dummy        Hash
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
 	// process.
 	process *Process
@@ -102,7 +115,7 @@ func newHasher(ctx context.Context, concurrency int, cost Parameters, process *P
 	size := int64(max(concurrency, 1))
 	h := &Hasher{
 		cost: cost, slots: semaphore.NewWeighted(size), size: size, waiting: make(chan struct{}, maxWaiting),
-		process: process,
+		replacements: userlimit.New(newAtOnce, newAtOnce), process: process,
 	}
 	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
@@ -125,6 +138,18 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 		return Hash{}, err
 	}
 	return Hash{params: h.cost, salt: salt, key: key}, nil
+}
+
+// HashNew is like Hash, for a new password that the given user has sent for any user. New passwords
+// wait for each other outside the queue of the Hasher, so that they do not crowd out logins. At most one new password
+// of each user waits for those of other users.
+func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
+	leave, err := h.replacements.Enter(ctx, user)
+	if err != nil {
+		return Hash{}, fmt.Errorf("waiting for other new passwords: %w", err)
+	}
+	defer leave()
+	return h.Hash(ctx, password)
 }
 
 // Verify compares a password with a hash in constant time. It returns ErrMismatch for a wrong password.

@@ -77,6 +77,14 @@ func TestFormsOfOnePassword(t *testing.T) {
 	}
 }
 
+// TestPlaceholder verifies that a placeholder is valid wherever a new hash is.
+func TestPlaceholder(t *testing.T) {
+	hash, err := Parse(Placeholder().String())
+	if err != nil || hash.NeedsRehash() {
+		t.Errorf("the placeholder %s: %v", hash, err)
+	}
+}
+
 func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	h := quickHasher(t)
 	a, errA := h.Hash(t.Context(), "same")

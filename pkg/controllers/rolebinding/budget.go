@@ -196,8 +196,8 @@ func readHeld(
 	return nil
 }
 
-// allocate sets the field held to the wanted size for each binding that fits into the limits. It considers the bindings
-// in the given order.
+// allocate raises charge.held to charge.wanted for each binding whose increase fits into the limits. It considers the
+// bindings in the given order. It never lowers charge.held.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {

@@ -20,7 +20,7 @@ import (
 // newPassword is the name of the request field that contains the new password.
 const newPassword = "newPassword"
 
-const busy = "too many logins at once: try again shortly"
+const busy = "too many logins or new passwords at once: try again shortly"
 
 // Map converts an error of package authentication to an error with a code and a message for the client. It returns all
 // other errors unchanged.

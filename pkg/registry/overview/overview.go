@@ -86,7 +86,7 @@ func partialKind[C, T any, P interface {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
 			g := grouped{sum: part, account: account, omit: a.Omitted.Add}
-			if err := addGroups(g, a.Cached.Groups, lookCached); err != nil {
+			if err := addGroups(ctx, g, a.Cached.Groups, lookCached); err != nil {
 				return err
 			}
 		}

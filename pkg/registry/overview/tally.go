@@ -4,13 +4,16 @@
 package overview
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"sync"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
@@ -55,6 +58,10 @@ type grouped struct {
 	omit    objects.Omit
 }
 
+// decoding is a semaphore. It bounds the groups that all requests decode concurrently. A cluster may send objects that
+// take long to decode. Without the bound, overviews of such a cluster could occupy all processors.
+var decoding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
+
 // counted is the overview of one readcache.Group, which contains a part of the objects of a list. The field omitted
 // contains the objects of the group that are too large to be decoded.
 type counted struct {
@@ -66,10 +73,17 @@ type counted struct {
 // addGroups adds the objects of a list in the read cache to g.sum. The read cache stores this list as groups of
 // objects. It also stores the overview of each group, until an object of the group changes. Therefore, addGroups
 // decodes only the objects of changed groups.
-func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
+func addGroups[T any](
+	ctx context.Context, g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
+) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
-			return summarize(all, g.account, look)
+			select {
+			case decoding <- struct{}{}:
+				defer func() { <-decoding }()
+			case <-ctx.Done():
+			}
+			return summarize(ctx, all, g.account, look)
 		})
 		if err != nil {
 			return fmt.Errorf("counting objects of the read cache: %w", err)
@@ -86,11 +100,15 @@ func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboa
 	return nil
 }
 
+// summarize returns the overview of the objects of a group. It stops when ctx ends.
 func summarize[T any](
-	all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
+	ctx context.Context, all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
 ) (readcache.Summary, error) {
 	part := &counted{}
 	for _, o := range all {
+		if err := ctx.Err(); err != nil {
+			return readcache.Summary{}, envelope.Late(err)
+		}
 		err := objects.Item(o.JSON, account, func(item *T) error {
 			look(item, &part.Overview)
 			return nil

@@ -33,7 +33,7 @@ func (b *bundle) dependencies() dependencies {
 // surround returns true if the bundle creates the Namespace of a, or the CustomResourceDefinition of the kind of a.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the API server may look up objects that the bundle creates before it accepts the object of a.
+// precede returns true if the bundle creates objects that the API server may look up when it validates the object of a.
 // For example, the bundle creates a Role, and the object of a is a RoleBinding.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"

@@ -70,8 +70,8 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if the manifest contains any mask. It is for new Secrets, for which no values are
-// stored. It removes a mask of the annotation of kubectl apply instead of returning an error.
+// refusePlaceholders returns an error if a value in data or stringData is a mask. It is for new Secrets, for which no
+// values are stored. If the annotation of kubectl apply is masked, refusePlaceholders removes the annotation.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err

@@ -251,7 +251,7 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 // inTurn waits until the limiter allows another search of a cluster, and then calls the parameter search. If ctx ends
 // first, inTurn returns an error with the code CodeTooManyRequests.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
-	leave, err := e.limiter.enter(ctx, user)
+	leave, err := e.limiter.Enter(ctx, user)
 	if err != nil {
 		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
 			"too many clusters are being searched: try again later")

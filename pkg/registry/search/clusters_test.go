@@ -5,6 +5,7 @@ package search
 
 import (
 	"context"
+	"strconv"
 	"testing"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -14,8 +15,12 @@ import (
 // TestInTurn verifies that a search beyond the limit of the replica waits, at most until its request ends.
 func TestInTurn(t *testing.T) {
 	e := NewProvider(nil)
-	for range searchesAtOnce {
-		e.limiter.all <- struct{}{}
+	var leave func()
+	for i := range searchesAtOnce {
+		var err error
+		if leave, err = e.limiter.Enter(t.Context(), strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -24,10 +29,12 @@ func TestInTurn(t *testing.T) {
 		got.RetryAfterSeconds != retrySeconds {
 		t.Errorf("got %+v", got)
 	}
-	<-e.limiter.all
+	leave()
 	searched := false
-	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched ||
-		len(e.limiter.all) != searchesAtOnce-1 {
-		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.limiter.all), err)
+	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched {
+		t.Errorf("searched %t: %v", searched, err)
+	}
+	if err := e.inTurn(t.Context(), "x", func() {}); err != nil {
+		t.Errorf("the first search has not left: %v", err)
 	}
 }

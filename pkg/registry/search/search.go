@@ -17,6 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 const (
@@ -56,12 +57,13 @@ func defaultKinds() []string {
 // Provider provides the endpoints of this package.
 type Provider struct {
 	access  *scopedlist.Access
-	limiter *limiter
+	limiter *userlimit.Limiter
 }
 
-// NewProvider returns a provider. All its endpoints share the limits of concurrent searches.
+// NewProvider returns a provider. All its endpoints share the limits of concurrent searches. A user may use half of
+// them. Otherwise, one user's searches of slow clusters could prevent the searches of other users.
 func NewProvider(access *scopedlist.Access) *Provider {
-	return &Provider{access: access, limiter: newLimiter(searchesAtOnce)}
+	return &Provider{access: access, limiter: userlimit.New(searchesAtOnce, searchesAtOnce/2)}
 }
 
 // Routes implements routes.Provider.

@@ -36,23 +36,22 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	}
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	made := a.createUser(&body, u)
-	// The dry run precedes the hashing of the password, because hashing is more expensive.
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil {
-		return routes.Result{}, err
-	}
-	hash, err := e.Hash(ctx, body.Password)
-	if err != nil {
-		return routes.Result{}, autherrors.Map(err)
-	}
-	secret := passwordSecret(body.Username)
-	steps := []hostobjects.Step{made, hostobjects.Create("Secret "+secret, func() client.Object {
+	secret, hash := passwordSecret(body.Username), password.Placeholder()
+	steps := []hostobjects.Step{a.createUser(&body, u), hostobjects.Create("Secret "+secret, func() client.Object {
 		return newPasswordSecret(u, secret, names.PasswordKey, hash.String())
 	}, a.WriteErrorFor(hostobjects.SecretAction("create", secret)))}
 	if body.Role != roleCustom {
 		steps = append(steps, a.createGrant(u, body.Role))
 	}
-	if err := a.Apply(ctx, steps...); err != nil {
+	// Hashing is expensive. Therefore, a dry run first verifies that the caller may make all writes.
+	if err := a.DryRun(ctx, steps...); err != nil {
+		return routes.Result{}, err
+	}
+	var err error
+	if hash, err = e.Hash(ctx, a.GetName(), body.Password); err != nil {
+		return routes.Result{}, autherrors.Map(err)
+	}
+	if err := a.Execute(ctx, steps...); err != nil {
 		return routes.Result{}, err
 	}
 	return e.show(ctx, a, u.Name)

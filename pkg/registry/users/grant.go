@@ -145,9 +145,9 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the role of b, the binding of newGrant. role is the new display role. The
-// step creates the binding if b is nil, and deletes the binding if role is custom. changeGrant returns nil if b is nil
-// and role is custom.
+// changeGrant returns the step that changes the display role of u to role. The parameter b is the existing binding that
+// createGrant has created for u, or nil if there is none. If role is roleCustom, the step deletes b, and changeGrant
+// returns nil if b is nil. For each other role, the step creates the binding or changes b.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -98,11 +98,8 @@ func (e *Provider) resetPassword(r *routes.Request, a *administrator) (routes.Re
 	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}
-	hash, err := e.Hash(ctx, replacement)
-	if err != nil {
-		return routes.Result{}, autherrors.Map(err)
-	}
-	version, err := a.replacePassword(ctx, u, hash.String(), body.MustChangePassword == nil || *body.MustChangePassword)
+	version, err := a.replacePassword(ctx, u, body.MustChangePassword == nil || *body.MustChangePassword,
+		func() (password.Hash, error) { return e.Hash(ctx, a.GetName(), replacement) })
 	if err != nil {
 		return routes.Result{}, err
 	}

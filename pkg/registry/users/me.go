@@ -31,8 +31,9 @@ type Provider struct {
 	Live client.Client
 	// Host is the host cluster, which stores the KubeVisionUsers.
 	Host *hostobjects.Host
-	// Hash hashes a password.
-	Hash func(context.Context, string) (password.Hash, error)
+	// Hash hashes a new password that a user has sent. The first string is the name of the user, and the second one is
+	// the password.
+	Hash func(context.Context, string, string) (password.Hash, error)
 	// Audit records an event for each change of a login or session.
 	Audit *audit.Log
 	// Client returns the address, the user agent and the device token of the client that sent a request.

@@ -21,8 +21,10 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
@@ -34,13 +36,14 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes hash to the password Secret of u as the caller. It returns the prefix that
-// credentials.PasswordSourceAnnotation has after a controller has imported the password. replacePassword first executes
-// all writes as dry runs. If the caller may not make one of the writes, no object is changed. It then sets
-// spec.mustChangePassword before it writes the Secret. Otherwise, a login with the new password could precede the
-// requirement to change it.
+// replacePassword writes the result of the function hash to the password Secret of u as the caller. It returns the
+// prefix that credentials.PasswordSourceAnnotation has after a controller has imported the password. replacePassword
+// first executes all writes as dry runs. If the caller may not make one of the writes, hash is not called, because it
+// is expensive, and no object is changed. replacePassword then sets spec.mustChangePassword before it writes the
+// Secret. Otherwise, a login with the new password could precede the requirement to change it.
 func (a *administrator) replacePassword(
-	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
+	hash func() (password.Hash, error),
 ) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
@@ -52,16 +55,20 @@ func (a *administrator) replacePassword(
 	whole := changed.DeepCopy()
 	whole.Spec.PasswordSecretRef = ref
 	trial := &administrator{&hostobjects.Client{Info: a.Info, Client: client.NewDryRunClient(a.Client.Client)}}
-	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
+	if _, err := trial.writeSecret(ctx, u, ref.Name, key, password.Placeholder().String()); err != nil {
 		return "", err
 	}
 	if err := trial.Patch(ctx, whole, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
 	}
+	made, err := hash()
+	if err != nil {
+		return "", autherrors.Map(err)
+	}
 	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
 	}
-	secret, err := a.writeSecret(ctx, u, ref.Name, key, hash)
+	secret, err := a.writeSecret(ctx, u, ref.Name, key, made.String())
 	if err != nil {
 		return "", err
 	}

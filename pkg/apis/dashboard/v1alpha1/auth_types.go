@@ -48,7 +48,7 @@ type Login struct {
 
 // PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.
 type PasswordChangeRequired struct {
-	// passwordChangeRequired is true.
+	// passwordChangeRequired is always true.
 	PasswordChangeRequired bool `json:"passwordChangeRequired"`
 }
 

@@ -4,7 +4,7 @@
 package v1alpha1
 
 // ReadyCondition is the type of the condition that summarizes the state of an object. The condition is True when the
-// whole spec is in force. It is the first condition of every kind with a status.
+// whole spec is in force. Every kind with a status has this condition.
 const ReadyCondition = "Ready"
 
 // Conditions of a KubeVisionUser.

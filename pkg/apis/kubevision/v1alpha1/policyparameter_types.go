@@ -5,8 +5,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionPolicyParameter contains data about many objects for an admission policy, because CEL cannot count objects.
-// One of the two parameters is for the last administrator, and one for the number of objects.
+// KubeVisionPolicyParameter is a parameter of an admission policy. It contains data about many objects, because CEL
+// cannot list objects. There are two objects of this kind: one for the policy that protects the last administrator, and
+// one for the policy that limits the number and size of objects.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvpp,categories=kubevision

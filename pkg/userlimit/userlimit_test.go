@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package search
+package userlimit
 
 import (
 	"context"
@@ -9,25 +9,25 @@ import (
 	"testing"
 )
 
-// TestSearchesOfOneUser verifies that one user gets half of the searches, and that another user does not wait for them.
-func TestSearchesOfOneUser(t *testing.T) {
-	limits := newLimiter(4)
+// TestTasksOfOneUser verifies that one user gets half of the tasks, and that another user does not wait for them.
+func TestTasksOfOneUser(t *testing.T) {
+	limits := New(4, 2)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	var all []func()
 	for _, user := range []string{"greedy", "greedy", "modest", "modest"} {
-		leave, err := limits.enter(t.Context(), user)
+		leave, err := limits.Enter(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, leave)
 		if len(all) == 2 {
-			if _, err := limits.enter(ended, "greedy"); !errors.Is(err, context.Canceled) {
+			if _, err := limits.Enter(ended, "greedy"); !errors.Is(err, context.Canceled) {
 				t.Errorf("a third one of a user: %v", err)
 			}
 		}
 	}
-	if _, err := limits.enter(ended, "other"); !errors.Is(err, context.Canceled) {
+	if _, err := limits.Enter(ended, "other"); !errors.Is(err, context.Canceled) {
 		t.Errorf("more than there may be: %v", err)
 	}
 	for _, leave := range all {
