@@ -87,8 +87,8 @@ type applied struct {
 	// defined is true if the cluster does not serve the kind of the object yet. In this case, the kind is defined by a
 	// CustomResourceDefinition in the same bundle.
 	defined bool
-	// until is used only if the operation is ApplyDeferred. It is the last stage that must be applied before the dry run
-	// of the object. The dry run cannot succeed earlier.
+	// until is used only if the operation is ApplyDeferred. It is the last stage that must be applied before the dry
+	// run of the object. The dry run cannot succeed earlier.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
