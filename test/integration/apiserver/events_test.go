@@ -71,18 +71,21 @@ func logged(t *testing.T, text string) []string {
 	return out
 }
 
-// wantLogged fails the test unless the audit log has a line about the user for each reason that contains all the texts.
+// wantLogged waits until the audit log has a line about the user for each reason that contains all the texts. The server
+// may send the response first.
 func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
-	lines := logged(t, `user="`+u.Name+`"`)
-	for reason, text := range reasons {
-		if !slices.ContainsFunc(lines, func(l string) bool {
-			return strings.Contains(l, `reason="`+reason+`"`) &&
-				strings.Contains(l, text)
-		}) {
-			t.Errorf("the log does not contain %s (%s):\n%s", reason, text, strings.Join(lines, ""))
+	fixture.Eventually(t, "find the lines of the audit log", func(context.Context) error {
+		lines := logged(t, `user="`+u.Name+`"`)
+		for reason, text := range reasons {
+			if !slices.ContainsFunc(lines, func(l string) bool {
+				return strings.Contains(l, `reason="`+reason+`"`) && strings.Contains(l, text)
+			}) {
+				return fmt.Errorf("the log does not contain %s (%s):\n%s", reason, text, strings.Join(lines, ""))
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // TestEvents verifies that each change of a user's login causes an event and a log line.
