@@ -69,7 +69,7 @@ FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 FAST_LINK = -ldflags=-w
 
 # The flags of go test in "make test".
-TEST_FLAGS = $(FAST_LINK) -vet=off -count 1 -timeout 45m
+TEST_FLAGS = $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m
 
 # The programs under test, which all test packages share; the folder race has them with the race detector.
 TEST_PROGRAMS = $(CURDIR)/bin/test
@@ -106,7 +106,7 @@ stop: ## Stop what "make run" started.
 ##@ Testing
 
 .PHONY: test
-# The packages in test/ run concurrently, each with its own control plane, since they wait most of the time. The packages
+# Three packages run concurrently, each with its own control plane, since they wait for a part of the time. The packages
 # and the programs are compiled beforehand, and "make verify" runs vet. The tests beside the code have the race detector.
 # Those in test/ only send requests: of the programs under test, those of the packages with DetectRaces have it
 # (test/environment).
@@ -121,9 +121,9 @@ test: ## Run all tests: unit, integration and conformance.
 	CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
 	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) || exit 1; \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS); \
-	[ -z "$$beside" ] || go test $$race -p 3 $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
+	[ -z "$$beside" ] || go test $$race $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
 	export CGO_ENABLED=0 KUBEVISION_DETECT_RACES="$$race"; \
-	[ -z "$$requests" ] || go test -p 4 $(TEST_FLAGS) $(TESTFLAGS) $$requests || failed=yes; \
+	[ -z "$$requests" ] || go test $(TEST_FLAGS) $(TESTFLAGS) $$requests || failed=yes; \
 	[ -z "$$failed" ]
 
 .PHONY: test-limits
