@@ -271,7 +271,7 @@ func TestControllersOfUntypedAnswers(t *testing.T) {
 			// The objects of the cluster itself are applied without a failure. Otherwise the cluster could become not
 			// ready, and the binding would wait for it.
 			f.fault.Store(new(func(r *http.Request) http.HandlerFunc {
-				if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/namespaces/default/") {
+				if r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/namespaces/default/") {
 					return answer
 				}
 				return nil
