@@ -71,8 +71,8 @@ func logged(t *testing.T, text string) []string {
 	return out
 }
 
-// wantLogged waits until the audit log has a line about the user for each reason that contains all the texts. The server
-// may send the response first.
+// wantLogged waits until the audit log has a line about the user for each reason that contains the text. The server may
+// send the response first.
 func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
 	fixture.Eventually(t, "find the lines of the audit log", func(context.Context) error {
