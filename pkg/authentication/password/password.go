@@ -140,9 +140,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
-// HashNew is like Hash, for a new password that the given user has sent for any user. New passwords
-// wait for each other outside the queue of the Hasher, so that they do not crowd out logins. At most one new password
-// of each user waits for those of other users.
+// HashNew is like Hash, for a new password that the given user has sent. New passwords wait for each other outside the
+// queue of the Hasher. Otherwise, they could crowd out logins. At most one new password of each user waits for the new
+// passwords of other users.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.replacements.Enter(ctx, user)
 	if err != nil {

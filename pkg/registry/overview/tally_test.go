@@ -86,6 +86,7 @@ func TestGroupsDecodedConcurrently(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Errorf("the request did not wait: %v", err)
+		done <- err
 	case <-time.After(50 * time.Millisecond):
 	}
 	for range cap(decoding) {
