@@ -89,6 +89,13 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
+// total returns the memory of the store.
+func (a *account) total() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.loading + a.kept + a.held + a.buffered
+}
+
 // close subtracts all memory of the store from the pool. Later calls have no effect.
 func (a *account) close() {
 	a.mu.Lock()

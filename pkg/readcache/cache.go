@@ -78,6 +78,9 @@ type Cache struct {
 	refused *lru.Cache
 	closed  bool
 
+	// evicting serializes makeRoom. Otherwise, two calls could evict two resources where one is enough.
+	evicting sync.Mutex
+
 	// writing serializes changes of the entries in writes.
 	writing sync.Mutex
 	writes  *lru.Cache
@@ -282,27 +285,6 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	if errors.Is(why, errEvicted) || errors.Is(why, errTooMuch) {
 		evictions.Inc()
 	}
-}
-
-// makeRoom drops the least recently read resources until the others fit into the cache. If only resources remain that
-// were read within the time inUse, it drops newcomer instead and returns an error.
-func (c *Cache) makeRoom(newcomer *kind) error {
-	for c.pool.over() {
-		c.mu.Lock()
-		var oldest *kind
-		for _, k := range c.kinds {
-			if k != newcomer && (oldest == nil || k.used.Load() < oldest.used.Load()) {
-				oldest = k
-			}
-		}
-		c.mu.Unlock()
-		if oldest == nil || time.Since(oldest.lastUse()) < inUse {
-			c.stop(newcomer, errTooMuch, tooLargeFor)
-			return errTooMuch
-		}
-		c.stop(oldest, errEvicted, 0)
-	}
-	return nil
 }
 
 // Resources returns the cached resources of all clusters, for tests.
