@@ -22,19 +22,20 @@ import (
 const (
 	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime bounds the time that fileScript may take to remove an incomplete file.
+	// removalTime is the time after which a failed copy cancels the command in the container. Before, the command can
+	// remove the incomplete file.
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the name of an empty file. When a single file is copied into a container, the
-	// archive contains this empty file after the copied file. If tar has extracted the empty file, the copied file is
+	// completeSuffix is the suffix of the name of an empty marker file. If a single file is copied into a container,
+	// the marker file follows the copied file in the archive. If tar has extracted the marker file, the copied file is
 	// complete. fileScript contains the same suffix.
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. tar cannot
-// interpret it as an option, because the argument begins with "/" or "./". The option -h makes tar follow a single file
-// that is a symbolic link, as in volumes of ConfigMaps.
+// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. The path
+// argument begins with "/" or "./". Therefore, tar cannot interpret it as an option. For a single file, the option -h
+// makes tar follow a symbolic link. For example, files in a ConfigMap volume are symbolic links.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
