@@ -43,10 +43,10 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name, and renames it when it is complete. Therefore, a truncated copy
-// does not change an existing file. tar also accepts an archive that is truncated between two entries. Therefore, the
-// archive contains a second, empty file, which proves that the first file is complete. The arguments of the script are
-// the directory, the temporary name and the final name.
+// fileScript extracts one file under a temporary name. It renames the file after the complete extraction. Therefore, a
+// truncated copy does not change an existing file. tar also accepts an archive that is truncated between two entries.
+// Therefore, the archive contains an empty marker file after the copied file. If the marker file exists, the copied
+// file is complete. The arguments of the script are the directory, the temporary name and the final name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
@@ -97,8 +97,9 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile adds two files to archive: a file with the given name and the content from the client, and the empty file
-// with completeSuffix. It returns an error if the content does not have the announced size.
+// passFile adds two files to archive. The first file has the given name and the content from the client. The second
+// file is empty, and its name ends with completeSuffix. passFile returns an error if the number of bytes of the content
+// is not the size in the request.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
