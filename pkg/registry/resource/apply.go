@@ -84,11 +84,11 @@ type applied struct {
 	kind  schema.GroupKind
 	write *write
 	stage int
-	// defined is true if the cluster does not serve the kind of the object yet. In this case, the kind is defined by a
-	// CustomResourceDefinition in the same bundle.
+	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
+	// same bundle defines the kind.
 	defined bool
-	// until is used only if the operation is ApplyDeferred. It is the last stage that must be applied before the dry
-	// run of the object. The dry run cannot succeed earlier.
+	// until is used only if the operation is ApplyDeferred. It is the stage after which the dry run of the object is
+	// executed. Before, the dry run cannot succeed, because objects of this stage do not exist yet.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
@@ -98,8 +98,8 @@ type applied struct {
 	err      error
 }
 
-// settle sets the result of the object to operation or, if err is not nil, to ApplyFailed. An object with an error is
-// not applied.
+// settle sets the result of the object to operation. If err is not nil, settle sets the result to ApplyFailed and
+// stores err. An object with an error is not applied.
 func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {
