@@ -24,9 +24,9 @@ type ranked struct {
 // rankedBytes is the number of bytes of memory for a ranked object without its key.
 const rankedBytes = 64
 
-// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists in which all
-// objects are needed to determine a page: searches, sorted lists, and lists of only those namespaces that the caller
-// may read.
+// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists whose pages
+// depend on all objects. Examples are searches, sorted lists, and lists in which the caller may read only some
+// namespaces.
 func (q *cachedQuery) view(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
