@@ -94,8 +94,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey returns the same sort key as the method key. If the key is the name or the namespace, cachedKey does not
-// parse the JSON of the object. It uses the value that the read cache has stored.
+// cachedKey returns the sort key of item. If objects are sorted by name or namespace, cachedKey uses the value in the
+// read cache, and does not parse the JSON of the object.
 func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

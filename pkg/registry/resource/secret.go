@@ -33,9 +33,8 @@ func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. The result of a dry
-// run or a comparison contains these masks instead of values that differ. A manifest with such a mask is rejected.
-// In contrast, the masks of isPlaceholder are replaced by the stored values.
+// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. In the result of a
+// dry run or a comparison, these masks replace values that differ. A manifest with such a mask is rejected.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
