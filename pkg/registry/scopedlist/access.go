@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
-// all namespaces, one list request is sent to the cluster. If not, one list request is sent for each namespace that the
-// caller may read. The result then reveals neither the names nor the number of other namespaces.
+// all namespaces, one list request is sent to the cluster. Otherwise, one list request is sent for each namespace that
+// the caller may read. In this case, the result does not reveal the names or the number of other namespaces.
 package scopedlist
 
 import (
