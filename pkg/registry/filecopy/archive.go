@@ -79,9 +79,9 @@ func newEntries(from io.Reader, l *limits) *entries {
 	return &entries{bounded: b, archive: tar.NewReader(b), limits: l}
 }
 
-// next returns the header of the next file or directory, or io.EOF. It skips entries of other types. Otherwise, for
-// example, tar could write a later entry through a link. next returns an error if the archive is malformed or too
-// large.
+// next returns the header of the next file or directory, or io.EOF. It skips all other entries. Otherwise, a symbolic
+// link in the archive could redirect later entries to a different directory. next returns an error if the archive is
+// malformed or too large.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes

@@ -22,8 +22,8 @@ import (
 const (
 	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime is the time after which a failed copy cancels the command in the container. Before, the command can
-	// remove the incomplete file.
+	// removalTime is the time after which a failed copy cancels the command in the container. Until then, the command
+	// can remove the incomplete file.
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"

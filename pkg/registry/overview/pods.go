@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// partialPod has the fields of a Pod that the overview counts. A cached Pod is decoded into a partialPod. The decoder
-// skips all other fields, and they are the largest part of a Pod.
+// partialPod has the fields of a Pod that the overview counts. The other fields are the largest part of a Pod. If a
+// cached Pod is decoded into a partialPod, the decoder skips them.
 type partialPod struct {
 	Spec struct {
 		Containers     []partialContainer           `json:"containers"`

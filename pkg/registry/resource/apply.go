@@ -88,7 +88,7 @@ type applied struct {
 	// same bundle defines the kind.
 	defined bool
 	// until is used only if the operation is ApplyDeferred. It is the stage after which the dry run of the object is
-	// executed. Before, the dry run cannot succeed, because objects of this stage do not exist yet.
+	// executed. An earlier dry run would fail, because the object needs objects of this stage.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// servedWithin bounds the time for which a dry run is retried after its CustomResourceDefinition was applied.
-	// kube-apiserver does not serve a new kind at once. servedPause is the time between two attempts.
+	// servedWithin bounds the time for which a dry run is retried after the CustomResourceDefinition of its kind was
+	// applied. The cluster does not serve a new kind at once. servedPause is the time between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
 	// maxTries bounds the number of dry runs of an object. A dry run is repeated if another client has changed the
@@ -91,8 +91,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object and sets the result. The result contains the differences between a.current and
-// the dry run. If another client changes the object in between, the result also contains the changes of that client.
+// try executes a dry run of the object, and compares a.current with the dry run. The differences are the result. If
+// another client has changed the object since a.current was read, the result would contain the changes of that client.
 // Therefore, try then reads the object again and repeats the dry run.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {

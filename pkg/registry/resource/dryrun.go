@@ -87,8 +87,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 }
 
 // describeObject decodes body for a response. It returns nil if body is nil. The parameter beside contains another
-// version of the object, or is nil. In a Secret, a value that differs between the two versions has a different mask.
-// The decoded object counts towards the memory limit of the request.
+// version of the object, or is nil. In a Secret, the mask of a value shows whether the value differs between the two
+// versions. The decoded object counts towards the memory limit of the request.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {

@@ -55,7 +55,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the sorted keys of a field of the manifest whose values are masks of stored values.
+// placeholders returns the keys with a masked value in a field of the manifest. The keys are sorted.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -226,8 +226,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold returns a copy of err without the confidential values in its message and field. The copy also does not
-// contain the cause of err, because the cause may contain these values and is logged.
+// withhold returns a copy of err without the confidential values in its message and field. The copy does not wrap the
+// cause of err. Otherwise, the log could contain these values.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {

@@ -91,7 +91,7 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces that the user may read. Two conditions apply to each of these namespaces. A
+// Namespaces returns the namespaces that the user may read. These namespaces meet two conditions. A
 // KubeVisionRoleBinding of the user applies to the namespace, and the cluster allows the user to get the namespace. The
 // result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {

@@ -30,8 +30,8 @@ import (
 // must treat an error as a denial.
 type Verdicts interface {
 	// AllowedStale returns true if the cluster allows the caller a read with the given attributes. While the cluster
-	// cannot be reached, it uses the result of an earlier access review. The conditions are described at
-	// verdicts.Cache.AllowedStale. The read must return only objects that are no newer than asOf.
+	// cannot be reached, AllowedStale may use the result of an earlier access review. verdicts.Cache.AllowedStale
+	// describes the conditions. The read must return only objects that are no newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -187,7 +187,8 @@ func (c *Client) CachedObject(
 // kind is not cached, or if review returns false.
 //
 // If the read cache does not contain the kind yet, viewed first calls review without objects. If review returns false,
-// viewed returns. Otherwise, a caller who may not read the kind could cause the read cache to list the kind.
+// viewed does not use the read cache. Otherwise, a caller who may not read the kind could cause the read cache to list
+// the kind.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

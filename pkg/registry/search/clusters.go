@@ -47,9 +47,9 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. Each
-// match contains the parameter cluster as the name of its cluster. The parameter is empty if the request searches only
-// one cluster.
+// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. The
+// parameter cluster is stored in each match as the name of the cluster. It is empty if the path of the request contains
+// the cluster.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {

@@ -97,7 +97,7 @@ func (s *session) recordOutput(p []byte) error {
 
 // recordInput records input from the client. Without a TTY, it always records the input, because the output does not
 // contain the input. With a TTY, the output echoes most of the input. Therefore, recordInput then records the input
-// only if this is enabled.
+// only if the recording of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil
