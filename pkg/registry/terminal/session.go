@@ -181,8 +181,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last returns the last frame, which contains the reason of the end and the exit code. At a shutdown of the server,
-// last returns nil. The client then reconnects.
+// last returns the last frame, which contains the reason of the end and the exit code. At a shutdown of the server, it
+// returns nil, because the client should reconnect.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil
