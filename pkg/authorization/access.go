@@ -41,7 +41,7 @@ type Access struct {
 	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
-	// Wrote is called after each successful call of a user that may have changed objects. It may be nil.
+	// Wrote is called after each successful request of a user that may have changed objects. It may be nil.
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 

@@ -73,7 +73,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// ForgivenAt returns the time at which the last failure of the counter stops counting.
+// ForgivenAt returns the time at which all failures of the counter have expired.
 func (p Policy) ForgivenAt(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

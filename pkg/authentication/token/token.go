@@ -188,9 +188,9 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate checks the claims of a token. The JWT library accepts a token without these claims. Therefore, validate
-// first checks that all of them are present. ErrExpired means that issuer, audience and nbf are valid, because the
-// library checks the expiry after them.
+// validate checks the claims of a token. The JWT library ignores missing claims. Therefore, validate first checks that
+// the required claims are present. ErrExpired means that issuer, audience and nbf are valid, because the library checks
+// the expiry after them.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

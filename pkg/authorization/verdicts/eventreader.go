@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// maxEventBytes bounds the size of an event or a list, in bytes. Each contains only the metadata of one object. The
-	// annotations are the largest part, with at most 256 KiB.
+	// maxEventBytes bounds the size of an event or a list, in bytes. An event contains the metadata of one object. A
+	// list also contains only one object, because it is requested with the limit 1. The annotations are the largest
+	// part, with at most 256 KiB.
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
-	// maxTextBytes is the maximum length of a string that is used, in bytes. Longer strings are skipped.
+	// maxTextBytes is the maximum length, in bytes, of a string that the method rest returns. Longer strings are
+	// skipped.
 	maxTextBytes = 64
 )
 
