@@ -196,7 +196,8 @@ func (r *eventReader) value() (string, error) {
 }
 
 // rest reads the rest of a string after its opening quotation mark, and returns the string. It returns an empty string
-// if the string contains escapes or is longer than maxTextBytes, which event types and resource versions never do.
+// if the string contains escapes or is longer than maxTextBytes. Event types and resource versions are short, and
+// contain no escapes.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {

@@ -85,8 +85,8 @@ type watcher struct {
 	version string
 }
 
-// follow lists and watches the resource until an error occurs, which it returns. When the API server ends a watch,
-// follow continues from the last resource version.
+// follow lists and watches the resource until an error occurs, and returns the error. When the API server ends a watch,
+// follow starts the next watch from the last resource version.
 func (w *watcher) follow(ctx context.Context) error {
 	if w.cluster != nil {
 		reader, err := w.cluster.Reader(ctx)
