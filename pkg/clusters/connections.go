@@ -1,10 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters connects to clusters and calls their API servers with the identity of a user. It contains the
-// connections, the discovery of resources, the tokens of KubeVision's ServiceAccounts, the upgraded connections of
-// terminals and port forwarding, the access of the read cache, and the limits of all of them. All requests impersonate
-// a user, except for discovery, tokens and the read cache.
+// Package clusters connects to clusters and calls their API servers with the identity of a user. It also contains the
+// discovery of resources, the tokens of KubeVision's ServiceAccounts, the connections for terminals and port
+// forwarding, and the clients for the read cache. It limits the size, the duration and the number of requests. All
+// requests impersonate a user, except for discovery, token requests and requests of the read cache.
 package clusters
 
 import (
