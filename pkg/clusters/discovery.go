@@ -267,8 +267,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery. It replaces a status below 500, for example 403 or 404, by another
-// error. Otherwise, callers would take the status for the response to their own request.
+// discoveryError converts an error of discovery. It replaces an error with a status below 500, for example 403 or 404.
+// Otherwise, callers would take this status for the response to their own request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
