@@ -71,7 +71,7 @@ type frameConn struct {
 	total  int
 	// delivered receives a value whenever total decreases.
 	delivered chan struct{}
-	// hasStatus is true if at least one byte of the command's result has arrived.
+	// hasStatus is true if at least one byte of the command's result was read.
 	hasStatus bool
 	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, which is
 	// closed when failure is set. It is nil until the method use sets it.
@@ -259,7 +259,8 @@ func (c *frameConn) noteStatus(n int) {
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns true if no byte of the command's result was read.
+// isCut returns true if no byte of the command's result was read. If the connection has ended, this means that the
+// command has not ended.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
