@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. The controllers and the
-// API server both use this package. Otherwise, they could resolve the same binding differently.
+// server of KubeVision both use this package. Otherwise, they could resolve the same binding differently.
 package bindings
 
 import (

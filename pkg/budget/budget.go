@@ -22,10 +22,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A holder, including the bytes that it requests, may not have more bytes than are free before the request. Otherwise,
-// the Budget refuses the request. Therefore, a single holder that takes memory in small steps can have at most half of
-// the total. Each of n equal holders can have at most 1/(n+1) of the total. Some memory always remains free for new
-// holders.
+// A holder may take further bytes only if it then has at most as many bytes as were free before. Otherwise, the Budget
+// refuses these bytes. Therefore, a single holder that takes memory in small steps can have at most half of the total.
+// Each of n equal holders can have at most 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 

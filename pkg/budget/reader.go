@@ -12,8 +12,8 @@ type Quarters int64
 // 5/4 of the size of its content.
 const Buffered Quarters = 5
 
-// Reader returns an io.ReadCloser that reads from the parameter from. It charges the account a for each byte that is
-// read. The parameter each is the charge for one byte. If a is nil, Reader returns the parameter from unchanged.
+// Reader returns an io.ReadCloser that reads from the parameter from, and charges the account a for each byte. The
+// parameter each is the charge for one byte. If a is nil, Reader returns the parameter from unchanged.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from

@@ -89,7 +89,7 @@ func newCatalog(
 }
 
 // versions returns the versions of a group, the preferred version first. Aggregated discovery omits the versions in the
-// parameter failed. Therefore, versions appends those of the group.
+// parameter failed. Therefore, versions appends the failed versions of the group.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {

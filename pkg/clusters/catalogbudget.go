@@ -18,9 +18,9 @@ const (
 	costOfText = 24
 )
 
-// catalogBudget bounds the memory of the catalogs of all member clusters. If a new catalog exceeds the rest of the
-// total, catalogBudget drops the largest catalogs of other clusters. The next request to one of these clusters
-// discovers its resources again.
+// catalogBudget bounds the memory of the catalogs of all member clusters. If a new catalog exceeds the free memory,
+// catalogBudget drops the largest catalogs of other clusters. The next request to one of these clusters discovers its
+// resources again.
 type catalogBudget struct {
 	total int64
 

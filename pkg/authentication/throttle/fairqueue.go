@@ -174,7 +174,7 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the time for which a failed attempt still occupies its place after its end. This time is the
+// restAfter returns the time for which the place of a failed attempt stays occupied after the attempt. This time is the
 // duration of the attempt (the parameter took), multiplied by restFactor. It is at most maxRest, and shorter if many
 // attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {

@@ -130,8 +130,9 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a name for a network that is valid in object names. For IPv4, it is the address. For IPv6, it is
-// the first four groups of the address, with leading zeros. If an IPv6 network is not a /64, the prefix length follows.
+// networkName returns the part of an object name that identifies the network. For IPv4, it is the address. For IPv6, it
+// is the first four groups of the address, with leading zeros. If an IPv6 network is not a /64, the prefix length
+// follows.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()

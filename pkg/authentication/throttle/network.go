@@ -15,8 +15,9 @@ type Network struct {
 	Clients int
 }
 
-// Prefix lengths of the networks, and their values of Network.Clients. An Internet provider assigns at least an IPv6
-// /64 to a customer, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see queuedNetworks).
+// Prefix lengths of the networks, and the value of Network.Clients for each network. An Internet provider assigns at
+// least an IPv6 /64 to a customer, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see
+// queuedNetworks).
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48
 	clientBits4, providerBits4            = 32, 24

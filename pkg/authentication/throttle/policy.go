@@ -22,7 +22,7 @@ const (
 	// maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// If the failures exceed Policy.Free by doublings or more, the delay is maxWait.
+	// The delay is maxWait if the number of failures is at least Policy.Free plus doublings.
 	doublings = 5
 )
 

@@ -98,8 +98,8 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that KubeVisionRoleBindings grant to the user of a request in the namespace of the request.
-// For a request without a namespace, Roles returns the roles for the whole cluster.
+// Roles returns the roles of a user in the namespace of a request, according to the KubeVisionRoleBindings. For a
+// request without a namespace, Roles returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It uses a valid
