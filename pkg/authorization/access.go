@@ -169,9 +169,9 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError converts the error of a request to a cluster to an error with a code of the API. If the cluster responded
-// with 403 and the response does not show the reason, CallError sends access reviews to find the reason, which is one
-// of:
+// CallError converts the error of a request to a cluster to an error with a code of the API. A response with the status
+// 403 may not show the reason. In this case, CallError sends access reviews to find the reason. The possible reasons
+// are:
 //
 //   - KubeVision does not have the right to impersonate the user yet.
 //   - RBAC allows the request, but another part of kube-apiserver, such as an admission plugin, has rejected it.

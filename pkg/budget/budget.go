@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrExceeded is wrapped by the errors for memory that is refused because of a limit.
+// ErrExceeded is returned if a limit does not allow more memory. The returned errors wrap ErrExceeded.
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
@@ -22,9 +22,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A holder may take further bytes only if it then has at most as many bytes as were free before. Otherwise, the Budget
-// refuses these bytes. Therefore, a single holder that takes memory in small steps can have at most half of the total.
-// Each of n equal holders can have at most 1/(n+1) of the total. Some memory always remains free for new holders.
+// A Budget refuses a request for bytes if the holder would then have more bytes than were free before. Therefore, a
+// single holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have
+// at most 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 

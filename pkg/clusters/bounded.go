@@ -27,7 +27,8 @@ const (
 	// maxUnreadBytes bounds the received but unread bytes of one stream of an HTTP/2 connection.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest Retry-After that client-go obeys. A response with a longer one is not retried.
+	// maxRetryAfter is the maximum value of a Retry-After header that client-go obeys. After a response with a higher
+	// value, client-go does not retry the request.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"

@@ -11,7 +11,7 @@ import (
 )
 
 // chargingRoundTripper charges the memory of each response to the budget.Account in the context of the request. It does
-// not charge responses of Stream, whose callers charge them.
+// not charge responses of Stream, because the callers of Stream charge the memory that they use.
 type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters
