@@ -68,7 +68,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// countSoon returns an event handler that enqueues one count after the time pause.
+// countSoon returns an event handler that enqueues a request after a pause. Events during the pause cause only one
+// request.
 func countSoon() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: parameterKey()}, pause) }

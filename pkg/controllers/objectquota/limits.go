@@ -17,7 +17,8 @@ const (
 	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
 	// DefaultBytes is the default limit of the total size of all KubeVisionUsers, KubeVisionClusters and
-	// KubeVisionRoleBindings, in bytes of JSON without managedFields. Both programs cache these objects.
+	// KubeVisionRoleBindings, in bytes of JSON without managedFields. kubevision-apiserver and
+	// kubevision-controller-manager hold all these objects in memory.
 	DefaultBytes = 96 << 20
 )
 
