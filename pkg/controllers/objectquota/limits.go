@@ -31,7 +31,8 @@ type Limits struct {
 	Bytes        int64
 }
 
-// DefaultLimits returns the limits for which the memory requests of both programs are sufficient.
+// DefaultLimits returns the default limits. If a limit is raised, the memory requests of kubevision-apiserver and
+// kubevision-controller-manager may be too low.
 func DefaultLimits() Limits {
 	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
 		Bytes: DefaultBytes}

@@ -22,11 +22,11 @@ const (
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
 	// maxPrevious is the maximum number of previous CAs in the caBundle. One is the CA of the certificate that replicas
-	// still serve. The other one may be a CA whose certificate was never stored: the caBundle is written before the
-	// certificate is stored, and the program may end in between.
+	// still serve. The controller writes a new CA to the caBundle before it stores the certificate. If the controller
+	// ends in between, the next reconciliation creates another CA, and the caBundle contains an unused CA.
 	maxPrevious = 2
-	// backdate is the time between the beginning of the validity and the creation of a certificate. The validity begins
-	// in the past, because clocks may differ.
+	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity. Otherwise, a
+	// client whose clock is slow would reject a new certificate.
 	backdate = time.Hour
 )
 
