@@ -22,8 +22,8 @@ const (
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
 	// maxPrevious is the maximum number of previous CAs in the caBundle. One is the CA of the certificate that replicas
-	// still serve. The controller writes a new CA to the caBundle before it stores the certificate. If the controller
-	// ends in between, the next reconciliation creates another CA, and the caBundle contains an unused CA.
+	// still serve. The other one may be unused: the controller writes a new CA to the caBundle before it stores the
+	// certificate, and may end in between.
 	maxPrevious = 2
 	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity. Otherwise, a
 	// client whose clock is slow would reject a new certificate.
@@ -55,8 +55,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time until the certificate must be renewed. It returns an error if this time has passed, or
-// if the certificate is not valid for all hosts now.
+// remainingUse returns the time until the certificate must be renewed. It returns an error if the certificate must be
+// renewed now, or is not valid for all hosts.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
