@@ -16,8 +16,8 @@ import (
 // next collection begins later than intended.
 const interval = time.Second
 
-// KeepFloor prevents collections while the heap is smaller than the given number of bytes. For this purpose, it adjusts
-// the GOGC percentage until the context ends. For a larger heap, the initial GOGC percentage applies. Without
+// KeepFloor prevents garbage collections while the heap is smaller than the given number of bytes. For this purpose, it
+// adjusts the GOGC percentage until the context ends. For a larger heap, the initial GOGC percentage applies. Without
 // KeepFloor, a program with little live memory would run a collection after every few large buffers, for example
 // buffers for password hashes. Requests would then wait for the collector. KeepFloor does nothing if GOGC is off.
 func KeepFloor(ctx context.Context, bytes uint64) {

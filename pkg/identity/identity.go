@@ -20,8 +20,8 @@ const (
 	// GroupMember is an impersonated user name for users of the host cluster. KubeVision uses it for a user if a
 	// KubeVisionRoleBinding has a Kubernetes group of the user as a subject, but none has the user as a subject.
 	// KubeVision does not know the members of Kubernetes groups in advance. To impersonate their own names, it would
-	// need the right to impersonate any user. GroupMember cannot be the impersonated name of a KubeVisionUser, because
-	// it contains two colons.
+	// need the right to impersonate any user. No KubeVisionUser is impersonated as GroupMember, because the name of a
+	// KubeVisionUser contains no colon.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).

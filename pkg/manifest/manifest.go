@@ -73,8 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object has no other field than manifest. The field itself is not checked. In JSON, object
-// may also have the field totpCode. This field contains a one-time code, which package routes reads.
+// isWrapper returns true if object has no other field than manifest. The caller must check that this field exists. In
+// JSON, object may also have the field totpCode. This field contains a one-time code, which package routes reads.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

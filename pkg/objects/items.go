@@ -23,15 +23,15 @@ const (
 	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
 	// it. Such an object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth is the factor for the memory of a slice that grows by append. When a slice grows, append allocates a
-	// larger array before the previous array is released.
+	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
+	// allocates a larger array before the previous array is released.
 	growth = 3
 )
 
 const (
 	// maxReadBytes bounds the memory for decoding one object of a list, in bytes. maxHeldBytes bounds the memory that
-	// an object references after decoding, in bytes. Real objects stay far below these limits. For example, decoding a
-	// Pod with 1,000 environment variables needs 4 MiB.
+	// an object references after decoding, in bytes. Real objects stay far below these limits. For example, 4 MiB are
+	// charged for decoding a Pod with 1,000 environment variables.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
 	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large

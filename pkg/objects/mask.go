@@ -74,7 +74,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if v contains a value for the given field and key, and this value differs from the given one.
+// differ returns true if v contains a value for the given field and key, and if this value differs from the parameter
+// value.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false

@@ -81,7 +81,7 @@ func countSoon() handler.EventHandler {
 }
 
 // Reconcile counts the objects. It writes the parameter if a limit was reached or is no longer reached, or if the last
-// write is older than period.
+// write is older than the constant period.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {

@@ -31,8 +31,8 @@ func OnStart(key types.NamespacedName) source.Source {
 }
 
 // SkipInitialList returns a predicate that rejects the create events of the initial list. It is intended for a watch
-// whose events enqueue many objects that the controller enqueues at its start anyway. Otherwise, thousands of initial
-// events would exceed the CacheSyncTimeout of two minutes, and the manager would fail.
+// whose events enqueue many other objects. The controller enqueues these objects at its start anyway. Handling
+// thousands of initial events would take longer than the CacheSyncTimeout of two minutes, and the manager would fail.
 func SkipInitialList() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

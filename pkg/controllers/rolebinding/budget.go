@@ -60,7 +60,7 @@ func newBudgets() *budgets {
 }
 
 // admit returns an empty string if the binding may create its objects on the cluster t. Otherwise, it returns the
-// reason for the refusal. There is a limit for one binding, for all bindings of one role, and for all bindings. If
+// reason for the refusal. Separate limits apply to one binding, to all bindings of one role, and to all bindings. If
 // several bindings together would exceed a limit, older bindings have precedence. However, a newer binding keeps the
 // size that it already occupies, even if admit then refuses an older binding.
 func (l *budgets) admit(

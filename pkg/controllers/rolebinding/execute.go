@@ -155,8 +155,8 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 }
 
 // removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have written
-// this label to an object of an existing binding. The reconciliation of the existing binding then restores the label.
-// DeleteUnchanged does not delete an object that has changed meanwhile.
+// this label to an object of an existing binding. If the reconciliation of the existing binding restores the label
+// first, DeleteUnchanged does not delete the object.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

@@ -84,7 +84,7 @@ func (g *grant) bindable(role string) bool {
 // ready returns true if the ClusterRole exists, or is a custom role.
 func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
 
-// unready returns the names of the built-in ClusterRoles that must exist before objects can be applied.
+// unready returns the names of the built-in ClusterRoles that the objects bind, but that do not exist yet.
 func (g *grant) unready() []string {
 	var out []string
 	for _, o := range g.objects {

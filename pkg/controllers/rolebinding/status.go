@@ -206,9 +206,9 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe writes the number of namespaces with a RoleBinding to s. It writes the names of these namespaces only if the
-// binding has spec.namespaces. Other bindings have RoleBindings in nearly all namespaces. For a binding that needs no
-// RoleBindings, describe writes nothing.
+// describe writes the number of namespaces with a RoleBinding to the status s. It writes the names of these namespaces
+// only if the binding has spec.namespaces. Other bindings have RoleBindings in nearly all namespaces. For a binding
+// that needs no RoleBindings, describe writes nothing.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return

@@ -78,8 +78,8 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	return left, nil
 }
 
-// mergeBundles returns the caBundle. It consists of the current CA and of up to maxPrevious of the previous CAs,
-// without those that have expired.
+// mergeBundles returns the caBundle. It consists of the current CA and of at most maxPrevious previous CAs that have
+// not expired.
 func mergeBundles(current, previous []byte, now time.Time) []byte {
 	out, kept := slices.Clone(current), 0
 	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {
