@@ -151,8 +151,8 @@ func (r *Remover) annotate(ctx context.Context, o *unstructured.Unstructured, an
 	return nil
 }
 
-// describe returns a text which says that the object still exists, with its finalizers and the message of its condition
-// Ready.
+// describe returns a text about an object that still exists. The text contains the finalizers and, if the object is not
+// Ready, the message of the condition Ready.
 func describe(o *unstructured.Unstructured) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s %s is left", o.GetKind(), o.GetName())
