@@ -90,8 +90,7 @@ func CheckSubdomain(field, value string) error {
 }
 
 // ReadJSON decodes the JSON body of the request. Like for json.Unmarshal, the argument is a pointer to the result.
-// Unknown and duplicate fields are errors. The field totpCode is always allowed, because it may contain a one-time
-// code.
+// Unknown and duplicate fields are errors. However, the body may contain a one-time code in the field totpCode.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
