@@ -38,8 +38,8 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed repeats the check until it has succeeded. It also repeats the check if recheck was called during the
-// last check. It ends the stream if a check denies the right.
+// checkUntilPassed repeats the check until the check succeeds or the stream ends. If recheck was called during the
+// check, checkUntilPassed checks once more. It ends the stream if a check denies the right.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {
