@@ -116,8 +116,8 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects that p selects, and waits until they no longer exist. It does not wait for the
-// finalizers of other controllers.
+// removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty, it does
+// not wait for finalizers. Only other controllers set finalizers on these objects.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string

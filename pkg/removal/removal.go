@@ -38,9 +38,9 @@ type Remover struct {
 	retried map[types.UID]time.Time
 }
 
-// Remove removes the installation. If objects remain after Timeout, it returns an error that names the objects. The
-// second step deletes the controllers, and begins only if the first step has succeeded. Otherwise, KubeVision could no
-// longer revoke the rights that it has granted on member clusters.
+// Remove removes the installation. If objects remain after Timeout, it returns an error that names the objects. It
+// deletes the controllers only after the role bindings, clusters and users. Otherwise, the controllers could no longer
+// revoke the rights that KubeVision has granted on member clusters.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err

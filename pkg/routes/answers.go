@@ -29,8 +29,8 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the assumed ratio of the uncompressed size to the compressed size. envelope.Body.Size returns the
-	// uncompressed size.
+	// compression is the assumed ratio of the uncompressed size to the compressed size of a response.
+	// envelope.Body.Size returns the uncompressed size.
 	compression = 8
 )
 

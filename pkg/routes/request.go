@@ -174,8 +174,8 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes body. It returns an error for each unknown or duplicate field in the result strict, but still
-// decodes the other fields. It returns err if body cannot be decoded.
+// decodeJSON decodes body. The result strict contains an error for each unknown or duplicate field. decodeJSON decodes
+// all other fields nevertheless. It returns err if body cannot be decoded.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")

@@ -24,9 +24,10 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group that kubevision-apiserver serves. Through the kube-apiserver of the host, users
-	// can also send requests to this group. kubevision-apiserver requires no code for such requests. Therefore, a rule
-	// must require the code. Otherwise, users could avoid the check of the second factor.
+	// dashboardGroup is the API group that kubevision-apiserver serves. Users can also send requests to this group
+	// through the kube-apiserver of the host. kubevision-apiserver requires no code for requests that kube-apiserver
+	// forwards. Therefore, the request to kube-apiserver must require a code. Otherwise, users could avoid the check of
+	// the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"

@@ -62,9 +62,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant gets the binding of newGrant for u. It returns nil if there is no binding with that name. If the binding
-// does not have the label and the owner reference of newGrant, someone else has created it. findGrant then returns an
-// error with the code CodeConflict.
+// findGrant gets the binding of newGrant for u. It returns nil if there is no binding with that name. If a binding with
+// that name lacks the label or the owner reference of newGrant, findGrant returns an error with the code CodeConflict.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {

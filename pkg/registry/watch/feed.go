@@ -35,7 +35,7 @@ type entry struct {
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
 	// created is the sequence number of the entry that created the object. It is 0 if the object is older than the
-	// feed. deleted is the sequence number of the last earlier entry that deleted an object with the same name, or 0.
+	// feed. deleted is the sequence number of the previous deletion of an object with the same name, or 0.
 	created, deleted uint64
 	// version is the ResourceVersion of the change.
 	version string
@@ -164,8 +164,8 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// release ends the feed and removes its entries. The entries refer to objects whose memory the read cache no longer
-// counts. The caller must hold f.mu.
+// release ends the feed and removes its entries. Otherwise, the entries would keep objects in memory that the read
+// cache no longer counts. The caller must hold f.mu.
 func (f *feed) release() {
 	f.ended, f.content = true, nil
 	f.base += uint64(len(f.entries))

@@ -58,7 +58,7 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	return append(out, '}')
 }
 
-// appendSummary appends o with only its metadata.
+// appendSummary appends only the metadata of o.
 func appendSummary(out []byte, o *readcache.Object) []byte {
 	out = appendField(out, `{"metadata":{"name":`, o.Name)
 	if o.Namespace != "" {
@@ -99,7 +99,7 @@ func appendText(out []byte, text string) []byte {
 }
 
 // appendLine appends the JSON in the parameter text, and replaces line feeds and carriage returns with spaces. Line
-// feeds separate events. Therefore, a cluster could otherwise forge events of other clusters.
+// feeds separate events. Without the replacement, a cluster could forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)
