@@ -18,8 +18,8 @@ const (
 	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
 	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart determines the share of connections from known addresses, which is Options.Bytes/knownPart. While these
-	// connections use at most their share, connections from other addresses are closed first.
+	// knownPart is the divisor of Options.Bytes for known addresses. While connections from known addresses use at most
+	// Options.Bytes/knownPart, connections from other addresses are closed first.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
