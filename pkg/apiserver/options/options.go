@@ -138,8 +138,8 @@ func New() *Options {
 	// Without --tls-cert-file, a certificate is generated. An empty directory keeps it in memory. Otherwise, its key
 	// would be written to the working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
-	// Each HTTP/2 stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams of a
-	// connection are in use.
+	// The number of streams is limited, because each HTTP/2 stream may hold 256 KiB of unread data. If kube-apiserver
+	// needs more streams, it opens another connection.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
 	// The kube-apiserver of the host applies priority and fairness to the requests that it proxies
