@@ -135,8 +135,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// markTakenOver records that the connection was hijacked. From then on, it counts as an idle connection, even while
-// data arrives, because net/http no longer buffers headers.
+// markTakenOver records that the connection was hijacked. From then on, the connection counts as an idle connection.
+// Data that arrives does not count, because net/http no longer buffers headers.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
