@@ -73,9 +73,9 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter subtracts the parameter held from the memory of the connection when an HTTP/2 stream has ended. It waits
-// for this in a goroutine. It must be called at the end of the handler, with the ResponseWriter of net/http. It does
-// not wait for the context of the request, because the context ends before the response is sent.
+// releaseAfter subtracts the parameter held from the memory of the connection when an HTTP/2 stream has ended. A
+// goroutine waits for the end of the stream. The context of the request is not sufficient, because it ends before the
+// response is sent. releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
