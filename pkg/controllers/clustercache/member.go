@@ -58,8 +58,8 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. The field caches waits for the end of all
-	// caches that were started.
+	// startMu prevents the start of a cache after the connection was closed. The field caches counts the running
+	// caches.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.
