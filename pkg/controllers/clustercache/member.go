@@ -111,10 +111,10 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect waits until the caches are filled, and returns the cluster with the given identity. It calls the function
-// tell for each of KubeVision's objects on the cluster. If the KubeVisionRoleBinding of an object was deleted while the
-// cluster was not connected, this call triggers the deletion of the object. After that, the caches call tell for each
-// change.
+// connect waits until the caches are filled, and returns the cluster with the given identity. The caches call the
+// function tell for each of KubeVision's objects in the initial lists, and later for each change. The calls for the
+// initial lists are necessary because a KubeVisionRoleBinding may have been deleted while the cluster was not
+// connected. Its objects are then deleted.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
