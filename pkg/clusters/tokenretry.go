@@ -75,8 +75,8 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(again)
 }
 
-// isRepeatable returns true for reads and for access reviews, which a cluster does not store. It returns false for
-// requests to a proxy subresource, because the 401 may come from the proxied server.
+// isRepeatable returns true for reads, and for access reviews, which change nothing in the cluster. It returns false
+// for requests to a proxy subresource, because the status 401 may come from the proxied server.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false
