@@ -19,7 +19,8 @@ const (
 	// read one large list per two processors at the same time.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
-	// usersAtOnce is the number of users who can reach their limit on one cluster at the same time.
+	// usersAtOnce determines the limit for the lists of all users on one cluster: usersAtOnce times the limit of one
+	// user.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64

@@ -37,8 +37,8 @@ const (
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the minimum for the limit of large responses that are read concurrently from one cluster for one
-	// user. The limit is the number of processors if this number is higher.
+	// minLarge is the minimum limit for the large responses that are read concurrently from one cluster for one user.
+	// The limit is the number of processors if this number is higher.
 	minLarge = 2
 )
 
@@ -51,8 +51,8 @@ var (
 type gates struct {
 	atOnce int
 	// limitsWork is true if the processor time of each user is also limited. The gate of an idle user is then kept
-	// until the whole workBurst is available again. Otherwise, the user would get a new gate, and a new workBurst at
-	// once.
+	// until the whole workBurst is available again. Otherwise, the next request of the user would create a new gate
+	// with a full workBurst.
 	limitsWork bool
 
 	mu    sync.Mutex
@@ -120,7 +120,8 @@ func (g *gates) leave(user string) {
 	}
 }
 
-// enter acquires the semaphore. It returns false if the semaphore is still full after the given wait, or if ctx ends.
+// enter acquires the semaphore. It returns false if the semaphore is still full after the duration wait, or if ctx
+// ends.
 func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:

@@ -35,7 +35,7 @@ const readerRetry = 5 * time.Second
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
 // Reader sends requests to a cluster as the ServiceAccount kubevision-reader, which may not read Secrets. Before a
-// result is returned to a user, an access review of the cluster must allow the user to read it.
+// result is returned to a user, an access review of the cluster must allow this user to read the objects.
 type Reader struct {
 	// Config contains the address of the cluster, but no credential.
 	Config *rest.Config
@@ -126,7 +126,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token that was available is assumed to be still available.
+// readyTime is the time for which a token that was available is assumed to remain available.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
@@ -175,8 +175,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	token, err := s.next.token(context.Background())
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		// Only the text of the error is used. Otherwise, callers would take this Status for the response to the request
-		// of a user.
+		// Only the text of the error is used. If the Status were wrapped, callers would take the Status for the
+		// response to the request of a user.
 		err = fmt.Errorf("%w: %s", ErrNoReader, err.Error())
 	case err != nil:
 		err = fmt.Errorf("%w: %s", ErrNotConnected, err.Error())

@@ -20,8 +20,8 @@ const (
 	// names, which use no memory after decoding. Each further byte of a longer string counts as one byte of memory.
 	shortText = 16
 
-	// keptDepth is the maximum nesting depth at which values count as Go values. In a list of Roles, the verbs of the
-	// rules have this depth. Deeper values belong to managed fields, which are decoded as raw JSON.
+	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the
+	// verbs of the rules have this depth. Deeper values belong to managed fields, which remain raw JSON after decoding.
 	keptDepth = 6
 	// bytes is the length of the current top-level value so far. remaining is a cost of less than one byte of memory,
 	// in units of 1/bytesOfCost. It is added to the cost of the next JSON byte.

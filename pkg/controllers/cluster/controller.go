@@ -69,7 +69,7 @@ type Reconciler struct {
 
 	retries retries
 	// cleaned maps the name of a KubeVisionCluster to its UID after its finalizer was removed. The cache may still
-	// contain this KubeVisionCluster for a short time. The UID shows that it needs no further cleanup.
+	// contain this KubeVisionCluster for a short time. A KubeVisionCluster with this UID needs no further cleanup.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }

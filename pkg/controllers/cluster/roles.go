@@ -31,9 +31,9 @@ const (
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. The ClusterRoles of ops, dev and readonly
-// aggregate the rules of the Kubernetes ClusterRoles admin, edit and view. They also aggregate the rules of
-// ClusterRoles with the label kubevision.io/aggregate-to-<role>.
+// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. The ClusterRoles for the roles ops, dev
+// and readonly aggregate the rules of the Kubernetes ClusterRoles admin, edit and view, respectively. They also
+// aggregate the rules of ClusterRoles with the label kubevision.io/aggregate-to-<role>.
 //
 // The ClusterRoles dev-cluster and ops-cluster grant rights in all namespaces, including protected ones. Therefore,
 // they contain only the rules of view and rules for cluster-scoped resources. ops-cluster also allows the eviction of

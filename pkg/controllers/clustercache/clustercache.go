@@ -78,8 +78,8 @@ type Registry struct {
 	kept *clusters.Pool
 
 	mu sync.RWMutex
-	// members contains the connections by the name of the KubeVisionCluster. retired contains the UIDs of the retired
-	// KubeVisionClusters.
+	// members contains the connections by the name of the KubeVisionCluster. retired contains the UIDs of the
+	// KubeVisionClusters for which Retire was called.
 	members    map[string]*member
 	retired    sets.Set[types.UID]
 	identities identities
@@ -295,7 +295,8 @@ func (r *Registry) CloseAll() {
 //
 //   - one of KubeVision's objects, or the metadata of a Namespace or ClusterRole: this object has changed.
 //   - nil: a member cluster was connected or disconnected.
-//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict with it has begun or ended.
+//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict with this KubeVisionCluster has begun or
+//     ended.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

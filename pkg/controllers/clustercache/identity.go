@@ -60,8 +60,8 @@ type registration struct {
 	name string
 }
 
-// conflict is the conflict of a KubeVisionCluster with the holder of its identity. The fields own and holder are the
-// revisions of the two connections that were compared.
+// conflict records that a KubeVisionCluster has a conflict with the holder of an identity. The fields own and holder
+// are the revisions of the two connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision

@@ -28,7 +28,7 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is the age of a connection from which exceeding the memory limit causes no penalty.
+// patience is the age of a connection after which the connection may exceed its memory limit without a penalty.
 const patience = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {

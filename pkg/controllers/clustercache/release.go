@@ -12,8 +12,8 @@ import (
 )
 
 // Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds. If
-// another KubeVisionCluster is proven to be the same Kubernetes cluster, the other one becomes the holder of the
-// identity.
+// another KubeVisionCluster is proven to be the same Kubernetes cluster, this other KubeVisionCluster becomes the
+// holder of the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -31,8 +31,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 }
 
 // transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster has a proof, this
-// KubeVisionCluster becomes the new holder. All other proofs then refer to the connection of the new holder instead of
-// the old one. The caller must hold the lock.
+// KubeVisionCluster becomes the new holder. Other proofs for the identity then refer to the connection of the new
+// holder instead of the old one. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
