@@ -45,7 +45,7 @@ type Revision struct {
 }
 
 // replaces returns true if r differs from old and is not older. If only the resource versions differ, r must have the
-// higher one. A delayed watch may show an older version of the Secret than an earlier read.
+// higher one, because a delayed watch may show an older version of the Secret than an earlier read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {

@@ -46,7 +46,7 @@ type share struct {
 
 	spent int64
 	// filled is the memory of the initial lists in bytes. All other memory counts as memory of changes. Each version of
-	// a changed object is added to it, and previous versions are not subtracted.
+	// a changed object increases the memory of changes, because previous versions are not subtracted.
 	filled int64
 	// over is true after the member cluster was disconnected because of its memory. stopped is true after its
 	// connections were closed. left is true after its memory was released.
