@@ -351,8 +351,8 @@ type limitedStream struct {
 	left int
 }
 
-// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. At the end
-// of the stream, it returns the error of a frame that was not allowed instead of io.EOF.
+// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. If the
+// connection was closed because of a frame that is not allowed, Read returns the error of this frame.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)
