@@ -206,6 +206,9 @@ func WithoutRows(body []byte) ([]byte, error) {
 	if err := o.split(body); err != nil {
 		return nil, Unreadable(err)
 	}
+	if o == nil { // the body is null
+		o = Object{}
+	}
 	o["rows"] = json.RawMessage("[]")
 	return o.Encode()
 }

@@ -80,7 +80,7 @@ func EndOf(err error) *End {
 	case dashboardv1alpha1.CodeUnauthenticated, dashboardv1alpha1.CodeTwoFactorRequired:
 		reason = SessionEnded
 	case dashboardv1alpha1.CodeTokenExpired:
-		reason = SessionEnded
+		reason = TokenExpired
 	case dashboardv1alpha1.CodeForbidden, dashboardv1alpha1.CodeClusterForbidden,
 		dashboardv1alpha1.CodeNamespaceForbidden:
 		reason = Forbidden

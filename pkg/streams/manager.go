@@ -269,9 +269,6 @@ func (m *Manager) UserChanged(name string) {
 	m.mu.Lock()
 	set := m.users[name]
 	m.mu.Unlock()
-	if len(set) == 0 {
-		return
-	}
 	for _, s := range m.collect(set) {
 		s.recheck()
 	}

@@ -109,7 +109,10 @@ func TestEnds(t *testing.T) {
 		"session": {check: func(context.Context, user.Info) error {
 			return NewEnd(SessionEnded, "x")
 		}, code: 1008, reason: SessionEnded},
-		"expired":  {expires: time.Now(), code: 1008, reason: TokenExpired},
+		"expired": {expires: time.Now(), code: 1008, reason: TokenExpired},
+		"expired for the check": {handler: Handler{Check: func(context.Context) error {
+			return envelope.New(dashboardv1alpha1.CodeTokenExpired, "x")
+		}}, code: 1008, reason: TokenExpired},
 		"too long": {handler: Handler{MaxTime: 50 * time.Millisecond}, code: 1008, reason: TooLong},
 		"idle":     {handler: Handler{IdleTime: 100 * time.Millisecond}, code: 1008, reason: Idle},
 		"binary as text": {handler: Handler{Serve: func(_ context.Context, s *Stream) error {

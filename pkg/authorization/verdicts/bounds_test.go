@@ -94,8 +94,12 @@ func TestRenewalsAreBounded(t *testing.T) {
 	h.after(renewalAge)
 	h.expect(t, "while many reviews are in progress", true, 1)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if n := len(h.flights); n != maxRenewals {
 		t.Errorf("%d reviews are in progress, want %d", n, maxRenewals)
 	}
+	clear(h.flights)
+	h.mu.Unlock()
+	_, _ = h.verdict(t.Context(), h.scope, number(1), "alice", h.review)
+	h.lands(t)
+	h.expect(t, "after these reviews", true, 2)
 }

@@ -200,7 +200,11 @@ func (c *Cache) verdict(
 		return allowed, err
 	}
 	allowed, renew, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now())
-	if ok && (!renew || c.isBusy()) {
+	if ok && renew && c.isBusy() {
+		c.entries.postponeRenewal(entryKey{s, q})
+		renew = false
+	}
+	if ok && !renew {
 		return allowed, nil
 	}
 	f := c.join(ctx, flightKey{s, q, generation}, func(ctx context.Context) (bool, error) {

@@ -146,6 +146,15 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
+// postponeRenewal makes the next call of get for the key request a renewal again.
+func (e *entries) postponeRenewal(key entryKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if found := e.verdicts[key]; found != nil {
+		found.renewed = false
+	}
+}
+
 // last returns the stored verdict for the key, even if the verdict is no longer valid. It returns false if there is
 // none.
 func (e *entries) last(key entryKey) (verdict, bool) {

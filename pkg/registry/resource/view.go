@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -23,8 +25,8 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
 	// limit.
 	offset, limit int
-	// of is a hash of the query parameters of the list. Each page token contains it. Otherwise, a client could use the
-	// token for a list with different parameters.
+	// of is a hash of the path and query parameters of the list. Each page token contains it. Otherwise, a client could
+	// use the token for another list.
 	of string
 }
 
@@ -44,8 +46,11 @@ func readView(r *routes.Request, limit int64) (view, error) {
 		return view{}, err
 	}
 	sum := fnv.New64a()
+	for _, name := range []string{authorization.ClusterParameter, objectref.Resource, objectref.Namespace} {
+		_, _ = fmt.Fprintf(sum, "%q", r.Path(name))
+	}
 	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector,
-		queryMetrics} {
+		queryMetrics, objectref.Namespace} {
 		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // writing to a hash never fails
 	}
 	v.of = strconv.FormatUint(sum.Sum64(), 16)

@@ -82,6 +82,9 @@ func search(
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {
+		if err := ctx.Err(); err != nil {
+			return nil, envelope.Late(err)
+		}
 		if !mayMatch(o, text) {
 			continue
 		}

@@ -117,7 +117,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	if err := stream.SendText(encode(s.limits())); err != nil {
 		return err
 	}
-	out := &output{stream: stream, record: s.recordOutput, channel: channelOutput, binary: s.request.binary}
+	out, errorOut := s.output(stream, channelOutput), s.output(stream, channelError)
 	options := remotecommand.StreamOptions{Stdout: out, Tty: s.request.tty}
 	if s.request.stdin {
 		options.Stdin = s.inputRead
@@ -125,9 +125,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	if s.request.tty {
 		options.TerminalSizeQueue = s.sizes
 	} else {
-		options.Stderr = &output{
-			stream: stream, record: s.recordOutput, channel: channelError, binary: s.request.binary,
-		}
+		options.Stderr = errorOut
 	}
 	if node := s.request.node; node != nil {
 		defer node.remove(ctx)
@@ -137,7 +135,13 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	}
 	err := s.request.Caller.Exec(s.request.WithProof(ctx), s.request.Call, options)
 	out.flush()
+	errorOut.flush()
 	return s.result(ctx, stream, err)
+}
+
+// output returns the writer for the output of the command on a channel.
+func (s *session) output(stream *streams.Stream, channel byte) *output {
+	return &output{stream: stream, record: s.recordOutput, channel: channel, binary: s.request.binary}
 }
 
 // limits returns the first frame of a terminal. The frame contains the idle time and the longest duration of the

@@ -74,8 +74,8 @@ func TestSearchAndOrder(t *testing.T) {
 // TestPages verifies that the pages of a sorted list contain each object once, with the total of all objects, and that
 // a token is valid only for its own list.
 func TestPages(t *testing.T) {
-	ns := set().Namespace(t, "pages")
-	viewer := newPerson(t, "readonly", ns)
+	ns, other := set().Namespace(t, "pages"), set().Namespace(t, "pages")
+	viewer := newPerson(t, "readonly", ns, other)
 	for i := range 5 {
 		labelled(t, ns, fmt.Sprintf("c%d", i), map[string]string{"page": "1"}, 9-i)
 	}
@@ -91,7 +91,10 @@ func TestPages(t *testing.T) {
 		if next = e.Meta.Continue; next == "" || pages > 5 {
 			break
 		}
-		viewer.get(t, in(ns, "configmaps")+"?sortBy=name&continue="+url.QueryEscape(next)).Want(t, wire.Invalid)
+		token := "&continue=" + url.QueryEscape(next)
+		viewer.get(t, in(ns, "configmaps")+"?sortBy=name"+token).Want(t, wire.Invalid)
+		viewer.get(t, strings.Replace(list, ns, other, 1)+token).Want(t, wire.Invalid)
+		viewer.get(t, strings.Replace(list, "configmaps", "services", 1)+token).Want(t, wire.Invalid)
 	}
 	if want := []string{"c4", "c3", "c2", "c1", "c0"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

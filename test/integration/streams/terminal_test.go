@@ -6,6 +6,7 @@ package streams
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -78,6 +79,19 @@ func TestBinaryTerminal(t *testing.T) {
 	}
 	if !bytes.Equal(channels[1], in) || string(channels[2]) != "error\n" {
 		t.Errorf("%d bytes of output, and %q", len(channels[1]), channels[2])
+	}
+}
+
+// TestIncompleteOutput verifies that a replacement character is shown if the output or the error output of a command
+// ends with an incomplete character.
+func TestIncompleteOutput(t *testing.T) {
+	p, namespace := inNamespace(t, "dev")
+	runs(t, namespace, "web", nil, "main")
+	conn := open(t, p.client, p.get(ofPod(namespace, "web", "exec?container=main&tty=false&command=sh&command=-c&"+
+		"command="+url.QueryEscape(`printf 'out\303'; printf 'error\303' >&2`))))
+	frames := readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
+	if shown := ofType(frames, "output"); strings.Count(shown, "\uFFFD") != 2 {
+		t.Errorf("the output is %q", shown)
 	}
 }
 
