@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache caches the objects of clusters as JSON. The JSON of a list is then a concatenation of the JSON of
-// its objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
+// Package readcache caches the objects of clusters as JSON. To create the JSON of a list, it only concatenates the JSON
+// of the objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
 // access review whether the user may read them on the cluster.
 package readcache
 
@@ -40,20 +40,21 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout is the time for which requests normally wait for the first list of a resource. It begins with
-	// the first read of the resource. While objects arrive at intervals of at most progressTimeout, requests continue
-	// to wait until longestFirstList after the first read. A request that no longer waits is sent to the cluster.
+	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
+	// first read of the resource. If objects continue to arrive, requests wait longer, up to longestFirstList.
+	// progressTimeout is the maximum interval between such objects. After the wait, a request is sent to the cluster.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
-	// inUse is the time after the last read in which a resource is not evicted in favor of another one.
+	// inUse protects recently read resources: a resource is not evicted if it was read within this time.
 	inUse = time.Minute
-	// refusedFirst is the pause after the first time that the cluster rejects a list. During a pause, the resource is
-	// not listed again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because
-	// the cluster may only need a moment to apply the RBAC rules of a new ServiceAccount. tooLargeFor is the pause for
-	// a resource that does not fit into the cache.
+	// refusedFirst is the first pause after the cluster rejects a list. During a pause, the resource is not listed
+	// again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because the cluster
+	// may only need a moment to apply the RBAC rules of a new ServiceAccount.
+	//
+	// tooLargeFor is the pause for a resource that does not fit into the cache.
 	refusedFirst = time.Second
 	refusedFor   = 30 * time.Second
 	tooLargeFor  = 2 * time.Minute
@@ -61,7 +62,8 @@ const (
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the number of cached resources of all clusters, and the number of remembered pauses.
+	// maxKinds bounds two numbers: the cached resources of all clusters, and the resources for which a pause is
+	// remembered.
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
