@@ -172,9 +172,9 @@ type View struct {
 	store *store
 }
 
-// Get returns the cached list of the resource r. If the user has written an object of r, Get waits until the list
-// includes this change, but at most for writeTimeout. Get returns false if the list must be requested from the cluster
-// instead. The first call starts to cache the resource. The parameter kindName is the kind of its objects.
+// Get returns the cached list of the resource r. kindName is the kind of the objects of r. The first call starts to
+// cache the resource. If the user has recently written an object of r, Get waits until the list includes the change,
+// but at most for writeTimeout. Get returns false if the caller must request the list from the cluster.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -238,7 +238,8 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
-// refusal is a pause in which a resource is not cached, because it was rejected or does not fit.
+// refusal is a pause in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
+// when the objects do not fit into the cache.
 type refusal struct {
 	until time.Time
 	pause time.Duration
@@ -251,9 +252,9 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause after r, the last pause of a resource. Unless most is refusedFor, the new pause has the length
-// most. If most is refusedFor, the first pause has the length refusedFirst. Each further pause is twice as long, up to
-// refusedFor. The pauses begin again with refusedFirst if r ended more than refusedFor ago.
+// next returns a new pause. r is the previous pause of the resource. If most is not refusedFor, the new pause lasts for
+// most. If most is refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as long, up to
+// refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
@@ -265,8 +266,8 @@ func (r refusal) next(most time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If the parameter pause is 0, the resource may be cached again at once. Otherwise, this
-// is possible only after the pause that the method refusal.next returns for the parameter pause.
+// stop drops a cached resource. If the parameter pause is not 0, the resource cannot be cached again during a pause.
+// The method refusal.next determines the length of this pause.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
@@ -286,8 +287,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom drops the least recently read resources until the others fit into the cache. If only resources remain that
-// were read within the time inUse, it drops newcomer instead and returns an error.
+// makeRoom drops the least recently read resources until the cache is within its memory limit. It does not drop
+// resources that were read within the time inUse. If no other resource remains, it drops newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is a cached API object: the JSON that is sent to users, and the metadata that lists select and sort by. It is
-// immutable.
+// Object is an immutable copy of an API object. It contains the JSON that is sent to users, and the metadata by which
+// the cache selects and sorts objects.
 type Object struct {
 	// JSON is the object with apiVersion and kind, but without managedFields. It is valid UTF-8 without line feeds,
 	// because watches send one event per line.
