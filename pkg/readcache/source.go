@@ -273,8 +273,8 @@ func (s *source) lost(err error) {
 	s.noted(err)
 }
 
-// reconnect is the time after the end of a watch from which the cached objects are stale if no new watch has started.
-// API servers end each watch after some minutes, and a Reflector starts another one at once.
+// reconnect is the time between the end of a watch and the moment at which the cached objects are stale. It is not 0,
+// because API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnect = time.Second
 
 // stale returns true if the watch has ended and no new one has started within the time reconnect. asOf is then the last

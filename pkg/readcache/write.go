@@ -37,13 +37,13 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the reads of the
-// user bypass the cache for writeMemory.
+// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the cache cannot
+// serve the reads of the user for the time writeMemory.
 const maxDeleted = 64
 
 // written contains the remembered writes of one user to one resource.
 type written struct {
-	// version is the resource version of the last write that had one.
+	// version is the resource version of the last write whose response contained a resource version.
 	version string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string

@@ -36,17 +36,17 @@ const (
 	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
-	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of a response in XML,
-	// such as a list of 1000 objects. maxTags bounds the number of XML tags in such a response, because each tag may
-	// become an element of the list, which needs far more memory than the tag.
+	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of an XML response, in
+	// bytes. maxTags bounds the number of tags in an XML response. Without this bound, decoding a response could need
+	// far more memory than maxMarkup.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
 	// maxErrorBytes bounds the size of an error response in bytes.
 	maxErrorBytes = 16 << 10
-	// listsAtOnce bounds the number of concurrent lists, each of which uses the memory of a response.
+	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
 	listsAtOnce = 2
-	// pieceDigits is the number of digits of the number in the name of a piece. maxPieces is the largest number.
+	// The name of a piece ends with a number of pieceDigits digits. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
@@ -72,9 +72,9 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// These channels are semaphores. joining has a slot for each recording whose pieces are being joined. waiting has a
-	// slot for each of these recordings, and for each recording that waits for a slot of joining. listing has a slot
-	// for each list request in progress.
+	// These channels are semaphores. A recording has a slot of joining while its pieces are being joined. It has a slot
+	// of waiting during this time, and before, while it waits for a slot of joining. A list request has a slot of
+	// listing.
 	joining, waiting, listing chan struct{}
 }
 
