@@ -81,7 +81,7 @@ type bucket struct {
 const (
 	// joinsAtOnce bounds the number of recordings whose pieces are joined concurrently. Each uses partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings whose pieces are being joined or wait for it.
+	// maxJoins bounds the number of recordings that are being joined or wait for joining.
 	maxJoins = 1000
 )
 
@@ -181,8 +181,8 @@ func (b *bucket) stat(ctx context.Context, id string) (fileInfo, error) {
 	return out, err
 }
 
-// find calls visit for each recording whose objects have names with the prefix. It returns the size of all such
-// objects.
+// find calls visit for each recording in the objects with the given name prefix. It returns the total size of the
+// objects with the prefix, including those of no recording.
 func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) error) (used int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -226,8 +226,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns a fileInfo for one object of a recording, which is a piece or the complete recording. It returns false
-// if the object belongs to no recording. The caller merges the results for all objects of the recording.
+// part returns a fileInfo for one object. It returns false if the object belongs to no recording. If a recording
+// consists of several objects, the caller merges their results.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {
@@ -241,7 +241,8 @@ func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 }
 
 // parseKey parses the name of an object without the prefix. It returns the ID of the recording, and the number of the
-// piece or, for a complete recording, 0. It returns false if the object belongs to no recording.
+// piece. number is 0 for an object that contains the complete recording. parseKey returns false if the object belongs
+// to no recording.
 func parseKey(name string) (id string, number int, ok bool) {
 	if id, ok = strings.CutSuffix(name, suffix); ok {
 		return id, 0, ids.MatchString(id)

@@ -25,8 +25,8 @@ const (
 	// MaxHeaderBytes bounds the size of the first line of a file, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size in bytes from which a file is closed and another one is begun. It is smaller than
-	// MaxFileBytes, because the last events of a file may exceed fullBytes.
+	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
+	// last write to a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
 	// Pending events are written to a file in a directory when they have flushBytes bytes, and at the latest after
 	// flushInterval. A program that is killed loses its pending events.
