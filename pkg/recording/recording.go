@@ -77,7 +77,8 @@ const (
 	eventMarker = "m"
 )
 
-// Size of a terminal in columns and rows until the client has sent its size.
+// defaultWidth and defaultHeight are the recorded size of a terminal before the client sends its size, in columns and
+// rows.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
@@ -98,7 +99,8 @@ type Recording struct {
 	err     error
 	timer   *time.Timer
 	failed  func(error)
-	// rests contains the first bytes of a UTF-8 character whose other bytes have not arrived, by event code.
+	// rests contains incomplete UTF-8 characters. The key is the event code. Each value contains the first bytes of a
+	// character whose other bytes have not arrived.
 	rests map[string][]byte
 }
 
@@ -227,8 +229,8 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if a timer writes pending events (see pace) and the write fails. If a method
-// of Recording writes the pending events, it returns the error and does not call the function.
+// OnFailure sets a function that is called if pending events cannot be written after pace.interval. If a write fails
+// during a call of another method, the method returns the error and does not call the function.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
