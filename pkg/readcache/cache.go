@@ -252,9 +252,9 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns a new pause. r is the previous pause of the resource. If most is not refusedFor, the new pause lasts for
-// most. If most is refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as long, up to
-// refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
+// next returns a new pause. r is the previous pause of the resource. The parameter most is the length of the new pause,
+// unless most is refusedFor. For refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as
+// long, up to refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {

@@ -77,8 +77,8 @@ func FieldMatcher(
 }
 
 // IsShort returns true if the cache can evaluate a label selector. The number of requirements, plus the number of
-// values in the requirements, must be at most maxRequirements. IsShort returns false for labels.Nothing(), because this
-// selector has no requirements.
+// values in the requirements, must be at most maxRequirements. IsShort returns false for labels.Nothing(), because
+// requirements cannot express this selector.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

@@ -10,13 +10,13 @@ import "io"
 const itemCopies = 3
 
 // pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes. It
-// calls the function buffered with the memory that is needed to decode them.
+// reports the memory for decoding to the function buffered.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes of the current item or field that were read so far. counted is the sum of the calls
-	// of the function buffered.
+	// read is the number of bytes of the current item or field that were read so far. counted is the memory that was
+	// reported to the function buffered so far.
 	read, counted int64
 }
 

@@ -73,8 +73,8 @@ const (
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
-	// eventRate bounds the watch events per second of all resources of one cluster. eventBurst is the number of events
-	// that may exceed this rate. After that, the source waits before it reads the next event.
+	// eventRate bounds the watch events per second of all resources of one cluster. eventBurst bounds a burst of
+	// events. If a cluster sends more events, the source reads them more slowly.
 	eventRate  = 5000
 	eventBurst = 20_000
 )
@@ -273,8 +273,8 @@ func (s *source) lost(err error) {
 	s.noted(err)
 }
 
-// reconnect is the time between the end of a watch and the moment at which the cached objects are stale. It is not 0,
-// because API servers end each watch after some minutes, and a Reflector then starts another one at once.
+// reconnect is the time within which a new watch must start after the end of a watch. After this time, the cached
+// objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnect = time.Second
 
 // stale returns true if the watch has ended and no new one has started within the time reconnect. asOf is then the last

@@ -72,9 +72,8 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// These channels are semaphores. A recording has a slot of joining while its pieces are being joined. It has a slot
-	// of waiting during this time, and before, while it waits for a slot of joining. A list request has a slot of
-	// listing.
+	// These channels are semaphores. A finished recording first takes a slot of waiting, and then a slot of joining. It
+	// releases both slots after its pieces are joined. A list request has a slot of listing.
 	joining, waiting, listing chan struct{}
 }
 
@@ -181,8 +180,8 @@ func (b *bucket) stat(ctx context.Context, id string) (fileInfo, error) {
 	return out, err
 }
 
-// find calls visit for each recording in the objects with the given name prefix. It returns the total size of the
-// objects with the prefix, including those of no recording.
+// find lists the objects whose names have the prefix, and calls visit for each recording among them. It returns the
+// total size of the listed objects.
 func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) error) (used int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()

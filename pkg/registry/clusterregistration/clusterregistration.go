@@ -76,8 +76,8 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is the result of a successful access review of one cluster. operator is true if the caller may get the
-// KubeVisionCluster. The caller may then see all fields.
+// view is the result of a successful access review of one cluster. If operator is true, the caller may get the
+// KubeVisionCluster, and the response contains all fields.
 type view struct {
 	operator bool
 }

@@ -74,8 +74,8 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference to one of the two objects. The request may contain the reference in the field name or in
-// the synonymous field alias. pick returns an error if both fields are set, if both are missing, or if the reference is
+// pick returns the reference to one of the two objects. The parameters name and alias are the names of two synonymous
+// fields in the request. pick returns an error if both fields are set, if both are missing, or if the reference is
 // incomplete.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
