@@ -33,8 +33,8 @@ func newHashCommand() *cobra.Command {
 	}
 }
 
-// hashCommand returns the command line with which the server starts newHashCommand in a child process. It returns nil
-// if the path of this program is unknown. The server then hashes passwords in its own process.
+// hashCommand returns the command line of the child process that hashes passwords. It returns nil if the path of this
+// program is unknown. The server then hashes passwords in its own process.
 func hashCommand() []string {
 	if runtime.GOOS == "linux" {
 		return []string{"/proc/self/exe", hashPasswords} // the running version, even if its file was replaced

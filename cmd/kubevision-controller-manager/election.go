@@ -20,8 +20,9 @@ const (
 // election contains the flags for leader election.
 type election struct {
 	enabled bool
-	// leaseDuration is the time after which another replica may acquire a lease that was not renewed. The leader exits
-	// if it cannot renew the lease within renewDeadline. Replicas try to acquire or renew the lease every retryPeriod.
+	// leaseDuration is the time for which a lease is valid without a renewal. Afterwards, another replica may acquire
+	// the lease. The leader exits if it cannot renew the lease within renewDeadline. Replicas try to acquire or renew
+	// the lease every retryPeriod.
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 }
 

@@ -37,13 +37,13 @@ type requestAuthenticator struct {
 	tickets    *authentication.Tickets
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table tells which routes are public. It also tells which routes a user may call before a required change of the
-	// password, and before a required set-up of a second factor.
+	// table tells which routes are public. It also tells which routes a user may call while a change of the password or
+	// the set-up of a second factor is required.
 	table *routes.Table
 }
 
-// newFrontProxy returns an authenticator that reads X-Remote-* headers. It accepts the headers only if the request has
-// a client certificate that is signed by the request-header CA and has an allowed name.
+// newFrontProxy returns an authenticator that reads X-Remote-* headers. The client certificate of the request must be
+// signed by the request-header CA, and must have an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA is configured, so kube-apiserver cannot be authenticated")
@@ -54,9 +54,9 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 }
 
 // AuthenticateRequest implements authenticator.Request. Below the API's prefixes, it returns false without an error for
-// a rejected request, because k8s.io/apiserver would log a line for every error, such as an expired token. It stores
-// the reason for which a token or ticket is invalid in the envelope.State of the request. filters.WithEnvelope sends
-// this reason to the client.
+// a rejected request. Otherwise, k8s.io/apiserver would log each rejected request as an error. If a token or ticket is
+// invalid, the reason is stored in the envelope.State of the request, and filters.WithEnvelope sends this reason to the
+// client.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -99,9 +99,9 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated completes the authentication with a token or a ticket. It returns the principal if err is nil and the
-// principal may call the route. Otherwise, it returns false, and stores the reason in the envelope.State of the
-// request.
+// authenticated completes the authentication with a token or a ticket. The parameter err is the error from verifying
+// the token or ticket. If err is nil and the principal may call the route, authenticated returns the principal.
+// Otherwise, it returns false, and stores the reason in the envelope.State of the request.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {
@@ -131,9 +131,9 @@ func (a *requestAuthenticator) authenticated(
 	return nil, false, nil
 }
 
-// accessToken returns the access token in the headers, and false if there is no credential. X-KubeVision-Token has
-// precedence if it is present, even if it is empty. If it is absent, the token is the bearer token in Authorization.
-// For any other scheme than Bearer, the token is empty.
+// accessToken returns the access token in the headers. It returns false if the headers X-KubeVision-Token and
+// Authorization are absent. X-KubeVision-Token has precedence, even if it is empty. If the scheme in Authorization is
+// not Bearer, accessToken returns an empty token.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true

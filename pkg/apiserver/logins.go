@@ -22,8 +22,8 @@ func (c *ExtraConfig) logins(
 	store := &authentication.CredentialsStore{Client: s.client}
 	delays := &throttle.Throttle{
 		Cache: s.cache, Client: s.client, Clock: now, AddressFree: c.LoginFailuresPerAddress,
-		// The throttle admits one attempt more than the number of concurrent hashes. Otherwise, fewer passwords would
-		// be hashed concurrently whenever an attempt reads or writes objects.
+		// Places is the number of concurrent attempts. It is one more than the number of concurrent hashes. While one
+		// attempt reads or writes objects, another attempt can hash its password.
 		Strangers: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
 		NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 	}

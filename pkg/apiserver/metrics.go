@@ -44,8 +44,8 @@ func registerMetrics() {
 }
 
 // forgetMetrics adds an event handler for KubeVisionClusters to the cache. When a KubeVisionCluster is deleted, the
-// handler starts a timer with the duration of the parameter after. When the timer ends, the time series of the cluster
-// are removed.
+// handler starts a timer. The parameter after is the duration of the timer. When the timer ends, the time series of the
+// cluster are removed.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))

@@ -36,8 +36,9 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *route
 	}
 }
 
-// operationIDAndTags returns the operation name of a route, and the first segment of its path as the tag. The function
-// of k8s.io/kube-openapi would require names that begin with a Kubernetes verb.
+// operationIDAndTags returns the operation name of a route, and the first segment of the path as the tag. For routes of
+// the dashboard, it does not call GetOperationIDAndTags of k8s.io/apiserver. That function requires names that begin
+// with a Kubernetes verb.
 func operationIDAndTags(r common.Route) (string, []string, error) {
 	path, ok := routes.BelowRoot(r.Path())
 	if !ok || strings.Trim(path, "/") == "" {

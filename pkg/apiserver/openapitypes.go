@@ -52,8 +52,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes changes the integer properties that have the name "code". It replaces the type of such a property by a
-// reference to the schema of codes (see codeSchema).
+// describeCodes replaces the type of each integer property with the name "code". The new type is a reference to the
+// schema of codes (see codeSchema).
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]

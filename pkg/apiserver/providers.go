@@ -47,8 +47,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// publicMemory bounds the memory of requests to endpoints that need no authentication, in bytes. Ten of the largest
-// requests fit at the same time.
+// publicMemory bounds the memory of requests to endpoints that need no authentication, in bytes.
 const publicMemory = 64 << 20
 
 // services contains the objects that several providers use.

@@ -80,8 +80,9 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes a rejected dry run return the code 0 (success), with the reasons in the data, instead
-	// of an error. It applies only to requests that pages of the server's own origin have sent.
+	// RefusedDryRunsAsData makes the response to a rejected dry run a success with the code 0. The data of the response
+	// contain the reasons for the rejection. This applies only to same-origin requests of browsers (see the header
+	// Sec-Fetch-Site).
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Policy
@@ -240,8 +241,8 @@ func (c CompletedConfig) New() (*Server, error) {
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
 // Run serves requests until ctx ends and all requests have ended. It starts the caches before the first request, and
-// stops them after the last one. Hooks of k8s.io/apiserver are not used for this, because they would stop the caches at
-// the stop signal, when requests still arrive.
+// stops them after the last one. It does not use hooks of k8s.io/apiserver for the caches. Hooks would stop the caches
+// at the stop signal, but requests still arrive after this signal.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err

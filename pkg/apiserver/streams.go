@@ -42,8 +42,8 @@ func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets
 	}
 }
 
-// newStreams returns a manager of streams. The manager checks the session of the user with the parameter tokens. If a
-// request has a ticket, the manager consumes it with the parameter tickets.
+// newStreams returns a manager of streams. The manager consumes tickets when streams open, and checks sessions while
+// streams are open.
 func newStreams(
 	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
 ) *streams.Manager {
@@ -96,12 +96,10 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies the fresh code of a request. A fresh code is a code of the second
-// factor that a client sends for one sensitive operation. The returned function verifies the code with the function
-// prove.
+// provedByTicket returns a function that verifies a code of the second factor for a sensitive operation. If the client
+// has sent a valid code when it requested the ticket, the function returns nil. Otherwise, it calls the function prove.
 //
-// Browsers cannot send a code when they open a stream. They send the code when they request a ticket for the stream. If
-// a request has such a ticket, the returned function returns nil without calling prove.
+// Browsers cannot send a code when they open a stream. Therefore, they send it when they request the ticket.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {

@@ -29,10 +29,9 @@ type ChallengeError struct {
 // Error implements error. The text does not contain the token.
 func (*ChallengeError) Error() string { return "a second factor is required" }
 
-// challenge stores a challenge, which is a login that waits for a code of the second factor. It returns a
-// ChallengeError with the token of the challenge. The parameter epoch is the value of credentials.Epoch when the
-// password was verified. If the value is different now, the credentials have changed since then, and challenge returns
-// ErrRevoked.
+// challenge stores a login that waits for a code of the second factor. It returns a ChallengeError with a token for
+// this login. The parameter epoch is the epoch of the credentials when the password was verified (see
+// credentials.Epoch). If the credentials have changed since then, challenge returns ErrRevoked.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,

@@ -61,8 +61,8 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 // stores the credentials. If another request has changed the credentials meanwhile, update reads them and calls change
 // again. Therefore, only one of several concurrent requests with the same one-time code can succeed.
 //
-// If the credentials were stored, or if change returns false, update returns the error of change. It returns ErrRevoked
-// if there are no credentials, or if they belong to a user with another UID.
+// If change returns an error, update returns this error. If change also returns true, update first stores the
+// credentials. update returns ErrRevoked if there are no credentials, or if they belong to a user with another UID.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
 ) error {

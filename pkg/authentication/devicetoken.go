@@ -29,14 +29,14 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client from which the user has logged in before. The field epoch is a hash of the value that
-// credentials.Epoch returned when the device token was issued.
+// device is a client from which the user has logged in before. The field epoch is a hash that identifies the
+// credentials at the time of that login (see credentials.Epoch).
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte
 }
 
-// name returns the ID as text, or an empty string if d is nil.
+// name returns the ID of the device as text. If the receiver is nil, name returns an empty string.
 func (d *device) name() string {
 	if d == nil {
 		return ""

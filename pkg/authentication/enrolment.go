@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently is the time after a login during which a user without a second factor may set one up without the password.
+// recently is the time after a login during which the user can set up a second factor without sending the password
+// again. It applies only if the user has no second factor yet.
 const recently = 5 * time.Minute
 
 var (

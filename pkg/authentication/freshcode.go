@@ -54,8 +54,8 @@ func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code 
 	return nil
 }
 
-// Reverify verifies a code, and marks the session as verified. For credentials.VerifiedTTL, sensitive operations in
-// this session need no code. It returns a CodeError if the code is wrong.
+// Reverify verifies a code, and marks the session as verified. Sensitive operations in this session then need no code
+// for the duration credentials.VerifiedTTL. Reverify returns a CodeError if the code is wrong.
 func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.Verify(p.Session, s.Clock.Now(), credentials.VerifiedTTL)
@@ -67,10 +67,10 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession calls the function verify for a code that a user enters in a session, and counts a wrong code. It
-// returns a CodeError if the code is wrong. After too many wrong codes, it returns a CodeError without calling verify.
-// Unlike SecondFactors.check, it does not count the wrong code against logins. Otherwise, the holder of a stolen access
-// token could prevent logins of the user.
+// checkInSession calls the function verify for a code that a user enters in a session. If the code is wrong, it counts
+// the code and returns a CodeError. After too many wrong codes, it returns a CodeError without calling verify. Wrong
+// codes in a session do not delay logins. Otherwise, the holder of a stolen access token could prevent logins of the
+// user.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -109,7 +109,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session accepts no further codes. If another code is sent, the deletion is tried again.
+		// The session now rejects all codes. When the client sends another code, the deletion is tried again.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)

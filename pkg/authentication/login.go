@@ -114,7 +114,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 }
 
 // device returns the device of the device token that the client has sent. It returns nil if the token is missing or
-// invalid, and always if the user does not exist.
+// invalid, or if the user does not exist.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
 		return l.Sessions.Devices.find(from.DeviceToken, "")

@@ -104,8 +104,8 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	return ErrInvalidCredentials
 }
 
-// Hash hashes a new password that the given user has sent for any user. It returns ErrBusy if it
-// would wait longer than queueTime for other passwords, or if too many of them are waiting.
+// Hash hashes a new password. The parameter user is the name of the caller, who may set the password of another user.
+// Hash returns ErrBusy if too many passwords are waiting, or if the password waits longer than queueTime.
 func (s *Passwords) Hash(ctx context.Context, user, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()

@@ -24,8 +24,8 @@ type rateLimiters struct {
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending contains the number of requests in progress for each key. The limiter of the key counts a request only at
-	// its end, and only if the request was rejected (see RefusalLimiter.Begin).
+	// pending contains the number of requests in progress for each key. Each of these requests counts as rejected until
+	// it ends (see RefusalLimiter.Begin).
 	pending map[string]int
 }
 

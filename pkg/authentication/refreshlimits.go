@@ -100,8 +100,8 @@ func (m *SessionManager) countGenuine(key string) error {
 	return nil
 }
 
-// countMalformed is like countForged, for a token that cannot be parsed. The parameter reason is the error of the
-// parser, which the returned error wraps.
+// countMalformed is like countForged, but for a token that cannot be parsed. The parameter reason is the error of the
+// parser. countMalformed adds it to ErrRevoked.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

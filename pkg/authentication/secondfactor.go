@@ -27,9 +27,9 @@ const (
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for wrong codes in logins. One login accepts credentials.ChallengeTries codes. If all
-// codes of two logins are wrong, further codes are delayed. A failure does not expire, but counts until the next
-// correct code. Otherwise, attackers could guess the six digits with slow attempts.
+// codePolicy returns the policy for wrong codes in logins. If all codes of two logins are wrong, further codes are
+// delayed. A wrong code counts until the next correct code. Otherwise, attackers could guess the six digits with slow
+// attempts.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned if the user has no second factor, or no pending one.

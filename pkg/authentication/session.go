@@ -48,8 +48,8 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is set if SetupRequired is true. A dashboard that does not support the set-up treats it as a challenge
-	// token. VerifyTOTP accepts it with any code, and returns a session that allows only the set-up.
+	// SetupToken is set if SetupRequired is true. It is for dashboards that do not support the set-up. Such a dashboard
+	// sends it as a challenge token, with any code. VerifyTOTP then returns a session that allows only the set-up.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
@@ -253,9 +253,9 @@ func (m *SessionManager) update(
 	})
 }
 
-// endOthers deletes the other sessions of the user. It must be called after a change of the epoch of the credentials
-// (see credentials.BeginEpoch). Sessions that it misses then have an earlier epoch, and the user controller deletes
-// them.
+// endOthers deletes the other sessions of the user. The caller must first change the epoch of the credentials (see
+// credentials.BeginEpoch). If a concurrent login with the previous credentials creates a session, the user controller
+// deletes this session.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

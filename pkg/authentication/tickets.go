@@ -89,8 +89,8 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of the Principal. It copies Proved and the restrictions (Cluster, Namespace,
-// Pod, Verb) from the parameter restrictions.
+// Issue returns a ticket for the session of the Principal. Of the parameter restrictions, it uses only the fields
+// Cluster, Namespace, Pod, Verb and Proved.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {
@@ -169,7 +169,7 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	now, same := t.Clock.Now(), func(spent kubevisionv1alpha1.SpentTicket) bool { return spent.ID == ticket.ID }
 	expires := time.Unix(ticket.Expires, 0)
 	kept := slices.DeleteFunc(s.Spec.SpentTickets, func(spent kubevisionv1alpha1.SpentTicket) bool {
-		// From this time on, no replica accepts the ticket, even with the largest clock difference.
+		// The record is kept until no replica accepts the ticket, even with the largest clock difference.
 		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway))
 	})
 	switch {

@@ -38,7 +38,7 @@ type Principal struct {
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Session is the name of the KubeVisionSession.
 	Session string
-	// Epoch is the epoch of the credentials (see credentials.Epoch) with which the session began.
+	// Epoch is the epoch of the credentials when the session began (see credentials.Epoch).
 	Epoch string
 	// AuthTime is the time of the login. It is zero if the request has a ticket, or an access token without this time.
 	AuthTime time.Time
@@ -89,8 +89,8 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-// Recheck returns a Principal with the current data of the user and the session of p. It returns the same errors as
-// Authenticate, except errors about the token.
+// Recheck authenticates the user of a Principal again, and returns a Principal with the current data of the user and
+// the session. It returns the same errors as Authenticate, except errors about the token.
 func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }

@@ -25,9 +25,9 @@ const ClusterParameter = "cluster"
 
 // Verdicts caches the results of access reviews. verdicts.Cache implements it.
 type Verdicts interface {
-	// Reviewed returns whether the cluster allows the user the request that the attributes describe. It returns a
-	// cached result if the result is at most a few seconds old and no RBAC object of the cluster has changed since.
-	// Otherwise, it calls the function review.
+	// Reviewed returns true if the user may send the request to the cluster. The attributes describe the request.
+	// Reviewed returns a cached result if the result is at most a few seconds old and no RBAC object of the cluster has
+	// changed since. Otherwise, it calls the function review.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -41,7 +41,7 @@ type Access struct {
 	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
-	// Wrote is called after each successful call of a user that may have changed objects. It may be nil.
+	// Wrote is called after each successful request of a user that may have changed objects. It may be nil.
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
@@ -58,7 +58,8 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	return caller, err
 }
 
-// isRegistered returns true if err, an error of ClusterByName or nil, proves that the cluster is registered.
+// isRegistered returns true if err proves that the cluster is registered. The parameter err is the error that
+// ClusterByName returned, or nil.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
@@ -168,9 +169,9 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError converts the error of a request to a cluster to an error with a code of the API. If the cluster responded
-// with 403 and the response does not show the reason, CallError sends access reviews to find the reason, which is one
-// of:
+// CallError converts the error of a request to a cluster to an error with a code of the API. A response with the status
+// 403 may not show the reason. In this case, CallError sends access reviews to find the reason. The possible reasons
+// are:
 //
 //   - KubeVision does not have the right to impersonate the user yet.
 //   - RBAC allows the request, but another part of kube-apiserver, such as an admission plugin, has rejected it.
@@ -188,7 +189,7 @@ func CallError(
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
 	case apierrors.IsForbidden(reviewErr):
-		// The review was forbidden, too: the impersonating account may not impersonate this user.
+		// The access review was also forbidden. Therefore, KubeVision may not impersonate this user.
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
 			"your role binding is not applied on this cluster yet: try again shortly").WithCause(err)
 	case reviewErr != nil:

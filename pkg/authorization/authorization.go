@@ -99,8 +99,8 @@ func (r *Reviewer) Allowed(
 }
 
 // ask sends the SubjectAccessReview in the parameter question, and returns the response. It returns ErrHostUnavailable
-// while the circuit breaker is open. It also returns ErrHostUnavailable if the request fails, except if the error
-// proves that the API server works (see isRefusal).
+// while the circuit breaker is open. It also returns ErrHostUnavailable if the request fails, with two exceptions: the
+// caller has cancelled ctx, or the error proves that the API server works (see isRefusal).
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {

@@ -12,9 +12,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReadableNamespaces returns those of the given namespaces that the caller may get on the cluster. It omits a namespace
-// if the API server rejects the access review itself with 403: KubeVision does not have the right to impersonate the
-// caller yet.
+// ReadableNamespaces returns those of the given namespaces that the caller may get on the cluster. If the access review
+// itself is forbidden, ReadableNamespaces omits the namespace. In this case, KubeVision may not impersonate the caller
+// yet.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

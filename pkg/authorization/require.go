@@ -15,8 +15,7 @@ import (
 )
 
 // Require returns nil if the cluster allows the caller the request that the attributes describe. It returns an error
-// with a code of the API if the cluster denies the request, or if the access review fails. Endpoints call it before a
-// request, and streams call it repeatedly.
+// with a code of the API if the cluster denies the request, or if the access review fails.
 func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
 	allowed, err := caller.Allowed(ctx, attributes)
 	switch {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. Both the controllers
-// that create grants and the server that acts for users use this package, so that their results agree.
+// Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. The controllers and the
+// server of KubeVision both use this package. Otherwise, they could resolve the same binding differently.
 package bindings
 
 import (

@@ -24,8 +24,8 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts contains the number of ServiceAccounts in out, by namespace.
 	accounts map[string]int
-	// left is the number of bytes that further names may take. share is the maximum number of bytes for the names of
-	// one role. leftOf contains what remains of share, by role, for roles with names in out.
+	// left is the remaining budget for all names, in bytes. share is the budget for the names of one role. leftOf
+	// contains the remaining budget by role. A role without an entry has the whole share.
 	left   int
 	share  int
 	leftOf map[string]int
@@ -68,8 +68,8 @@ func newCollector(
 }
 
 // collect adds the names in the subjects of one binding to c.out. The parameter role is the ClusterRole of the binding.
-// If the names need more than the total remaining budget or more than the remaining budget of the role, collect adds no
-// name and returns false.
+// If the names exceed the remaining total budget or the remaining budget of the role, collect adds no name and returns
+// false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.leftOf[role]

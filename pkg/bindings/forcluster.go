@@ -27,8 +27,8 @@ func SelectForCluster(
 	return out
 }
 
-// BoundNamespaces returns the namespaces of a cluster to which bindings apply, sorted by name. These are the names in
-// spec.namespaces of the bindings, and the names that the status of the bindings lists for this cluster. A binding for
+// BoundNamespaces returns the names of the namespaces that the bindings select on a cluster, sorted. These are the
+// names in spec.namespaces of the bindings, and the names for this cluster in the status of the bindings. A binding for
 // all namespaces adds no name.
 func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()

@@ -21,10 +21,9 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster.
-// CollectImpersonation finds their names in bindings. If a binding names a KubeVisionUser, Groups contains all groups
-// with which KubeVision impersonates this user. Therefore, the user also gets the rights that the cluster itself grants
-// to these groups.
+// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. For each
+// KubeVisionUser in Users, Groups contains all groups with which KubeVision impersonates this user. Therefore, other
+// RBAC objects of the cluster can also grant rights to these groups.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -38,19 +37,19 @@ const ImpersonationBudget = 16 << 20
 const (
 	// nameOverhead is the number of bytes that a name takes in addition to its characters.
 	nameOverhead = 8
-	// accountNamespaceBytes is the number of bytes of the Role and the RoleBinding that allow the impersonation of a
-	// namespace's ServiceAccounts, without the names of the ServiceAccounts.
+	// accountNamespaceBytes is the size of a Role and its RoleBinding, in bytes, without the names of ServiceAccounts.
+	// The Role allows the impersonation of ServiceAccounts of one namespace.
 	accountNamespaceBytes = 2 << 10
 )
 
 // CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
-// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember.
-// KubeVision impersonates the members of the group with this user name, because it does not know their own names.
+// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns the user name
+// identity.GroupMember. KubeVision impersonates the members of the group with this name, because it does not know their
+// own names.
 //
-// The parameter budget limits the size of all names together, in bytes. RoleShare(budget) limits the size of the names
-// that the bindings of one role add. CollectImpersonation adds the names of the bindings from the oldest to the newest
-// binding. If a binding exceeds a limit, CollectImpersonation adds none of its names, and returns the UID of the
-// binding.
+// The parameter budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one
+// role. CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit,
+// CollectImpersonation adds none of its names, and returns the UID of the binding.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -80,11 +79,10 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 // Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
 // that i does not contain. The returned user name is:
 //
-//   - the same name, if i contains the user
-//   - identity.GroupMember, if i contains only groups of the user
+//   - the parameter user, if i contains this user
+//   - otherwise identity.GroupMember, if i contains one of the groups and the user is not a KubeVisionUser
 //
-// Identity returns false if i contains neither the user nor one of the groups. It also returns false for a
-// KubeVisionUser whom i does not contain, even if i contains a group of this user.
+// In all other cases, Identity returns false.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

@@ -44,8 +44,9 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix is the suffix of the ClusterRoles that grant the rights of a built-in role in the whole cluster,
-// including the protected namespaces.
+// clusterSuffix is the end of the names of the ClusterRoles to which ClusterRoleBindings for the roles dev and ops
+// refer. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also applies to protected
+// namespaces.
 const clusterSuffix = "-cluster"
 
 // RoleShare returns three quarters of the budget. This is the part that the bindings of one role may use. Therefore, a
@@ -53,7 +54,7 @@ const clusterSuffix = "-cluster"
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
 // SparesProtected returns true if ref refers to the built-in role dev or ops. In protected namespaces, these roles
-// grant at most the rights of the role readonly.
+// grant the rights of the role readonly. A ClusterRoleBinding for ops also grants the right to evict Pods there.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)

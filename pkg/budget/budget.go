@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrExceeded is wrapped by the errors for memory that is refused because of a limit.
+// ErrExceeded is returned if a limit does not allow more memory. The returned errors wrap ErrExceeded.
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
@@ -22,9 +22,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses further bytes to a holder if the holder would then have more bytes than are free now. Therefore, a
-// single holder that takes memory in small steps can have at most half of the total. With n equal holders, each can
-// have at most 1/(n+1) of the total. Some memory always remains free, so a new holder does not have to wait.
+// A Budget refuses a request for bytes if the holder would then have more bytes than were free before. Therefore, a
+// single holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have
+// at most 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 
@@ -142,7 +142,7 @@ func (a *Account) Take(n int64) error {
 	return nil
 }
 
-// Hold takes n more bytes, which the returned function gives back. It returns ErrExceeded like Take.
+// Hold takes n more bytes. The returned function gives these bytes back. Hold returns ErrExceeded like Take.
 func (a *Account) Hold(n int64) (release func(), err error) {
 	if err := a.Take(n); err != nil {
 		return nil, err
@@ -150,8 +150,8 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone is like Hold, but first waits until the bytes of earlier HoldAlone calls for the same account are given
-// back. It is intended for large amounts that are needed for a short time.
+// HoldAlone is like Hold, but first waits until no other HoldAlone call of the same account holds bytes. It is intended
+// for large amounts that are needed for a short time.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil

@@ -16,13 +16,13 @@ var (
 	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
 )
 
-// QueueOptions configures a Queue. A holder is the user, or another owner, of work.
+// QueueOptions configures a Queue. A holder is the owner of work, usually a user.
 type QueueOptions struct {
 	// Total bounds the total cost of the work in progress of all holders. Share bounds the total cost of the work in
 	// progress of one holder.
 	Total, Share int64
-	// Largest is the maximum cost of one unit of work; a higher cost counts as Largest. The default and maximum is
-	// Share.
+	// Largest is the maximum cost of one unit of work. A higher cost counts as Largest. The default of Largest is
+	// Share. A value above Share counts as Share.
 	Largest int64
 	// Waiting bounds the number of waiting units of work of one holder. Patience bounds the time for which a unit
 	// waits.
@@ -40,8 +40,8 @@ type Queue struct {
 	lanes map[string]*lane
 	// turns contains the holders with waiting work, in the order in which they are served.
 	turns list.List
-	// full is true if the next unit of work must wait because the cost of all work would exceed Total. Until that unit
-	// is admitted, no other work may begin.
+	// full is true while the next unit of work must wait because of Total. Until this unit is admitted, no other work
+	// may begin. Otherwise, small units could delay a large unit without a limit.
 	full bool
 }
 
@@ -73,10 +73,10 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the
-// returned Place at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if
-// the holder already has the maximum number of waiting units of work (see the field Waiting). It also returns
-// ErrExceeded if the wait exceeds Patience. A nil Queue has no limits.
+// Enter waits until the work of a holder may begin. At the end of the work, the caller must call the method Leave of
+// the returned Place. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if the holder already
+// has the maximum number of waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait
+// exceeds QueueOptions.Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -203,8 +203,8 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow increases the cost of the work in progress, up to Largest. It is intended for work that costs more than
-// expected. Grow does not wait, even if a limit is exceeded.
+// Grow adds the parameter cost to the cost of the work in progress. The sum is at most Largest. Grow is intended for
+// work that costs more than expected. It does not wait, even if a limit is exceeded.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

@@ -5,15 +5,15 @@ package budget
 
 import "io"
 
-// Quarters is a cost in quarters of a byte: the memory that one byte of input takes. For example, 5 means 1.25 bytes.
+// Quarters is the memory that one byte of input takes, in quarters of a byte. For example, 5 means 1.25 bytes.
 type Quarters int64
 
-// Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time. Such a buffer has at most
-// 5/4 of the size of its content.
+// Buffered is the cost of reading into a buffer. The capacity of the buffer grows by a quarter at a time. Therefore,
+// the capacity is at most 5/4 of the size of the content.
 const Buffered Quarters = 5
 
-// Reader returns an io.ReadCloser that reads from the parameter from. For each byte, it charges the account a with the
-// cost that the parameter each specifies. If a is nil, Reader returns the parameter from unchanged.
+// Reader wraps the io.ReadCloser in the parameter from, and charges the account a for each byte that is read. The
+// parameter each is the charge for one byte. If a is nil, Reader returns the parameter from unchanged.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from

@@ -27,7 +27,8 @@ const (
 	// maxUnreadBytes bounds the received but unread bytes of one stream of an HTTP/2 connection.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest Retry-After that client-go obeys. A response with a longer one is not retried.
+	// maxRetryAfter is the maximum value of a Retry-After header that client-go obeys. After a response with a higher
+	// value, client-go does not retry the request.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"
@@ -36,14 +37,14 @@ const (
 // ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration of each request to the field timeout, and the size of each response to the
-// field bytes. These requests are exceptions:
+// boundedRoundTripper limits the duration of a request to the field timeout, and the size of a response to the field
+// bytes. These requests are exceptions:
 //
-//   - Watches have no time limit. Watches of Reader.Client have no size limit either.
-//   - Followed logs and requests of Reader.CacheClient have neither limit.
+//   - Watches have no time limit. Watches with Reader.Client also have no size limit.
+//   - Followed logs have no time limit and no size limit. The same applies to requests with Reader.CacheClient.
 //
-// If a response has no size limit, its reader limits each line, event or object. All error responses are limited to
-// maxErrorBytes.
+// Error responses are always limited to maxErrorBytes. If another response has no size limit, its reader must limit
+// each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

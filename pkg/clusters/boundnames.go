@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// BoundNames caches which users and groups may be impersonated: the subjects of KubeVisionRoleBindings. It lists the
-// bindings again only after a KubeVisionRoleBinding or a KubeVisionUser has changed.
+// BoundNames caches the subjects of all KubeVisionRoleBindings. KubeVision may impersonate only these users and groups.
+// BoundNames lists the bindings again only after a KubeVisionRoleBinding or a KubeVisionUser has changed.
 type BoundNames struct {
 	reader  client.Reader
 	changes atomic.Int64

@@ -46,9 +46,9 @@ type Response struct {
 	Warnings []string
 }
 
-// Do sends the call as the user, and returns the response of the API server. It returns the error of the API server, or
-// an error which states that the API server was not reached. If the error may mean that the cluster no longer serves
-// the version of the resource, Do resolves the resource again, and sends the call to the new version.
+// Do sends the call as the user, and returns the response or the error of the API server. It also returns an error if
+// the API server cannot be reached. An error may mean that the cluster no longer serves the version of the resource. In
+// this case, Do resolves the resource again, and repeats the call with the new version.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {
@@ -91,7 +91,7 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	return out, err
 }
 
-// Stream is like Do, but returns the response body before its end has arrived. The caller must close the body.
+// Stream is like Do, but returns the response body as a stream. The caller must close the body.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx = withStreamedResponse(ctx)
 	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {

@@ -18,9 +18,9 @@ const (
 	costOfText = 24
 )
 
-// catalogBudget bounds the memory of the catalogs of all member clusters. When a new catalog makes the sum of their
-// sizes exceed the total, catalogBudget drops the largest of the other catalogs. The next request to a cluster without
-// a catalog discovers its resources again.
+// catalogBudget bounds the memory of the catalogs of all member clusters. If a new catalog exceeds the free memory,
+// catalogBudget drops the largest catalogs of other clusters. The next request to one of these clusters discovers its
+// resources again.
 type catalogBudget struct {
 	total int64
 

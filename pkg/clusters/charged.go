@@ -11,7 +11,7 @@ import (
 )
 
 // chargingRoundTripper charges the memory of each response to the budget.Account in the context of the request. It does
-// not charge responses of Stream, whose callers charge them.
+// not charge responses of Stream, because the callers of Stream charge the memory that they use.
 type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters
@@ -31,14 +31,14 @@ func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte. It includes the fields
-// of the object and a copy of its JSON.
+// decodedObject is the memory of a decoded object for each byte of its JSON, in quarters of a byte: 24 means 6 bytes.
+// It includes the fields of the object and a copy of its JSON.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a request whose response is one object that is decoded as a whole. For each byte of such a
-// response, chargingRoundTripper charges at least decodedObject.
+// withObjectResponse marks a request whose response is decoded as one object. chargingRoundTripper charges at least
+// decodedObject for each byte of the response.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

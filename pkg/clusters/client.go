@@ -36,8 +36,8 @@ type Client struct {
 
 	config    *rest.Config
 	resources *resourceMapper
-	// senders returns the clients that send requests. The first call creates them: reads from the cache need no
-	// clients.
+	// senders returns the clients that send requests. The first call creates the clients, because a Client that only
+	// reads from the cache does not need them.
 	senders func() (*senders, error)
 	// wrote is called after each successful call that may have changed objects. It may be nil.
 	wrote func(Call, Response)
@@ -53,8 +53,9 @@ type senders struct {
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share.
-// newClient returns an error if the identity has no user name.
+// newClient returns a Client for a user of KubeVision. The parameter identity contains the user name and the groups
+// that the Client impersonates. Several users may share an identity. newClient returns an error if the identity has no
+// user name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
@@ -65,9 +66,10 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// newSenders returns the clients of a user, which set the impersonation headers of the identity. The outermost round
-// tripper is stepup.RoundTripper. It rejects a request that already has impersonation headers, which client-go would
-// not replace. It also requires a fresh code of the user's second factor for sensitive requests.
+// newSenders returns the clients of a user, which impersonate the identity. The outermost round tripper is
+// stepup.RoundTripper. It rejects a request that already has impersonation headers. Otherwise, client-go would send
+// these headers instead of the identity. stepup.RoundTripper also requires a fresh code of the user's second factor for
+// sensitive requests.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{

@@ -1,10 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters connects to clusters and calls their API servers with the identity of a user. It contains the
-// connections, the discovery of resources, the tokens of KubeVision's ServiceAccounts, the upgraded connections of
-// terminals and port forwarding, the access of the read cache, and the limits of all of them. All requests impersonate
-// a user, except for discovery, tokens and the read cache.
+// Package clusters connects to clusters and calls their API servers with the identity of a user. It also contains the
+// discovery of resources, the tokens of KubeVision's ServiceAccounts, the connections for terminals and port
+// forwarding, and the clients for the read cache. It limits the size, the duration and the number of requests. All
+// requests impersonate a user, except for discovery, token requests and requests of the read cache.
 package clusters
 
 import (
@@ -61,8 +61,8 @@ var (
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
-// Connections contains the connections to the host cluster and to all member clusters. Finding a connection never waits
-// for the cluster itself.
+// Connections contains the connections to the host cluster and to all member clusters. Get does not wait for a response
+// of the cluster.
 type Connections struct {
 	reader  client.Reader
 	host    *Connection
@@ -160,8 +160,7 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 }
 
 // hostBy returns the connection to the host cluster. Several KubeVisionClusters may set spec.inCluster, but only the
-// one that HostRegistration selects is valid. hostBy returns ErrIdentityConflict if the parameter registration is
-// another one.
+// one that HostRegistration selects is valid. hostBy returns ErrIdentityConflict for all others.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
@@ -192,8 +191,8 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer returns the http.Transport whose dial function and TLS configuration upgraded connections use, or nil.
-	// authenticate adds the bearer token to the request for an upgrade.
+	// dialer returns an http.Transport, or nil. Upgraded connections use the dial function and the TLS configuration of
+	// this Transport. authenticate adds the bearer token to the request for an upgrade.
 	dialer       func() *http.Transport
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
@@ -214,9 +213,9 @@ type Connection struct {
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns, large and calls limit the concurrent work of each user. turns limits how many large responses are
-	// processed at the same time, and is shared by the connections to all clusters. large limits the number of open
-	// large responses of this cluster, and calls limits the number of calls to it.
+	// turns, large and calls limit the concurrent work of each user. turns limits the number of large responses that
+	// are processed at the same time, for all clusters together. large limits the number of open large responses of
+	// this cluster. calls limits the number of calls to this cluster.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent list requests to this cluster.
 	lists *budget.Queue

@@ -23,13 +23,14 @@ import (
 )
 
 const (
-	// discoveryAge is the age from which a catalog is checked before use. It applies if entity tags are available,
-	// which make a check cheap.
+	// discoveryAge is the age from which a catalog is checked before use. It applies if entity tags are available. With
+	// entity tags, a check needs only two conditional requests.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge replaces discoveryAge if no entity tags are available. A check then reads the whole catalog,
-	// with some hundred requests.
+	// plainDiscoveryAge replaces discoveryAge if no entity tags are available. Without entity tags, a check reads the
+	// whole catalog with some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge is the maximum age of a catalog that proves that the cluster does not serve a resource.
+	// If a catalog is at most absenceAge old and lacks a resource, the cluster does not serve the resource. An older
+	// catalog does not prove this.
 	absenceAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer catalog. After this time, it uses the old
 	// catalog.
@@ -38,13 +39,13 @@ const (
 	// requests need not wait for a check. The background checks end when no request has arrived for useTimeout.
 	renewInterval = 1500 * time.Millisecond
 	useTimeout    = time.Minute
-	// renewShare determines the pause after a slow background check: renewShare times the duration of the check.
+	// The pause after a background check is at least renewShare times the duration of the check.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
 	maxKinds = 20_000
-	// decodedDiscovery is the memory of a decoded discovery document and of its catalog per byte of the document, in
-	// quarters of a byte.
+	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte. It includes the
+	// decoded document and the catalog.
 	decodedDiscovery budget.Quarters = 24
 )
 
@@ -76,11 +77,13 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find looks up a resource by its name, which is plural, plural.group or plural.version.group. If the catalog lacks the
-// name, or if the function fits returns false for the resource, find looks the name up again in a catalog that is at
-// most absenceAge old, and does not call fits again. It returns false if the cluster does not serve the resource. If
-// this is unknown, because the API server of the group did not respond, it returns a 503 error. A nil fits accepts
-// every resource.
+// find looks up a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
+// cluster does not serve the resource. It returns a 503 error if the API server of the group did not respond, because
+// the resource may then exist.
+//
+// If the catalog lacks the name, find looks the name up again in a catalog that is at most absenceAge old. It also does
+// so if the function fits returns false for the resource. It does not call fits again. A nil fits accepts every
+// resource.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -264,8 +267,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery. It replaces a status below 500, for example 403 or 404, by another
-// error. Otherwise, callers would take the status for the response to their own request.
+// discoveryError converts an error of discovery. It replaces an error with a status below 500, for example 403 or 404.
+// Otherwise, callers would take this status for the response to their own request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus

@@ -18,8 +18,8 @@ const (
 )
 
 // elementRoundTripper charges the memory of the decoded list elements of a response to the budget.Account in the
-// context of the request. The charge is separate from that for the bytes, because two bytes of JSON may become a large
-// struct. elementRoundTripper accepts only JSON responses.
+// context of the request. A charge for the bytes alone would not be sufficient, because two bytes of JSON may become a
+// large struct. elementRoundTripper accepts only JSON responses.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }
@@ -38,7 +38,8 @@ func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 
 // elementScanner estimates the memory of the list elements in a JSON document that it receives in several parts.
 type elementScanner struct {
-	// arrays has an element for each array and object that is open at the current position: true for an array.
+	// arrays is the stack of the arrays and objects that are open at the current position. Its elements are true for
+	// arrays.
 	arrays          []bool
 	quoted, escaped bool
 	// next is true if the next value is an element of an array.
@@ -85,7 +86,8 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the memory of a list element, given its first byte. Even a null may become a struct.
+// costOfElementBeginning returns the memory of a list element that begins with the byte. Every element other than a
+// string may become a struct, even a null.
 func costOfElementBeginning(b byte) int64 {
 	if b == '"' {
 		return costOfString

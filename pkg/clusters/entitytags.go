@@ -22,16 +22,16 @@ import (
 // maxEntityTag bounds the length of an entity tag, in bytes. API servers send 130 bytes.
 const maxEntityTag = 1 << 10
 
-// entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis, which list all
-// resources that a cluster serves, including those of aggregated API servers. Two conditional requests then show
-// whether the resources have changed. A watch of CustomResourceDefinitions and APIServices would require additional
-// rights, and would miss changes of aggregated API servers.
+// entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis. These documents list
+// all resources that a cluster serves, including those of aggregated API servers. With the tags, two conditional
+// requests show whether the resources have changed. A watch of CustomResourceDefinitions and APIServices would require
+// additional rights, and would miss changes of aggregated API servers.
 type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// noted contains the tags that the discovery in progress has received. tags contains those of the current catalog.
-	// Their keys are paths.
+	// noted contains the tags that the discovery in progress has received, by path. tags contains the tags of the
+	// current catalog, by path.
 	noted, tags map[string]string
 }
 

@@ -74,8 +74,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 }
 
 // diagnoseToken is like diagnose, for the error of a token request. Such a request uses the credential of the
-// kubeconfig. If the cluster has rejected the credential and the credential has expired, the message states the time of
-// the expiry.
+// kubeconfig. If the cluster has rejected an expired credential, the message states the time of the expiry.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {
@@ -87,15 +86,15 @@ func (c *Connection) diagnoseToken(err error) Examination {
 	return out
 }
 
-// RefusesCredential returns true if err may mean that the server rejected the credential: the status 401, or a TLS
-// alert, with which some servers reject client certificates.
+// RefusesCredential returns true if err may mean that the server rejected the credential. This is the case for the
+// status 401, and for a TLS alert. Some servers reject client certificates with a TLS alert.
 func RefusesCredential(err error) bool {
 	_, alert := errors.AsType[tls.AlertError](err)
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// errorKind returns ": " and the text of a response.Failure, which contains no text of the server. It returns an empty
-// string for other errors.
+// errorKind returns the end of a message about the error: ": " and the text of a response.Failure. This text contains
+// no text of the server. For other errors, errorKind returns an empty string.
 func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()
@@ -103,7 +102,8 @@ func errorKind(err error) string {
 	return ""
 }
 
-// diagnose derives an Examination from the error of a request. Only a Status of an API server proves a condition.
+// diagnose derives an Examination from the error of a request. A condition is true only if the error is a Status of an
+// API server.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
 	answered := errors.As(err, &status)

@@ -22,11 +22,11 @@ import (
 const (
 	// maxFrameBytes bounds the payload of a data frame, in bytes. Kubelets send 32 KiB.
 	maxFrameBytes = 128 << 10
-	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. While they
-	// exceed it, no further frame is read from the connection.
+	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. When this
+	// limit is reached, no further frame is read from the connection until streams have been read.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes is the smaller bound for a
-	// SYN_REPLY. The headers in a SYN_REPLY are compressed, and may be much larger in memory. Kubernetes sends
+	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes is the bound for a SYN_REPLY. It
+	// is smaller, because the compressed headers in a SYN_REPLY may be much larger in memory. Kubernetes sends
 	// SYN_REPLYs without headers.
 	maxControlBytes = 1 << 10
 	maxReplyBytes   = 128
@@ -71,10 +71,10 @@ type frameConn struct {
 	total  int
 	// delivered receives a value whenever total decreases.
 	delivered chan struct{}
-	// hasStatus is true if at least one byte of the command's result has arrived.
+	// hasStatus is true if at least one byte of the command's result was read.
 	hasStatus bool
-	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil until
-	// the method use sets it. This connection is closed when failure is set.
+	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, which is
+	// closed when failure is set. It is nil until the method use sets it.
 	failure error
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.
@@ -162,7 +162,7 @@ func (c *frameConn) begin() error {
 func (c *frameConn) beginControl(kind uint16) error {
 	limit := maxControlBytes
 	switch kind {
-	// Only clients of Kubernetes open streams, and no client or server sends additional headers.
+	// In Kubernetes, only clients open streams, and neither clients nor servers send additional headers.
 	case typeSynStream, typeHeaders:
 		return errFrame
 	case typeSynReply:
@@ -221,9 +221,8 @@ func (c *frameConn) free(n int) {
 	}
 }
 
-// fail records the error of the first frame that is not allowed, and closes the SPDY connection. It returns the given
-// error. All streams are closed together, because the library does not close a stream while another stream has unread
-// frames.
+// fail records the error of the first frame that is not allowed, and closes the SPDY connection with all its streams.
+// The library cannot close a single stream while another stream has unread frames. fail returns the given error.
 func (c *frameConn) fail(reason error) error {
 	c.mu.Lock()
 	if c.failure == nil {
@@ -260,7 +259,8 @@ func (c *frameConn) noteStatus(n int) {
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns true if no byte of the command's result was read.
+// isCut returns true if no byte of the command's result was read. If the connection has ended, this means that the
+// command has not ended.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -282,8 +282,8 @@ type limitedUpgrader struct {
 }
 
 // NewConnection returns the SPDY connection after the response to an upgrade request. If the cluster has refused the
-// upgrade, NewConnection returns the Status in the response as an error; the SPDY library would return only its
-// message.
+// upgrade, NewConnection returns the Status in the response as an error. The SPDY library would return only the message
+// of the Status.
 func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return nil, refusalOf(answer)
@@ -351,8 +351,8 @@ type limitedStream struct {
 	left int
 }
 
-// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. At the end
-// of the stream, it returns the error of a frame that was not allowed instead of io.EOF.
+// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. If the
+// connection was closed because of a frame that is not allowed, Read returns the error of this frame.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)

@@ -11,11 +11,12 @@ import (
 )
 
 // maxAtOnce bounds the requests in flight to one member cluster. It is a quarter of the requests that KubeVision serves
-// at the same time. Therefore, a member cluster that does not respond cannot block requests to the other clusters.
+// at the same time. Therefore, KubeVision still serves requests to other clusters when one member cluster does not
+// respond.
 const maxAtOnce = 100
 
-// inFlightRoundTripper bounds the requests in flight. A request is in flight until its response body is closed. A
-// watch, or another request without a time limit, is in flight until its response begins.
+// inFlightRoundTripper bounds the requests in flight. A request with a time limit is in flight until its response body
+// is closed. A request without a time limit, such as a watch, is in flight only until its response begins.
 type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}

@@ -15,12 +15,12 @@ import (
 
 const (
 	// listShare is the limit per processor for the total cost of the concurrent lists of one user on one cluster. The
-	// cost of a list is the size of its response in bytes, but at most largestList. Because largestList is twice
-	// listShare, one user can read at most one large list per two processors at the same time.
+	// cost of a list is the size of its response in bytes, but at most largestList. With these two values, one user can
+	// read one large list per two processors at the same time.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
-	// usersAtOnce determines the total cost of the concurrent lists of all users on one cluster: usersAtOnce times the
-	// limit of one user.
+	// usersAtOnce determines the limit for the lists of all users on one cluster: usersAtOnce times the limit of one
+	// user.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64
@@ -56,8 +56,8 @@ const (
 	sizeMask = 1<<sizeBits - 1
 )
 
-// expected returns the expected cost of a list request in bytes. It also returns the key with which the method learn
-// records the size of the response.
+// expected returns the expected cost of a list request in bytes. It also returns the key of the request for the method
+// learn.
 func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
 	query := r.URL.Query()
 	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {

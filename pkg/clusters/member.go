@@ -49,8 +49,8 @@ type Member struct {
 }
 
 // NewMember returns the transports to the cluster of the kubeconfig. The objects that are cached from the cluster count
-// towards the limits. If they exceed the limits, or if other clusters need the memory, reads from the cluster fail. The
-// function exceeded is then called once.
+// towards the limits. The cluster is disconnected if the objects exceed the limits, or if other clusters need the
+// memory. All reads from the cluster then fail, and the function exceeded is called once.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -107,7 +107,8 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transp
 	if m.share == nil {
 		return &boundedRoundTripper{next: safe, timeout: callTimeout, bytes: m.limits.Response}, t, nil
 	}
-	// The response as a whole has no limit, because a watch has no end. The meter bounds each event.
+	// The whole response has no limit, because a watch has no end. Instead, the meter bounds each list and each event
+	// of a watch.
 	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
 	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, t, nil
 }
@@ -117,7 +118,7 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that the informers have received their initial lists. Later increases of the memory count as
+// MarkSynced records that the informers have received their initial lists. From then on, additional memory counts as
 // memory of changes (see growthPart).
 func (m *Member) MarkSynced() {
 	if m.share != nil {

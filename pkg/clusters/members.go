@@ -44,8 +44,8 @@ type Revision struct {
 	Key             string
 }
 
-// replaces returns true if r differs from old and is not older. If only the resource versions differ, it compares them,
-// because a delayed watch may show an older version of the Secret than an earlier read.
+// replaces returns true if r differs from old and is not older. If only the resource versions differ, r must have the
+// higher one, because a delayed watch may show an older version of the Secret than an earlier read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -66,8 +66,8 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 	}
 }
 
-// CheckReference returns an error if the KubeVisionCluster references a Secret for which names.IsOwnSecret returns
-// true. Such a Secret must never be read as a kubeconfig.
+// CheckReference returns an error if the KubeVisionCluster references one of KubeVision's own Secrets (see
+// names.IsOwnSecret). Such a Secret must never be read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.IsOwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
@@ -75,7 +75,7 @@ func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	return nil
 }
 
-// ReadKubeconfig parses the kubeconfig of a KubeVisionCluster in the Secret. Its errors contain no data of the Secret.
+// ReadKubeconfig parses the kubeconfig in the Secret of a KubeVisionCluster. Its errors contain no data of the Secret.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
 	key := RevisionOf(c, secret).Key
 	k, err := kubeconfig.Parse(secret.Data[key])
@@ -113,7 +113,7 @@ type openMember struct {
 	member     *Member
 	connection *Connection
 	// outdated is the time at which a newer kubeconfig was first noticed. tried is the time of the last attempt to
-	// connect with it.
+	// connect with the newer kubeconfig.
 	outdated, tried time.Time
 }
 
@@ -168,8 +168,8 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at returns the connection that is used for requests to a cluster, or nil if the caller must open a connection with
-// the wanted revision. The result renew is true if the caller must call the method renew in the background.
+// at returns the connection that is used for requests to a cluster. It returns nil if the caller must open a connection
+// with the revision wanted. The result renew is true if the caller must also call the method renew in the background.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -211,8 +211,8 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	// The credential of the kubeconfig is used only for token requests. The responses to these requests are bounded,
-	// because they are not charged to a budget.Account.
+	// The credential of the kubeconfig is used only for token requests. The size of their responses has a fixed limit,
+	// because these responses are not charged to a budget.Account.
 	member.Registered.Transport = &boundedRoundTripper{
 		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
 	}

@@ -16,8 +16,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// watch adds event handlers to the caches. The handlers close connections when the KubeVisionCluster or the Secret of a
-// connection is deleted or replaced.
+// watch adds event handlers to the caches. The handlers close a connection when its KubeVisionCluster or its Secret is
+// deleted or recreated.
 func (m *members) watch(ctx context.Context, clusters, secrets cache.Cache) error {
 	return errors.Join(m.watchClusters(ctx, clusters), m.watchSecrets(ctx, secrets))
 }

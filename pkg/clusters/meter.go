@@ -15,8 +15,8 @@ import (
 
 // Limits bounds the data that is read from a member cluster.
 type Limits struct {
-	// Response bounds the size of a response after decompression, in bytes. If Kept is set, it also bounds each event
-	// of a watch.
+	// Response bounds the size of a response after decompression, in bytes. If Kept is set, a watch as a whole has no
+	// limit, and Response bounds each event.
 	Response int64
 	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. Zero means
 	// that nothing may be cached.
@@ -31,14 +31,15 @@ type Limits struct {
 // ServerLimits returns the limits of the API server, which streams responses to users and caches nothing.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. 50,000
-// RoleBindings count as about 136 MiB. The parameter registered is the creation time of the KubeVisionCluster.
+// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. The
+// parameter registered is the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
 
 const (
-	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes.
+	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes. 50,000 RoleBindings
+	// count as about 136 MiB.
 	maxKept = 144 << 20
 	// DefaultMemberCacheBytes is the default limit of the memory of the objects that are cached from all member
 	// clusters, in bytes.
@@ -51,16 +52,16 @@ var errKept error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
 
-// meter estimates the memory of the objects in the responses of a member cluster, and adds it to the memory that the
-// cluster uses of a Pool. It accepts only JSON responses.
+// meter estimates the memory of the objects in the responses of a member cluster, and adds it to the share that the
+// cluster has of a Pool. It accepts only JSON responses.
 type meter struct {
 	next     http.RoundTripper
 	response int64
 	share    *share
 }
 
-// RoundTrip sends the request. Reads of the response body return errKept when the objects need too much memory.
-// RoundTrip returns errKept without sending the request if this has happened before.
+// RoundTrip sends the request. Reads of the response body return errKept when the objects need too much memory. From
+// then on, RoundTrip returns errKept without sending the request.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isOver() {
 		return nil, errKept
@@ -126,7 +127,8 @@ func (l *transientMemory) add(s *share, n int64) {
 }
 
 // WithTransientMemory returns a context for requests to one member cluster. The responses to these requests must not be
-// cached. WithTransientMemory also returns a function that subtracts the memory of these responses from the Pool again.
+// cached. The returned function subtracts the memory of these responses from the Pool. It must be called when the
+// responses are no longer used.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

@@ -22,24 +22,23 @@ const (
 	// unpacedBytes is the number of bytes of each response that are read without a limit of concurrency. The pages and
 	// objects that a dashboard requests are smaller.
 	unpacedBytes = 512 << 10
-	// workRate limits the processor time that large responses of all clusters take for one user, as a fraction of one
-	// processor. workBurst is the time that a user may use before workRate applies. A list of 5,000 Pods needs less.
-	// The time from one Read to the next counts as processor time, but at most maxWork: a longer time may include waits
-	// for a slow client.
+	// workRate limits the processor time for the large responses of one user from all clusters, as a fraction of one
+	// processor. workBurst is the processor time that a user may use before this limit applies. It suffices for a list
+	// of 5,000 Pods. The time from one Read to the next counts as processor time, but at most maxWork. A longer time
+	// may include waits for a slow client.
 	workRate  = 1.0 / 3
 	workBurst = 500 * time.Millisecond
 	maxWork   = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which the reading of a large response waits for other large responses of the
 	// user. After this time, reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the time for which a call waits because its user has reached the limit of concurrent calls,
-	// of large responses or of lists. After this time, the call fails.
+	// maxLargeWait bounds the time for which a call waits while its user has too many concurrent calls, large responses
+	// or lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
-	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the limit for all users,
-	// because one request of a user may make several calls.
+	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the minimum number of large responses of a cluster that are read concurrently for one user. With more
-	// processors, the number is higher.
+	// minLarge is the minimum limit for the large responses that are read concurrently from one cluster for one user.
+	// The limit is the number of processors if this number is higher.
 	minLarge = 2
 )
 
@@ -51,8 +50,9 @@ var (
 // gates limits concurrent work per user.
 type gates struct {
 	atOnce int
-	// limitsWork is true if the processor time is limited as well. The gate of an idle user is then removed only when
-	// the whole workBurst is available again. Otherwise, a user without requests would get a new workBurst at once.
+	// limitsWork is true if the processor time of each user is also limited. The gate of an idle user is then kept
+	// until the whole workBurst is available again. Otherwise, the next request of the user would create a new gate
+	// with a full workBurst.
 	limitsWork bool
 
 	mu    sync.Mutex
@@ -74,8 +74,8 @@ func (g *gate) isIdle() bool {
 	return g.responses == 0 && (g.work == nil || g.work.Tokens() >= float64(workBurst.Microseconds()))
 }
 
-// newTurnGates returns the limits for reading large responses: one user may use half of the processors at the same
-// time, and workRate on average.
+// newTurnGates returns the limits for reading large responses. One user may use half of the processors at the same
+// time, but on average only the fraction workRate of one processor.
 func newTurnGates() *gates {
 	g := newGates(max(1, runtime.GOMAXPROCS(0)/2))
 	g.limitsWork = true
@@ -120,7 +120,8 @@ func (g *gates) leave(user string) {
 	}
 }
 
-// enter acquires the semaphore. It returns false if the semaphore is still full after the time wait, or if ctx ends.
+// enter acquires the semaphore. It returns false if the semaphore is still full after the duration wait, or if ctx
+// ends.
 func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:
@@ -158,9 +159,9 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 // pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns limits the processor time for large responses of all clusters. large and calls limit the open large
-	// responses and the calls of this cluster. These limits apply to each cluster separately, because a slow cluster
-	// must not block calls to other clusters.
+	// turns limits the processor time for large responses of all clusters together. large limits the open large
+	// responses of this cluster, and calls limits the calls to this cluster. A common limit for all clusters would let
+	// a slow cluster block calls to other clusters.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
 	// may be nil.
@@ -169,8 +170,8 @@ type pacedRoundTripper struct {
 	user  string
 }
 
-// RoundTrip sends the request. It waits while the user has too many concurrent calls or lists, and returns an error if
-// they do not end in time.
+// RoundTrip sends the request. It waits while the user has too many concurrent calls or lists, and returns an error
+// after maxLargeWait.
 func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error

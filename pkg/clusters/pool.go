@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// growthPart determines the part of a Pool that changes of objects may use: total/growthPart. When changes use more and
-// the Pool is full, the member cluster with the most changes is disconnected. After a new connection to this cluster,
-// only the current versions of its objects are counted.
+// growthPart limits the memory of changes of objects in a Pool to total/growthPart. When changes use more and the Pool
+// is full, the member cluster with the most changes is disconnected. A new connection to this cluster counts only the
+// current versions of its objects.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -45,11 +45,11 @@ type share struct {
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the initial lists in bytes. All memory in addition to filled counts as memory of changes.
-	// Each version of a changed object increases the estimate, although the previous version is no longer cached.
+	// filled is the memory of the initial lists in bytes. All other memory counts as memory of changes. Each version of
+	// a changed object increases the memory of changes, because previous versions are not subtracted.
 	filled int64
-	// over is true if the member cluster is disconnected because of its memory. stopped is true after its connections
-	// were closed. left is true after its memory was released.
+	// over is true after the member cluster was disconnected because of its memory. stopped is true after its
+	// connections were closed. left is true after its memory was released.
 	over, stopped, left bool
 	// exceeded is called once, when the member cluster is disconnected because of its memory.
 	exceeded func()
@@ -123,8 +123,8 @@ func (p *Pool) end(s *share) {
 }
 
 // next returns the member cluster to disconnect. If changes use more than total/growthPart, this is the cluster with
-// the most changes. Otherwise, this is the newest cluster among those that use at least the average. Therefore, a new
-// KubeVisionCluster cannot disconnect older ones.
+// the most changes. Otherwise, this is the newest cluster among those that use at least the average memory. Therefore,
+// a new cluster with many objects cannot disconnect older clusters.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64

@@ -25,7 +25,7 @@ func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == kubevisionv1alpha1.ReasonDisabled
 }
 
-// with applies the read cache mode of the registration to the connection, and returns the connection. After the mode
+// with applies the read cache mode of the registration to the connection, and returns the connection. If the mode
 // changes to disabled, the channels that ReaderDone has returned are closed.
 func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *Connection {
 	if c.reader != nil {

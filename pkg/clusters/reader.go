@@ -34,9 +34,8 @@ const readerRetry = 5 * time.Second
 // kubevision-reader, or the KubeVisionCluster disables the read cache.
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
-// Reader sends requests to a cluster as the ServiceAccount kubevision-reader, which may list and watch all resources
-// except Secrets. A result must not be returned to a user before an access review of the cluster has allowed the user
-// the read.
+// Reader sends requests to a cluster as the ServiceAccount kubevision-reader, which may not read Secrets. Before a
+// result is returned to a user, an access review of the cluster must allow this user to read the objects.
 type Reader struct {
 	// Config contains the address of the cluster, but no credential.
 	Config *rest.Config
@@ -61,8 +60,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if a token for the read cache was available within the last second. Reader then returns at
-// once.
+// HasReader returns true if a token for the read cache was available within the last second. The method Reader then
+// does not wait.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
@@ -127,7 +126,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token that was available remains usable without a check.
+// readyTime is the time for which a token that was available is assumed to remain available.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
@@ -176,7 +175,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	token, err := s.next.token(context.Background())
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		// The error is not wrapped, because it is not the response to the request of a user.
+		// Only the text of the error is used. If the Status were wrapped, callers would take the Status for the
+		// response to the request of a user.
 		err = fmt.Errorf("%w: %s", ErrNoReader, err.Error())
 	case err != nil:
 		err = fmt.Errorf("%w: %s", ErrNotConnected, err.Error())

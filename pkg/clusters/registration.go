@@ -14,7 +14,8 @@ import (
 
 // HostRegistration returns the KubeVisionCluster that represents the host cluster, or nil. This is the oldest
 // KubeVisionCluster with spec.inCluster that is not being deleted. Newer KubeVisionClusters with spec.inCluster are
-// ignored and grant nothing, because another user could have created them with labels that role bindings select.
+// ignored and grant nothing. Otherwise, a user could create one with labels that a role binding selects, and get rights
+// in the host cluster.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {
@@ -40,8 +41,8 @@ func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 // IsRefused returns true if the status says that another KubeVisionCluster of the same Kubernetes cluster has
-// precedence. It reads the condition Ready, because the KubeVisionCluster with precedence has the condition
-// IdentityConflict, too.
+// precedence. It reads the condition Ready, because the condition IdentityConflict may be True for both
+// KubeVisionClusters.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionTrue &&

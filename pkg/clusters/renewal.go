@@ -63,9 +63,9 @@ func (m *members) renew(
 	}
 }
 
-// checkResponse returns nil if the cluster responds on the connection. It requests a token, and reads the version of
-// the cluster with it. Any response to the second request proves that the connection works, except a rejection of the
-// token.
+// checkResponse returns nil if the cluster responds on the connection. It requests a token, and uses the token to read
+// the version of the cluster. Any response to the second request proves that the connection works, except a rejection
+// of the token.
 func (c *Connection) checkResponse(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()

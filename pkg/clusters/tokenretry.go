@@ -26,9 +26,9 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 // resetInterval is the minimum time between two resets of the token.
 const resetInterval = 10 * time.Second
 
-// resetLimiter resets the cached token at most once per resetInterval. A kubelet or a Service behind an API server may
-// respond with 401 although the token is valid. Without the limit, each such response would make all users wait for a
-// new token.
+// resetLimiter resets the cached token at most once per resetInterval. A response with the status 401 does not prove
+// that the token is invalid, because a kubelet or a Service behind the API server may have sent it. Without the limit,
+// each such response would make all users wait for a new token.
 type resetLimiter struct {
 	transport.ResettableTokenSource
 
@@ -49,9 +49,9 @@ func (s *resetLimiter) ResetTokenOlderThan(t time.Time) {
 	}
 }
 
-// secondTry sends a request again if the cluster responds with 401. The inner round tripper has then dropped the
-// rejected token. A token becomes invalid when its ServiceAccount is deleted and created again, for example because the
-// cluster was registered again.
+// secondTry sends a request again if the cluster responds with 401. The inner round tripper drops the rejected token,
+// so the second request uses a new token. A token becomes invalid when its ServiceAccount is recreated, for example
+// because the cluster was registered again.
 type secondTry struct{ next http.RoundTripper }
 
 var _ utilnet.RoundTripperWrapper = &secondTry{}
@@ -75,8 +75,8 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(again)
 }
 
-// isRepeatable returns true for reads and for access reviews, which a cluster does not store. It returns false for
-// requests to a proxy subresource, because the 401 may come from the proxied server.
+// isRepeatable returns true for reads, and for access reviews, which change nothing in the cluster. It returns false
+// for requests to a proxy subresource, because the status 401 may come from the proxied server.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// tokenLifetime is the requested lifetime of a token. A token is renewed when its expiry is less than renewBefore
-	// away. Otherwise, the token could expire during a request.
+	// tokenLifetime is the requested lifetime of a token. A token is renewed when less than renewBefore remains until
+	// its expiry. Otherwise, the token could expire during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the duration of a TokenRequest.

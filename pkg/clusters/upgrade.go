@@ -173,8 +173,8 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 }
 
 // dial returns a function that connects to the cluster with the dial function and TLS configuration of the given
-// http.Transport. Because frameConn must limit the decrypted frames, the function establishes TLS itself, and dial
-// changes the scheme of the URL to http. Otherwise, the SPDY library would establish TLS again.
+// http.Transport. The returned function establishes TLS itself, because frameConn must limit the decrypted frames.
+// Therefore, dial changes the scheme of the URL to http. Otherwise, the SPDY library would establish TLS again.
 func (u *upgrade) dial(known *http.Transport) dialFunc {
 	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
 	if secure {

@@ -27,8 +27,8 @@ type upgradedConn struct {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialWith returns a function that opens the connection with the function dial. The returned function may be called
-// once. The connection is closed when the context stream ends.
+// dialWith wraps the given dial function. The returned function stores the new connection in c, and may be called only
+// once. The connection is closed when the context in the parameter stream ends.
 func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		made, err := dial(ctx, network, address)

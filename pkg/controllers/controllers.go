@@ -57,9 +57,11 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions returns options for the cache of the manager. Of RBAC objects, the cache contains only those with
-// KubeVision's label. Of Secrets and ServiceAccounts, it contains only those in KubeVision's namespace. Of each
-// Namespace, it contains only the name and the labels.
+// CacheOptions returns options for the cache of the manager. They restrict the cached objects of these kinds:
+//
+//   - RBAC objects: only those with KubeVision's label
+//   - Secrets and ServiceAccounts: only those in KubeVision's namespace
+//   - Namespaces: without annotations, owner references and finalizers
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -127,7 +129,7 @@ type Options struct {
 	// ServingCertExtraHosts contains additional DNS names and IP addresses for the serving certificate of
 	// kubevision-apiserver.
 	ServingCertExtraHosts []string
-	// SigningKeyPeriod is the time after which a new key signs access tokens.
+	// SigningKeyPeriod is the time after which a new key for signing access tokens is created.
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword is true if the first user need not change the generated password.
 	AdminKeepsPassword bool
@@ -151,8 +153,8 @@ type reconciler interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
-// SetupRemoval adds only the controllers of clusters and role bindings, which delete KubeVision's objects from
-// clusters.
+// SetupRemoval adds only the controllers that delete KubeVision's objects from clusters: those of KubeVisionClusters
+// and KubeVisionRoleBindings.
 func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	roles, err := newRoleCache(mgr)
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// Metrics returns the metrics of kubevision-controller-manager, except those of libraries and of Collectors.
+// Metrics returns the metrics of kubevision-controller-manager. It does not include the metrics of libraries, or the
+// metrics of the collectors that the function Collectors returns.
 func Metrics() []metrics.Registerable {
 	return slices.Concat(version.Metrics(), rolebinding.Metrics(), servingcert.Metrics(),
 		audit.Metrics(), password.Metrics())

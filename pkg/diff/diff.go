@@ -40,8 +40,7 @@ func Readable(object []byte) (map[string]any, error) {
 }
 
 // YAML converts a JSON object to YAML in the format of kubectl, and omits the fields that only the API server sets. It
-// decodes the JSON and encodes the result. The JSON text itself is not always valid YAML, because its strings may
-// contain characters that YAML must escape.
+// decodes the object as JSON, and not as YAML, because strings in JSON may contain characters that YAML does not allow.
 func YAML(object []byte) (string, error) {
 	readable, err := Readable(object)
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. If err already contains
-// an Error, FromAPIError returns that Error unchanged. The code is 50200 if err contains no Status of an API server, or
-// if the Status reports a failure of the API server. There is one exception: budget.ErrExceeded is converted to
-// OutOfMemory.
+// FromAPIError converts the error of a request to a cluster's API server to an Error with a code. If err contains an
+// Error, FromAPIError returns that Error unchanged. For budget.ErrExceeded, it returns OutOfMemory. For any other
+// error, the Status in err determines the code. The code is 50200 if err contains no Status, or if the Status reports a
+// failure of the API server.
 //
-// Only this function maps Kubernetes errors to codes. For denials, package authorization may then replace the code by a
-// more specific one, which it determines with access reviews.
+// Only FromAPIError maps Kubernetes errors to codes. For denials, package authorization may replace the code by a more
+// specific one, which it determines with access reviews.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -84,8 +84,8 @@ func unreachable(cause error) *Error {
 const maxFailure = 4 << 10
 
 // ServerFailure returns the message of an API server that reports its own failure, for example that a conversion
-// webhook or etcd does not respond. It returns false if err is not a response of an API server, if the response reports
-// no such failure, or if the message may quote values of an object.
+// webhook or etcd does not respond. It returns false for any other error. It also returns false if the message may
+// quote values of an object.
 func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {
@@ -99,8 +99,8 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf maps the HTTP status code of s to a code. It does not depend on the reason, which may be empty, except to
-// distinguish AlreadyExists from other conflicts.
+// codeOf maps the HTTP status code of s to a code. It ignores the reason, which may be empty. There is one exception:
+// AlreadyExists has another code than other conflicts.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

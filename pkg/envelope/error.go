@@ -72,8 +72,8 @@ func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
-// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token,
-// because dashboards then try to refresh the token and, when this fails, show the login page.
+// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token. For
+// this code, dashboards try to refresh the token. They show the login page if the refresh fails.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }

@@ -16,9 +16,8 @@ import (
 )
 
 // policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
-// reason Forbidden. It returns empty strings if s reports another problem. A denial by RBAC has the same reason.
-// Therefore, policyRefusal also examines the messages of the causes of s: kube-apiserver begins such a message with the
-// name of the policy.
+// reason Forbidden. It returns empty strings if no policy did so. A denial by RBAC has the same reason. Therefore,
+// policyRefusal searches the causes of s for a message that begins with the name of a policy.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -46,8 +45,7 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 }
 
 // LacksRight returns true if one of KubeVision's ValidatingAdmissionPolicies has denied a request because the caller
-// lacks a right, for example to bind a role or to read a Secret. Callers of LacksRight return the same error as for a
-// denial by RBAC, although RBAC allows the request.
+// lacks a right, for example the right to bind a role. Such a denial must have the same code as a denial by RBAC.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -65,9 +63,8 @@ func LacksRight(err error) bool {
 }
 
 // isAdmissionRefusal returns true if a webhook or a ValidatingAdmissionPolicy has rejected the object. It examines the
-// messages, because many webhooks set no reason or a misleading one. It returns false if a policy has denied the
-// request with the reason Forbidden. Package authorization then finds out whether RBAC or a policy has denied the
-// request.
+// messages, because many webhooks set no reason or a misleading one. It returns false if the reason is Forbidden.
+// Package authorization then finds out whether RBAC or a policy has denied the request.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true

@@ -111,8 +111,8 @@ func (s *State) setCode(code dashboardv1alpha1.Code) {
 	s.code = code
 }
 
-// MarkStreamed records that the response is not an envelope, but for example a WebSocket or server-sent events. It must
-// be called when the response begins.
+// MarkStreamed records that the response is a stream instead of an envelope, for example a WebSocket or server-sent
+// events. It must be called when the response begins.
 func MarkStreamed(ctx context.Context) {
 	s := StateFrom(ctx)
 	if s == nil {

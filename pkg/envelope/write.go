@@ -40,12 +40,12 @@ type (
 		// Segments returns the compressed segments in order.
 		Segments() iter.Seq[gzipmember.Segment]
 	}
-	// Gzipped is a Compressible whose compressed segments are sent. The client must accept gzip.
+	// Gzipped is a Compressible that is sent with the content encoding gzip. The client must accept this encoding.
 	Gzipped struct{ Compressible }
 )
 
-// These constants bound the parts of an envelope that repeat text of a client or a cluster: the bytes of meta.field,
-// and the number of meta.warnings.
+// maxField is the maximum size of meta.field in bytes. maxWarnings is the maximum number of meta.warnings. Both fields
+// contain text of a client or a cluster, which may be arbitrarily long.
 const (
 	maxField    = 1 << 10
 	maxWarnings = 64
@@ -84,8 +84,8 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll returns a copy of texts in which each text is truncated. If there are more than maxWarnings texts, one text
-// with the number of the omitted texts replaces the remaining texts.
+// cutAll returns a copy of texts with each text truncated. It omits all texts after the first maxWarnings texts. If it
+// omits texts, it appends a text with their number.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
@@ -169,7 +169,7 @@ func write(
 }
 
 // member returns an envelope as one gzip member. The parameters head and tail are the bytes before and after the data.
-// They are short, so member does not compress them. The data consists of segments that are already compressed.
+// member does not compress head and tail, because they are short. The segments of the data are already compressed.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		if !yield(gzipmember.Store(head)) {
@@ -184,7 +184,7 @@ func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	}}
 }
 
-// joined is the size, in bytes, of the buffers that join small writes. It is the size of several TLS records.
+// joined is the size of a buffer that joins small writes, in bytes. Several TLS records fit into the buffer.
 const joined = 64 << 10
 
 //nolint:gochecknoglobals // small responses would spend much of their time on new buffers

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// interval is the time between two measurements of the live heap. The GOGC percentage is computed from the last
-// measurement. If the live heap has grown since then, the next collection begins later than intended.
+// interval is the time between two measurements of the live heap. If the live heap grows between two measurements, the
+// next collection begins later than intended.
 const interval = time.Second
 
-// KeepFloor adjusts the GOGC percentage until the context ends. Its goal is that no collection begins while the heap is
-// smaller than the given number of bytes. For a larger heap, the initial GOGC percentage applies. Without this floor, a
-// program with little live memory would run a collection after every few large buffers, such as those of password
-// hashes, and requests would wait for the collector. KeepFloor does nothing if GOGC is off.
+// KeepFloor prevents garbage collections while the heap is smaller than the given number of bytes. For this purpose, it
+// adjusts the GOGC percentage until the context ends. For a larger heap, the initial GOGC percentage applies. Without
+// KeepFloor, a program with little live memory would run a collection after every few large buffers, for example
+// buffers for password hashes. Requests would then wait for the collector. KeepFloor does nothing if GOGC is off.
 func KeepFloor(ctx context.Context, bytes uint64) {
 	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -41,7 +41,7 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns x^n modulo the CRC-32 polynomial, where n is the number of bits in the given number of bytes.
+// shiftOf returns x^n modulo the CRC-32 polynomial. The exponent n is 8 times the parameter bytes.
 func shiftOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {

@@ -24,7 +24,7 @@ type Segment struct {
 	// size is the length of the uncompressed text in bytes, and crc is the CRC-32 of this text.
 	size int64
 	crc  uint32
-	// shift is the factor x^n for this text in the formula for the CRC-32 of concatenated texts (see shiftOf).
+	// shift is shiftOf(size). It is needed for the CRC-32 of concatenated texts.
 	shift uint32
 }
 

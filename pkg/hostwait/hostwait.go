@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostwait lets a program wait at its start until the API server of the host cluster is ready. A program that
-// exited instead would be restarted by Kubernetes with increasing delays.
+// Package hostwait lets a program wait at its start until the API server of the host cluster is ready. If the program
+// exited instead, Kubernetes would restart it with increasing delays.
 package hostwait
 
 import (
@@ -32,8 +32,7 @@ const (
 type Listen func(context.Context) (net.Listener, error)
 
 // Await waits until the API server of the host cluster is ready. It returns an error if ctx ends first. While it waits,
-// an HTTP server with the given handler uses the listener that the function listen returns. Await closes the listener
-// before it returns.
+// it serves the given handler on the listener from the function listen. It closes the listener before it returns.
 func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = askTimeout

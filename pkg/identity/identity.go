@@ -1,10 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity defines the user and group names with which KubeVision impersonates users. For example, the
-// KubeVisionUser alice in the group g is impersonated as the user kubevision:alice with the groups kubevision:users and
-// kubevision:group:g. Other users of the host cluster keep their names on all clusters, except for the names that
-// OnMember changes.
+// Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
+// the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
+// kubevision:group:g. It impersonates other users of the host cluster with their own names. On member clusters, it
+// changes only names that begin with "system:" (see OnMember).
 package identity
 
 import "strings"
@@ -17,10 +17,11 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is an impersonated user name for users of the host cluster. KubeVision uses it for a user who is
-	// named in no KubeVisionRoleBinding, but is a member of Kubernetes groups that are named there. KubeVision does not
-	// know the members of such groups in advance. To impersonate them with their own names, it would need the right to
-	// impersonate any user. No KubeVisionUser can have the name GroupMember, because it contains two colons.
+	// GroupMember is an impersonated user name for users of the host cluster. KubeVision uses it for a user if a
+	// KubeVisionRoleBinding has a Kubernetes group of the user as a subject, but none has the user as a subject.
+	// KubeVision does not know the members of Kubernetes groups in advance. To impersonate their own names, it would
+	// need the right to impersonate any user. No KubeVisionUser is impersonated as GroupMember, because the name of a
+	// KubeVisionUser contains no colon.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).

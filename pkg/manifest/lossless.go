@@ -133,8 +133,8 @@ func quote(text string) string {
 	return string(encoded)
 }
 
-// converted returns the JSON key for the YAML text of a key. It uses the library that decodes the document, because
-// another library might convert the key in another way.
+// converted returns the JSON key for the YAML text of a key. It uses the library that also decodes the document,
+// because another library might return another JSON key.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

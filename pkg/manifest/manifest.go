@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// MaxBytes bounds the bytes of a manifest: the bytes of its text, and the bytes after YAML aliases are resolved. It
-	// equals the default limit of etcd for a request.
+	// MaxBytes bounds the size of a manifest in bytes, before and after YAML aliases are resolved. It equals the
+	// default of the etcd flag --max-request-bytes.
 	MaxBytes = 1536 << 10
 	// maxDepth is the highest number of levels to which maps and lists in a manifest may be nested.
 	maxDepth = 100
@@ -73,9 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object consists only of the field manifest, whose existence the caller has checked. In
-// JSON, object may also have the field totpCode, which contains a one-time code of the caller's second factor. Package
-// routes reads this code.
+// isWrapper returns true if object has no other field than manifest. The caller must check that this field exists. In
+// JSON, object may also have the field totpCode. This field contains a one-time code, which package routes reads.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

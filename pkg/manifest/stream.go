@@ -102,8 +102,8 @@ func flatten(out []map[string]any, object map[string]any) ([]map[string]any, err
 
 const listSuffix = "List"
 
-// itemsOf returns the items of object and true if object is a list: its kind ends with List, and it has the field items
-// and no name.
+// itemsOf returns the items of object, and true if object is a list. A list has a kind that ends with List, the field
+// items, and no name.
 func itemsOf(object map[string]any) ([]any, bool) {
 	kind, _ := object["kind"].(string)
 	items, hasItems := object["items"].([]any)
@@ -111,9 +111,9 @@ func itemsOf(object map[string]any) ([]any, bool) {
 	return items, strings.HasSuffix(kind, listSuffix) && hasItems && metadata["name"] == nil
 }
 
-// typed returns an item of list after it has added a missing kind or apiVersion. It derives both from the list: for
-// example, the items of a PodList are objects of kind Pod. Items of a list of the generic kind List are returned
-// unchanged, because that kind does not contain the kind of the items.
+// typed returns the item with its kind and apiVersion. It derives a missing kind or apiVersion from the list. For
+// example, an item of a PodList is a Pod. It does not change the items of a List, because the kind List does not
+// contain the kind of the items.
 func typed(item, list map[string]any) map[string]any {
 	kind, _ := list["kind"].(string)
 	if kind == listSuffix || (item["kind"] != nil && item["apiVersion"] != nil) {

@@ -101,9 +101,9 @@ func empty(document *yaml.Node) bool {
 // extent is the size in bytes and the nesting depth of a YAML node, with its aliases resolved.
 type extent struct{ size, height int }
 
-// measure returns the extent of n. It visits each node once and caches the extents in the map known. An anchor precedes
-// its aliases in the text, so the extent of an alias is already cached. Therefore, the recursion is not deeper than the
-// nesting of the text.
+// measure returns the extent of n. It visits each node once, and caches the extent in the map known. In the text, an
+// anchor precedes its aliases. Therefore, the map already contains the extent of an aliased node, and the recursion is
+// not deeper than the nesting of the text.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e

@@ -13,8 +13,9 @@ import (
 const (
 	// Namespace is the namespace in which KubeVision is installed. It cannot be configured.
 	Namespace = "kubevision-system"
-	// RemovalNamespace is the namespace of the Job that removes an installation. It contains nothing else, because
-	// anyone who can create Pods there can use the ServiceAccount of the Job, which may do everything.
+	// RemovalNamespace is the namespace of the Job that removes an installation. The ServiceAccount of this Job has all
+	// rights. Anyone who can create Pods in the namespace can use this ServiceAccount, so the namespace contains
+	// nothing else.
 	RemovalNamespace = "kubevision-removal"
 
 	// SigningKeysSecret is the Secret with the keys that sign access tokens.
@@ -37,8 +38,8 @@ const (
 	AdminUser = "admin"
 	// AdminPasswordSecret is the Secret with the generated password of AdminUser.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. KubeVision then does not create
-	// AdminUser again, even if an administrator deletes this user.
+	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. Otherwise, KubeVision would create
+	// AdminUser again after an administrator has deleted this user.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
 	// LastAdminParameter is the KubeVisionPolicyParameter that names the last administrator who can log in, and the
@@ -50,8 +51,8 @@ const (
 	// objects, and their limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
 	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. This policy and the policies
-	// below check changes that affect the rights of users. Whoever makes such a change must have another right in
-	// addition to the right to write the object, for example the right to bind a role.
+	// below check changes that affect the rights of users. The caller must have another right in addition to the right
+	// to write the object, for example the right to bind a role.
 	RoleBindingsPolicy = "kubevision-role-bindings"
 	// ClustersPolicy is the policy for KubeVisionClusters.
 	ClustersPolicy = "kubevision-clusters"
@@ -96,10 +97,9 @@ const (
 // The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, is needed after credentials and favorites were
-// restored from a backup. A restored user has a new UID, so the restored Secret with credentials and the restored
-// ConfigMap with favorites do not belong to it. The controller makes the user their owner, and then removes the
-// annotation.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the controller set the user as the owner of
+// restored credentials and favorites. This is necessary after a restore from a backup, because the restored
+// KubeVisionUser has a new UID. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the

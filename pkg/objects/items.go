@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// ElementBytes is the number of bytes of memory that are charged for each JSON value or protobuf message of an
-	// object that is decoded into a Kubernetes API type. A value may become a large struct, such as a Container.
+	// ElementBytes is the number of bytes of memory that are charged for each JSON value or protobuf message in an
+	// object. It applies to decoding into Kubernetes API types, in which one value may become a large struct, such as a
+	// Container.
 	ElementBytes = 1 << 10
-	// smallElementBytes is like ElementBytes, for types with few fields, and for values that are decoded without a
-	// type.
+	// smallElementBytes replaces ElementBytes for types with few fields, and for decoding into maps and slices.
 	smallElementBytes = 128
 	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
 	// it. Such an object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth is an upper bound of the memory for a slice that grows by append, divided by the memory of its elements.
-	// When a slice grows, append allocates a larger array before the previous array is released.
+	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
+	// allocates a larger array before the previous array is released.
 	growth = 3
 )
 
 const (
-	// maxReadBytes bounds the bytes of memory for decoding one object of a list. maxHeldBytes bounds the bytes that an
-	// object may reference after decoding. Real objects stay far below these limits. For example, 4 MiB are charged for
-	// decoding a Pod with 20 containers of 50 variables each.
+	// maxReadBytes bounds the memory for decoding one object of a list, in bytes. maxHeldBytes bounds the memory that
+	// an object references after decoding, in bytes. Real objects stay far below these limits. For example, 4 MiB are
+	// charged for decoding a Pod with 1,000 environment variables.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
 	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large
@@ -118,9 +118,9 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges account for the memory that the decoding of an object needs, until release is called. length
-// is the size of the encoded object in bytes. A small object is not charged. For other objects, the function needed
-// calculates the memory. takeForReading returns ErrTooLarge if the memory exceeds maxReadBytes.
+// takeForReading charges account for the memory that the decoding of an object needs, until release is called. The
+// parameter length is the size of the encoded object in bytes. A small object is not charged. For other objects, the
+// function needed returns the memory in bytes. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
 func takeForReading(account *budget.Account, length int, needed func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil
@@ -152,8 +152,8 @@ func nameOf(raw []byte) (namespace, name string) {
 	return text("namespace"), text("name")
 }
 
-// HoldSmall is like HoldItem, but returns ErrTooLarge if item references more than maxHeldBytes. It is for a type T
-// that has only some fields of an object.
+// HoldSmall is HoldItem for a type T that has only some fields of an object. It returns ErrTooLarge if item references
+// more than maxHeldBytes.
 func HoldSmall[T any](account *budget.Account, item *T) error {
 	if referencedBytes(reflect.ValueOf(item).Elem()) > maxHeldBytes {
 		return ErrTooLarge

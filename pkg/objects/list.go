@@ -35,9 +35,9 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList reads a list of the resource r from a reader. It converts each object as Decode does, and calls visit with
-// it. Only one object at a time is in memory, because a list may be very large. ReadList charges account for that
-// object. It returns an error if the response is not a complete list, or if visit returns an error.
+// ReadList reads a list of the resource r, converts each object like Decode, and calls visit with the object. It holds
+// only one object at a time in memory, because a list may be very large. It charges account for this object. It returns
+// an error if the response is not a complete list, or if visit returns an error.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	l := newList(from, r, account)
 	defer l.bounded.release()
@@ -75,11 +75,11 @@ var (
 )
 
 const (
-	// readBytes is the number of bytes of memory that are charged for each byte of JSON while an object is being
-	// decoded and encoded.
+	// readBytes is the number of bytes of memory that are charged for each byte of JSON. The memory is needed while an
+	// object is decoded and encoded.
 	readBytes = 6
-	// freeBytes is the number of bytes of JSON up to which an object is not charged. Most objects are smaller, and a
-	// request holds only one object at a time.
+	// freeBytes is the size of an object, in bytes of JSON, up to which no memory is charged. Most objects are smaller,
+	// and a request holds only one object at a time.
 	freeBytes = 32 << 10
 )
 
@@ -143,9 +143,9 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a List or a Table, field by field. The map members contains functions by the names of fields. At the
-// beginning of the value of a field, read calls the function for this field. If there is none, read skips the value.
-// The field metadata needs no function: read sets l.page from its value.
+// read decodes a List or a Table, field by field. The map members contains functions by the names of fields. Each
+// function must decode the value of its field. read itself decodes the field metadata into l.page, and skips all other
+// fields.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (l *list) readMember(name string, read func() error) error {
 	}
 }
 
-// decode decodes the next JSON value. Like for json.Unmarshal, the argument is a pointer to the result.
+// decode decodes the next JSON value. The parameter into is a pointer to the result.
 func (l *list) decode(into any) error {
 	if err := l.decoder.Decode(into); err != nil {
 		return Unreadable(err)

@@ -37,8 +37,8 @@ func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// values contains the values of a Secret before masking. The key of the outer map is data or annotations. The key of
-// the inner map is a key in this field of the Secret.
+// values contains the values of a Secret before masking. The first key is the name of a field: data or annotations. The
+// second key is a key in this field.
 type values map[string]map[string]hidden
 
 // hidden is a decoded string value of a Secret, or the JSON of a value that is not a string.
@@ -74,7 +74,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if v contains a value for the given field and key, and this value differs from the given one.
+// differ returns true if v contains a value for the given field and key, and if this value differs from the parameter
+// value.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false
@@ -87,8 +88,9 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 // mask masks the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
 // manifest. It does not change the keys of these fields. The parameter o is the Secret, and metadata is its metadata.
 //
-// A user may compare o with another Secret. The parameter beside then contains the values of the other Secret, and is
-// otherwise nil. A value that differs from the one in beside is replaced by Differs, and any other value by Masked.
+// If a user compares the Secret with another Secret, the parameter beside contains the values of the other Secret.
+// Otherwise, beside is nil. Differs replaces each value that differs from the value in beside. Masked replaces all
+// other values.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

@@ -87,7 +87,7 @@ func (o Object) Encode() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// List is a page of a list. Its objects are converted as by Decode.
+// List is a page of a list. The objects have the same form as the result of Decode.
 type List struct {
 	Page
 
@@ -116,9 +116,9 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, for a user who compares body with the parameter other. The latter is an object of the
-// same kind, or nil. If both are Secrets and their values for a key differ, Differs replaces the value, and otherwise
-// Masked does. If Masked replaced all values, the user would not see that two values differ.
+// DecodeBeside is like Decode, but shows which values of two Secrets differ. The parameter other is the object with
+// which a user compares body, or nil. In a Secret, Differs replaces each value that differs from the value in other.
+// Masked replaces all other values.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)
@@ -151,8 +151,8 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare sets kind and apiVersion, which the items of a list lack, and removes managedFields. If masking is true, it
-// masks the values of a Secret. The function mask describes the parameter beside.
+// prepare adds a missing kind and apiVersion, because the items of a list have neither. It removes managedFields. If
+// masking is true, it masks the values of a Secret, and passes the parameter beside to mask.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))

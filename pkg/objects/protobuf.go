@@ -19,8 +19,8 @@ const (
 	protobufPrefix = "k8s\x00"
 	// itemsField is the number of the protobuf field items in the List types of Kubernetes.
 	itemsField = 2
-	// messageDepth bounds the nesting depth to which the messages in an object are counted, in order to estimate the
-	// memory for decoding the object.
+	// messageDepth is the nesting depth to which the protobuf messages in an object are counted. The count determines
+	// the estimated memory for decoding the object.
 	messageDepth = 8
 )
 

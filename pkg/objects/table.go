@@ -72,8 +72,8 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the number of bytes of all columns. A malicious cluster may send the field columnDefinitions of
-	// the Table several times. columnsSize then includes the columns of all these fields.
+	// columnsSize is the number of bytes of all columns. A malicious cluster may send the field columnDefinitions
+	// several times. Therefore, columnsSize includes the columns of previous fields.
 	columnsSize int
 }
 
@@ -136,8 +136,8 @@ func (t *table) readRows() error {
 	})
 }
 
-// begin reads the [ of a JSON array, and returns false. If the value is null instead of an array, it returns true: null
-// counts as an empty array.
+// begin reads the beginning of a JSON array. The result empty is true if the value is null, which counts as an empty
+// array.
 func (t *table) begin() (empty bool, err error) {
 	token, err := t.decoder.Token()
 	switch {

@@ -18,9 +18,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host cluster serves all kinds that users create. If the CustomResourceDefinition of a
-// kind does not exist, it creates one, because the controllers must watch all kinds to remove the finalizers of the
-// remaining objects.
+// defineMissing creates the missing CustomResourceDefinitions of the kinds that users create, and waits until the host
+// cluster serves these kinds. The controllers must watch all these kinds. Otherwise, they could not remove the
+// finalizers of the remaining objects.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
@@ -37,9 +37,9 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	})
 }
 
-// isDefined returns true if the host cluster serves the kind. If the CustomResourceDefinition does not exist, it
-// creates one and returns false. A CustomResourceDefinition that is being deleted serves the kind as long as objects
-// with finalizers exist.
+// isDefined returns true if the host cluster serves the kind. If the CustomResourceDefinition does not exist, isDefined
+// creates it and returns false. If the CustomResourceDefinition is being deleted, isDefined returns true if objects
+// with finalizers remain.
 func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group
@@ -72,11 +72,10 @@ const (
 	retryInterval     = 3 * time.Second
 )
 
-// retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The change makes
-// kube-apiserver try again to delete the custom resources. The first attempt may fail, because kube-apiserver creates
-// the storage of a kind only at the first request for the kind. The second attempt is dropped if it conflicts with
-// kube-apiserver's own update of the status. Without a change, kube-apiserver would then wait for minutes. The first
-// call for a CustomResourceDefinition only starts the interval and patches nothing.
+// retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The patch makes
+// kube-apiserver retry the deletion of the custom resources. Otherwise, kube-apiserver would wait for minutes after a
+// failed attempt. An attempt may fail if kube-apiserver has not served a request for the kind before. The first call
+// patches nothing, and later calls patch at most once per retryInterval.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]

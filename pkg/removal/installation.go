@@ -30,8 +30,8 @@ const (
 // part selects objects of an installation for their deletion.
 type part struct {
 	gvk schema.GroupVersionKind
-	// namespace is the namespace of the objects, or empty for all namespaces. label is the key of a label whose value
-	// must be kubevision, or empty if no label is required.
+	// namespace is the namespace of the objects, or empty for all namespaces. If label is not empty, the objects must
+	// have this label with the value kubevision.
 	namespace string
 	label     string
 	selected  func(*metav1.PartialObjectMetadata) bool
@@ -89,9 +89,9 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 }
 
 // isOwn returns true if the object belongs to the installation. The object must have the label
-// app.kubernetes.io/managed-by=kubevision, or its name must begin with kubevision. In the second case, the object must
-// be cluster-scoped, or in the namespace of KubeVision or in kube-system. The label app.kubernetes.io/part-of is not
-// sufficient, because anyone may set it.
+// app.kubernetes.io/managed-by=kubevision, or a name that begins with kubevision. If only the name matches, the object
+// must be cluster-scoped, in the namespace of KubeVision, or in kube-system. isOwn does not use the label
+// app.kubernetes.io/part-of, because anyone may set it.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
 		return true // Admission accepts this label only from KubeVision.
@@ -104,8 +104,8 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 	}
 }
 
-// removeInstallation deletes all objects of the installation, except users, clusters and role bindings. removeObjects
-// must have deleted these before.
+// removeInstallation deletes all objects of the installation. The users, clusters and role bindings must have been
+// deleted before.
 func (r *Remover) removeInstallation(ctx context.Context) error {
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {
@@ -117,7 +117,7 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 }
 
 // removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty, it does
-// not wait for objects that have finalizers.
+// not wait for finalizers. Only other controllers set finalizers on these objects.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string

@@ -112,9 +112,9 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject requests the deletion of an object. It first annotates users and role bindings, because admission
-// otherwise prevents the removal of the last administrator. It also annotates the clusters in Abandon, because the
-// controller otherwise keeps a cluster until KubeVision's objects on it are deleted.
+// removeObject requests the deletion of an object. It first annotates users and role bindings. Otherwise, admission
+// would prevent the removal of the last administrator. It also annotates the clusters in r.Abandon. Otherwise, the
+// controller would keep a cluster until KubeVision's objects on the cluster are deleted.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {
@@ -151,8 +151,8 @@ func (r *Remover) annotate(ctx context.Context, o *unstructured.Unstructured, an
 	return nil
 }
 
-// describe returns a text which says that the object still exists, with its finalizers and the message of its condition
-// Ready.
+// describe returns a text about an object that still exists. The text contains the finalizers and, if the object is not
+// Ready, the message of the condition Ready.
 func describe(o *unstructured.Unstructured) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s %s is left", o.GetKind(), o.GetName())

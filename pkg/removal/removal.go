@@ -38,9 +38,9 @@ type Remover struct {
 	retried map[types.UID]time.Time
 }
 
-// Remove removes the installation. If objects remain when Timeout is over, it returns an error that names them. It
-// begins the second step only if the first step has succeeded. Otherwise, KubeVision could no longer revoke the rights
-// that it has granted on member clusters.
+// Remove removes the installation. If objects remain after Timeout, it returns an error that names the objects. It
+// deletes the controllers only after the role bindings, clusters and users. Otherwise, the controllers could no longer
+// revoke the rights that KubeVision has granted on member clusters.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await polls the function left, which returns descriptions of the remaining objects, until none remain. If ctx ends
+// await polls until no objects remain. The function left returns a description of each remaining object. If ctx ends
 // first, await returns an error that contains the descriptions.
 func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
 	var remaining []string

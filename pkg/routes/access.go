@@ -27,8 +27,8 @@ const (
 	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
 	// host authorizes it.
 	RuleAsCaller Rule = "AsCaller"
-	// RuleReviewed allows callers for whom the access review of the endpoint succeeds, for example a
-	// SubjectAccessReview.
+	// RuleReviewed allows callers for whom an access review succeeds. Each endpoint has its own access review, for
+	// example a SubjectAccessReview.
 	RuleReviewed Rule = "Reviewed"
 )
 
@@ -37,12 +37,11 @@ const (
 type Result struct {
 	// Data is the field data of the envelope.
 	Data any
-	// Meta is the field meta of the envelope. The request id is set later.
+	// Meta is the field meta of the envelope, without the request id.
 	Meta dashboardv1alpha1.Meta
 	// Raw is the response that is sent instead of an envelope, or nil.
 	Raw *Raw
-	// Stream handles the stream that is opened instead of sending an envelope, or is nil. Only routes with a Verb may
-	// set it.
+	// Stream handles the stream that the endpoint opens, or is nil. Only routes with a Verb may set it.
 	Stream *streams.Handler
 	// Tag is the ETag of Data for this caller, or empty. If the If-None-Match header of the request matches Tag, Data
 	// is not sent.

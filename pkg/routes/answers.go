@@ -15,13 +15,11 @@ import (
 )
 
 const (
-	// answerShare multiplied by GOMAXPROCS bounds the bytes of the responses that are being sent to one user. A
-	// response of more than largestAnswer bytes counts as largestAnswer. Because largestAnswer is twice answerShare, a
-	// user can receive one such response per two processors at the same time.
+	// answerShare multiplied by GOMAXPROCS bounds the bytes of concurrent responses to one user. A larger response than
+	// largestAnswer counts as largestAnswer.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce multiplied by the bound for one user bounds the bytes of the responses that are being sent to all
-	// users.
+	// usersAtOnce multiplied by the bound for one user bounds the bytes of concurrent responses to all users.
 	usersAtOnce = 32
 	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
 	// for which each response waits.
@@ -31,13 +29,13 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the assumed compression ratio of compressed responses. answerCost divides their size by it,
-	// because envelope.Body.Size returns the uncompressed size.
+	// compression is the assumed ratio of the uncompressed size to the compressed size of a response.
+	// envelope.Body.Size returns the uncompressed size.
 	compression = 8
 )
 
-// NewAnswerQueue returns the queue that bounds the bytes of the responses that are being sent, per user and in total.
-// Further responses wait.
+// NewAnswerQueue returns the queue that bounds the bytes of concurrent responses, per user and in total. Further
+// responses wait.
 func NewAnswerQueue() *budget.Queue {
 	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
 	return budget.NewQueue(budget.QueueOptions{

@@ -17,7 +17,7 @@ import (
 // accepts far more in total.
 const DefaultPerUser = 64
 
-// retrySeconds is the value of the Retry-After header, in seconds, of the error that fairness.enter returns.
+// retrySeconds is the value of the Retry-After header, in seconds, if a user has too many requests in flight.
 const retrySeconds = 1
 
 // fairness counts the requests in flight of each user, so that one user cannot use all concurrent requests of the
@@ -50,8 +50,8 @@ func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err erro
 	return func() { f.leave(name) }, nil
 }
 
-// holder returns the name to which the memory budget charges a request: the name of its user, or an empty string
-// without a user.
+// holder returns the name of the user of a request, or an empty string. The memory of the request is charged to this
+// name.
 func holder(ctx context.Context) string {
 	if u, ok := genericapirequest.UserFrom(ctx); ok {
 		return u.GetName()

@@ -21,18 +21,18 @@ import (
 type Raw struct {
 	// Header is the header of the response.
 	Header http.Header
-	// Write writes the body to w, which sends the data of each call immediately. If Write returns an error before it
-	// has written data, that error is sent as an envelope. After data have been written, an error aborts the
-	// connection, so that the client detects that the response is incomplete.
+	// Write writes the body to w, which sends the data of each call immediately. An error before the first data is sent
+	// as an envelope. A later error aborts the connection. Otherwise, the client could not detect that the response is
+	// incomplete.
 	Write func(ctx context.Context, w io.Writer) error
 }
 
 // pieceTime bounds the time in which a client must receive the data of one Write.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw. If the route is endless, sendRaw counts the response as a stream of the user. It then calls
-// leave, so that the request no longer counts as in flight. If the user has too many streams, it writes an error
-// instead of raw.
+// sendRaw writes raw. The response of an endless route counts as a stream of the user instead of a request in flight.
+// Therefore, sendRaw calls leave before it writes this response. If the user has too many streams, sendRaw writes an
+// error instead of raw.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)

@@ -51,7 +51,7 @@ func (r *Request) Query(name string) string {
 }
 
 // ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
-// empty, it returns the argument absent. For any other value, it returns an error with 40002.
+// empty, the result is the argument absent. For any other value, ParseBool returns an error with 40002.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
@@ -90,8 +90,7 @@ func CheckSubdomain(field, value string) error {
 }
 
 // ReadJSON decodes the JSON body of the request. Like for json.Unmarshal, the argument is a pointer to the result.
-// Unknown and duplicate fields are errors, except the field totpCode, which may contain a one-time code of the caller's
-// second factor.
+// Unknown and duplicate fields are errors. However, the body may contain a one-time code in the field totpCode.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
@@ -122,12 +121,13 @@ const (
 	// request.
 	maxDecoded = 1536 << 10
 	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. It is large, because an
-	// element of a list may consist of only two bytes of text, such as "1,".
+	// element of a list may need only two bytes of text, such as "1,".
 	decodedBytes = 48
 )
 
-// Hold charges the memory account of the request for decoding a body of the given number of bytes, until release is
-// called. It returns an error for a body larger than maxDecoded, and if the memory budget is exceeded.
+// Hold charges the memory for decoding a body to the account of the request until release is called. The parameter
+// bytes is the size of the body. Hold returns an error if the body is larger than maxDecoded, or if the memory budget
+// is exceeded.
 func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
@@ -174,8 +174,8 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes body like DecodeJSON. Unlike DecodeJSON, it returns unknown and duplicate fields in the result
-// strict, and decodes the other fields nevertheless. It returns err if body cannot be decoded.
+// decodeJSON decodes body. The result strict contains an error for each unknown or duplicate field. decodeJSON decodes
+// all other fields nevertheless. It returns err if body cannot be decoded.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")

@@ -55,7 +55,7 @@ func (n *node) add(method, path string, serve serveFunc) {
 }
 
 // find returns the route that matches method and path, or nil. The parameter path is relative to n and must not begin
-// with a slash. find also returns the given values with the values of the path parameters appended.
+// with a slash. find appends the values of the path parameters to the parameter values, and returns the result.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {
@@ -77,9 +77,9 @@ func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	return next(n.parameter, append(slices.Clip(values), segment))
 }
 
-// Handler returns a handler that serves the requests that match a route, and passes all others to next. Routes that are
-// added later are not served. The handler replaces the router of go-restful, which would compare each request with
-// every route and copy the routes.
+// Handler returns a handler that serves the requests that match a route. It passes all other requests to next. Routes
+// that are added later are not served. The handler replaces the router of go-restful, because that router would compare
+// each request with every route.
 func (t *Table) Handler(next http.Handler) http.Handler {
 	root := &node{}
 	for _, r := range t.routes {

@@ -55,8 +55,8 @@ type Route struct {
 	// DuringPasswordChange is true if a user who is required to change the password may call the endpoint before the
 	// change.
 	DuringPasswordChange bool
-	// Verb names the kind of stream in tickets and metrics. A route with a Verb opens a WebSocket, or server-sent
-	// events if Events is true. It is empty for all other routes.
+	// Verb is the kind of stream in tickets and metrics, for routes that open a stream. It is empty for all other
+	// routes.
 	Verb string
 	// Endless is true if the response has no time limit, for example a log that is followed. The response is not an
 	// envelope, and is counted as a stream instead of a request.
@@ -150,8 +150,8 @@ func (r *Route) validate() error {
 	return nil
 }
 
-// withSharedParameters returns the Parameters of r with the documentation of the path parameters cluster and session
-// added.
+// withSharedParameters returns the Parameters of r. It adds the documentation of the path parameters cluster and
+// session if the path contains them.
 func withSharedParameters(r Route) map[string]string {
 	all := maps.Clone(r.Parameters)
 	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {
@@ -184,8 +184,8 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the code of the error that the route with this method and path returns to a caller who must first
-// set up a second factor: 40900 for an ambient route, and 40102 for all others.
+// SetupCode returns the error code for a caller who must first set up a second factor. The code is 40900 if the route
+// with this method and path is ambient, and 40102 otherwise.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {
@@ -202,8 +202,8 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	})
 }
 
-// Install adds the routes to ws, the web service at the root of the API. go-restful needs them to generate the OpenAPI
-// documentation. Table.Handler serves all requests, regardless of the route that go-restful selects.
+// Install adds the routes to ws, the web service at the root of the API. go-restful generates the OpenAPI documentation
+// from the routes. Table.Handler serves the requests to all routes.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }
@@ -294,9 +294,9 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes err as an envelope. If a public endpoint returned 40100, for example after a failed login, it
-// only records err and writes the status 401. The outermost HTTP filter then writes the envelope after a delay. During
-// the delay, the request does not count towards any limit.
+// writeFailure writes err as an envelope. If a public endpoint returned 40100, for example after a failed login,
+// writeFailure only records err and writes the status 401. In this case, the outermost HTTP filter writes the envelope
+// after a delay. During the delay, the request does not count towards any limit.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {

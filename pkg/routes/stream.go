@@ -23,9 +23,9 @@ const (
 	nameParameter      = "name"
 )
 
-// admitStream returns an error if the request may not open a stream: if it is anonymous, if it is not a valid WebSocket
-// upgrade although the route requires one, or if its origin or ticket is wrong. It is called before the access review
-// of the endpoint.
+// admitStream returns an error if the request may not open a stream. The request must not be anonymous, and its origin
+// and ticket must be valid. If the route opens a WebSocket, the request must be a valid WebSocket upgrade. admitStream
+// is called before the access review of the endpoint.
 func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Context())
 	if !ok || IsAnonymous(u) {
@@ -58,8 +58,8 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted, because this request opens no stream: send an access token in a header")
 }
 
-// openStream opens the stream of a route with a Verb, which h handles. For a WebSocket, it returns as soon as the
-// connection is hijacked. For server-sent events, it returns at the end of the stream.
+// openStream opens the stream of a route with a Verb. The stream is handled by h. For a WebSocket, openStream returns
+// as soon as the connection is hijacked. For server-sent events, it returns at the end of the stream.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {

@@ -15,9 +15,9 @@ import (
 
 type proofKey struct{}
 
-// WithProof returns a copy of ctx. If Require is called with this copy, it calls the function ask to verify the user's
-// code. ask is called at most once, and all calls of Require return its result. Therefore, one code is valid for all
-// requests to clusters that one request of a user causes, and a wrong code is counted only once.
+// WithProof returns a copy of ctx for Require. Require calls the function ask to verify the user's code. ask is called
+// at most once, and all calls of Require return its result. Therefore, one code is valid for all requests to clusters
+// that one request of a user causes. A wrong code is counted only once.
 func WithProof(ctx context.Context, ask func() error) context.Context {
 	return context.WithValue(ctx, proofKey{}, sync.OnceValue(ask))
 }

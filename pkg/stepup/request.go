@@ -27,7 +27,7 @@ type Request struct {
 	Namespace string
 	// DryRun is true if the API server will persist nothing.
 	DryRun bool
-	// Body is the body of a write to a Secret or of a DELETE.
+	// Body is the body of a DELETE request, or of a write to a Secret. It is nil for other requests.
 	Body []byte
 }
 

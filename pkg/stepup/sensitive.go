@@ -26,7 +26,8 @@ const (
 	apiExtensionsGroup   = "apiextensions.k8s.io"
 	// dashboardGroup is the API group that kubevision-apiserver serves. Users can also send requests to this group
 	// through the kube-apiserver of the host. kubevision-apiserver requires no code for requests that kube-apiserver
-	// forwards. Without a rule, users could therefore avoid the check of the second factor.
+	// forwards. Therefore, the request to kube-apiserver must require a code. Otherwise, users could avoid the check of
+	// the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"

@@ -25,8 +25,8 @@ type checks struct {
 	passed time.Time
 }
 
-// recheck starts a goroutine that checks the session and the rights of the caller. If such a goroutine is running, it
-// checks once more.
+// recheck starts a goroutine that checks the session and the rights of the caller. If the goroutine is already running,
+// recheck makes it check once more.
 func (s *Stream) recheck() {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -38,8 +38,8 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed runs checks until a check that began after the last call of recheck has succeeded, or until the
-// stream has ended. It ends the stream if a check denies the right.
+// checkUntilPassed repeats the check until the check succeeds or the stream ends. If recheck was called during the
+// check, checkUntilPassed checks once more. It ends the stream if a check denies the right.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// staleTime is the time after a change of an RBAC object in which an API server may still authorize with the old
-	// object. callInterval is the time between two calls of a Coalescer in this time.
+	// staleTime bounds the time for which an API server may still use an old RBAC object after a change. callInterval
+	// is the time between two calls of a Coalescer during this time.
 	staleTime    = 700 * time.Millisecond
 	callInterval = 300 * time.Millisecond
 )
@@ -38,8 +38,7 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function. If staleTime had not passed since the last change when the call began, run schedules the next
-// call.
+// run calls the function. It schedules another call, unless the call began more than staleTime after the last change.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -5,8 +5,8 @@ package streams
 
 import "context"
 
-// Credentials are credentials from the query of a request that opens a stream. Browsers cannot set headers on a
-// WebSocket.
+// Credentials are credentials in the URL of a request that opens a stream. Browsers send them in the URL, because they
+// cannot set headers on a WebSocket.
 type Credentials struct {
 	// Ticket is a one-time credential for one stream.
 	Ticket string

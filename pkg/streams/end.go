@@ -27,7 +27,7 @@ const (
 	SessionEnded Reason = "session-ended"
 	// TokenExpired means that the access token has expired, and the client has not sent a new one.
 	TokenExpired Reason = "token-expired"
-	// Forbidden means that the caller may no longer do what the stream does.
+	// Forbidden means that the caller no longer has the rights that the stream requires.
 	Forbidden Reason = "forbidden"
 	// ClusterGone means that the cluster is no longer registered or connected.
 	ClusterGone Reason = "cluster-gone"
@@ -63,7 +63,7 @@ func NewEnd(reason Reason, message string) *End { return &End{Reason: reason, Me
 // Error implements error.
 func (e *End) Error() string { return string(e.Reason) + ": " + e.Message }
 
-// EndOf returns the End for the error with which a handler has ended. Nil becomes Done.
+// EndOf returns the End for the error with which a handler has ended. If err is nil, the reason is Done.
 func EndOf(err error) *End {
 	if err == nil {
 		return NewEnd(Done, "the stream is complete")

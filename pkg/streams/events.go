@@ -61,8 +61,8 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 // ping sends a comment line.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
-// hurry shortens the deadline of the write in progress to endTimeout. If it fails, the write still ends at its original
-// deadline.
+// hurry shortens the deadline of the write in progress to endTimeout. If the deadline cannot be set, the write still
+// ends at the original deadline.
 func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) }
 
 func (e *events) close(last []byte, end *End, _ <-chan struct{}) {

@@ -43,13 +43,13 @@ type Handler struct {
 	Subprotocols []string
 	// ReadLimit bounds the size of a message from the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
-	// Check returns an error if the caller may no longer use the stream. It is called about every recheckInterval, and
-	// after each change of RBAC objects of the clusters in Depends. If the error is a denial, the stream ends at once.
-	// If Check fails in another way for longer than checkGrace, the stream ends, too. Check is nil if the handler
-	// checks the right itself.
+	// Check returns an error if the caller may no longer use the stream, or if the right cannot be checked. A denial
+	// ends the stream at once. Other errors end the stream if they continue for longer than checkGrace. Check is called
+	// about every recheckInterval, and after each change of RBAC objects of the clusters in Depends. Check is nil if
+	// the handler checks the right itself.
 	Check func(ctx context.Context) error
 	// Depends lists the connections to the clusters whose RBAC objects affect the result of Check. If the list is not
-	// empty, the Manager adds the host cluster. The values must be comparable.
+	// empty, the Manager adds the host cluster. The elements must be comparable, because they are keys of a map.
 	Depends []Cluster
 	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
 	// not count as messages. Zero means no limit.
@@ -61,8 +61,8 @@ type Handler struct {
 	// Received is called with each message from the client. The next message is not read before Received returns. If it
 	// returns an error, the stream ends. If Received is nil, messages are discarded.
 	Received func(ctx context.Context, s *Stream, m Message) error
-	// Serve is called once in its own goroutine, with a context that ends with the stream. When it returns, the stream
-	// ends with its error as the reason. If Serve is nil, the stream ends when the client disconnects.
+	// Serve is called once in its own goroutine, with a context that ends with the stream. When Serve returns, the
+	// stream ends. The error of Serve is the reason. If Serve is nil, the stream ends when the client disconnects.
 	Serve func(ctx context.Context, s *Stream) error
 	// Ended is called once, after the stream has ended and Serve and Received have returned. It may be nil.
 	Ended func(End)
@@ -82,18 +82,18 @@ const (
 	writeTimeout = 10 * time.Second
 	// pingInterval is the time between two pings. Many proxies close connections that are idle for a minute.
 	pingInterval = 20 * time.Second
-	// pongTimeout is the time without any data or pong from the client after which the stream ends.
+	// pongTimeout bounds the time without any data or pong from the client. After that time, the stream ends.
 	pongTimeout = 50 * time.Second
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the time between two checks of the session and the rights of a caller. If the stream depends
-	// on a cluster whose RBAC objects cannot be watched, the time is between unwatchedInterval and recheckInterval. A
-	// known change of the session, the user or an RBAC object causes an earlier check.
+	// recheckInterval is the time between two regular checks of the session and the rights of a caller. If the RBAC
+	// objects of a cluster cannot be watched, the checks of its streams are more frequent. unwatchedInterval is then
+	// the minimum time. A known change of the session, the user or an RBAC object causes an additional check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is the time for which a stream continues after its last successful check, if further checks fail
-	// without a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// checkGrace is the time after the last successful check at which a stream ends, if all further checks fail without
+	// a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets and server-sent events. It limits their number and memory, and ends each one with a
-// reason. It checks regularly whether the caller may still use an open stream. It also checks this after changes of
-// sessions, users and RBAC objects. It does not interpret the messages.
+// Package streams serves WebSockets and server-sent events. It limits the number and the memory of streams, and ends
+// each stream with a reason. While a stream is open, the package regularly checks the rights of the caller. It also
+// checks the rights after changes of sessions, users and RBAC objects. It does not interpret the messages.
 package streams
 
 import (
@@ -27,7 +27,7 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the value of the Retry-After header, in seconds, of the error that Manager.enter returns.
+// retrySeconds is the value of the Retry-After header, in seconds, of the error for a stream that cannot be opened.
 const retrySeconds = 5
 
 // Options configures a Manager.
@@ -63,7 +63,8 @@ type Manager struct {
 	stopping bool
 	streams  map[*Stream]bool
 	users    map[string]map[*Stream]bool
-	// places counts the streams of each user, including those that are being opened. total is the sum.
+	// places contains the number of streams of each user, including those that are being opened. total is the sum of
+	// these numbers.
 	places      map[string]int
 	total       int
 	clusters    map[Cluster]*dependents
@@ -96,8 +97,8 @@ func NewManager(o Options) *Manager {
 	return m
 }
 
-// Admit returns an error if the Origin header or the ticket of the request does not allow the stream target. It
-// consumes the ticket. Endpoints call it before they check the rights of the caller.
+// Admit returns an error if the Origin header or the ticket of the request does not allow a stream with the given
+// target. It consumes the ticket. Endpoints call Admit before they check the rights of the caller.
 func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	if err := m.options.Origins.check(r); err != nil {
 		refused.WithLabelValues(target.Verb, "origin").Inc()
@@ -299,8 +300,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 }
 
 // recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
-// objects are not watched, the time is at least unwatchedInterval. It grows with the number of all streams, up to
-// recheckInterval. Otherwise, the checks of many streams would cause too much load.
+// objects are not watched, the time is between unwatchedInterval and recheckInterval. It is longer if there are many
+// streams. Otherwise, the checks would cause too much load.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

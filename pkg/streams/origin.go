@@ -16,8 +16,8 @@ import (
 
 const originHeader = "Origin"
 
-// Origins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own origin
-// may.
+// Origins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own origin may
+// open streams.
 type Origins []string
 
 // ParseOrigins parses origins such as https://dashboard.example.com. It returns an error for the first value that is

@@ -36,7 +36,7 @@ type Stream struct {
 	cancel context.CancelCauseFunc
 	// used is the Unix time of the last message in either direction, in nanoseconds.
 	used atomic.Int64
-	// serving waits until Serve returns. readDone is closed when no more messages are read.
+	// serving waits for the goroutine of Serve. readDone is closed when no more messages are read.
 	serving  sync.WaitGroup
 	readDone chan struct{}
 	// closed is closed when no more messages are sent.

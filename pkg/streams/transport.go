@@ -14,8 +14,8 @@ import (
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping sends a message for two purposes: an error shows that the client is gone, and proxies do not close the
-	// connection as idle.
+	// ping sends a message without data. Therefore, proxies do not close the connection as idle. An error shows that
+	// the client is gone.
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
@@ -86,5 +86,5 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the network connection, which Stream.close closes if the client does not read.
+// netConn returns the network connection. Stream.close closes the connection if the client does not read.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

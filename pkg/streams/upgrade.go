@@ -20,8 +20,8 @@ import (
 
 const (
 	handshakeTimeout = 10 * time.Second
-	// writeBuffer is the size of a write buffer, and readBuffer of a read buffer, in bytes. A stream has a write buffer
-	// only while it sends a message.
+	// writeBuffer and readBuffer are the sizes of the buffers in bytes. A stream has a write buffer only while it sends
+	// a message.
 	writeBuffer = 4 << 10
 	readBuffer  = 1 << 10
 )

@@ -104,7 +104,7 @@ func (s *scanner) scan() *Problem {
 				return &Problem{Path: s.path(), Reason: reason}
 			}
 		case c >= utf8.RuneSelf:
-			// Outside of strings, JSON contains only ASCII characters. This syntax error is also reported as notUTF8.
+			// Outside of strings, JSON contains only ASCII characters. All other characters are reported as notUTF8.
 			return &Problem{Path: s.path(), Reason: notUTF8}
 		default:
 			s.structure(c)

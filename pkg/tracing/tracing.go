@@ -37,10 +37,10 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-// StartRequest starts the span of a request of a client, and returns the request with a context that contains the span.
-// It removes the trace context from the headers. If the function trusted returns true, the span continues the trace of
-// the client. For other clients, the span begins a new trace, with a link to the trace of the client. A span that
-// continues a trace is sampled if the trace is. Other clients must not decide this.
+// StartRequest starts the span of a request of a client. The context of the returned request contains the span.
+// StartRequest removes the trace context from the headers. If the function trusted returns true, the span continues the
+// trace of the client. Otherwise, the span begins a new trace, with a link to the trace of the client. If the span
+// continued the trace, the client would determine whether the span is sampled.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Limiter bounds the number of concurrent tasks, in total and for each user. The tasks of a user first wait for each
-// other, and then for the tasks of all users. Therefore, a user with many waiting tasks does not delay the tasks of
+// Limiter bounds the number of concurrent tasks, in total and for each user. A task first waits for other tasks of its
+// user, and then for the tasks of all users. Therefore, a user with many waiting tasks does not delay the tasks of
 // other users.
 type Limiter struct {
 	all   chan struct{}
@@ -26,7 +26,8 @@ type userTasks struct {
 	tasks int
 }
 
-// New returns a Limiter of a total number of concurrent tasks, and of a number for each user.
+// New returns a Limiter. The parameter total bounds the number of all concurrent tasks, and the parameter each bounds
+// the number for one user.
 func New(total, each int) *Limiter {
 	return &Limiter{all: make(chan struct{}, total), each: each, users: map[string]*userTasks{}}
 }

@@ -21,7 +21,7 @@ var (
 	date    string //nolint:gochecknoglobals // set by the linker
 )
 
-// Info returns the version in the form in which Kubernetes reports versions at /version.
+// Info returns the version in the format of the Kubernetes endpoint /version.
 func Info() apimachineryversion.Info {
 	out := apimachineryversion.Info{
 		GitVersion: version, GitCommit: commit, BuildDate: date,
@@ -38,7 +38,7 @@ func Info() apimachineryversion.Info {
 	return out
 }
 
-// readBuildInfo sets the version, the commit and its time from the build information that Go records.
+// readBuildInfo sets the version, the commit and the commit time from the build information of Go.
 func readBuildInfo(out *apimachineryversion.Info) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

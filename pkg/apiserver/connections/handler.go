@@ -24,10 +24,10 @@ const (
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that tells the Listener which requests have arrived. The function isTrusted is called with
-// the first request of each connection. If it returns true, the Listener no longer counts the memory of the connection,
-// and never closes the connection. For other connections, the Listener counts the bytes of a request body only until
-// the body is read, because another limit (filters.Bodies) applies from then on.
+// Handler returns a handler that tells the Listener which requests have arrived. The handler calls the function
+// isTrusted with the first request of each connection. If isTrusted returns true, the Listener no longer limits this
+// connection. For other connections, the bytes of a request body count only until they are read. Afterwards,
+// filters.Bodies limits the memory of the body.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -38,9 +38,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			defer c.releaseAfter(w, streamMemory(r))
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// Only a copy of the request gets the body that counts bytes. From its own body in the original request,
-			// net/http recognizes that a handler has not read the whole body. net/http then delays the end of the
-			// connection, so that the client can still read the response.
+			// The counting body is set in a copy of the request. The original request must keep the body of net/http.
+			// Otherwise, net/http would not recognize that a handler has not read the whole body. It would then close
+			// the connection too early, and the client could not read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -73,10 +73,9 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter waits in a goroutine for the end of an HTTP/2 stream. A stream ends when the response was sent, or when
-// the client has disconnected. The goroutine then subtracts the parameter held from the memory of the connection.
-// releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http. The goroutine does not
-// wait for the context of the request, because the context ends before the response is sent.
+// releaseAfter subtracts the parameter held from the memory of the connection when an HTTP/2 stream has ended. A
+// goroutine waits for the end of the stream. The context of the request is not sufficient, because it ends before the
+// response is sent. releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
@@ -136,8 +135,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// markTakenOver records that the connection was hijacked. From then on, it counts as an idle connection, even while
-// data arrives, because net/http no longer buffers headers.
+// markTakenOver records that the connection was hijacked. From then on, the connection counts as an idle connection.
+// Data that arrives does not count, because net/http no longer buffers headers.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()

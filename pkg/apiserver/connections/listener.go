@@ -18,8 +18,8 @@ const (
 	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
 	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart determines the share of connections from known addresses, which is Options.Bytes/knownPart. While these
-	// connections use at most their share, connections from other addresses are closed first.
+	// knownPart is the divisor of Options.Bytes for known addresses. While connections from known addresses use at most
+	// Options.Bytes/knownPart, connections from other addresses are closed first.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -49,8 +49,8 @@ type Listener struct {
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
-	// clock counts the uses of all connections. Each connection stores the value at its last use, which shows how
-	// recently it was used.
+	// clock increases with each use of a connection. The field connection.used is the value of clock at the last use of
+	// that connection.
 	clock uint64
 }
 
@@ -162,10 +162,9 @@ func (l *Listener) next() *connection {
 }
 
 // closesBefore returns true if c must be closed before the parameter other. It first compares the memory of the
-// networks of the two connections, then the memory of the connections, and finally the time of the last use. It rounds
-// memory down to multiples of idleBytes. Otherwise, even a small request would make a connection the largest one in a
-// network of idle connections. The connection would be closed first, even if another client has opened all the idle
-// connections.
+// networks, then the memory of the connections, and finally the time of the last use. It rounds memory down to
+// multiples of idleBytes. Otherwise, a connection would be closed first because of one small request, even if another
+// client has opened many idle connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {

@@ -41,8 +41,8 @@ const (
 	firstBytes = 4 << 10
 	// freeHeaderBytes is the size, in bytes, up to which the headers of a request are not charged.
 	freeHeaderBytes = 4 << 10
-	// userStep is the minimum charge for the body of an authenticated client, in bytes. It limits the number of bodies
-	// of a user that can arrive at the same time.
+	// userStep is the minimum charge for the body of an authenticated client, in bytes. It limits how many bodies one
+	// user can send concurrently.
 	userStep = 64 << 10
 )
 
@@ -74,9 +74,9 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody returns a handler that reads the whole body into memory before it calls next. The limit of requests in
-// flight must be part of next. Otherwise, a client that sends its body slowly would count as a request in flight.
-// WithBody must run after authentication, because the memory limits depend on the user.
+// WithBody returns a handler that reads the whole body into memory before it calls next. The handler next must contain
+// the filter that limits requests in flight. Otherwise, a client that sends its body slowly would count as a request in
+// flight. WithBody must run after authentication, because the memory limits depend on the user.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		account, err := bodies.read(r)
@@ -147,8 +147,9 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. The parameter length is the Content-Length. readAll rejects a length of
-// more than limit, but does not allocate memory for the length in advance, because the client may send less.
+// readAll reads a body of at most limit bytes. The parameter length is the Content-Length. If it is larger than limit,
+// readAll returns an error before it reads. readAll allocates memory only while data arrives, because the client may
+// send less than the Content-Length.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
@@ -194,8 +195,8 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a request body that is being received. Its deadline is a read deadline of net/http (see expectBody).
-// Therefore, the deadline applies even if no handler reads the body.
+// arrival is a request body that is being received. Its deadline is the read deadline of the connection (see
+// expectBody). net/http enforces this deadline, even if no handler reads the body.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool

@@ -63,9 +63,8 @@ func serveEnveloped(
 		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
-	// Log lines and audit events of k8s.io/apiserver contain this header. If kube-apiserver proxies the request, the
-	// header contains the audit id of kube-apiserver, which is then in the events of both servers. Otherwise, it
-	// contains the request id.
+	// Log lines and audit events of k8s.io/apiserver contain this header. If kube-apiserver proxies the request,
+	// kube-apiserver has set the header to its own audit ID. Otherwise, the header gets the request ID.
 	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
 		r.Header.Set(auditinternal.HeaderAuditID, state.RequestID)
 	}
@@ -103,7 +102,7 @@ func serveEnveloped(
 }
 
 // serveRecovered calls next, and recovers from a panic. If no response has begun, it records the status 500 in the
-// writer, and serveEnveloped sends an error envelope. If a response has begun, or if the panic is http.ErrAbortHandler,
+// writer, and the caller must send an error envelope. If a response has begun, or if the panic is http.ErrAbortHandler,
 // it panics again. net/http then aborts the connection, and the client recognizes an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
@@ -182,7 +181,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers if the status is 200. It only records any other status.
+// WriteHeader sends the headers if the status is 200. Otherwise, it records the status and sends nothing.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -226,9 +225,9 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns the error that the caller must send if the client has not received an envelope. In this case, the
-// writer has dropped a response because its status is not 200, or no handler has written a response. unanswered also
-// removes the headers of the dropped response. It returns nil if an envelope was sent.
+// unanswered returns nil if an envelope was sent. Otherwise, it returns the error that the caller must send. The error
+// depends on the status that a handler has written, if any. unanswered also removes the headers of the response that
+// the writer has dropped.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

@@ -34,7 +34,7 @@ func canonical(r *http.Request) *http.Request {
 	if isDirect(u.Path) {
 		u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(u.Path, dashboardv1alpha1.DirectRootPath)
 		u.RawPath = ""
-		// The prefix without a segment is the path of the group's discovery document.
+		// Without a further segment, the path would be the path of the group's discovery document.
 		if u.Path == dashboardv1alpha1.RootPath {
 			u.Path += "/-" // no route has this path
 		}

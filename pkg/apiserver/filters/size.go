@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// MaxURLBytes bounds the length of the URL, in bytes. Parsing a URL needs several times its length. A URL with a
-	// hundred names of clusters needs 6 KiB.
+	// MaxURLBytes bounds the length of the URL, in bytes. The memory for parsing a URL is several times its length. For
+	// example, the length of a URL with a hundred cluster names is 6 KiB.
 	MaxURLBytes = 16 << 10
 	// MaxHeaderBytes bounds the size of the request headers, in bytes. kube-apiserver sends one header per group of a
 	// user.
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is the number of bytes that is added to the size of the headers for each name, and again for each value.
-// HTTP/2 also adds 32 bytes for each header field.
+// valueBytes is the overhead of each header name and of each header value, in bytes. It is part of the size of the
+// headers. HTTP/2 defines the same overhead for a header field.
 const valueBytes = 32
 
 // oversized returns a message and an HTTP status if the URL or the headers of a request are too large. Otherwise, it

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/hostwait"
 )
 
-// awaitHost waits until the API server of the host cluster is ready. Until then, the server responds to all requests
-// with the handler that the function waiting returns.
+// awaitHost waits until the API server of the host cluster is ready. Until then, the server asks all clients to try
+// again.
 func (o *Options) awaitHost(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", o.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {

@@ -51,7 +51,7 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 		"File with the certificate authorities of the S3 service. The default is the system's certificate authorities.")
 }
 
-// isBucket returns true if the parameter to, which is the value of --record-terminals, is the URL of a bucket.
+// isBucket returns true if the given value of --record-terminals is the URL of a bucket.
 func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
 
 func (o *BucketOptions) validate(to string, encrypted bool) []error {

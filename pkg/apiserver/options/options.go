@@ -40,9 +40,8 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. With this limit for bodies, all users
-	// together may use 10 MiB (five eighths). One user may use half of this, 5 MiB, which is enough for the largest
-	// request body.
+	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. If the limit for request bodies has
+	// this value, one user may use 5 MiB (see filters.NewBodies). This is enough for a body of filters.MaxBodyBytes.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
@@ -87,8 +86,9 @@ type Options struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes a rejected dry run return the code 0 (success), with the reasons in the data, instead
-	// of an error. It applies only to requests that pages of the server's own origin have sent.
+	// RefusedDryRunsAsData makes the response to a rejected dry run a success with the code 0. The data of the response
+	// contain the reasons for the rejection. This applies only to same-origin requests of browsers (see the header
+	// Sec-Fetch-Site).
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags
@@ -135,11 +135,11 @@ func New() *Options {
 			Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
-	// Without --tls-cert-file, a certificate is generated. An empty directory keeps it in memory. Otherwise, its key
-	// would be written to the working directory.
+	// Without --tls-cert-file, a certificate is generated. With an empty directory, the certificate and the key stay in
+	// memory. Otherwise, the key would be written to the working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
-	// Each HTTP/2 stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams of a
-	// connection are in use.
+	// The number of streams is limited, because each HTTP/2 stream may hold 256 KiB of unread data. If kube-apiserver
+	// needs more streams, it opens another connection.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
 	// The kube-apiserver of the host applies priority and fairness to the requests that it proxies

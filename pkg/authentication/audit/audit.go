@@ -64,8 +64,9 @@ const (
 )
 
 const (
-	// annotation is the key of the Reason in an audit event. The events AccountLocked and AddressBlocked have separate
-	// keys. They follow another event of the same request, and an audit event keeps only the first value of each key.
+	// annotation is the key of the Reason in an audit event. An audit event keeps only the first value of each key. The
+	// reasons AccountLocked and AddressBlocked have separate keys, because they follow another reason in the same
+	// request.
 	annotation        = "authentication.kubevision.io/reason"
 	accountAnnotation = "authentication.kubevision.io/account"
 	addressAnnotation = "authentication.kubevision.io/address"
@@ -137,9 +138,10 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object to which Kubernetes events about the user refer. The object has KubeVision's namespace,
-// in which the events are then created. Otherwise, the events would be in the namespace default, where many users may
-// read them. The object has no resource version, because the events API combines only events about equal objects.
+// Reference returns the object to which Kubernetes events about the user refer. Its namespace is KubeVision's
+// namespace, and the events are created there. Otherwise, the events would be in the namespace default, where many
+// users may read them. The object has no resource version, because the events API combines only events about equal
+// objects.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,

@@ -16,8 +16,8 @@ const (
 
 	// After freeInSession wrong codes in one session, codes in this session are delayed. After freeInAll wrong codes in
 	// all sessions of a user together, codes in all these sessions are delayed. A session ends after MaxSessionFailures
-	// wrong codes. Therefore, two stolen sessions cannot reach freeInAll, and do not delay codes in the other sessions
-	// of the user.
+	// wrong codes. Therefore, an attacker needs at least three stolen sessions to delay codes in the other sessions of
+	// the user.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BelongsToOther returns true if a label or an owner reference of the Secret names another user than the given one. The
-// given user must then not refer to this Secret in spec.passwordSecretRef.
+// BelongsToOther returns true if a label or an owner reference of the Secret names a user other than the given user. In
+// this case, spec.passwordSecretRef of the given user must not refer to the Secret.
 func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) ||

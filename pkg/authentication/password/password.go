@@ -45,9 +45,9 @@ type Parameters struct {
 // Cheat Sheet.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// Bounds of the cost of a PHC string from a password Secret. They allow 64 MiB with four passes, which is the largest
-// common default of other programs, or less memory with more passes. Without bounds, the author of the Secret could
-// occupy the Hasher and much memory with each login.
+// Bounds of the cost of a PHC string from a password Secret. The largest common default of other programs, 64 MiB with
+// four passes, is within the bounds. Without bounds, the author of the Secret could occupy the Hasher and much memory
+// with each login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
@@ -68,11 +68,11 @@ var (
 	ErrBusy = errors.New("too many passwords are waiting to be hashed")
 )
 
-// maxWaiting bounds the number of passwords that wait for the Hasher. With two concurrent hashes, the last of them
-// waits for about two seconds.
+// maxWaiting bounds the number of passwords that wait for the Hasher. With two concurrent hashes, the last password in
+// the queue waits for about two seconds.
 const maxWaiting = 64
 
-// newAtOnce bounds the number of new passwords that are hashed, or wait for the Hasher, at once. See Hasher.HashNew.
+// newAtOnce bounds the number of new passwords in the Hasher, including its queue (see Hasher.HashNew).
 const newAtOnce = 1
 
 // Hash is a parsed argon2id hash. Its method String returns the PHC string, for example
@@ -83,8 +83,8 @@ type Hash struct {
 	key    []byte
 }
 
-// Placeholder returns a hash of no password, with the form and the cost of a new hash. It is used for dry runs that
-// precede the computation of the hash.
+// Placeholder returns a value with the form and the cost of a new hash. No password matches it. Dry runs use it,
+// because hashing a password is expensive.
 func Placeholder() Hash {
 	return Hash{params: recommended(), salt: make([]byte, saltLength), key: make([]byte, keyLength)}
 }
@@ -97,7 +97,7 @@ type Hasher struct {
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
-	// replacements bounds the new passwords, in total and for each user, before they wait with the logins.
+	// replacements bounds the number of new passwords in the Hasher, in total and for each user (see HashNew).
 	replacements *userlimit.Limiter
 	dummy        Hash
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
@@ -140,9 +140,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
-// HashNew is like Hash, for a new password that the given user has sent. New passwords wait for each other outside the
-// queue of the Hasher. Otherwise, they could crowd out logins. At most one new password of each user waits for the new
-// passwords of other users.
+// HashNew is like Hash, but for a new password. The parameter user is the name of the user who has sent the password.
+// New passwords first wait outside the queue of the Hasher, and enter it one at a time. Otherwise, they could crowd out
+// logins. A user with many new passwords does not delay the new passwords of other users.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.replacements.Enter(ctx, user)
 	if err != nil {
@@ -198,10 +198,9 @@ func (r KeyRequest) key() []byte {
 	return argon2.IDKey(r.Password, r.Salt, r.Cost.Time, r.Cost.Memory, r.Cost.Threads, r.Length)
 }
 
-// normalize returns the form in which a password is hashed: the profile OpaqueString (RFC 8265). Without this form, a
-// user could not log in with another keyboard or system, which may encode the same characters as other code points or
-// use other kinds of spaces. A password that the profile rejects, for example because of a control character, is hashed
-// unchanged.
+// normalize applies the profile OpaqueString (RFC 8265) to a password before it is hashed. Keyboards and systems may
+// encode the same character with different code points, and use different spaces. Without the profile, a user could not
+// log in from another system. If the profile rejects a password, normalize returns the password unchanged.
 func normalize(password string) string {
 	if !utf8.ValidString(password) {
 		return password

@@ -26,8 +26,8 @@ const (
 	niceIncrement = 10
 	// childTimeout bounds the time that a child takes for one hash. It is shorter than the time for which logins wait.
 	childTimeout = 2 * time.Second
-	// startPause is the time between the end of a child and the start of the next one. slowPause is this time for a
-	// child that did not respond in time, for example because no processor was free.
+	// startPause is the time between the end of a child and the start of the next one. The time is slowPause if the
+	// child did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
 	// If two hashes follow each other in less than startInterval, a child is started. Less frequent hashes are computed
@@ -142,8 +142,8 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire returns the child, for a call that must end with release. If no child is ready, acquire returns nil, and may
-// start a child in the background.
+// acquire returns the child. The caller must call release after its call of the child. If no child is ready, acquire
+// returns nil, and may start a child in the background.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -49,16 +49,16 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Redeem returns true if the code matches one of the hashes. It also returns the remaining hashes, without the matching
-// one. It ignores case, spaces and hyphens in the code.
+// Redeem returns true if the code matches one of the hashes. It also returns the hashes that do not match the code. The
+// comparison ignores case, spaces and hyphens.
 func Redeem(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })
 	return rest, len(rest) < len(hashes)
 }
 
-// hash returns the hash of a code and the UID of its user. Because of the UID, a copy of the hash is not valid for
-// another user.
+// hash returns the SHA-256 of the user's UID and the code. Without the UID, a hash could be copied to another user, and
+// would be valid there.
 func hash(userUID, code string) string {
 	normal := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code))
 	sum := sha256.Sum256([]byte(userUID + "\x00" + normal))

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags adds the flags of the limits to fs. The current values are the defaults.
+// AddFlags adds a flag for each limit to fs. The default of a flag is the current value of the limit.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
 		"Maximum number of sessions of a user. Beyond it, the least recently used session ends. Set the flag on both "+

@@ -133,8 +133,8 @@ func (i *Index) Has(name string) bool {
 	return ok
 }
 
-// HasSessionFrom returns true if an existing session began at the same IPv4 address, or at an IPv6 address in the same
-// /64.
+// HasSessionFrom returns true if the index contains a session that was started from the address. For IPv6, any address
+// in the same /64 is sufficient.
 func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -11,7 +11,8 @@ type Class int
 const (
 	// Stranger is a client about which nothing is known.
 	Stranger Class = iota
-	// KnownAddress is a client with an address from which a user is logged in.
+	// KnownAddress is a client with the same address as a client that is logged in (see
+	// sessionindex.Index.HasSessionFrom).
 	KnownAddress
 	// TrustedNetwork is a client in a network that a flag declares as trusted.
 	TrustedNetwork
@@ -23,8 +24,8 @@ const (
 )
 
 // Maximum numbers of waiting attempts. waitingStrangers applies to the class Stranger, and waitingKnown to each other
-// class. The sum over all classes is smaller than the number of concurrent mutating requests that the server accepts.
-// Otherwise, full queues would block other requests.
+// class. Each waiting attempt is a mutating request in flight. The sum over all classes must be smaller than the
+// server's limit of such requests. Otherwise, full queues would block other mutating requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// flow is an account, a known device or a network. Each attempt belongs to several flows. The fair queue serves all
-// flows with the same cost at the same rate.
+// flow is an account, a known device or a network. Each attempt belongs to several flows. The fair queue divides its
+// capacity among the flows with waiting attempts.
 type flow struct {
 	name string
-	// cost is the number of rounds that one attempt of the flow takes (see fairQueue). It is 1 for an account or a
-	// device, and at most 1 for a network.
+	// cost is the virtual time between two attempts of the flow (see fairQueue). It is 1 for an account or a device,
+	// and at most 1 for a network. A flow with a lower cost gets a larger share of the capacity.
 	cost float64
 }
 
@@ -88,8 +88,8 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next removes the ticket with the earliest start, and returns it. It ignores tickets whose account has a running
-// attempt (the parameter busy). It returns nil if there is no other ticket.
+// next removes and returns the ticket with the earliest start. The parameter busy contains the accounts that have a
+// running attempt. next skips the tickets of these accounts. It returns nil if it finds no ticket.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -174,9 +174,9 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the pause after a failed attempt. During the pause, no other attempt takes the place of the failed
-// attempt. The pause is the duration of the attempt (the parameter took), multiplied by restFactor. It is at most
-// maxRest, and shorter if many attempts are waiting.
+// restAfter returns the time for which the place of a failed attempt stays occupied after the attempt. This time is the
+// duration of the attempt (the parameter took), multiplied by restFactor. It is at most maxRest, and shorter if many
+// attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -19,8 +19,7 @@ import (
 )
 
 const (
-	// accountFree is the number of wrong passwords after which attempts are delayed. It applies to one account, and to
-	// one name that no user has.
+	// accountFree is Policy.Free for an account. It is also Policy.Free for a name that no user has.
 	accountFree = 5
 	// accountForgive is the time after which one failure of an account no longer counts.
 	accountForgive = time.Hour
@@ -29,8 +28,8 @@ const (
 
 	// nameBytes is the length, in bytes, of the hash that replaces a name that no user has.
 	nameBytes = 16
-	// countersPerUser bounds the number of counters for known devices of one user. The same limit applies separately to
-	// the counters for sessions of the user.
+	// countersPerUser bounds the number of counters for known devices of one user. It also bounds the number of
+	// counters for sessions of one user.
 	countersPerUser = 20
 )
 
@@ -43,8 +42,8 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network. The network has the limits of one client, multiplied by the parameter
-// clients (see Network.Clients). The parameter free is Throttle.AddressFree.
+// addressPolicy returns the policy for a network. The parameter free is Policy.Free for a single client. The parameter
+// clients is Network.Clients: it multiplies Policy.Free and divides Policy.Forgive.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -84,8 +83,9 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey returns the key for the failures of a name that no user has. The name is hashed, because it may be a password
-// in the wrong field. The hash depends on a secret. Otherwise, attackers could find names with the same hash.
+// nameKey returns the key for the failures of a name that no user has. The name is hashed, because users sometimes
+// enter a password in the field for the name. The hash depends on a secret. Otherwise, a reader of the hash could find
+// the password by trying many candidates.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -130,8 +130,9 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName converts a network to a text that is allowed in object names. An IPv6 network is converted to the first
-// four groups of its address without abbreviation. If the network is not a /64, the prefix length follows.
+// networkName returns the part of an object name that identifies the network. For IPv4, it is the address. For IPv6, it
+// is the first four groups of the address, with leading zeros. If an IPv6 network is not a /64, the prefix length
+// follows.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
@@ -143,8 +144,8 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients for which a network counts (see Network.Clients). The parameter shown is
-// spec.address of a KubeVisionLoginThrottle, which addressKeys has set.
+// networkClients returns Network.Clients for a network. The parameter shown is spec.address of the
+// KubeVisionLoginThrottle of the network.
 func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

@@ -8,14 +8,15 @@ import (
 	"slices"
 )
 
-// Network is a network for which failures are counted. It has the limits of one client, multiplied by Clients.
+// Network is a network that contains the address of a client. The limits for the network are the limits for one client,
+// multiplied by Clients.
 type Network struct {
 	Prefix  netip.Prefix
 	Clients int
 }
 
-// Prefix lengths of the networks that are counted, and the number of clients for which each network counts. A customer
-// of a provider has at least an IPv6 /64, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see
+// Prefix lengths of the networks, and the value of Network.Clients for each network. An Internet provider assigns at
+// least an IPv6 /64 to a customer, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see
 // queuedNetworks).
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48

@@ -22,7 +22,7 @@ const (
 	// maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// doublings is the number of failures beyond Policy.Free at which the delay reaches maxWait.
+	// The delay is maxWait if the number of failures is at least Policy.Free plus doublings.
 	doublings = 5
 )
 
@@ -73,7 +73,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// ForgivenAt returns the time from which no failure of the counter counts.
+// ForgivenAt returns the time at which all failures of the counter have expired.
 func (p Policy) ForgivenAt(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

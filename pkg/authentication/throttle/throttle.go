@@ -25,7 +25,7 @@ import (
 )
 
 // recordTimeout bounds the duration of the write of a failure. The write continues after the client has disconnected.
-// Otherwise, a client could prevent the write.
+// Otherwise, a client could prevent the write by disconnecting early.
 const recordTimeout = 10 * time.Second
 
 // BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
@@ -46,17 +46,17 @@ type Throttle struct {
 	Client client.Client
 	// Clock determines when delays end.
 	Clock clock.PassiveClock
-	// NameSecret returns the secret with which names that no user has are hashed. The secret is the same on all
-	// replicas.
+	// NameSecret returns the secret for hashes of names that no user has (see nameKey). All replicas have the same
+	// secret.
 	NameSecret func() ([]byte, error)
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers bounds the number of KubeVisionLoginThrottles for names that no user has. The same limit applies
-	// separately to KubeVisionLoginThrottles for addresses and networks.
+	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. The maximum number of
+	// KubeVisionLoginThrottles for addresses and networks is the same.
 	Strangers int
-	// Places bounds the number of concurrent attempts of clients of the class Stranger. The same limit applies
-	// separately to the attempts of all other clients together.
+	// Places is the maximum number of concurrent attempts of the class Stranger. The maximum for all other classes
+	// together is the same.
 	Places int
 
 	once  sync.Once
@@ -65,7 +65,7 @@ type Throttle struct {
 
 // Login describes an attempt to log in.
 type Login struct {
-	// User is the KubeVisionUser with the name, or nil if there is none.
+	// User is the KubeVisionUser with the name in the field Name, or nil if there is none.
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Name is the user name that the client has sent.
 	Name string
@@ -77,8 +77,8 @@ type Login struct {
 	Class Class
 }
 
-// Attempt is a login, or a password that was entered in a session. The password may be checked now. At the end, the
-// caller must call Succeeded, Failed or Release.
+// Attempt is a login, or the check of a password that a user enters in a session. Begin and BeginSession return an
+// Attempt when the password may be checked. After the check, the caller must call Succeeded, Failed or Release.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
@@ -154,8 +154,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that determines the delay of the attempt. This is the counter of the known
-// device. If the device is unknown, it is the counter of the account.
+// decisiveCounter returns the counter of the known device. If the device is unknown, it returns the counter of the
+// account.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -175,9 +175,9 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. The parameter accounts is a cache or a client
-// without a cache. From this parameter, admit reads the counter of the account or the known device. It reads the
-// counters of networks from the cache, although the cache may be slightly outdated.
+// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
+// device with the parameter accounts. It reads the counters of networks from the cache, because slightly outdated
+// values are sufficient for networks.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
@@ -221,7 +221,8 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a counter and its value when it was last read. The field failures is nil if there are no failures.
+// keyedCounter is a key with the KubeVisionLoginThrottle that was last read for this key. The field failures is nil if
+// the KubeVisionLoginThrottle did not exist.
 type keyedCounter struct {
 	key
 
@@ -266,12 +267,12 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded ends an attempt. If the device is known, it resets the failures of the device. Otherwise, it resets the
-// failures of the account.
+// Succeeded ends an attempt. If the device is known, Succeeded resets the failures of the device. Otherwise, it resets
+// the failures of the account.
 //
-// An attempt from a known device does not reset the failures of the account. Otherwise, others who guess the password
-// would get more tries after each login of the user. No attempt resets the failures of the address. Otherwise, the
-// owner of one account could guess the passwords of other accounts without a limit.
+// A login from a known device does not reset the failures of the account. Otherwise, each login of the user would give
+// attackers more tries. No login resets the failures of the address. Otherwise, the owner of one account could log in
+// regularly, and could guess the passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()

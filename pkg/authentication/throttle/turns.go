@@ -13,13 +13,12 @@ import (
 const (
 	// defaultPlaces is the default of Throttle.Places.
 	defaultPlaces = 2
-	// restFactor is the duration of the pause after a failed attempt, as a multiple of the duration of the attempt.
-	// With a factor of 2, wrong passwords use a third of the processor time that correct passwords would use. maxRest
-	// bounds the pause.
+	// The pause after a failed attempt is restFactor times as long as the attempt, and at most maxRest. With the factor
+	// 2, a flood of wrong passwords uses a third of the processor time that it would use without pauses.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the target time in which all waiting attempts are served. To reach it, the pauses after failed attempts
-	// are shortened.
+	// served is the target for the time until all waiting attempts are served. The pauses after failed attempts are
+	// shortened to reach this target.
 	served = 3 * time.Second
 	// patience bounds the time for which an attempt waits. If the estimated time is longer, the attempt is rejected at
 	// once.
@@ -31,7 +30,7 @@ const (
 // ErrBusy is returned if too many attempts are waiting or running.
 var ErrBusy = errors.New("too many attempts at once")
 
-// BusyError is an ErrBusy that tells when the client should try again.
+// BusyError matches ErrBusy in errors.Is. It also contains the time after which the client should try again.
 type BusyError struct {
 	// RetryAfter is the estimated time until the waiting attempts are served.
 	RetryAfter time.Duration
@@ -40,7 +39,7 @@ type BusyError struct {
 // Error implements error.
 func (*BusyError) Error() string { return ErrBusy.Error() }
 
-// Is implements the method that errors.Is calls. It returns true for ErrBusy.
+// Is makes errors.Is return true for a BusyError and ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the

@@ -141,7 +141,7 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 }
 
 // Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
-// replaced this key for so long that all tokens that this key signed have expired (see the constant verification).
+// signed for at least the time verification. By then, all tokens that the old key signed have expired.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -33,8 +33,8 @@ type Kind string
 const (
 	// Access is the kind of access tokens (RFC 9068), which authenticate the requests of a session.
 	Access Kind = "at+jwt"
-	// Challenge is the kind of tokens that identify a login with a correct password while it waits for a code of the
-	// second factor.
+	// Challenge is the kind of tokens that a client gets after a correct password. The client sends the token back with
+	// a code of the second factor.
 	Challenge Kind = "2fa+jwt"
 	// Setup is the kind of tokens for logins of users who must set up a second factor before any other request.
 	Setup Kind = "2fa-setup+jwt"
@@ -132,7 +132,7 @@ func (s *Service) Sign(c Claims) (string, error) {
 }
 
 // Verify verifies a token and returns its claims. It accepts only the kind of the service and the algorithm ES256. It
-// finds the key by the key ID in the header, and accepts only keys of this installation.
+// finds the key by the key ID in the header (see Keys.Find).
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
@@ -188,8 +188,9 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate checks the claims of a token. All claims are required, although the JWT library would ignore missing ones.
-// The expiry is checked last. Therefore, ErrExpired means that all other claims are valid.
+// validate checks the claims of a token. The JWT library ignores missing claims. Therefore, validate first checks that
+// the required claims are present. ErrExpired means that issuer, audience and nbf are valid, because the library checks
+// the expiry after them.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

@@ -14,7 +14,8 @@ import (
 // maxVerified bounds the number of cached tokens. Each of them uses less than a kilobyte.
 const maxVerified = 4096
 
-// signed contains the claims of a token with a valid signature. The key and the expiry are checked again at each use.
+// signed contains the claims of a token with a valid signature. When Verify uses a cached token, it checks again that
+// the key is accepted and that the token has not expired.
 type signed struct {
 	keyID    string
 	key      *ecdsa.PrivateKey

@@ -10,9 +10,9 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows returns true if the status allows the request. If the status neither allows nor explicitly denies the request
-// and has an evaluationError, Allows returns this error. Otherwise, it ignores the evaluationError like kube-apiserver:
-// the evaluationError then concerns a rule that did not decide.
+// Allows returns true if the status allows the request. If the status allows or explicitly denies the request, Allows
+// ignores the evaluationError, like kube-apiserver. If the status does neither, Allows returns the evaluationError as
+// an error.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
 	switch {
 	case status.Denied:

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package verdicts caches the results of access reviews ("verdicts"). A verdict expires after some seconds. It becomes
-// invalid earlier if an RBAC object of the cluster changes. The API servers decide about requests, not this package.
-// Callers must treat an error as a denial.
+// invalid earlier if an RBAC object of the cluster changes. Callers must treat an error as a denial.
 package verdicts
 
 import (
@@ -27,17 +26,18 @@ const (
 	// maxAge is the time for which a verdict is valid. It is short, because a cluster may have authorizers other than
 	// RBAC, whose changes cannot be watched.
 	maxAge = 10 * time.Second
-	// renewalAge is the age from which a verdict is renewed: the next use of the verdict starts a new review in the
-	// background. Otherwise, a user who reads regularly would wait for a review whenever the verdict expires.
+	// renewalAge is the age from which the next use of a verdict starts a new review in the background. Otherwise, a
+	// user would wait for a review each time the verdict expires.
 	renewalAge = maxAge / 2
-	// maxRenewals is the number of reviews in progress from which verdicts are not renewed in the background.
+	// If at least maxRenewals reviews are in progress, verdicts are not renewed in the background.
 	maxRenewals = 256
-	// settleTime is the time after a change of an RBAC object in which an API server may still authorize with the old
-	// object. The verdict of a review that was sent in this time is valid only for unsettledAge.
+	// settleTime is the time that API servers need to load a changed RBAC object. Until then, they may authorize
+	// requests with the old object. Therefore, the verdict of a review that is sent in this time is valid only for
+	// unsettledAge.
 	settleTime   = 500 * time.Millisecond
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage is the time from the beginning of an outage for which AllowedStale may still return a verdict from
-	// before the outage. The verdict must have been at most lastAge old when the outage began.
+	// maxOutage bounds the part of an outage in which AllowedStale uses a verdict from before the outage. lastAge
+	// bounds the age of this verdict at the beginning of the outage.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
 	// outageReviewTimeout bounds an access review during an outage if a verdict from before the outage can be used
@@ -98,28 +98,26 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that KubeVisionRoleBindings grant the user in the namespace of a request. If the request has
-// no namespace, it returns the roles that are granted in the whole cluster.
+// Roles returns the roles of a user in the namespace of a request, according to the KubeVisionRoleBindings. For a
+// request without a namespace, Roles returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It returns a valid
-// verdict, or sends an access review with the identity that requests of the caller impersonate. It returns false if
-// KubeVision does not have the right to impersonate the caller yet. If the review fails, it returns an error with the
-// code 50200.
+// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It uses a valid
+// verdict, or sends an access review as the caller. It returns false if KubeVision may not impersonate the caller yet.
+// If the review fails, it returns an error with the code 50200.
 //
-// The read must return only objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale also
-// returns true if all of these conditions are met:
+// While the cluster cannot be reached, AllowedStale also uses the last verdict from before the outage. All of these
+// conditions must be met:
 //
-//   - The last verdict allowed the read, and was at most lastAge old when the outage began.
-//   - No RBAC object has changed between this verdict and the outage.
+//   - The verdict allowed the read, and was at most lastAge old when the outage began.
+//   - No RBAC object has changed between the review for this verdict and the outage.
 //   - The outage has lasted at most maxOutage.
 //   - The time asOf is at most maxAge after the beginning of the outage.
-//   - KubeVisionRoleBindings grant the caller at least one role now. They grant the same roles as when the access
-//     review for this verdict was sent. All roles are compared, because KubeVision does not know which role allowed the
-//     read: the rules of the roles are on the cluster.
+//   - KubeVisionRoleBindings grant the caller the same roles as at the time of the review, and at least one role. All
+//     roles are compared, because KubeVision does not know which role allowed the read.
 //
-// Because the objects are no newer than asOf, the caller gets only objects that it could also have read before the
-// outage.
+// The read must return only objects that are no newer than asOf. Therefore, the caller gets only objects that it could
+// also have read before the outage.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -145,9 +143,9 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context for an access review. If the cluster cannot be reached and a verdict from before
-// the outage allows the read, the context ends after outageReviewTimeout. Its cause is then clusters.ErrImpatient,
-// which does not open the circuit breaker.
+// reviewContext returns the context for an access review. During an outage, the context ends after outageReviewTimeout
+// if a verdict from before the outage can be used instead. The cause of this timeout is clusters.ErrImpatient.
+// Otherwise, the timeout would open the circuit breaker of the cluster.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
@@ -189,8 +187,8 @@ func (c *Cache) ask(
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
 // verdict returns the result for the question q from a valid verdict or from the function review. If all RBAC resources
-// are watched, verdict shares reviews between requests and stores their results. The parameter holder is the name of
-// the user. When the cache is full, the user with the most verdicts loses one.
+// are watched, concurrent requests share one review, and verdict stores its result. The parameter holder is the name of
+// the user.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {

@@ -86,14 +86,14 @@ type entryKey struct {
 // verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// roles is the hash of the roles that the user had before the review. generation is the value of scope.generation
-	// at that time.
+	// roles is the hash of the roles that the user had when the review was sent. generation is the generation of the
+	// scope at that time.
 	roles      grants
 	generation uint64
 	asked      time.Time
 	// until is the time at which the verdict expires.
 	until time.Time
-	// renewed is true if a review that will replace this verdict was already requested.
+	// renewed is true if the method get has already requested a renewal of this verdict.
 	renewed bool
 }
 
@@ -130,8 +130,8 @@ func newEntries(size int) *entries {
 }
 
 // get returns the field allowed of the verdict for the key. The result ok is false if there is no verdict for the
-// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, but at
-// most once for each verdict.
+// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, and
+// the caller should start a renewal. get requests a renewal only once for each verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

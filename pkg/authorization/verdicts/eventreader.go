@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// maxEventBytes bounds the size of an event or a list, in bytes. Each contains only the metadata of one object. The
-	// annotations are the largest part, with at most 256 KiB.
+	// maxEventBytes bounds the size of an event or a list, in bytes. An event contains the metadata of one object. A
+	// list also contains only one object, because it is requested with the limit 1. The annotations are the largest
+	// part, with at most 256 KiB.
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
-	// maxTextBytes is the maximum length of a string that is used, in bytes. Longer strings are skipped.
+	// maxTextBytes is the maximum length, in bytes, of a string that the method rest returns. Longer strings are
+	// skipped.
 	maxTextBytes = 64
 )
 
@@ -104,7 +106,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 	return version, err
 }
 
-// object reads a JSON object. It calls visit after each name, and visit must read the value.
+// object reads a JSON object. It calls the function visit after each name. The function visit must read the value.
 func (r *eventReader) object(visit func(name string) error) error {
 	if err := r.expect('{'); err != nil {
 		return err
@@ -194,7 +196,8 @@ func (r *eventReader) value() (string, error) {
 }
 
 // rest reads the rest of a string after its opening quotation mark, and returns the string. It returns an empty string
-// if the string contains escapes or is longer than maxTextBytes, which event types and resource versions never do.
+// if the string contains escapes or is longer than maxTextBytes. Event types and resource versions are short, and
+// contain no escapes.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {

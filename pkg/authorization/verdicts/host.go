@@ -14,8 +14,8 @@ import (
 )
 
 // Reviewed returns a valid verdict for the user and the attributes. If there is none, Reviewed calls the function
-// review, which must send a SubjectAccessReview for the user to the cluster, and returns its errors unchanged. Unlike
-// AllowedStale, Reviewed never returns verdicts from before an outage.
+// review, and returns its errors unchanged. The function review must send a SubjectAccessReview for the user to the
+// cluster. Unlike AllowedStale, Reviewed never returns verdicts from before an outage.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),

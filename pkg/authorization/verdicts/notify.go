@@ -21,8 +21,8 @@ func (c *Cache) changed(cluster connection) {
 	}
 }
 
-// Watched returns true if the RBAC objects of the cluster are being watched. Only then are their changes reported to
-// the function of OnChange. If there is no watch, Watched returns false and starts one in the background.
+// Watched returns true if the RBAC objects of the cluster are being watched. Without a watch, changes are not reported
+// to the function of OnChange. If there is no watch, Watched returns false and starts one in the background.
 func (c *Cache) Watched(cluster *clusters.Connection) bool {
 	_, healthy := c.scopeOf(cluster).use(c.clock.Now())
 	return healthy

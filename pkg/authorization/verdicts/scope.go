@@ -25,16 +25,16 @@ type scope struct {
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
-	// broken is the beginning of the outage, if there is one, and otherwise zero. An outage begins when the first of
-	// the watches ends. It ends when all RBAC resources are watched again. before is the generation at the beginning of
-	// the outage. It is set to 0 if RBAC objects may have changed since: verdicts from before the outage must then not
-	// be used.
+	// An outage begins when the first of the watches ends. It ends when all RBAC resources are watched again. broken is
+	// the beginning of the current outage, or zero. before is the generation at that time. before becomes 0 when RBAC
+	// objects may have changed during the outage. Then, verdicts from before the outage must not be used.
 	broken time.Time
 	before uint64
 	used   time.Time
 	ended  bool
 	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
-	// is scheduled, so that the number of calls is bounded even if a member cluster sends changes all the time.
+	// is scheduled. No second call is scheduled in this time. Otherwise, a member cluster could cause any number of
+	// calls.
 	notify  func()
 	pending bool
 }
@@ -79,8 +79,9 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls the function store with the time at which a verdict expires. The review of this verdict was sent at the
-// time asked. keep does not call store if the generation has changed since, or if not all RBAC resources are watched.
+// keep calls the function store with the time at which a verdict expires. The parameters asked and generation are the
+// time and the generation at which the review was sent. keep does nothing if the generation has changed since, or if
+// not all RBAC resources are watched.
 func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,8 +25,8 @@ const (
 	// maxPause.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 3 * time.Second
-	// watchSeconds is the minimum duration of a watch in seconds. Each watch has a random duration up to twice as long,
-	// so that watches do not end at the same time.
+	// watchSeconds is the minimum duration of a watch in seconds. The duration of each watch is random, and at most
+	// twice as long. Otherwise, many watches could end at the same time.
 	watchSeconds = 300
 	// minWatch is the minimum duration of a watch after which the next watch begins at once. After a shorter watch,
 	// there is a pause.
@@ -85,8 +85,8 @@ type watcher struct {
 	version string
 }
 
-// follow lists and watches the resource until an error occurs, which it returns. When the API server ends a watch,
-// follow continues from the last resource version.
+// follow lists and watches the resource until an error occurs, and returns the error. When the API server ends a watch,
+// follow starts the next watch from the last resource version.
 func (w *watcher) follow(ctx context.Context) error {
 	if w.cluster != nil {
 		reader, err := w.cluster.Reader(ctx)

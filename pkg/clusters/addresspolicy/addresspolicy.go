@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// timeout bounds the time to establish a TCP connection. It allows for the loss of one packet.
+	// timeout bounds the time to establish a TCP connection. It is long enough for one retransmission of the SYN
+	// packet, after 1 s.
 	timeout = 1800 * time.Millisecond
 	// keepAlive is the time between two probes of an idle connection.
 	keepAlive = 30 * time.Second
@@ -37,8 +38,8 @@ type Policy struct {
 	Denied, Allowed []netip.Prefix
 	// Self denies the addresses of the network interfaces of this process.
 	Self bool
-	// Host denies the addresses of the host cluster's API server. The policy applies only to clusters that are
-	// registered with a kubeconfig. Therefore, the host cluster can be registered only with spec.inCluster.
+	// Host denies the addresses of the host cluster's API server. Therefore, the host cluster cannot be registered with
+	// a kubeconfig, but only with spec.inCluster.
 	Host bool
 
 	hosts []endpoint
@@ -61,7 +62,7 @@ func defaultDenied() []string {
 }
 
 // translated returns the IPv6 networks whose addresses contain an IPv4 address: NAT64 (RFC 6052, RFC 8215), 6to4 (RFC
-// 3056) and IPv4-compatible addresses. The value is the offset of the IPv4 address in bytes.
+// 3056) and IPv4-compatible addresses. Each value is the byte offset of the IPv4 address in the IPv6 address.
 func translated() map[netip.Prefix]int {
 	return map[netip.Prefix]int{
 		netip.MustParsePrefix("64:ff9b::/96"):   12,
@@ -115,7 +116,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check returns ErrRefused if the policy denies connections to the address, even if it denies only one port.
+// Check returns ErrRefused if the policy denies connections to at least one port of the address.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -136,8 +137,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// embeddedAddresses returns the IPv4 addresses that an IPv6 address contains according to translated. It returns the
-// address itself if it contains none.
+// embeddedAddresses returns the IPv4 addresses that are embedded in an IPv6 address, or the address itself if there are
+// none.
 func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {

@@ -20,8 +20,8 @@ const (
 	lookupTimeout = time.Second
 )
 
-// endpoint is a name or address, and a port, of the host cluster's API server. An empty port matches all ports. The
-// port matters because the API server of another cluster may use another port of the same address.
+// endpoint is a host name or IP address of the host cluster's API server, with a port. An empty port matches all ports.
+// The port is necessary because the API server of another cluster may use another port of the same address.
 type endpoint struct{ name, port string }
 
 // WithHost returns a copy of the policy. If Host is true, the copy also denies the host cluster's API server at the
@@ -38,9 +38,9 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of the policy. The parameter address is the address of the Service kubernetes of the host
-// cluster. If Host is true, the copy also denies all ports of this address. withService returns the policy unchanged if
-// the address is empty.
+// withService returns a copy of the policy for the given ClusterIP of the host cluster's Service kubernetes. If Host is
+// true, the copy also denies all ports of this address. withService returns the policy unchanged if the address is
+// empty.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -110,8 +110,8 @@ func parse(text string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
 }
 
-// lookUp resolves the names in p.hosts to the addresses and ports of the host cluster's API server. It skips names that
-// cannot be resolved, and names without a port.
+// lookUp resolves the host names of the host cluster's API server to IP addresses and ports. It skips names that cannot
+// be resolved.
 func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, e := range p.hosts {
@@ -133,7 +133,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 }
 
 // isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
-// The parameter looked is the result of lookUp.
+// The parameter looked contains the addresses that lookUp has returned.
 func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
 	if !p.Host {
 		return false

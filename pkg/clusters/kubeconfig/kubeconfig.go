@@ -28,7 +28,8 @@ const MaxSize = 64 << 10
 type Kubeconfig struct {
 	// Server is an https URL with a host, an optional port and an optional path.
 	Server string
-	// ServerName is the name in the server's certificate, or empty if it is the host of Server.
+	// ServerName is the DNS name that the certificate of the server must contain. If ServerName is empty, the
+	// certificate must contain the host of the field Server.
 	ServerName string
 	// CA contains the trusted certificate authorities in PEM. If it is empty, the certificate authorities of the
 	// operating system are trusted.
@@ -90,7 +91,7 @@ type userFields struct {
 	Extensions      []namedInternal `json:"extensions"`
 }
 
-// namedInternal is an extension that another tool has written. It is ignored.
+// namedInternal is an extension in a kubeconfig. Other tools write extensions, and KubeVision ignores them.
 type namedInternal struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`
@@ -223,7 +224,7 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 	}
 }
 
-// expiryOf returns the earliest expiry of the certificates in the chain of pair, or zero if none can be parsed.
+// expiryOf returns the earliest expiry of the certificates in the given chain, or zero if no certificate can be parsed.
 func expiryOf(pair tls.Certificate) time.Time {
 	var first time.Time
 	for _, der := range pair.Certificate {
@@ -234,7 +235,7 @@ func expiryOf(pair tls.Certificate) time.Time {
 	return first
 }
 
-// CheckExpiry returns an error if the client certificate or the token has expired at the time now.
+// CheckExpiry returns an error if the client certificate or the token has expired.
 func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 	if k.Expires.IsZero() || now.Before(k.Expires) {
 		return nil

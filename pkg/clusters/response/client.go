@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient wraps a client so that its errors are sanitized with Error.
+// NewClient wraps a client so that the function Error sanitizes the errors of the client.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader wraps a reader so that its errors are sanitized with Error.
+// NewReader wraps a reader so that the function Error sanitizes the errors of the reader.
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {

@@ -35,9 +35,9 @@ const (
 	maxName    = 256
 	// maxContinue bounds the continue token of a list, in bytes.
 	maxContinue = 4096
-	// maxElements bounds the number of elements, such as fields and causes, in a Status. The bound is necessary because
-	// a cause needs two bytes in protobuf, or three in JSON, but 48 bytes in memory. In protobuf, nested messages are
-	// counted to the depth statusDepth.
+	// maxElements bounds the number of elements, such as fields and causes, in a Status. Without this bound, a small
+	// body could use much memory: a cause needs two bytes in protobuf or three in JSON, but 48 bytes in memory.
+	// statusDepth is the depth to which nested protobuf messages are counted.
 	maxElements = 20_000
 	statusDepth = 2
 	// maxRetrySeconds is the longest Retry-After that is returned to callers.
@@ -80,8 +80,7 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 }
 
 // elements estimates the number of objects, fields and list items in a JSON text without decoding the text. It counts
-// the opening braces and the commas outside of strings, because a string may quote a whole patch but is only one
-// element.
+// opening braces and commas, except those inside strings.
 func elements(text []byte) (count int) {
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -97,8 +96,7 @@ func elements(text []byte) (count int) {
 	return count
 }
 
-// cleanStatus returns a copy of a Status that contains only sanitized fields, and whose code is the status code of the
-// HTTP response.
+// cleanStatus returns a sanitized copy of a Status. The parameter code is the HTTP status code for the copy.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
@@ -146,8 +144,8 @@ func withoutMessage(code int) string {
 	return fmt.Sprintf("the cluster responded with HTTP status %d without a message", code)
 }
 
-// IsTyped returns true if the error is a Status that an API server has sent. It returns false if the cluster responded
-// with an HTTP error without a Status, as proxies do.
+// IsTyped returns true if the error is a Status that an API server has sent. It returns false for an HTTP error without
+// a Status, which usually comes from a proxy.
 func IsTyped(err error) bool {
 	status, ok := statusOf(err)
 	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})

@@ -20,8 +20,8 @@ const (
 )
 
 // Text returns s as one line of valid UTF-8 without control characters and invisible characters. It replaces each run
-// of white space with one space. If the result is longer than limit bytes, Text removes its middle, because API servers
-// put the name of the object first and the reason last.
+// of white space with one space. If the result is longer than limit bytes, Text removes the middle. The beginning and
+// the end remain, because messages of API servers begin with the name of the object and end with the reason.
 func Text(s string, limit int) string {
 	if len(s) > maxCleaned {
 		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
@@ -51,8 +51,7 @@ func clean(s string) string {
 	return b.String()
 }
 
-// isVisible returns false for characters that are invisible by themselves, for example those that reverse the direction
-// of text.
+// isVisible returns false for invisible characters, for example those that reverse the direction of text.
 func isVisible(r rune) bool {
 	const blankBraille = '\u2800'
 	return unicode.IsPrint(r) && r != blankBraille &&

@@ -24,8 +24,8 @@ const (
 	maxErrorBytes = 1 << 20
 	// maxLogged bounds the bytes of a text that are logged.
 	maxLogged = 512
-	// maxWarnings bounds the number of Warning headers that are returned to callers. maxWarning bounds the bytes of
-	// each.
+	// maxWarnings bounds the number of Warning headers that are returned to callers. maxWarning bounds the text of each
+	// warning, in bytes.
 	maxWarnings = 32
 	maxWarning  = 1024
 	// warningCode is the warn-code in the Warning headers of API servers. Headers with another warn-code are dropped.

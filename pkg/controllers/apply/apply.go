@@ -151,8 +151,8 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	return existing, nil
 }
 
-// emptyLike returns an empty object of the same kind as desired, into which a response can be decoded. A copy of
-// desired would be unsuitable, because decoding keeps the labels that the copy has and the response does not.
+// emptyLike returns an empty object of the same kind as desired, for decoding a response. A copy of desired would be
+// unsuitable: decoding adds labels to the existing labels, but does not remove any.
 func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {

@@ -40,9 +40,9 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 // sharedParts bounds the number of names whose RoleBindings share memory.
 const sharedParts = 1024
 
-// ShareMemory returns a cache transform for RoleBindings. The RoleBindings of one KubeVisionRoleBinding have equal
-// names, labels and subjects in up to thousands of namespaces, and the cache stores equal values once. The transform
-// also does what Trim does.
+// ShareMemory returns a cache transform for RoleBindings. One KubeVisionRoleBinding can have thousands of RoleBindings
+// with equal names, labels and subjects. The cache stores these equal values only once. The transform also does what
+// Trim does.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
@@ -76,8 +76,8 @@ func ShareMemory() toolscache.TransformFunc {
 }
 
 // Trim returns a cache transform for RBAC objects with KubeVision's label. It removes all parts that KubeVision cannot
-// have written. Any user with write access to one namespace can create objects with this label, as large as etcd
-// accepts.
+// have written. Otherwise, such parts could fill the memory: any user with write access to one namespace can create
+// large objects with this label.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -106,13 +106,13 @@ const (
 	// maxPartBytes bounds the size of the rules or subjects that the cache stores per object, in bytes. KubeVision's
 	// own objects are several times smaller.
 	maxPartBytes = 1 << 20
-	// perString and perRule are the sizes of a string and of a rule in addition to their text, in bytes.
+	// perString is the memory of a string in addition to its text, in bytes. perRule is the memory of a rule in
+	// addition to its strings, in bytes.
 	perString, perRule = 16, 120
 )
 
-// trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces removed rules
-// or subjects by one empty element. Therefore, the object still differs from the desired object, and is corrected or
-// deleted.
+// trim removes the parts of an object that KubeVision cannot have written. It replaces removed rules or subjects by one
+// empty element. Otherwise, the object would look like an object without rights.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

@@ -76,9 +76,9 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 }
 
 // narrow returns an object with the rights that both objects grant. The second result is true if the existing object
-// grants rights that the desired object does not grant. It is false for a kind that grants no rights, and if the
-// desired ClusterRole has an aggregation rule. If the second result is true and the first is nil, the existing object
-// must be deleted.
+// grants other rights, which must be revoked. If the first result is then nil, the existing object must be deleted. The
+// second result is always false for a kind that grants no rights, and for a desired ClusterRole with an aggregation
+// rule.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -144,9 +144,9 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that both existing and desired grant, and true if these rules differ from existing. It
-// treats two rules as the same rule if only their resourceNames differ, and does not intersect their verbs or
-// resources. This suffices because KubeVision's roles have one rule per resource.
+// narrowRules returns the rules that both lists grant, and true if the result differs from the existing rules. It
+// intersects only the resourceNames of rules that are otherwise equal. This suffices because KubeVision's roles have
+// one rule per resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
@@ -169,8 +169,8 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names that are in both lists. An empty list stands for all names; all is true if both are
-// empty.
+// narrowNames returns the names that are in both lists. An empty list means all names. The result all is true if both
+// lists are empty.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

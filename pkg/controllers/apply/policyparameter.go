@@ -12,8 +12,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// PolicyParameter applies the KubeVisionPolicyParameter with the name and the spec to the host cluster. It does not
-// check the owner, because admission rejects writes of other clients.
+// PolicyParameter applies a KubeVisionPolicyParameter with the given name and spec to the host cluster. It does not
+// check who has created an existing object, because admission rejects writes of other clients.
 func PolicyParameter(
 	ctx context.Context, c client.Client, name string, spec kubevisionv1alpha1.KubeVisionPolicyParameterSpec,
 ) error {

@@ -27,9 +27,9 @@ import (
 
 const (
 	stateKey = "state"
-	// begun is the state from before the first object is created until all objects exist. If the leader stops in this
-	// state, the next leader creates the missing objects. done is the state afterwards. In this state, nothing is
-	// created, even if an administrator has deleted the first user.
+	// begun is the state while the first user and the other objects are created. If the leader stops in this state, the
+	// next leader creates the missing objects. done is the state after that. In the state done, nothing is created,
+	// even if an administrator has deleted the first user.
 	begun = "begun"
 	done  = "done"
 

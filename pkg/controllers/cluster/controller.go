@@ -48,8 +48,8 @@ const (
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// DefaultConcurrency is the default number of clusters that are reconciled concurrently. Some of them may not
-	// respond.
+	// DefaultConcurrency is the default number of clusters that are reconciled concurrently. The number is high because
+	// a cluster that does not respond occupies a worker until a timeout.
 	DefaultConcurrency = 16
 )
 
@@ -68,8 +68,8 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed, by name. The cache may still
-	// contain such a KubeVisionCluster for a short time. It must not be finalized again.
+	// cleaned maps the name of a KubeVisionCluster to its UID after its finalizer was removed. The cache may still
+	// contain this KubeVisionCluster for a short time. A KubeVisionCluster with this UID needs no further cleanup.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -105,8 +105,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for updates of KubeVisionUsers. It selects an update if the groups of the user
-// change, or if the user is deleted or created again, because then the names that may be impersonated can change.
+// membershipChanged returns a predicate for updates of KubeVisionUsers. It selects updates that change the groups of
+// the user, and updates by which the user is deleted or recreated. Other updates do not affect the names that may be
+// impersonated.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
@@ -117,7 +118,7 @@ func membershipChanged() predicate.Predicate {
 }
 
 // requestsForHosts returns requests for the KubeVisionClusters with spec.inCluster if the object has the component
-// label of KubeVision. For an update, it is called with both versions of the object.
+// label of KubeVision.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -125,12 +126,13 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member cluster affects:
+// requestsForMembers returns requests for the clusters that a change on a member cluster affects. These clusters depend
+// on the parameter o (see clustercache.Registry.Source):
 //
-//   - if o is nil, because a member cluster was connected or disconnected: the clusters for which
-//     clustercache.Registry.IsWaiting returns true;
-//   - if o is a KubeVisionCluster: this cluster;
-//   - if o has the component label of KubeVision: all member clusters.
+//   - nil: the clusters for which clustercache.Registry.IsWaiting returns true
+//   - a KubeVisionCluster: this cluster
+//   - another object with the component label of KubeVision: all member clusters
+//   - any other object: no clusters
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {

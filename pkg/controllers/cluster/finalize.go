@@ -146,9 +146,8 @@ func aggregates(role *rbacv1.ClusterRole) int {
 }
 
 // deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
-// aggregation rule before other ClusterRoles. Otherwise, each deletion of another ClusterRole would make the
-// aggregation controller write the ClusterRoles with an aggregation rule. If one of these is deleted before such a
-// write arrives, the write creates the ClusterRole again.
+// aggregation rule before other ClusterRoles. Otherwise, the aggregation controller could create a deleted ClusterRole
+// again, because it applies aggregated rules after each deletion of another ClusterRole.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

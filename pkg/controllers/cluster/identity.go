@@ -28,9 +28,9 @@ const (
 	maxRivals = 10
 )
 
-// confirmIdentity confirms that the cluster may be used with the given identity, and writes the identity to the status
-// before any object is created on the cluster. Without an identity in the status, finalize would leave the objects on
-// the cluster.
+// confirmIdentity returns nil if the cluster may be used with the given identity. It writes the identity to the status
+// before any object is created on the cluster. Otherwise, finalize could leave objects on the cluster, because it
+// deletes nothing if the status contains no identity.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,
@@ -74,8 +74,8 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 	return errors.New(message)
 }
 
-// reportConflict sets the conditions of a KubeVisionCluster that is not used, because another KubeVisionCluster holds
-// its identity and there is no proof that both are the same Kubernetes cluster.
+// reportConflict sets the conditions of a KubeVisionCluster that is not used because of an identity conflict (see
+// package clustercache).
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
@@ -86,9 +86,9 @@ func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clusterca
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals sets the condition IdentityConflict of a KubeVisionCluster that holds its identity, if other
-// KubeVisionClusters claim this identity without a proof. Otherwise, it removes the condition. It emits an event if the
-// condition changes to another message. The cluster remains in use.
+// reportRivals sets or removes the condition IdentityConflict of a KubeVisionCluster that is in use. The condition is
+// True if other KubeVisionClusters have an identity conflict with this one (see package clustercache). reportRivals
+// emits an event if the message of the condition changes.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {

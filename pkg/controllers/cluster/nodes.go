@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// nodesPerPage is the limit of a list request. maxNodePage bounds the size of a page in bytes; it is several times
-	// the usual size.
+	// nodesPerPage is the limit of a list request. maxNodePage bounds the size of a page in bytes. Usual pages are
+	// several times smaller.
 	nodesPerPage = 500
 	maxNodePage  = 1 << 20
 	// maxNodePages bounds the number of pages.
@@ -52,8 +52,8 @@ type nodeTable struct {
 	} `json:"rows"`
 }
 
-// countNodes returns the number of nodes and of ready nodes. It requests the table that kubectl shows, with one row per
-// node: Node objects are much larger, because they list all images on the node.
+// countNodes returns the number of nodes and of ready nodes. It requests a Table with one row per node, as kubectl
+// does. Node objects are much larger than rows, because they list all images on the node.
 func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
 	var count kubevisionv1alpha1.NodeCount
 	next := ""

@@ -64,8 +64,9 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) 
 	return ProbeResult{ID: id, Version: version, Nodes: nodes}, nil
 }
 
-// probe probes the cluster, and writes the result to the status, except the ID. It returns an error if the probe has
-// failed; the conditions then contain the reason.
+// probe probes the cluster, and writes the version, the number of nodes and the conditions to the status. It does not
+// write the identity of the cluster, because the identity is not confirmed yet. It returns an error if the probe has
+// failed. The conditions then contain the reason.
 func (r *Reconciler) probe(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface,
 ) (ProbeResult, error) {

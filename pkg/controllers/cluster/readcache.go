@@ -70,8 +70,8 @@ func readerMetadata(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}
 }
 
-// ensureReader applies the ServiceAccount of the read cache and its rights. It grants nothing if another owner has
-// created a ServiceAccount of this name, because this owner may have tokens of it.
+// ensureReader applies the ServiceAccount of the read cache and its rights. It grants nothing if another client has
+// created a ServiceAccount with this name, because this client may have tokens of the ServiceAccount.
 func ensureReader(ctx context.Context, t *clustercache.Cluster) error {
 	if err := t.Writer.Apply(ctx, readerAccount()); err != nil {
 		if errors.Is(err, apply.ErrForeign) {
@@ -133,8 +133,8 @@ func (r *Reconciler) placeReader(
 	set(metav1.ConditionFalse, reason, "the read cache is not used: "+err.Error())
 }
 
-// readCacheDisabledBy returns the name of a KubeVisionCluster that disables the read cache, or an empty string. This
-// may be c, or another one that is proven to be the same Kubernetes cluster.
+// readCacheDisabledBy returns the name of a KubeVisionCluster that disables the read cache, or an empty string. The
+// KubeVisionCluster is c itself, or another one that is proven to be the same Kubernetes cluster.
 func (r *Reconciler) readCacheDisabledBy(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) (string, error) {

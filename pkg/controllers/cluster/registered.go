@@ -35,7 +35,7 @@ const (
 	// undecidedRetry is the time until the next reconciliation after the error clustercache.ErrUndecided. This error
 	// occurs if the cluster must be compared with another cluster whose connection is not ready yet.
 	undecidedRetry = time.Second
-	// expiryWarning is the remaining lifetime of the credential in a kubeconfig below which a warning is shown.
+	// expiryWarning is the time before the expiry of a credential from which a warning is shown.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
@@ -86,15 +86,15 @@ func (r *Reconciler) reconcileRegistered(
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled returns true if the cluster has an identity conflict that need not be examined again before the next probe
-// is due.
+// isSettled returns true if nothing must be done for a cluster with an identity conflict: no connection has changed
+// since the clusters were compared, and no probe is due.
 func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected handles an error of the method connect, and returns the time of the next attempt. It sets the
-// conditions and closes the connection. If the error is clustercache.ErrUndecided, it keeps the connection and undoes
-// all changes of this reconciliation to the status. The parameter before is the status before this reconciliation.
+// reportNotConnected handles an error of the method connect. It closes the connection, sets the conditions, and returns
+// the time of the next attempt. After the error clustercache.ErrUndecided, it instead keeps the connection and restores
+// the status. The parameter before is the status at the start of the reconciliation.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -154,8 +154,8 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry sets the condition for an expired credential if the cluster has rejected the credential, and the expiry
-// of the credential has passed.
+// reportExpiry sets the condition for an expired credential. It does nothing if the cluster has not rejected the
+// credential, or if the credential has not expired.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,

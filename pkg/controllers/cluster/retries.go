@@ -39,9 +39,9 @@ func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.T
 	return pause
 }
 
-// remaining returns the time until the next probe with the same kubeconfig. If the probe is due, the result is 0 or
-// negative. Without this wait, each change of a user or role binding would immediately cause another probe of an
-// unreachable cluster.
+// remaining returns the time until the cluster may be probed again with the given revision of the kubeconfig. The
+// result is 0 or negative if a probe is due. Without this wait, each change of a user or role binding would cause
+// another probe of an unreachable cluster.
 func (r *retries) remaining(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

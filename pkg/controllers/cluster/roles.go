@@ -23,19 +23,21 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the names of ClusterRoles, without the prefix "kubevision:". The
-	// ClusterRoleBindings for the roles dev and ops refer to these ClusterRoles.
+	// devCluster and opsCluster are the names of ClusterRoles without the prefix "kubevision:". If the role dev or ops
+	// is granted in a whole cluster, the ClusterRoleBinding refers to one of these ClusterRoles.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. Those for the roles ops, dev and readonly
-// aggregate the rules of the ClusterRoles admin, edit and view of Kubernetes, and of ClusterRoles with the label
-// kubevision.io/aggregate-to-<role>. The ClusterRoles dev-cluster and ops-cluster are bound in the whole cluster, which
-// includes protected namespaces. Therefore, they have only the rules of view, and rules for cluster-scoped resources.
-// ops-cluster also allows to evict Pods, which is necessary to drain a node.
+// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. The ClusterRoles for the roles ops, dev
+// and readonly aggregate the rules of the Kubernetes ClusterRoles admin, edit and view, respectively. They also
+// aggregate the rules of ClusterRoles with the label kubevision.io/aggregate-to-<role>.
+//
+// The ClusterRoles dev-cluster and ops-cluster grant rights in all namespaces, including protected ones. Therefore,
+// they contain only the rules of view and rules for cluster-scoped resources. ops-cluster also allows the eviction of
+// Pods, which is necessary to drain a node.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""},
 		Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}

@@ -58,7 +58,7 @@ type Cluster struct {
 	Metadata Metadata
 }
 
-// Metadata contains caches of the metadata of objects that KubeVision has not created.
+// Metadata contains caches of the metadata of all Namespaces and ClusterRoles of a cluster.
 type Metadata struct {
 	Namespaces, ClusterRoles client.Reader
 }
@@ -83,7 +83,7 @@ type Registry struct {
 	members    map[string]*member
 	retired    sets.Set[types.UID]
 	identities identities
-	// penalties contains the times until which Open fails for a kubeconfig (see penalize).
+	// penalties maps the revision of a kubeconfig to the time until which Open fails for this revision (see penalize).
 	penalties map[clusters.Revision]time.Time
 	// subscribers contains the functions that are called for each change on a member cluster (see Source).
 	subscribers []func(client.Object)
@@ -106,12 +106,12 @@ func NewRegistry(
 // Host returns the host cluster.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get returns the result of View.Get for the clusters that can be reached now.
+// Get returns the cluster of a KubeVisionCluster in the current View (see View.Get).
 func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return r.View().Get(c)
 }
 
-// All returns the result of View.All for the clusters that can be reached now.
+// All returns all clusters in the current View (see View.All).
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
 // member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if there is none, or if the
@@ -137,12 +137,12 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the sets retired and identities.ended. If a set contains more UIDs, the UIDs of KubeVisionClusters
-// that no longer exist in the cache are removed from the set. Kubernetes never uses a UID again, so these UIDs are no
-// longer needed.
+// maxEnded bounds the sets retired and identities.ended. When a set contains more UIDs, the method remember removes the
+// UIDs of KubeVisionClusters that no longer exist.
 const maxEnded = 1024
 
-// remember adds a UID to the set ended. The caller must hold the lock.
+// remember adds a UID to the given set, and prunes the set if it is too large (see maxEnded). The caller must hold the
+// lock.
 func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	ended.Insert(uid)
 	if len(ended) <= maxEnded {
@@ -163,7 +163,7 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	}
 }
 
-// Retired returns the cluster of a KubeVisionCluster after Retire, for its cleanup.
+// Retired returns the cluster of a retired KubeVisionCluster, for its cleanup. Get does not return this cluster.
 func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -174,8 +174,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// Revision returns the revision of the kubeconfig of the current connection of the KubeVisionCluster with the given
-// name. It returns an empty Revision if there is no connection.
+// Revision returns the revision of the kubeconfig with which a KubeVisionCluster is connected now. The parameter name
+// is the name of the KubeVisionCluster. Revision returns an empty Revision if there is no connection.
 func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -290,13 +290,13 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source that calls the function requests for each change on a member cluster, and enqueues the
-// result. The argument of the function describes the change:
+// Source returns a source for a controller. For each change on a member cluster, the source calls the function
+// requests, and enqueues the returned requests. The argument of the function describes the change:
 //
 //   - one of KubeVision's objects, or the metadata of a Namespace or ClusterRole: this object has changed.
 //   - nil: a member cluster was connected or disconnected.
-//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict about the identity that it holds has begun
-//     or ended.
+//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict with this KubeVisionCluster has begun or
+//     ended.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

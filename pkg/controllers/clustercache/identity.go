@@ -37,20 +37,21 @@ type ConflictError struct {
 // Error implements error.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities records which KubeVisionCluster holds the identity of which Kubernetes cluster. The identity is the UID of
-// the namespace kube-system. It proves nothing, because a hostile API server can respond with any UID.
+// identities contains the holders of identities, the proofs and the conflicts (see the package comment). An identity
+// alone proves nothing, because a hostile API server can respond with any UID.
 type identities struct {
 	// holders contains the holder of each identity, by identity.
 	holders map[string]registration
 	// proofs contains the proofs that a KubeVisionCluster is the same Kubernetes cluster as the holder of its identity.
-	// The keys are the UIDs of the KubeVisionClusters, also in the maps and sets below.
+	// The keys of this map and of the map conflicts are the UIDs of these KubeVisionClusters.
 	proofs map[types.UID]proof
-	// conflicts contains the claims without a proof to an identity that another KubeVisionCluster holds.
+	// conflicts contains the conflicts of KubeVisionClusters without a proof.
 	conflicts map[types.UID]conflict
-	// examined contains the KubeVisionClusters for which a connection was attempted since the start of the process.
+	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
+	// process.
 	examined sets.Set[types.UID]
-	// ended contains the KubeVisionClusters that were released. The cache may still contain such a KubeVisionCluster
-	// for a short time. It must not become the holder of an identity again.
+	// ended contains the UIDs of released KubeVisionClusters. The cache may still contain such a KubeVisionCluster for
+	// a short time. It must not become the holder of an identity again.
 	ended sets.Set[types.UID]
 }
 
@@ -59,8 +60,8 @@ type registration struct {
 	name string
 }
 
-// conflict is a claim of a KubeVisionCluster to an identity that another KubeVisionCluster holds, without a proof. The
-// fields own and holder are the revisions of the two connections that were compared.
+// conflict records that a KubeVisionCluster has a conflict with the holder of an identity. The fields own and holder
+// are the revisions of the two connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision
@@ -74,10 +75,10 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the KubeVisionCluster c may be used with the identity id, with which its API server has
-// responded. The first KubeVisionCluster with an identity holds the identity. Any other KubeVisionCluster needs a proof
-// that it is the same Kubernetes cluster as the holder. Without a proof, Confirm returns a ConflictError or
-// ErrUndecided. The parameter all contains all KubeVisionClusters.
+// Confirm returns nil if the KubeVisionCluster c may be used with the identity id. This is the identity with which the
+// API server of c has responded. The first KubeVisionCluster with an identity holds the identity. Any other
+// KubeVisionCluster needs a proof that it is the same Kubernetes cluster as the holder. Without a proof, Confirm
+// returns a ConflictError or ErrUndecided. The parameter all contains all KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -103,8 +104,9 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the KubeVisionCluster that holds the identity id. If there is no holder, as after a restart, claim
-// records one: the oldest KubeVisionCluster whose status contains the identity, or c if there is none.
+// claim returns the KubeVisionCluster that holds the identity id. If no holder is recorded, for example after a
+// restart, claim records the oldest KubeVisionCluster whose status contains the identity. If no status contains the
+// identity, claim records c.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -134,8 +136,8 @@ func (r *Registry) claim(
 }
 
 // prove compares the connection of c with the connection of the KubeVisionCluster that holds the identity id. It does
-// nothing if there is a proof for these connections already. It returns a ConflictError if the clusters differ or
-// cannot be compared, and ErrUndecided while the holder is being connected.
+// nothing if the connections are already proven to lead to the same cluster. It returns a ConflictError if the clusters
+// differ or cannot be compared, and ErrUndecided while the holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -183,8 +185,8 @@ func (r *Registry) prove(
 }
 
 // compare returns true if two connections lead to the same Kubernetes cluster. It first creates the impersonating
-// ServiceAccount through the connection of the holder. This also creates the namespace, which the Secret for the proof
-// needs.
+// ServiceAccount through the connection of the holder. This step also creates the namespace for the Secret of the
+// comparison.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -210,8 +212,8 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records the conflict e of the KubeVisionCluster c, and returns e. It drops the proof of c, and notifies the
-// subscribers about the holder of the identity if the conflict is new.
+// dispute records the conflict e of the KubeVisionCluster c, removes the proof of c, and returns e. If the conflict is
+// new, dispute also triggers a reconciliation of the holder of the identity.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -227,15 +229,14 @@ func (r *Registry) dispute(
 	return e
 }
 
-// DisputeHost records a conflict of c, because the KubeVisionCluster inForce already represents the host cluster.
+// DisputeHost records a conflict of c with the KubeVisionCluster inForce, which already represents the host cluster.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
 		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
 		inForce.Name)})
 }
 
-// EndConflict removes the conflict of a KubeVisionCluster, and notifies the subscribers about the holder of the
-// identity.
+// EndConflict removes the conflict of a KubeVisionCluster, and triggers a reconciliation of the holder of the identity.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -252,8 +253,9 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the recorded conflict of a KubeVisionCluster whose kubeconfig has the revision own. It returns nil
-// if there is none, or if one of the two connections was replaced since they were compared.
+// Conflict returns the recorded conflict of a KubeVisionCluster. It returns nil if there is none, or if one of the two
+// connections was replaced since they were compared. The parameter own is the current revision of the kubeconfig of the
+// KubeVisionCluster.
 func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -282,7 +284,7 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that claim the identity that c holds, without a proof.
+// Rivals returns the sorted names of the KubeVisionClusters that have a conflict with the holder c.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -304,8 +306,8 @@ func (r *Registry) MarkExamined(uid types.UID) {
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c holds the identity id, or is proven to be the same Kubernetes cluster as the
-// KubeVisionCluster that holds it.
+// HoldsIdentity returns true if c holds the identity id, or if c is proven to be the same Kubernetes cluster as the
+// holder of this identity.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -58,8 +58,8 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. The field caches waits for the end of all
-	// caches that were started.
+	// startMu prevents the start of a cache after the connection was closed. The field caches counts the running
+	// caches.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.
@@ -111,10 +111,10 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect waits until the caches are filled, and returns the cluster with the given identity. It calls the function
-// tell for each of KubeVision's objects on the cluster. If the KubeVisionRoleBinding of an object was deleted while the
-// cluster was not connected, this call triggers the deletion of the object. After that, the caches call tell for each
-// change.
+// connect waits until the caches are filled, and returns the cluster with the given identity. The caches call the
+// function tell for each of KubeVision's objects in the initial lists, and later for each change. The calls for the
+// initial lists trigger the deletion of obsolete objects: a KubeVisionRoleBinding may have been deleted while the
+// cluster was not connected.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {

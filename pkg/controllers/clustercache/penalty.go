@@ -13,10 +13,10 @@ import (
 // penalty is the time for which Open fails after a cluster was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize makes Open fail for a while (see the constant penalty) if the connection exceeded its memory limit soon
-// after it was opened (see the constant patience). A new connection would probably exceed the limit again. An older
-// connection is not penalized: many changes of objects may have used its memory, and a new connection starts without
-// them.
+// penalize makes Open fail for the duration of the constant penalty. It does so only if the connection has exceeded its
+// memory limit within the constant patience after it was opened. A new connection would then probably exceed the limit
+// again. The memory of an older connection may consist of many changes of objects, which a new connection does not
+// count.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return
@@ -28,7 +28,7 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is the minimum time for which a connection must stay within its memory limit to avoid a penalty.
+// patience is the age of a connection after which the connection may exceed its memory limit without a penalty.
 const patience = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {

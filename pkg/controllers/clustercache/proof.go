@@ -53,7 +53,7 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	written := corev1apply.Secret(secret, names.Namespace).
 		WithLabels(map[string]string{names.ManagedByLabel: names.ManagedBy}).
 		WithData(map[string][]byte{nonceKey: nonce})
-	// The removal is deferred before the write, because a write without a response may have succeeded.
+	// The Secret is deleted even if the write fails, because a write without a response may have succeeded.
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTimeout)
 		defer cancel()
@@ -77,5 +77,5 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of the Secret for the proof of the KubeVisionCluster with the UID.
+// nonceSecret returns the name of the Secret for the proof of the KubeVisionCluster with the given UID.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

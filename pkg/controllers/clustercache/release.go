@@ -12,7 +12,8 @@ import (
 )
 
 // Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds. If
-// another KubeVisionCluster is proven to be the same Kubernetes cluster, it becomes the holder of the identity.
+// another KubeVisionCluster is proven to be the same Kubernetes cluster, this other KubeVisionCluster becomes the
+// holder of the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -29,10 +30,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster is proven to be the
-// same Kubernetes cluster, transferIdentity records this KubeVisionCluster as the new holder. Proofs of further
-// KubeVisionClusters compare them with the old holder. transferIdentity makes these proofs refer to the connection of
-// the new holder. The caller must hold the lock.
+// transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster has a proof, this
+// KubeVisionCluster becomes the new holder. Other proofs for the identity then refer to the connection of the new
+// holder instead of the old one. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

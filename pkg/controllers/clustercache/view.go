@@ -16,8 +16,8 @@ import (
 )
 
 // View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
-// must use the same View for both steps. Otherwise, it could delete all objects from a cluster that was connected
-// between the two steps, because the plan contains no objects for this cluster.
+// must use the same View for both steps. Otherwise, a cluster could be connected between the two steps. The controller
+// would delete all objects from this cluster, because the plan contains none for it.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
@@ -56,8 +56,8 @@ func (r *Registry) View() *View {
 //   - the *Cluster of m, if the KubeVisionCluster of m holds the identity of the Kubernetes cluster
 //   - nil, if another KubeVisionCluster holds the identity and there is no proof for m
 //   - the *Cluster of the holder, if there is a proof for m and the holder is connected
-//   - the *Cluster of the first connection with a proof for the same revision of the holder, if the holder is not
-//     connected. The map alone contains this *Cluster by revision.
+//   - the *Cluster in the map alone, if there is a proof for m and the holder is not connected. The key is the revision
+//     of the holder in the proof. The first connection with such a proof adds its *Cluster to the map.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {

@@ -16,8 +16,9 @@ import (
 // terminal.
 const maxMessage = 1024
 
-// Set sets a condition, with a message that is cut to maxMessage bytes. Its lastTransitionTime changes only if its
-// status changes. If there are no conditions yet, Set adds Ready first, so that Ready is always the first condition.
+// Set sets a condition, and cuts the message to maxMessage bytes. The lastTransitionTime of the condition changes only
+// if the status changes. If there are no conditions yet, Set adds the condition Ready first. Therefore, Ready is always
+// the first condition.
 func Set(
 	conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus,
 	reason, message string,

@@ -26,9 +26,9 @@ import (
 // CatchUp is the time after which an object is reconciled again if IsStale has returned true.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes the status of objects. It also recognizes an object from the cache that is older than the last write
-// of its status. Such an object must not be reconciled: a merge patch contains only the differences from this object,
-// and may therefore leave an outdated value in the API server. The zero value is ready for use.
+// Patcher writes the status of objects. It also detects an object from the cache that is older than the last written
+// status. A controller must not reconcile such a stale object: the merge patch is computed from the stale object, and
+// may leave an outdated value in the API server. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string
@@ -61,8 +61,8 @@ func (p *Patcher) note(object client.Object) {
 }
 
 // Patch returns a function that writes the status of the object if it has changed since the call of Patch. The function
-// also emits an event if the status or the reason of the condition Ready has changed. A Reconcile function must defer
-// the returned function, which adds its error to *reterr.
+// also emits an event if the status or the reason of the condition Ready has changed. It adds its error to *reterr. A
+// Reconcile function must defer the returned function.
 func (p *Patcher) Patch(
 	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
 	conditions *[]metav1.Condition,

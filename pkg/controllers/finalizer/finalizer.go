@@ -41,9 +41,9 @@ func Finish(
 	return nil
 }
 
-// patch calls the function change, which sets the finalizers of the object, and writes them if change returns true. It
-// sends a merge patch, because an update would drop fields that this version does not know. It fails with a conflict if
-// the object has changed meanwhile.
+// patch calls the function change, which adds or removes a finalizer. If change returns true, patch writes the
+// finalizers with a merge patch. An update would drop fields that this version of KubeVision does not know. patch fails
+// with a conflict if the object has changed meanwhile.
 func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)
 	if !ok {

@@ -33,19 +33,19 @@ type AccountManager struct {
 	Source *Source
 	// Writer writes to the cluster.
 	Writer *apply.Writer
-	// Member is true for a member cluster. On a member cluster, the namespace is created and deleted with the
-	// ServiceAccount, and the ServiceAccounts of the host cluster are impersonated as users (see
-	// bindings.Impersonation.OnMember).
+	// Member is true for a member cluster, and false for the host cluster. On a member cluster, the AccountManager also
+	// creates and deletes KubeVision's namespace. There, the ServiceAccounts of the host cluster are impersonated as
+	// users.
 	Member bool
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
 	mu sync.Mutex
-	// next is the pass that has not begun yet, or nil. nextMu guards it.
+	// nextMu guards next. The field next is the pass that has not begun yet, or nil.
 	nextMu sync.Mutex
 	next   *pass
 }
 
-// pass is one execution of Ensure. Callers that arrive before it begins share its result.
+// pass is one execution of Ensure. Callers share the result of a pass if they arrive before the pass begins.
 type pass struct {
 	done chan struct{}
 	err  error
@@ -54,8 +54,8 @@ type pass struct {
 // Ensure creates the ServiceAccount and its roles, which allow it to impersonate exactly the names in
 // KubeVisionRoleBindings. Ensure revokes rights before it grants any. Concurrent calls share one execution.
 //
-// In a single namespace, a ResourceQuota or an object of another owner may prevent the Role or RoleBinding for the
-// ServiceAccounts of this namespace. Ensure only logs such an error.
+// The ServiceAccounts of a namespace need a Role and a RoleBinding in this namespace. If the API server rejects these
+// objects, for example because of a ResourceQuota, Ensure only logs the error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -136,10 +136,9 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace applies the Role and RoleBinding of a namespace. The administrator of a single namespace must not
-// be able to make Ensure fail, for example with a ResourceQuota. Therefore, bindRoleInNamespace logs an error and
-// returns nil if the API server rejects the objects as forbidden or invalid, or if another owner has an object of the
-// same name. It also returns nil if the namespace does not exist or is being deleted.
+// bindRoleInNamespace applies the Role and RoleBinding of a namespace. The administrator of a namespace must not be
+// able to make Ensure fail, for example with a ResourceQuota. Therefore, bindRoleInNamespace only logs an error that
+// this administrator can cause, and returns nil. It also returns nil if the namespace does not exist.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {
@@ -154,7 +153,8 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 }
 
 // ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, ensureAccount
-// revokes all rights of the ServiceAccount and returns an error, because the owner may hold tokens of it.
+// revokes all rights of this ServiceAccount and returns an error. Otherwise, the other owner could use the rights with
+// a token of the ServiceAccount.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err

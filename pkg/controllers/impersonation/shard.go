@@ -21,9 +21,9 @@ const (
 
 	// shardBytes bounds the size of the names in one role, in bytes. etcd rejects objects of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits bounds the number of hash bits by which names are distributed.
+	// hashBits is the number of bits in the hash of a name. The first bits determine the shard of the name.
 	hashBits = 64
-	// entryOverhead is the size of a name in addition to its text, in bytes.
+	// entryOverhead is the estimated number of bytes that a name takes in addition to its text.
 	entryOverhead = 8
 )
 

@@ -61,9 +61,9 @@ func NewSource(reader client.Reader) *Source {
 }
 
 // Read returns the desired roles. Each call lists users and role bindings, and compares a checksum of their UIDs and
-// generations with that of the previous call. An event handler that records changes would make calls faster. However,
-// this handler could run later than another event handler that calls Read for the same change, and Read would return
-// outdated roles.
+// generations with the checksum of the previous call. An event handler could record changes instead, and calls would be
+// faster. However, the informer may call this handler later than the handler that enqueues a request. The
+// reconciliation would then get outdated roles.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -109,8 +109,8 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 }
 
 // usable removes the grants of users who have no password. A user has a password if the Secret with the credentials of
-// the user contains a password hash. The Secret in spec.passwordSecretRef does not matter: its password was imported,
-// and remains valid if this Secret is deleted.
+// the user contains a password hash. The Secret in spec.passwordSecretRef does not matter, because an imported password
+// remains valid after the deletion of this Secret.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant
@@ -140,8 +140,10 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster, or will do so
-// when the host is registered. The parameter host is the KubeVisionCluster of the host cluster, or nil.
+// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster. The parameter
+// host is the KubeVisionCluster of the host cluster, or nil if the host cluster is not registered. If host is nil,
+// grantsAdmin returns true for a binding that selects every cluster. This binding will grant the role when the host
+// cluster is registered.
 func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {

@@ -68,7 +68,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// countSoon returns an event handler that enqueues one count after the time pause.
+// countSoon returns an event handler that enqueues a request after a pause. Events during the pause cause only one
+// request.
 func countSoon() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: parameterKey()}, pause) }
@@ -80,7 +81,7 @@ func countSoon() handler.EventHandler {
 }
 
 // Reconcile counts the objects. It writes the parameter if a limit was reached or is no longer reached, or if the last
-// write is older than period.
+// write is older than the constant period.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {

@@ -61,8 +61,8 @@ type size struct {
 // sizes contains the size of each object by UID, so that only changed objects are encoded again.
 type sizes map[types.UID]size
 
-// add returns the size of an object. It encodes the object only if s does not contain the size for its resourceVersion.
-// It stores the size in the parameter next, which is the map for the next count.
+// add returns the size of an object, and stores the size in the parameter next for the next count. It encodes the
+// object only if s does not contain the size for the resourceVersion of the object.
 func (s sizes) add(next sizes, o client.Object) (int64, error) {
 	known, ok := s[o.GetUID()]
 	if !ok || known.version != o.GetResourceVersion() {

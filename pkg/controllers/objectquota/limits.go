@@ -17,7 +17,8 @@ const (
 	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
 	// DefaultBytes is the default limit of the total size of all KubeVisionUsers, KubeVisionClusters and
-	// KubeVisionRoleBindings, in bytes of JSON without managedFields. Both programs cache these objects.
+	// KubeVisionRoleBindings, in bytes of JSON without managedFields. kubevision-apiserver and
+	// kubevision-controller-manager hold all these objects in memory.
 	DefaultBytes = 96 << 20
 )
 
@@ -30,7 +31,8 @@ type Limits struct {
 	Bytes        int64
 }
 
-// DefaultLimits returns the limits for which the memory requests of both programs are sufficient.
+// DefaultLimits returns the default limits. If a limit is raised, the memory requests of kubevision-apiserver and
+// kubevision-controller-manager may be too low.
 func DefaultLimits() Limits {
 	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
 		Bytes: DefaultBytes}

@@ -30,10 +30,9 @@ func OnStart(key types.NamespacedName) source.Source {
 	})
 }
 
-// SkipInitialList returns a predicate that rejects the create events of the initial list. It is intended for objects
-// whose events enqueue many other objects. At the start, the controller enqueues all objects anyway. With thousands of
-// objects, the events of the initial list would make the start longer than the two minutes after which the manager
-// fails.
+// SkipInitialList returns a predicate that rejects the create events of the initial list. It is intended for a watch
+// whose events enqueue many other objects. The controller enqueues these objects at its start anyway. Handling
+// thousands of initial events would take longer than the CacheSyncTimeout of two minutes, and the manager would fail.
 func SkipInitialList() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

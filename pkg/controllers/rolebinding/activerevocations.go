@@ -5,8 +5,8 @@ package rolebinding
 
 import "sync"
 
-// activeRevocations counts the revocations in progress on each cluster. Other bindings do not write grants to a cluster
-// during a revocation, because thousands of writes would delay it.
+// activeRevocations counts the revocations in progress on each cluster. During a revocation on a cluster, the
+// controller grants no rights in namespaces of this cluster, because thousands of writes would delay the revocation.
 type activeRevocations struct {
 	mu    sync.Mutex
 	count map[string]int

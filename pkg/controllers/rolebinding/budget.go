@@ -44,8 +44,8 @@ type budgets struct {
 
 // charge is the size of the objects of one binding on one cluster, in bytes.
 type charge struct {
-	// wanted is the size that the spec requires. It was computed for the generation of the binding and for the
-	// fingerprint of the namespaces and registrations.
+	// wanted is the size that the spec requires. It is computed again if the generation or the fingerprint changes. The
+	// fingerprint is a hash of the namespaces and KubeVisionClusters that determine the size.
 	wanted      int64
 	role        string
 	generation  int64
@@ -60,9 +60,9 @@ func newBudgets() *budgets {
 }
 
 // admit returns an empty string if the binding may create its objects on the cluster t. Otherwise, it returns the
-// reason for the refusal. If the objects of all bindings would exceed the limit of the cluster, older bindings have
-// precedence. However, a newer binding keeps the size that it already occupies, even if an older binding is then
-// refused. The bindings of one role may use at most bindings.RoleShare of the limit.
+// reason for the refusal. Separate limits apply to one binding, to all bindings of one role, and to all bindings. If
+// several bindings together would exceed a limit, older bindings have precedence. However, a newer binding keeps the
+// size that it already occupies, even if admit then refuses an older binding.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -128,9 +128,9 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle sets the field held of a binding after rights were revoked on a cluster. The parameter existing contains the
-// remaining objects of the binding. The field becomes the size of these objects. If the binding is admitted and needs
-// more, the field becomes the wanted size.
+// settle updates charge.held of a binding after rights were revoked on a cluster. The parameter existing contains the
+// remaining objects of the binding, and charge.held becomes the size of these objects. If the parameter admitted is
+// true, charge.held becomes at least charge.wanted.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,
@@ -146,8 +146,7 @@ func (l *budgets) settle(
 	}
 }
 
-// isWithinBudget returns true if the objects of all bindings together are within the limits. Then admit need not
-// compare the ages of the bindings.
+// isWithinBudget returns true if the limits of the cluster allow the objects of all bindings together.
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
@@ -177,7 +176,8 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld computes the field held from the objects in the cache, for each binding for which it is unknown.
+// readHeld sets charge.held of each binding for which charge.held is unknown. It computes the value from the objects in
+// the cache.
 func readHeld(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,
@@ -226,8 +226,8 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes returns the size of the objects that a binding requires on a cluster. The parameter leading contains the
-// KubeVisionClusters that are connected to this cluster. The size includes subjects that do not exist yet.
+// desiredBytes returns the size of the objects that a binding requires on a cluster. The parameter leading contains all
+// KubeVisionClusters whose connections lead to this cluster. The size includes subjects that do not exist yet.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,
 	namespaces namespaceList,

@@ -45,8 +45,8 @@ const (
 	// failedPeriod is the time after which a binding is reconciled again if a member cluster failed or a size limit is
 	// reached.
 	failedPeriod = 15 * time.Second
-	// nextTurn is the time after which a binding that has more objects to write is reconciled again. In this time, the
-	// cache receives the objects that were written.
+	// nextTurn is the time until the next reconciliation of a binding that has more objects to write. Meanwhile, the
+	// cache receives the objects that the previous reconciliation has written.
 	nextTurn = 50 * time.Millisecond
 	// DefaultConcurrency is the default number of bindings that are reconciled concurrently. It is more than one
 	// because a reconciliation may wait for a slow cluster.
@@ -68,7 +68,7 @@ type Reconciler struct {
 	statuses    condition.Patcher
 	budgets     *budgets
 	revocations *revocations
-	// unreachable contains the bindings that select a cluster that cannot be reached.
+	// unreachable contains the bindings that select at least one unreachable cluster.
 	unreachable *bindingGauge
 	revoking    activeRevocations
 }

@@ -44,8 +44,9 @@ func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjectHandler returns an event handler for the objects that the controller creates. It enqueues the binding in
-// the label of the object, both before and after an update, so that the removal of the label is noticed.
+// madeObjectHandler returns an event handler for the objects that the controller creates. It enqueues the binding whose
+// name is in the label of the object. For an update, it also enqueues the binding in the old label, so that the removal
+// of the label is noticed.
 func madeObjectHandler() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
@@ -125,9 +126,9 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler returns an event handler for the built-in ClusterRoles. It enqueues the bindings of a ClusterRole if
-// the ClusterRole was created or deleted, received its first rules, or lost all rules. The removal of KubeVision's
-// label from a ClusterRole also causes a delete event, because the cache contains only labelled ClusterRoles.
+// ownRoleHandler returns an event handler for the built-in ClusterRoles. It enqueues the bindings of a ClusterRole that
+// was created or deleted, has received its first rules, or has lost all rules. The cache contains only ClusterRoles
+// with KubeVision's label. Therefore, the removal of this label also causes a delete event.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {
@@ -178,9 +179,9 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	return found.UnsortedList()
 }
 
-// requestsForNamespace returns requests for the bindings that may need a RoleBinding in the namespace, and for the
-// bindings that have a ServiceAccount of the namespace as a subject. For the latter, the impersonating ServiceAccount
-// needs a Role in the namespace.
+// requestsForNamespace returns requests for the bindings that may need a RoleBinding in the namespace. It also returns
+// requests for the bindings that have a ServiceAccount of the namespace as a subject. The reconciliation of such a
+// binding creates the Role in the namespace that allows KubeVision to impersonate the ServiceAccount.
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||

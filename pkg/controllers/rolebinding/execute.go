@@ -86,7 +86,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 }
 
 // grantUse applies the objects on the host cluster that grant the subjects the verb "use" on the selected
-// KubeVisionClusters. It returns the first error, or else the error of the grant on the host cluster.
+// KubeVisionClusters. If this succeeds, grantUse returns the error in the grant for the host cluster, or nil.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -143,9 +143,9 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 }
 
 // finalize deletes all objects of the binding, and removes the finalizer. It does not wait for member clusters that
-// cannot be reached. On the host cluster, finalize revokes the verb "use", and KubeVision forwards requests only to
-// clusters on which the user has this verb. The objects on a member cluster are deleted when the member cluster can be
-// reached again.
+// cannot be reached. The objects on these member clusters are deleted when the clusters can be reached again. Before
+// that, the binding no longer grants the verb "use", which KubeVision requires before it forwards a request to a
+// cluster.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
@@ -156,7 +156,7 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 
 // removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have written
 // this label to an object of an existing binding. If the reconciliation of the existing binding restores the label
-// first, removeOrphans does not delete the object.
+// first, DeleteUnchanged does not delete the object.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

@@ -36,11 +36,12 @@ type plan struct {
 	unknown []string
 	// invalid is the error of an invalid LabelSelector, which selects nothing.
 	invalid error
-	// uses contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the subjects the verb
-	// "use" on the selected KubeVisionClusters. usesErr is the reason for which they could not be planned.
+	// uses contains a ClusterRole and a ClusterRoleBinding for the host cluster. These objects grant the subjects the
+	// verb "use" on the selected KubeVisionClusters. usesErr is the error of planning these objects, or nil.
 	uses    []client.Object
 	usesErr error
-	// leftOut is true if the subjects cannot be impersonated, because the names in all bindings exceed the size limit.
+	// leftOut is true if the subjects cannot be impersonated. The names in all bindings then exceed a size limit, and
+	// the impersonating ServiceAccount may not impersonate the names in this binding.
 	leftOut bool
 	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
@@ -59,15 +60,15 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// The keys of roles are the built-in ClusterRoles that the objects bind, except those of another owner. The value
-	// is true if the ClusterRole exists. The map is nil for a custom role.
+	// roles contains the names of the built-in ClusterRoles that the objects may bind. The value is true if the
+	// ClusterRole exists. The map does not contain ClusterRoles of another owner. It is nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool
-	// unread is the error of listing the namespaces, or nil. If it is not nil, the namespaces that the binding selects
-	// are unknown. Therefore, existing RoleBindings are then kept (see keep).
+	// unread is the error of listing the namespaces, or nil. After this error, the namespaces that the binding selects
+	// are unknown, and existing RoleBindings are kept (see keep).
 	unread error
-	// excess is the reason for which a size limit forbids the objects, or empty.
+	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
 	// existing contains the objects on the cluster after the revocation.
 	existing map[objectKey]client.Object
@@ -276,8 +277,8 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 }
 
 // planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. If the binding
-// selects all clusters, these objects grant the verb for all names, which includes names without a KubeVisionCluster.
-// The subjects are then authorized for such a name, and can learn that the cluster does not exist.
+// selects all clusters, the rule has no resourceNames. For a name without a KubeVisionCluster, the subjects then
+// receive the error that the cluster does not exist instead of a denial.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

@@ -26,9 +26,9 @@ import (
 // errRevocation is wrapped by the errors of revocations that have failed.
 var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
-// revokeOnCluster revokes the rights that the binding no longer grants on one cluster. It deletes objects that the plan
-// does not contain or that bind another role, and removes subjects from the other objects. It changes cluster-scoped
-// objects first, and grants nothing. After an error, it continues with the other objects.
+// revokeOnCluster revokes the rights that the binding no longer grants on one cluster. It deletes objects that are not
+// in the plan, and objects that bind another role than planned. It removes excess subjects from the other objects. It
+// changes cluster-scoped objects first. After an error, it continues with the other objects.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -104,8 +104,9 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of the existing RoleBinding o. It is used if the namespaces could not be listed. It is
-// then unknown whether the namespace of o is still selected. keep returns nil if o must be deleted in any case.
+// keep returns the desired state of the existing object o if the namespaces could not be listed. It keeps a
+// RoleBinding, because the binding may still select the namespace of the RoleBinding. It returns nil if o must be
+// deleted in any case, for example because the binding no longer needs RoleBindings.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -190,7 +191,7 @@ func indexed(binding string) client.ListOption {
 	return client.MatchingFields{apply.BindingIndex: binding}
 }
 
-// listMade lists the RBAC objects that the option selects. The caller must not modify them.
+// listMade returns the RBAC objects that match the list option. The caller must not modify these objects.
 func listMade(
 	ctx context.Context, reader client.Reader, selection client.ListOption,
 ) (map[objectKey]client.Object, error) {

@@ -32,8 +32,8 @@ func probed() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the selected clusters that cannot be reached. It omits clusters that were not probed
-// yet. The binding does not become Ready before these clusters are probed.
+// unreachable returns the names of the selected clusters that cannot be reached. It omits a cluster that was not probed
+// yet. Otherwise, the binding could become Ready before the first probe of this cluster.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {

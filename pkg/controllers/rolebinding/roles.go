@@ -21,8 +21,8 @@ import (
 )
 
 // findRole records in g which ClusterRoles of the binding exist. It accepts a built-in role only if KubeVision has
-// created the ClusterRole, because a ClusterRole of another client with the same name could grant other rights. A
-// custom role need not exist: as in Kubernetes, a binding may refer to a ClusterRole that is created later.
+// created the ClusterRole. A ClusterRole that another client has created with the same name could grant other rights.
+// As in Kubernetes, a binding may refer to a custom role that does not exist yet.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if objects may bind the ClusterRole with the given name. It returns false if the name is that
-// of a built-in role and another owner has created the ClusterRole.
+// bindable returns true if objects may bind the ClusterRole with the given name. It returns false if a built-in role
+// has this name, but the ClusterRole belongs to another owner.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known
@@ -84,7 +84,7 @@ func (g *grant) bindable(role string) bool {
 // ready returns true if the ClusterRole exists, or is a custom role.
 func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
 
-// unready returns the names of the built-in ClusterRoles that must exist before objects can be applied.
+// unready returns the names of the built-in ClusterRoles that the objects bind, but that do not exist yet.
 func (g *grant) unready() []string {
 	var out []string
 	for _, o := range g.objects {

@@ -196,8 +196,9 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName returns the name of the ClusterRole that the objects bind. For a binding without spec.namespaces, this is
-// the ClusterRole to which the ClusterRoleBinding refers.
+// roleName returns the name of the ClusterRole for the status. For a binding without spec.namespaces, this is the
+// ClusterRole of the ClusterRoleBinding. For other bindings, this is the ClusterRole of the RoleBindings in namespaces
+// that are not protected.
 func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef)
@@ -205,9 +206,9 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe sets the number of namespaces with a RoleBinding. It sets their names only if the binding has
-// spec.namespaces, because a binding without spec.namespaces has a RoleBinding in nearly all namespaces. It sets
-// nothing for a binding that needs no RoleBindings.
+// describe writes the number of namespaces with a RoleBinding to the status s. It writes the names of these namespaces
+// only if the binding has spec.namespaces. Other bindings have RoleBindings in nearly all namespaces. For a binding
+// that needs no RoleBindings, describe writes nothing.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return

@@ -22,11 +22,11 @@ const (
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
 	// maxPrevious is the maximum number of previous CAs in the caBundle. One is the CA of the certificate that replicas
-	// still serve. The other one may be a CA whose certificate was never stored: the caBundle is written before the
-	// certificate is stored, and the program may end in between.
+	// still serve. The other one may be unused: the controller writes a new CA to the caBundle before it stores the
+	// certificate, and may end in between.
 	maxPrevious = 2
-	// backdate is the time between the beginning of the validity and the creation of a certificate. The validity begins
-	// in the past, because clocks may differ.
+	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity. Otherwise, a
+	// client whose clock is slow would reject a new certificate.
 	backdate = time.Hour
 )
 
@@ -55,8 +55,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time until the certificate must be renewed. It returns an error if this time has passed, or
-// if the certificate is not valid for all hosts now.
+// remainingUse returns the time until the certificate must be renewed. It returns an error if the certificate must be
+// renewed now, or is not valid for all hosts.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -78,8 +78,8 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	return left, nil
 }
 
-// mergeBundles returns the caBundle. It consists of the current CA and of up to maxPrevious of the previous CAs,
-// without those that have expired.
+// mergeBundles returns the caBundle. It consists of the current CA and of at most maxPrevious previous CAs that have
+// not expired.
 func mergeBundles(current, previous []byte, now time.Time) []byte {
 	out, kept := slices.Clone(current), 0
 	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {

@@ -20,15 +20,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
-// retention is the time after its expiry for which a session is kept, so that its refresh token is reported as expired
-// instead of invalid.
+// retention is the time for which a session is kept after its expiry. During this time, its refresh token is reported
+// as expired. After the deletion of the session, the token is reported as invalid.
 const retention = 24 * time.Hour
 
 const (
 	// indexLag is the time after which a session is reconciled again if the field index does not contain the session
 	// yet. The event handler of the index may run later than the event handler that enqueues the session.
 	indexLag = 100 * time.Millisecond
-	// endLag is the time after which the limits are checked again after the deletion of sessions.
+	// endLag is the time between a deletion of excess sessions and the next check of the limits.
 	endLag = time.Second
 )
 
@@ -83,8 +83,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// enforceLimits deletes the sessions of the same user, and of all users, that exceed the limits. It returns the time
-// until the next check, or 0 if none is needed.
+// enforceLimits deletes sessions if the user of the session s has too many sessions, or if all users together have too
+// many. It returns the time until the next check, or 0 if no check is needed.
 func (r *Reconciler) enforceLimits(
 	ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession,
 ) (time.Duration, error) {

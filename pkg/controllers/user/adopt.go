@@ -18,13 +18,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes the user the owner of credentials and favorites that were restored from a backup, if an
-// annotation requests it. It then removes the annotation and returns true. It returns false if there is no annotation.
+// adoptCredentials makes the user the owner of restored credentials and favorites, if the user has the annotation
+// names.AdoptCredentialsAnnotation. It then removes the annotation and returns true. Without the annotation, it returns
+// false.
 //
-// A restored KubeVisionUser has a new UID. The restored credentials do not become valid for this UID by themselves,
-// because the user may be another person with the name of a deleted user. With the annotation, an administrator
-// confirms that both are the same person. Admission accepts the annotation only from an administrator who may bind all
-// roles of the user.
+// A KubeVisionUser that was restored from a backup has a new UID. Its credentials do not become valid automatically,
+// because they may belong to a deleted user of the same name, who was another person. With the annotation, an
+// administrator confirms that both users are the same person. Admission rejects the annotation if the administrator may
+// not bind all roles of the user.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil

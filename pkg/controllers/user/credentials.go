@@ -32,8 +32,9 @@ type outcome struct {
 	message string
 }
 
-// reconcileCredentials imports the password from the Secret of spec.passwordSecretRef if the password in the Secret has
-// changed since the last import. If it is unchanged, a password that the user has set later remains valid.
+// reconcileCredentials imports the password from the Secret of spec.passwordSecretRef, and sets the conditions. It
+// imports the password only if the Secret contains a new password. Otherwise, each reconciliation would overwrite a
+// password that the user has set after the import.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -227,7 +228,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("already exists and does not belong to this user")
 
-// errRestored wraps errForeign. readCredentials returns it for a Secret that may have been restored from a backup (see
+// errRestored is errForeign with a hint. It is returned for a Secret that may have been restored from a backup (see
 // isRestored).
 var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
@@ -280,8 +281,9 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update stores the version of the Secret from which the password was imported and, if hash is not nil, the new
-// password. It fails with a conflict if the credentials have changed since they were read.
+// update stores in the credentials the version of the Secret from which the password was imported. If the parameter
+// hash is not nil, it also stores this password hash. It fails with a conflict if the credentials have changed since
+// they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

@@ -18,7 +18,7 @@ type recorder struct {
 }
 
 // Eventf emits an event. If the parameter regarding is a KubeVisionUser, Eventf replaces it by a reference with
-// KubeVision's namespace, because events are created in the namespace of the object to which they refer.
+// KubeVision's namespace. Otherwise, the event of a cluster-scoped object would be created in the namespace default.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

@@ -41,8 +41,8 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	return r.endSessions(ctx, over)
 }
 
-// noteLogin sets status.lastLoginTime to the creation time of the latest session. The status remains when the session
-// is deleted.
+// noteLogin sets status.lastLoginTime to the creation time of the latest session. It does not reset the field after the
+// deletion of this session.
 func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
 	for i := range sessions {
 		created := sessions[i].CreationTimestamp

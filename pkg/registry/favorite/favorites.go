@@ -31,8 +31,7 @@ type object struct {
 	Name      string `json:"name"`
 }
 
-// parameters contains the names of the request parameters or fields that identify an object. Errors contain these
-// names.
+// parameters contains the name that the request uses for each field of an object. Error messages contain these names.
 type parameters struct{ cluster, namespace, resource, name string }
 
 // validate returns an error if a field of o has an invalid format. It does not check whether the object exists, because

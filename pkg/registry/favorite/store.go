@@ -62,7 +62,7 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of u, calls the function change with them, and writes them back. It retries after a
+// change calls the function change with the favorites of u, and writes the changed favorites. It retries after a
 // conflict. If the function returns an error, nothing is written, and the error is returned.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,

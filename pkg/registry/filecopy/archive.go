@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// blockBytes is the number of bytes of a block of a tar archive. The limit of a copy counts each entry as its
-	// content and one block.
+	// blockBytes is the number of bytes of a block of a tar archive. In addition to the content, the limit of a copy
+	// counts one block for each entry.
 	blockBytes = 512
-	// maxHeaderBytes bounds the bytes of the headers before the content of an entry.
+	// maxHeaderBytes bounds the bytes of the headers of one entry.
 	maxHeaderBytes = 64 << 10
 	// sparsePrefix is the prefix of the PAX records of sparse files. A sparse file has few bytes in an archive, and can
 	// expand to any size.
@@ -46,9 +46,8 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader reads an archive, and bounds the size of a header. The field left is the number of bytes that Read may
-// still return. If left is 0, Read returns an error. The methods of entries set left before they read the header or the
-// content of an entry.
+// boundedReader is an io.Reader that returns an error if the field left is 0. Each read byte decrements left. The
+// method entries.next sets left to the maximum size of a header, and then to the size of the content.
 type boundedReader struct {
 	from io.Reader
 	left int64
@@ -80,9 +79,9 @@ func newEntries(from io.Reader, l *limits) *entries {
 	return &entries{bounded: b, archive: tar.NewReader(b), limits: l}
 }
 
-// next returns the header of the next file or directory, or io.EOF. It skips all other entries, such as links and
-// devices, because a later entry could be written through a link. It returns an error if the archive is malformed or
-// too large, or if a name is not below the directory of the archive.
+// next returns the header of the next file or directory, or io.EOF. It skips all other entries. Otherwise, a symbolic
+// link in the archive could redirect later entries to a different directory. next returns an error if the archive is
+// malformed or too large.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes
@@ -118,8 +117,8 @@ func (e *entries) copyTo(w io.Writer) error {
 	return err //nolint:wrapcheck // it is that of the writer, or of the source
 }
 
-// malformed converts an error of reading an archive to a *streams.End, the error that ends a WebSocket. If err already
-// wraps a *streams.End, malformed returns that one. Otherwise, the new End reports a malformed archive.
+// malformed converts an error to a *streams.End that reports a malformed archive. If err already wraps a *streams.End,
+// malformed returns the wrapped *streams.End.
 func malformed(err error) error {
 	if end, ok := errors.AsType[*streams.End](err); ok {
 		return end
@@ -127,9 +126,8 @@ func malformed(err error) error {
 	return streams.NewEnd(streams.Malformed, "the archive is malformed, or not complete")
 }
 
-// cleanHeader returns a new header with the normalized name, the type, the permissions, the size and the time of h, and
-// without its other fields. It returns an error for a sparse file, and for a name that is not below the directory of
-// the archive.
+// cleanHeader returns a copy of h that contains only the name, the type, the permissions, the size and the modification
+// time. It normalizes the name. It returns an error for a sparse file, and for a name that localName rejects.
 func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if isSparse(h) {
 		return nil, streams.NewEnd(streams.Malformed, "the archive has a file with holes")
@@ -155,7 +153,7 @@ func cleanHeader(h *tar.Header) (*tar.Header, error) {
 const (
 	// permissions contains the accepted bits of a mode. The setuid, setgid and sticky bits are removed.
 	permissions = 0o777
-	// maxYear is the last year of modification times that all versions of tar can read.
+	// maxYear is the maximum year of modification times. Later times do not fit in the 11 octal digits of a tar header.
 	maxYear = 2242
 )
 
@@ -171,8 +169,9 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// localName returns the normalized form of name. It returns false if name is not below the directory of the archive, or
-// if name contains a backslash or a control character, which some systems interpret differently.
+// localName returns the normalized form of name. It returns false if name is absolute, is too long, or contains the
+// segment "..". It also returns false for a backslash or a control character, because some systems interpret these
+// characters differently.
 func localName(name string) (string, bool) {
 	if name == "" || strings.HasPrefix(name, "/") || len(name) > maxPath {
 		return "", false

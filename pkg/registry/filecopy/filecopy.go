@@ -32,8 +32,8 @@ const (
 	// idleTime is the time after which a copy without progress ends. maxTime bounds the duration of a copy.
 	idleTime = 5 * time.Minute
 	maxTime  = time.Hour
-	// copyBytes is the number of bytes of memory for a copy: the buffers of the connections, and the headers of an
-	// archive.
+	// copyBytes is the number of bytes of memory that each copy reserves for the buffers of its connections and for the
+	// headers of an archive.
 	copyBytes = 512 << 10
 	// maxPath bounds the bytes of a path in a container.
 	maxPath = 4 << 10
@@ -86,7 +86,8 @@ type request struct {
 	in bool
 	// path is a normalized absolute path in the container.
 	path string
-	// tar is true if the client sends or receives a tar archive, and false for the content of one file.
+	// tar is true if the client sends or receives a tar archive. It is false if the client sends or receives the
+	// content of one file.
 	tar bool
 	// size is the number of bytes of a file that is copied into the container.
 	size int64

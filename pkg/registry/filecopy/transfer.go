@@ -218,7 +218,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note calls the function change with the progress. It holds the lock during the call.
+// note calls the function change with t.progress. It holds t.mu during the call.
 func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

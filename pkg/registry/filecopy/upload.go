@@ -22,19 +22,20 @@ import (
 const (
 	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime bounds the time that fileScript may take to remove an incomplete file.
+	// removalTime is the time after which a failed copy cancels the command in the container. Until then, the command
+	// can remove the incomplete file.
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the name of an empty file. When a single file is copied into a container, the
-	// archive contains this empty file after the copied file. If tar has extracted the empty file, the copied file is
+	// completeSuffix is the suffix of the name of an empty marker file. If a single file is copied into a container,
+	// the marker file follows the copied file in the archive. If tar has extracted the marker file, the copied file is
 	// complete. fileScript contains the same suffix.
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. tar cannot
-// interpret it as an option, because the argument begins with "/" or "./". The option -h makes tar follow a single file
-// that is a symbolic link, as in volumes of ConfigMaps.
+// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. The path
+// argument begins with "/" or "./". Therefore, tar cannot interpret it as an option. For a single file, the option -h
+// makes tar follow a symbolic link. For example, files in a ConfigMap volume are symbolic links.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
@@ -42,10 +43,10 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name, and renames it when it is complete. Therefore, a truncated copy
-// does not change an existing file. tar also accepts an archive that is truncated between two entries. Therefore, the
-// archive contains a second, empty file, which proves that the first file is complete. The arguments of the script are
-// the directory, the temporary name and the final name.
+// fileScript extracts one file under a temporary name. It renames the file after the complete extraction. Therefore, a
+// truncated copy does not change an existing file. tar also accepts an archive that is truncated between two entries.
+// Therefore, the archive contains an empty marker file after the copied file. If the marker file exists, the copied
+// file is complete. The arguments of the script are the directory, the temporary name and the final name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
@@ -96,8 +97,9 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile adds two files to archive: a file with the given name and the content from the client, and the empty file
-// with completeSuffix. It returns an error if the content does not have the announced size.
+// passFile adds two files to archive. The first file has the given name and the content from the client. The second
+// file is empty, and its name ends with completeSuffix. passFile returns an error if the number of bytes of the content
+// is not the size in the request.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{

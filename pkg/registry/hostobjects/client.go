@@ -49,8 +49,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that validates the object name in a path parameter. If the name is valid, the function calls
-// connect. Otherwise, it returns an error.
+// Named returns a function that calls connect if the object name in a path parameter is valid. Otherwise, the returned
+// function returns an error.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {
@@ -77,9 +77,9 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 }
 
 // WriteError converts err, the error of a write, to an error with a code. The parameter actions contains the rights
-// that the write requires. If err is Forbidden although RBAC allows all actions, an admission plugin has rejected the
-// write, and the code is CodeRejected. If envelope.LacksRight returns true for err, the code is CodeForbidden, as after
-// a denial by RBAC.
+// that the write requires. A Forbidden error can come from RBAC or from an admission plugin. Therefore, WriteError
+// reviews the actions after such an error. If RBAC allows all actions, an admission plugin has rejected the write, and
+// the code is CodeRejected. If envelope.LacksRight returns true for err, the code is always CodeForbidden.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -117,9 +117,8 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 		Name: name}
 }
 
-// CheckVersion returns an error with the code 40901 if the ResourceVersion in a request differs from the
-// ResourceVersion of object. The parameter given is the ResourceVersion in the request. If it is empty, CheckVersion
-// returns nil.
+// CheckVersion returns an error with CodeStale if the ResourceVersion of object is not the parameter given, the
+// ResourceVersion in the request. If given is empty, CheckVersion returns nil.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",

@@ -19,20 +19,19 @@ import (
 // undoTimeout bounds the time for reverting steps. Reverting continues after the client has disconnected.
 const undoTimeout = 10 * time.Second
 
-// Step is one of several writes of which either all or none should take effect.
+// Step is one write of a sequence. If one write fails, the earlier writes are reverted.
 type Step struct {
 	// Object is the name of the written object in messages.
 	Object string
-	// Do writes the object with the given client. It is called twice, first with a dry-run client, and must therefore
-	// not change its inputs.
+	// Do writes the object with the given client. It is called first with a dry-run client, and then with a normal
+	// client. Therefore, it must not change its inputs.
 	Do func(context.Context, client.Client) error
-	// Undo reverts a successful Do. It may be nil for the last step, which is never reverted.
+	// Undo reverts a successful Do. It may be nil for the last step, because the last step is never reverted.
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates the object that the function object returns. The parameter what is the name of the
-// object in messages. The function refused converts the error of the write to an error with a code. It is also called
-// after a successful write, and returns nil if the error is nil.
+// Create returns a step that creates the object that the function object returns. Error messages name the object by the
+// parameter what. The function refused converts the error of the write, which may be nil, to an error with a code.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -45,11 +44,10 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns a step that patches an object. The parameter from is the object as it was read, and the parameter to is
-// the changed object. The parameter what is the name of the object in messages. The parameter given is the
-// ResourceVersion in the request, and may be empty. If the client has sent a ResourceVersion, the step fails if the
-// object has changed since it was read. The function refused converts the error of the write to an error with a code.
-// It is also called after a successful write, and returns nil if the error is nil.
+// Patch returns a step that patches an object. The parameter from is the object as it was read. The parameter to is the
+// changed object. Error messages name the object by the parameter what. The parameter given is the ResourceVersion in
+// the request, or empty. If it is not empty, the step fails if the object has changed since it was read. The function
+// refused converts the error of the write, which may be nil, to an error with a code.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
@@ -67,10 +65,10 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch with the changes to the object that was read, which is the parameter from. The
-// parameter given is the ResourceVersion in the request, or empty. If it is not empty, the patch contains the
-// ResourceVersion of from. The API server then rejects the patch with a conflict if the object has changed since it was
-// read. PatchFrom does not compare the two ResourceVersions: see CheckVersion.
+// PatchFrom returns a merge patch. The parameter from is the object as it was read. The parameter given is the
+// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of from.
+// kube-apiserver then rejects the patch with a conflict if the object has changed since it was read. PatchFrom does not
+// compare the two ResourceVersions. CheckVersion compares them.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -78,8 +76,8 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply calls DryRun and then Execute. If it returns an error, no step has taken effect. The only exceptions are steps
-// that could not be reverted, which the error names.
+// Apply calls DryRun and then Execute. If a step fails, Apply reverts the steps before it. The returned error names the
+// steps that could not be reverted.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
@@ -87,8 +85,8 @@ func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	return c.Execute(ctx, steps...)
 }
 
-// DryRun executes each step with a dry-run client, and returns the first error. It is called before Execute, because
-// the caller may lack the permission for some of the steps.
+// DryRun executes each step with a dry-run client, and returns the first error. For example, the caller may lack the
+// permission for the last step. A dry run detects this before the first step is executed.
 func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {

@@ -95,8 +95,8 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is like Read, but takes the parameters as arguments. kind is the name of the resource. namespace and name may be
-// empty.
+// Find is like Read, but takes the resource, the namespace and the name from its parameters. The parameter kind is the
+// name of the resource. The parameters namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
 		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",

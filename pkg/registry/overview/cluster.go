@@ -19,11 +19,12 @@ import (
 // recentEvents is the number of newest events that an overview contains.
 const recentEvents = 10
 
-// manyEvents bounds the number of collected events. When it is reached, all events except the newest are dropped.
+// manyEvents bounds the number of collected events. At this number, the oldest events are dropped, and recentEvents
+// events remain.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns the kinds Service, Ingress, Namespace, Node and Event. The function Read of each kind
-// adds its objects to t.
+// infrastructureKinds returns the kinds for Services, Ingresses, Namespaces, Nodes and Events. The function Read of
+// each kind adds its objects to t.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
@@ -89,8 +90,8 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storageKinds returns the kinds PersistentVolume and PersistentVolumeClaim. The function Read of each kind adds its
-// objects to t.
+// storageKinds returns the kinds for PersistentVolumes and PersistentVolumeClaims. The function Read of each kind adds
+// its objects to t.
 func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		typedKind(t, "persistentvolumes", func(v *corev1.PersistentVolume, out *dashboardv1alpha1.Overview) {

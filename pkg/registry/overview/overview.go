@@ -50,7 +50,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind whose objects are counted without being decoded. The function set stores the number in an
+// countedKind returns a kind that counts its objects without decoding them. The function set stores the number in an
 // overview.
 func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
@@ -73,9 +73,9 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) }, look)
 }
 
-// partialKind returns a kind whose objects are decoded to T if they are read from the cluster. Objects of the read
-// cache are decoded to C, a type with only the fields that lookCached uses. The functions look and lookCached add one
-// object to an overview, and must not retain the object.
+// partialKind returns a kind whose objects are decoded to T or C. Objects from the cluster are decoded to T. Objects
+// from the read cache are decoded to C, a type with fewer fields. The functions look and lookCached add one object to
+// an overview, and must not retain the object.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

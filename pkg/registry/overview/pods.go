@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// partialPod has the fields of a Pod that the overview counts. A cached Pod is decoded into a partialPod, because the
-// decoder skips the other fields, which are the largest part of a Pod.
+// partialPod has the fields of a Pod that the overview counts. The other fields are the largest part of a Pod. If a
+// cached Pod is decoded into a partialPod, the decoder skips them.
 type partialPod struct {
 	Spec struct {
 		Containers     []partialContainer           `json:"containers"`
@@ -30,7 +30,7 @@ type partialContainer struct {
 	RestartPolicy *corev1.ContainerRestartPolicy `json:"restartPolicy"`
 }
 
-// podKind returns the kind Pod. Its function Read adds the Pods to t.
+// podKind returns the kind for Pods. Its function Read adds the Pods to t.
 func podKind(t *tally) scopedlist.Kind {
 	count := func(p *partialPod, out *dashboardv1alpha1.Overview) { countPod(p.pod(), out) }
 	return partialKind(t, "pods", count, countPod)

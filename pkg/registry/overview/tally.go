@@ -51,28 +51,29 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped contains parameters of addGroups: the destination, the memory account and the handler of omitted objects.
+// grouped contains parameters of addGroups. The field sum is the destination, account is the memory account, and omit
+// is called for each omitted object.
 type grouped struct {
 	sum     *dashboardv1alpha1.Overview
 	account *budget.Account
 	omit    objects.Omit
 }
 
-// decoding is a semaphore. It bounds the groups that all requests decode concurrently. A cluster may send objects that
-// take long to decode. Without the bound, overviews of such a cluster could occupy all processors.
+// decoding is a semaphore that bounds the number of groups that are decoded concurrently. A cluster may send objects
+// that take long to decode. Without the bound, overviews of such a cluster could occupy all processors.
 var decoding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
 
-// counted is the overview of one readcache.Group, which contains a part of the objects of a list. The field omitted
-// contains the objects of the group that are too large to be decoded.
+// counted is the overview of one readcache.Group, which is a part of a list. The field omitted contains the objects of
+// the group that are too large to be decoded.
 type counted struct {
 	dashboardv1alpha1.Overview
 
 	omitted []*readcache.Object
 }
 
-// addGroups adds the objects of a list in the read cache to g.sum. The read cache stores this list as groups of
-// objects. It also stores the overview of each group, until an object of the group changes. Therefore, addGroups
-// decodes only the objects of changed groups.
+// addGroups adds the objects of a cached list to g.sum. The read cache splits the list into groups of objects, and also
+// stores the overview of each group. When an object changes, the read cache drops the overview of its group. Therefore,
+// addGroups decodes only groups without a stored overview.
 func addGroups[T any](
 	ctx context.Context, g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
 ) error {

@@ -31,8 +31,8 @@ func Docs() map[string]string {
 	}
 }
 
-// Grant is a request of a user to create a subresource of a Pod. Find does not review whether the user may create it:
-// Review must be called before Call is sent to the cluster.
+// Grant contains the call that creates a subresource of a Pod. Find returns a Grant without an access review.
+// Therefore, Review must be called before Call is sent to the cluster.
 type Grant struct {
 	Caller  *clusters.Client
 	User    user.Info
@@ -44,9 +44,9 @@ type Grant struct {
 	proof  func() error
 }
 
-// Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. The verb
-// create is required even if the request to the cluster is a GET. For a GET, older API servers require only the verb
-// get.
+// Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. A request
+// that opens a WebSocket may be a GET, and older versions of kube-apiserver require only the verb get for a GET.
+// Attributes requires create for all requests.
 func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
@@ -100,8 +100,8 @@ func (g *Grant) Check(ctx context.Context) error {
 	return authorization.Require(ctx, caller, g.Attributes())
 }
 
-// WithProof returns a context for the calls of a stream to the cluster. These calls use the one-time code of the
-// request that opened the stream, even after the end of that request.
+// WithProof returns a context for calls to the cluster. With this context, the calls use the one-time code of the
+// request that opened the stream. The code remains usable after the end of that request.
 func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
 
 // CallError converts err, the error of a call to the subresource, to an error with a code.

@@ -33,7 +33,7 @@ const (
 
 	// Field is the top-level field of a Pod in which AddTo sets a PodMetrics.
 	Field = "metrics"
-	// StatusField is the top-level field of a Pod in which AddTo sets whether metrics exist, for example
+	// StatusField is the top-level field of a Pod in which AddTo sets the state of the metrics, for example
 	// MetricsPending.
 	StatusField = "metricsStatus"
 )
@@ -75,8 +75,8 @@ type Metrics struct {
 	account *budget.Account
 }
 
-// Read reads the metrics of the Pod t. If t has no name, it reads the metrics of all Pods in the list t. If the metrics
-// cannot be read, it logs the error, and Available returns false.
+// Read reads the metrics of the Pod that t identifies. If t has no name, Read reads the metrics of all Pods in the
+// list. If the metrics cannot be read, Read logs the error, and Available returns false.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -140,8 +140,8 @@ func (m *Metrics) addTo(object objects.Object) error {
 	return nil
 }
 
-// read returns the metrics of the Pod t or, if t has no name, of all Pods in the list t. The keys of the result are
-// pairs of a namespace and a name.
+// read returns the metrics of the Pod that t identifies. If t has no name, read returns the metrics of all Pods in the
+// list. The keys of the result are pairs of a namespace and a name.
 func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

@@ -30,8 +30,8 @@ const (
 	maxPorts    = 16
 	// idleTime is the time after which a stream ends if no data is sent in either direction.
 	idleTime = time.Hour
-	// forwardBytes is the number of bytes of memory for each port: the buffers of the connections to the cluster and
-	// the client.
+	// forwardBytes is the number of bytes of memory that each port reserves for the buffers of the connections to the
+	// cluster and the client.
 	forwardBytes = 256 << 10
 )
 

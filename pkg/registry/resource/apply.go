@@ -84,11 +84,11 @@ type applied struct {
 	kind  schema.GroupKind
 	write *write
 	stage int
-	// defined is true if the cluster does not serve the kind of the object yet. In this case, the kind is defined by a
-	// CustomResourceDefinition in the same bundle.
+	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
+	// same bundle defines the kind.
 	defined bool
-	// until is used only if the operation is ApplyDeferred. It is the last stage that must be applied before the dry
-	// run of the object. The dry run cannot succeed earlier.
+	// until is used only if the operation is ApplyDeferred. It is the stage after which the dry run of the object is
+	// executed. An earlier dry run would fail, because the object needs objects of this stage.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
@@ -98,8 +98,8 @@ type applied struct {
 	err      error
 }
 
-// settle sets the result of the object to operation or, if err is not nil, to ApplyFailed. An object with an error is
-// not applied.
+// settle sets the result of the object to operation. If err is not nil, settle sets the result to ApplyFailed and
+// stores err. An object with an error is not applied.
 func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {
@@ -126,8 +126,8 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest sets the results of objects to ApplySkipped if their stage is greater than the parameter after. It does not
-// change objects with an error.
+// skipRest sets the results of all objects of later stages to ApplySkipped. The parameter after is the last stage that
+// is not changed. Objects with an error are not changed either.
 func (b *bundle) skipRest(after int) {
 	for _, a := range b.items {
 		if a.stage > after && a.err == nil {
@@ -153,8 +153,9 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first object that has failed. The data of this error contain the results of all
-// objects. An error with the code CodeTwoFactorRequired keeps its data, because the code has data of a different type.
+// refused returns the error of the first object that has failed. In the returned error, the data contain the results of
+// all objects. An error with CodeTwoFactorRequired keeps its own data, because clients expect a different type for this
+// code.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {
@@ -187,8 +188,8 @@ func (b *bundle) warnings() []string {
 	return out
 }
 
-// prove is called before the first write. It returns an error if the write of one of the objects requires a one-time
-// code of the caller's second factor and the request contains no valid code.
+// prove is called before the first write. A write may require a one-time code of the caller's second factor. In this
+// case, prove returns an error if the request contains no valid code.
 func (b *bundle) prove(ctx context.Context) error {
 	for _, a := range b.items {
 		if err := b.caller.Prove(ctx, a.write.call); err != nil {

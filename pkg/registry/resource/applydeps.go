@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies describes the objects that a bundle creates. A dry run stores no objects. Therefore, the dry run of
-// another object that needs these objects may fail.
+// dependencies describes the objects that a bundle creates. A dry run does not store these objects. Therefore, the dry
+// run of an object that needs one of them may fail.
 type dependencies struct {
 	// namespaces contains the names of the Namespaces that do not exist yet.
 	namespaces map[string]bool
@@ -30,11 +30,12 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// surround returns true if the bundle creates the Namespace of a, or the CustomResourceDefinition of the kind of a.
+// surround returns true if the bundle creates the Namespace of the object. It also returns true if the bundle creates
+// the CustomResourceDefinition of the object's kind.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the bundle creates objects that the API server may look up when it validates the object of a.
-// For example, the bundle creates a Role, and the object of a is a RoleBinding.
+// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates a. For example,
+// a is a RoleBinding, and the bundle creates a Role.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

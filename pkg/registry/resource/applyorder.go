@@ -19,8 +19,8 @@ const (
 )
 
 // stages returns the kinds of each stage. The stages are applied in order. Kinds that other kinds need are in the first
-// stages. Kinds that reject or change other objects, such as webhook configurations, are in the last stage. One element
-// of the result is nil. It is the stage of all kinds that no other stage has.
+// stages. Kinds that reject or change other objects, such as webhook configurations, are in the last stage. The stage
+// without a list of kinds contains all kinds that are not listed in the other stages.
 func stages() [][]schema.GroupKind {
 	kinds := func(group string, names ...string) []schema.GroupKind {
 		out := make([]schema.GroupKind, 0, len(names))

@@ -76,8 +76,8 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 	return a, err
 }
 
-// find returns the resource of gvk in the discovery of the cluster. If the cluster does not serve it, find returns the
-// resource that a CustomResourceDefinition in the bundle defines, and true.
+// find returns the resource that the cluster serves for gvk. If the cluster does not serve gvk, a
+// CustomResourceDefinition in the bundle may define it. In this case, find returns the defined resource, and true.
 func (r *bundleReader) find(
 	ctx context.Context,
 	gvk schema.GroupVersionKind,
@@ -180,5 +180,4 @@ func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters
 	return out
 }
 
-// isSegment returns true if name may be a segment of a URL path.
 func isSegment(name string) bool { return len(utilvalidation.IsDNS1123Subdomain(name)) == 0 }

@@ -23,19 +23,19 @@ import (
 
 const (
 	// servedWithin bounds the time for which a dry run is retried after the CustomResourceDefinition of its kind was
-	// applied, because the cluster does not serve the kind at once. servedPause is the time between two attempts.
+	// applied. The cluster does not serve a new kind at once. servedPause is the time between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
-	// maxTries bounds the number of dry runs of an object. A dry run is repeated if the object was changed at the same
-	// time.
+	// maxTries bounds the number of dry runs of an object. A dry run is repeated if another client has changed the
+	// object at the same time.
 	maxTries = 3
 	// maxPaths bounds the number of changed fields in the result of an object.
 	maxPaths = 64
 )
 
-// each calls the function do concurrently with objects of the bundle. It omits objects with an error, and objects for
-// which the function chosen returns false. After ctx has ended, each sets the results of the remaining objects to
-// ApplySkipped. A panic of do becomes the error of the object.
+// each calls the function do concurrently with the objects for which the function chosen returns true. It omits objects
+// with an error. After ctx has ended, each sets the results of the remaining objects to ApplySkipped. If do panics, the
+// panic becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -91,9 +91,9 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object and sets the result. If another client has changed the object since a.current
-// was read, the result would contain the changes of that client. Therefore, try then reads the object again and repeats
-// the dry run.
+// try executes a dry run of the object, and compares a.current with the dry run. The differences are the result. If
+// another client has changed the object since a.current was read, the result would contain the changes of that client.
+// Therefore, try then reads the object again and repeats the dry run.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -116,8 +116,7 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 	}
 }
 
-// versionOf returns metadata.resourceVersion of an object in JSON. After a dry run, it is the ResourceVersion of the
-// stored object.
+// versionOf returns metadata.resourceVersion of an object in JSON.
 func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
@@ -150,8 +149,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 }
 
 // applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If an object or a dry run has failed by the end of the stage stageOfDefinitions, it skips all later stages.
-// Other failures do not affect the remaining objects.
+// stage. If one object has an error after stageOfDefinitions, applyAll skips all later stages. Errors in later stages
+// do not affect the remaining objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -172,8 +171,8 @@ func (b *bundle) applyAll(ctx context.Context) {
 	}
 }
 
-// rediscover renews the cached discovery of the cluster if a CustomResourceDefinition in the bundle defines the kind of
-// one of the objects.
+// rediscover renews the cached discovery of the cluster if the bundle contains an object of a kind that the cluster did
+// not serve before.
 func (b *bundle) rediscover(ctx context.Context) {
 	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
 		return
@@ -183,8 +182,8 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes the dry runs that were deferred until the given stage. For servedWithin, it retries dry runs
-// that fail because the cluster does not serve a new kind yet.
+// tryDeferred executes the dry runs that were deferred until the given stage. A dry run fails while the cluster does
+// not serve a new kind yet. Therefore, tryDeferred retries such a dry run until the time servedWithin has passed.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)

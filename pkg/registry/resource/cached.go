@@ -36,7 +36,8 @@ type cachedQuery struct {
 	selected func(*readcache.Object) bool
 	// filtered is false if both selectors are empty. All objects match in this case.
 	filtered bool
-	// of identifies the list. Page tokens contain it, because a token is valid only for the pages of one list.
+	// of identifies the list. Each page token contains this value. Otherwise, a client could use the token of a
+	// different list.
 	of string
 	// after is the last object of the previous page. It is nil for the first page.
 	after *keyToken
@@ -121,9 +122,9 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page of the list to body, in the order of the API server. It sets the token of the next page in meta and,
-// for the first page, the total. The next page begins after the last object of this page, even if objects are created
-// or deleted in between.
+// page adds a page of the list to body, in the order of kube-apiserver. It sets the token of the next page in meta. For
+// the first page, it also sets the total. The next page begins after the last object of this page, even if objects are
+// created or deleted between the two requests.
 func (q *cachedQuery) page(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {

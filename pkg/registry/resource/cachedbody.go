@@ -30,8 +30,7 @@ const (
 // cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop is
 // called.
 type cachedBody struct {
-	// loose is the number of objects that do not belong to complete groups. looseBytes is the number of bytes of their
-	// JSON.
+	// loose is the number of objects in parts without a group. looseBytes is the number of bytes of their JSON.
 	loose      int
 	looseBytes int64
 
@@ -70,8 +69,9 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body of a response. The body implements envelope.Compressible only if the compression of the loose
-// objects takes little time, and account allows the memory of their compressed copies.
+// data returns the body of a response. Complete groups are already compressed, but loose objects must be compressed for
+// the response. The body implements envelope.Compressible only if there are few loose objects and account has memory
+// for their compressed copies.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -84,8 +84,7 @@ type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that consists of exactly these objects, or nil.
 	group *readcache.Group
-	// compressed contains the compressed objects. It is nil if group is set, and before cachedBody.segment has
-	// compressed the objects.
+	// compressed contains the compressed objects, or nil. The method segment sets it if group is nil.
 	compressed *gzipmember.Segment
 }
 
@@ -153,8 +152,8 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body. It references only the object that it is writing. Therefore, drop releases all
-// other objects.
+// WriteTo implements envelope.Body. It references only the object that it is writing. Therefore, the garbage collector
+// can free all other objects after a call of drop.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{next: w}
 	separator, comma := []byte{'['}, []byte{','}
@@ -180,8 +179,8 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of a JSON array. The parameter separator is the text that would precede the next element: a
-// bracket if the array is empty, and otherwise a comma.
+// end returns the end of a JSON array. The parameter separator is the text that would precede the next element. It is a
+// bracket if the array is empty. Otherwise, it is a comma.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")

@@ -24,9 +24,9 @@ type ranked struct {
 // rankedBytes is the number of bytes of memory for a ranked object without its key.
 const rankedBytes = 64
 
-// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists in which all
-// objects are needed to determine a page: searches, sorted lists, and lists of only those namespaces that the caller
-// may read.
+// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists whose pages
+// depend on all objects. Examples are searches, sorted lists, and lists in which the caller may read only some
+// namespaces.
 func (q *cachedQuery) view(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -94,8 +94,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey returns the same sort key as the method key. If the key is the name or the namespace, cachedKey does not
-// parse the JSON of the object. It uses the value that the read cache has stored.
+// cachedKey returns the sort key of item. If objects are sorted by name or namespace, cachedKey uses the value in the
+// read cache, and does not parse the JSON of the object.
 func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

@@ -39,8 +39,9 @@ func (m manifestObject) metadata() manifestObject {
 	return metadata
 }
 
-// readManifest decodes the manifest in the body, and returns it with its target. The name of the target comes from the
-// URL, and the namespace from the URL or the manifest. It returns an error if the manifest contradicts the URL.
+// readManifest decodes the manifest in the body, and returns the manifest and its target. The name of the target comes
+// from the URL. The namespace comes from the URL or the manifest. readManifest returns an error if the manifest
+// contradicts the URL.
 func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
@@ -102,8 +103,9 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. The parameter t is the target in the URL, and asked is the resource in
-// the URL as text. If asked contains no group or no version, the group or version of the manifest is used.
+// resource returns the resource of the manifest. The parameter t is the target in the URL. The parameter asked is the
+// resource in the URL as text. The text may omit the group or the version. In this case, the group or version of the
+// manifest is used.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
@@ -146,8 +148,8 @@ func (m manifestObject) resource(
 }
 
 // conform returns an error if the manifest contradicts the target in the URL. If the URL contains a name, conform
-// copies the name to the manifest. If only the URL or only the manifest contains a namespace, conform copies the
-// namespace to the other.
+// copies the name to the manifest. If only the URL contains a namespace, conform copies the namespace to the manifest.
+// If only the manifest contains a namespace, conform copies the namespace to t.
 func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {
@@ -209,9 +211,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets the field Field of an error with the code CodeInvalid, if it is empty. If the message of the error
-// names an unknown or duplicate field of the manifest, setField uses the name of that field. Otherwise, it uses "body",
-// the request body. setField returns all other errors unchanged.
+// setField sets the field Field of an error with CodeInvalid if this field is empty. If the error message names an
+// unknown or duplicate field of the manifest, setField uses the name of that field. Otherwise, it uses "body". setField
+// returns all other errors unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

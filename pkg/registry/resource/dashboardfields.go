@@ -13,15 +13,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// dashboardFields returns the top-level fields that dashboards add to the objects that they send back. One of these
-// fields contains the one-time code of the caller's second factor.
+// dashboardFields returns the top-level fields that a dashboard may add to an object before it sends the object to the
+// server. One of these fields contains the one-time code of the caller's second factor.
 func dashboardFields() []string {
 	return []string{"raw", "name", "namespace", "metrics", "metricsStatus", dashboardv1alpha1.CodeField}
 }
 
-// dropDashboardFields removes those fields of dashboardFields that the kind does not have. For a kind that is not part
-// of Kubernetes, it reads the schema from the cluster. If the cluster publishes no schema of the kind,
-// dropDashboardFields removes nothing, and the API server rejects unknown fields.
+// dropDashboardFields removes the fields in dashboardFields that the kind does not have. For a kind that is not part of
+// Kubernetes, it reads the schema from the cluster. If the schema cannot be read, dropDashboardFields removes nothing,
+// and kube-apiserver rejects unknown fields.
 func (m manifestObject) dropDashboardFields(ctx context.Context, caller *clusters.Client, r clusters.Resource) {
 	has := func(field string) bool {
 		found, _ := objects.HasField(r.GroupVersion().WithKind(r.Kind), field)

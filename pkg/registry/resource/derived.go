@@ -22,9 +22,9 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns functions that compute sort keys. These keys are not fields of an object, for example the
-// restarts of a Pod. The keys of the map are values of the query parameter sortBy. derivedValues returns false if the
-// resource has none.
+// derivedValues returns functions that compute sort keys from several fields of an object. For example, one function
+// computes the restarts of a Pod. In the map, the key of a function is the value of the query parameter sortBy.
+// derivedValues returns false if the resource has no such functions.
 func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(item) sortKey {
 		return func(o item) sortKey { return requestedBy(o, name) }
@@ -49,9 +49,9 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts of a Pod as kubectl counts them: the restarts of all containers and of all
-// sidecars (init containers that keep running). Before the Pod is initialized, it includes the restarts of all init
-// containers.
+// restartsOf returns the number of restarts of a Pod, as kubectl counts them. It counts the restarts of all containers
+// and of all sidecars. A sidecar is an init container with the restartPolicy Always. Before the Pod is initialized,
+// restartsOf counts the restarts of all init containers.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -114,8 +114,8 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage changes o if the request sorts Pods by CPU or memory. The sort key is then the usage in metrics instead of
-// the requests of the Pod. byUsage returns an error if metrics are not available.
+// byUsage changes the sort key if the request sorts Pods by CPU or memory. The new sort key is the usage in metrics
+// instead of the requests of the Pod. byUsage returns an error if metrics are not available.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

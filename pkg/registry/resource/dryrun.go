@@ -86,9 +86,9 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject decodes body for a response, and returns nil if body is nil. The parameter beside contains another
-// version of the object, or is nil. If a value of a Secret differs between the two versions, its mask shows that. The
-// memory of the decoded object counts towards the memory limit of the request.
+// describeObject decodes body for a response. It returns nil if body is nil. The parameter beside contains another
+// version of the object, or is nil. In a Secret, the mask of a value shows whether the value differs between the two
+// versions. The decoded object counts towards the memory limit of the request.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -116,8 +116,9 @@ func describeObject(
 // maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons returns the causes in the Status of the API server. If there are no causes, it returns the message of
-// refused. For a Secret, it returns only the message, from which confidential values were removed.
+// reasons returns the causes in the Status of kube-apiserver. If there are no causes, it returns the message of
+// refused. If the write has confidential values, reasons returns only the message, because these values were removed
+// only from the message.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
@@ -138,9 +139,9 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between current and proposed. The text of the difference is computed from the masked
-// objects in shown. The paths of changed fields are computed from the objects without masks: for a Secret, they show
-// which values change.
+// compare returns the difference between current and proposed. It computes the text of the difference from the masked
+// objects in shown. It computes the paths of the changed fields from current and proposed, which have no masks.
+// Therefore, the paths also show which values of a Secret change.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

@@ -24,9 +24,9 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData is true if the response to a rejected dry run is a success with the code 0, whose data
-	// contain the rejection. Otherwise, the response is an error with the same data. The field applies only to requests
-	// of pages of the server's own origin. Some dashboards expect the code 0.
+	// RefusedDryRunsAsData applies to dry runs that the cluster rejects, if the request comes from a page of the
+	// server's own origin. If the field is true, the response is a success with the code 0. Otherwise, the response is
+	// an error. In both cases, the data contain the rejection. Some dashboards expect the code 0.
 	RefusedDryRunsAsData bool
 }
 
@@ -99,7 +99,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family describes the routes below one of the two paths of objects, with or without a namespace.
+// family describes the routes below one path prefix. There are two prefixes: with a namespace and without a namespace.
 type family struct {
 	path, scope string
 	queries     []string

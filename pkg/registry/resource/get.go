@@ -21,9 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster.
-// If the request asks for the values of a Secret, it also returns an error if the request contains no valid one-time
-// code of the caller's second factor.
+// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster. A
+// request for the values of a Secret must contain a valid one-time code of the caller's second factor. Otherwise,
+// reviewRead also returns an error.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
@@ -90,7 +90,7 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 }
 
 // cachedObject returns the object t from the read cache. It returns false if the object must be requested from the
-// cluster. This includes an object that does not exist, because the API server must return the error.
+// cluster. It also returns false if the object does not exist. The cluster then returns the error.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {

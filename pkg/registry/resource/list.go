@@ -30,8 +30,8 @@ type listOptions struct {
 	metrics bool
 	// live is true if the read cache must not be used.
 	live bool
-	// table is true if the response contains the cells of a Table instead of whole objects. The read cache cannot
-	// compute cells: they contain ages, and the columns of many kinds are computed by code of the API server.
+	// table is true if the response contains the cells of a Table instead of whole objects. In this case, the read
+	// cache is not used, because only kube-apiserver can compute the cells.
 	table bool
 	// encoded is the whole query of the request.
 	encoded string
@@ -164,9 +164,9 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField sets the field of an error of the API server that is about a parameter. The error does not contain the name
-// of the parameter. Therefore, nameField uses the first parameter in query, in the order in which the API server checks
-// them.
+// nameField sets the field Field of a kube-apiserver error about an invalid query parameter. The error does not contain
+// the name of the parameter. Therefore, nameField uses the first parameter in query, in the order in which
+// kube-apiserver checks the parameters.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

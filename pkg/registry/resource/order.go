@@ -61,8 +61,8 @@ func (o *order) forResource(r clusters.Resource) {
 }
 
 // check returns an error if objects are sorted by a field that r does not have. The parameter found is the number of
-// objects, and keyed is true if one of them has the field. If the fields of r are not known, check returns an error
-// only if the list has objects and none of them has the field.
+// objects in the list. The parameter keyed is true if an object has the field. If the fields of r are not known, an
+// empty list is not an error.
 func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	if !o.isSet() || o.derived != nil || keyed {
 		return nil
@@ -94,16 +94,16 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the size, in bytes, of the largest JSON value that is decoded without a reservation from the memory
-	// limit of the request. The memory for decoding such a value is released after microseconds.
+	// smallText is the maximum size, in bytes, of a JSON value that is decoded without a reservation of memory. The
+	// memory for decoding such a value is released after microseconds.
 	smallText = 4 << 10
-	// decodedText is the number of bytes of memory that are reserved for each byte of a larger value while it is being
-	// decoded.
+	// decodedText is the number of bytes of memory that are reserved for each byte of a JSON value larger than
+	// smallText. The memory is released after the value was decoded.
 	decodedText = 3
 )
 
-// key returns the sort key of an object, the parameter from. It returns an error if the value to sort by is an object
-// or a list. While key decodes a large value, it reserves memory from account.
+// key returns the sort key of the object in the parameter from. It returns an error if the value to sort by is an
+// object or a list. While key decodes a value larger than smallText, it reserves memory from account.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

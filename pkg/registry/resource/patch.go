@@ -58,8 +58,8 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	return object.apply(r.Context(), caller, t, force)
 }
 
-// apply returns the write that applies the manifest. The write requires the right to patch t and, if t does not exist,
-// the right to create it. In a Secret, masks are replaced by the stored values.
+// apply returns the write that applies the manifest. The write requires the right to patch t. If t does not exist, the
+// write also requires the right to create t. In a Secret, apply replaces masks with the stored values.
 func (m manifestObject) apply(
 	ctx context.Context,
 	caller *clusters.Client,
@@ -67,8 +67,8 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		// If the manifest contains a mask instead of kubectl's last-applied annotation, the annotation is removed.
-		// Otherwise, restore would replace the mask by the stored annotation, and this apply would write the
+		// If the value of kubectl's last-applied annotation is a mask, dropAnnotation removes the annotation.
+		// Otherwise, restore would replace the mask with the stored value, and the write would take over the
 		// annotation.
 		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
@@ -196,8 +196,8 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 }
 
 // values returns the values that the operation writes to a Secret. It returns an error if one of the values is a mask.
-// It also returns an error if a move or copy operation has a source or a destination outside of the field data. A copy
-// of a value in another field would not be masked in responses.
+// It also returns an error if a move or copy operation uses a field other than data. Otherwise, a value could be copied
+// to a field that is not masked in responses.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

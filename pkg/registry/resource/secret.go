@@ -33,9 +33,8 @@ func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. The result of a dry
-// run or a comparison contains these masks instead of values that differ. A manifest with such a mask is rejected.
-// In contrast, the masks of isPlaceholder are replaced by the stored values.
+// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. In the result of a
+// dry run or a comparison, these masks replace values that differ. A manifest with such a mask is rejected.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -56,8 +55,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns those keys of a field of the manifest that contain a mask of a stored value. The keys are
-// sorted.
+// placeholders returns the keys with a masked value in a field of the manifest. The keys are sorted.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -70,8 +68,8 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a value in data or stringData is a mask. It is for new Secrets, for which no
-// values are stored. If the annotation of kubectl apply is masked, refusePlaceholders removes the annotation.
+// refusePlaceholders returns an error if a value in data or stringData is a mask. It is for new Secrets, which have no
+// stored values. If the annotation of kubectl apply is a mask, refusePlaceholders removes the annotation.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -91,8 +89,8 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values.
-// dropPlaceholders returns an error if a directive of the patch would delete them.
+// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values. With
+// the directive $patch, the patch could delete the values. In this case, dropPlaceholders returns an error.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -126,9 +124,9 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces the masks in the manifest by the values that are stored in the Secret t. It gets the Secret as the
-// caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored Secret. The write then
-// fails if the Secret changes in between.
+// restore replaces the masks in the manifest with the values that are stored in the Secret t. It gets the Secret as the
+// caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored Secret. Otherwise, the
+// write could overwrite a newer value with the value that restore has read.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -215,8 +213,8 @@ func texts(value any) []string {
 	return out
 }
 
-// redactor returns a Redactor that removes the confidential values from messages. It returns nil if there are none, and
-// an error if ctx ends before it is ready.
+// redactor returns a Redactor that removes the confidential values from messages. It returns nil if there are no
+// confidential values. It returns an error if ctx ends before the Redactor is ready.
 func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, error) {
 	if len(confidential) == 0 {
 		return nil, nil //nolint:nilnil // there are no values to remove
@@ -228,8 +226,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold returns err with the confidential values removed from its message and field. If there are confidential
-// values, the cause of err is not logged.
+// withhold returns a copy of err without the confidential values in its message and field. The copy does not wrap the
+// cause of err. Otherwise, the log could contain these values.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {

@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// heldBytes is the number of bytes of memory for an encoded object without its JSON and its key.
+	// heldBytes is the number of bytes of memory that an encodedObject needs in addition to its JSON and its key.
 	heldBytes = 128
-	// decodedBytes is the number of bytes of memory for each byte of JSON while an object is being decoded and encoded.
+	// decodedBytes is the number of bytes of memory that are reserved for each byte of JSON while an object is decoded
+	// and encoded again.
 	decodedBytes = 3
 )
 
@@ -33,14 +34,15 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection collects the objects of a list, and determines the objects of a page. If the page has a limit, the items
-// are a heap of only the objects up to the end of the page.
+// selection collects the objects of a list, and determines the objects of a page. If the page has no limit, items
+// contains all objects. If the page has a limit, items is a heap. It contains only the objects from the beginning of
+// the list to the end of the page.
 type selection struct {
 	view    view
 	account *budget.Account
 
 	found int
-	// keyed is true if one of the added objects has the field by which objects are sorted.
+	// keyed is true if an added object has the field by which objects are sorted.
 	keyed bool
 	items []encodedObject
 }
@@ -164,7 +166,7 @@ func (s *selection) pieces() envelope.Pieces {
 	return append(out, []byte{']'})
 }
 
-// Len implements heap.Interface. The last object of the page is at the root of the heap.
+// Len implements heap.Interface. The root of the heap is the object that comes last in the sort order.
 func (s *selection) Len() int { return len(s.items) }
 
 // Less implements heap.Interface.

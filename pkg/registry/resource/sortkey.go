@@ -27,7 +27,7 @@ const (
 	classMissing
 )
 
-// numberBytes is an upper bound of the bytes of memory for a number.
+// numberBytes is an upper bound of the bytes of memory for the number in a sort key.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {
@@ -83,8 +83,8 @@ func numberKey(text string) sortKey {
 	return missing()
 }
 
-// quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the number of digits, because a
-// number with a large exponent could exhaust the memory.
+// quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the digits of the number and of
+// the exponent. Otherwise, the number could exhaust the memory.
 var quantity = regexp.MustCompile(
 	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 

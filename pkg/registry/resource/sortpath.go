@@ -16,8 +16,8 @@ const (
 	maxSegments = 16
 )
 
-// pathSegment matches one segment of a path in the syntax of kubectl: .name, in which a backslash escapes the next
-// character, an index in brackets, or a quoted name in brackets.
+// pathSegment matches one segment of a path in the syntax of kubectl. A segment is .name, an index in brackets, or a
+// quoted name in brackets. In .name, a backslash escapes the next character.
 var pathSegment = regexp.MustCompile(
 	//nolint:gocritic // all printable characters
 	`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`)

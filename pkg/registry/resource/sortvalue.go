@@ -16,13 +16,13 @@ const (
 	// maxTextBytes bounds the bytes of the JSON of a name, quantity or time. Valid values are shorter, even with
 	// escapes.
 	maxTextBytes = 2 << 10
-	// maxSummed bounds the number of containers or conditions of an object that are read. An API server stores no Pod
-	// with more of them.
+	// maxSummed bounds the number of elements that are read from an array, such as the containers of a Pod. API servers
+	// store no Pod with more containers.
 	maxSummed = 10_000
 )
 
-// item is an object whose top-level fields are parsed one by one. It is not decoded as a whole, because the decoded
-// form of some JSON takes much more memory than the text. For example, the two bytes {} may become a large struct.
+// item is an object whose top-level fields are parsed one by one. A decoded object may need much more memory than its
+// JSON. For example, the two bytes {} may become a large struct.
 type item interface {
 	// Member returns the JSON of a top-level field, or nil.
 	Member(name string) json.RawMessage

@@ -47,8 +47,8 @@ func (o *listOptions) open(
 	return listing, tableError(t, err)
 }
 
-// tableError returns an error with the code 40002 if err means that the API server does not support Tables. It returns
-// any other err unchanged.
+// tableError returns an error with CodeInvalid if err means that the API server does not support Tables. It returns any
+// other err unchanged.
 func tableError(t objectref.Target, err error) error {
 	if errors.Is(err, objects.ErrNoTable) || apierrors.IsNotAcceptable(err) {
 		return envelope.Invalid(queryView, "the cluster serves no table of %s: omit %s",
@@ -57,14 +57,14 @@ func tableError(t objectref.Target, err error) error {
 	return err
 }
 
-// needsWholeObject returns true if objects are sorted by a value that is not in their metadata.
+// needsWholeObject returns true if the sort key is not a field of metadata.
 func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each calls the function visit for each object of a listing. The argument encode of visit returns the JSON of the
-// object. If o.table is true, this JSON contains the cells of the row and, if metrics is not nil, the metrics of the
-// Pod.
+// each calls the function visit for each object of a listing. The function encode is an argument of visit, and returns
+// the JSON of the object. If o.table is true, this JSON contains the cells of the row. If metrics is not nil, it also
+// contains the metrics of the Pod.
 func (o *listOptions) each(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,

@@ -15,15 +15,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view contains the search text, the order and the page of a list. API servers support neither searches nor orders.
-// Therefore, a list with a search or an order needs all objects of the API server's list.
+// view contains the search text, the order and the page of a list. API servers can neither search nor sort a list.
+// Therefore, the pages of a searched or sorted list are computed from all objects of the list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
 	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
 	// limit.
 	offset, limit int
-	// of is a hash of the parameters of the list. Page tokens contain it, because a token is valid only for one list.
+	// of is a hash of the query parameters of the list. Each page token contains it. Otherwise, a client could use the
+	// token for a list with different parameters.
 	of string
 }
 

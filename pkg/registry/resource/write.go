@@ -83,8 +83,8 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result decodes body, the response to the write. It returns nil for a Status, with which API servers respond to a
-// deletion.
+// result decodes body, the response to the write. It returns nil if body is a Status. API servers respond to some
+// deletions with a Status.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
@@ -172,7 +172,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write returns the write that sends the manifest to t. verbs contains the verbs that RBAC must allow.
+// write returns the write that sends the manifest to t. The parameter verbs contains the verbs that RBAC must allow.
 func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {

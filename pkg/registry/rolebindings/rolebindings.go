@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebindings serves KubeVisionRoleBindings to callers who manage them. Each request to the host cluster,
-// which stores the KubeVisionRoleBindings, is sent as the caller.
+// Package rolebindings serves KubeVisionRoleBindings to callers who manage them. The host cluster stores these objects.
+// Each request to the host cluster is sent as the caller.
 package rolebindings
 
 import (

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// check returns an error with the code 40001 if a field is missing. The API server validates the values.
+// check returns an error with CodeRequired if a field is missing. The API server validates the values.
 func check(s *dashboardv1alpha1.RoleBindingSpec) error {
 	switch {
 	case len(s.Subjects) == 0:

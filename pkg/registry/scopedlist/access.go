@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
-// all namespaces, one list request is sent to the cluster. If not, one list request is sent for each namespace that the
-// caller may read. The result then reveals neither the names nor the number of other namespaces.
+// all namespaces, one list request is sent to the cluster. Otherwise, one list request is sent for each namespace that
+// the caller may read. In this case, the result does not reveal the names or the number of other namespaces.
 package scopedlist
 
 import (
@@ -43,7 +43,7 @@ type Access struct {
 }
 
 // Cluster returns a Client for the cluster in the path of the request. It returns an error if u may not use the
-// cluster, or if the cluster is not connected. Cluster is the access review of routes below /clusters/{cluster}.
+// cluster, or if the cluster is not connected. Routes below /clusters/{cluster} call it as their access review.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
@@ -91,8 +91,9 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces that the user may read. These are the namespaces to which KubeVisionRoleBindings of
-// the user apply and which the cluster allows the user to get. The result is cached for the request.
+// Namespaces returns the namespaces that the user may read. These namespaces meet two conditions. A
+// KubeVisionRoleBinding of the user applies to the namespace, and the cluster allows the user to get the namespace. The
+// result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,8 +139,7 @@ func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionR
 	return bindings.SelectForCluster(bound, cluster), nil
 }
 
-// Do is like clusters.Client.Do. If CallsAtOnce calls of the same request are in flight, Do first waits until one of
-// them ends.
+// Do is like clusters.Client.Do. It sends at most CallsAtOnce calls of one request concurrently. Further calls wait.
 func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response, error) {
 	select {
 	case c.slots <- struct{}{}:

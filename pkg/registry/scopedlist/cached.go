@@ -29,10 +29,9 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster authorizes a read with the given attributes for the caller. If the
-	// cluster cannot be reached, the result of an earlier access review is used under the conditions that
-	// verdicts.Cache.AllowedStale describes. In this case, the objects that the read returns must be no newer than
-	// asOf.
+	// AllowedStale returns true if the cluster allows the caller a read with the given attributes. While the cluster
+	// cannot be reached, AllowedStale may use the result of an earlier access review. verdicts.Cache.AllowedStale
+	// describes the conditions. The read must return only objects that are no newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -59,8 +58,9 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount. After that time, the read cache counts
-// as enabled. Only the first token and its renewals need a request to the cluster, because tokens are cached.
+// tokenTimeout bounds the time for which enabled waits for a token of the read cache's ServiceAccount. If there is no
+// token after that time, enabled returns true. Only the first token and its renewals need a request to the cluster,
+// because tokens are cached.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
@@ -78,8 +78,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function that informs the read cache of a write of a user to a cluster. Later reads of the same user
-// from the read cache then include the write. authorization.Access calls the function after each write.
+// Wrote returns a function that informs the read cache of a write of a user to a cluster. authorization.Access calls
+// this function after each write. Then, later reads of the user from the read cache include the write.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -96,7 +96,8 @@ type Cached struct {
 
 	// Groups contains the objects that the caller may list.
 	Groups readcache.Groups
-	// Partial is true if the caller may list the kind only in Namespaces.
+	// Partial is true if the caller may not list the kind in all namespaces. In this case, Namespaces contains the
+	// namespaces in which the caller may list the kind.
 	Partial    bool
 	Namespaces []string
 }
@@ -137,8 +138,8 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the metadata of an envelope with the objects: their source, their age if they are stale, and the listed
-// namespaces of a partial result.
+// Meta returns the metadata of an envelope with the objects. It contains the source of the objects. For stale objects,
+// it contains the time asOf. For a partial result, it contains the listed namespaces.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
 	meta.Partial, meta.Namespaces = c.Partial, c.Namespaces
@@ -153,17 +154,17 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of the list t from the read cache, restricted to the objects that the caller may list. It
-// returns false if the list must be requested from the cluster for one of these reasons:
-//   - The kind is not cached.
-//   - The caller may list none of the objects, and the cluster must return the error.
+// Cached returns the objects of the list t that the caller may list, from the read cache. It returns false if the kind
+// is not cached, or if the caller may not list the kind in any of the requested namespaces. The list must then be
+// requested from the cluster.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns the object t from the read cache, or nil if it does not exist. It returns false if the object
-// must be requested from the cluster, because the kind is not cached or the caller may not get the object.
+// CachedObject returns the object t from the read cache. It returns nil if the object does not exist. It returns false
+// if the kind is not cached, or if the caller may not get the object. The object must then be requested from the
+// cluster.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
@@ -181,12 +182,13 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns the result of review, a function that checks the access of the caller to a kind and selects the
-// objects. The argument of review is the content of the read cache for the kind of t. viewed returns false if the kind
-// is not cached, or if review returns false.
+// viewed gets the content of the read cache for the kind of t, calls the function review with it, and returns the
+// result. The function review checks the access of the caller, and selects the objects. viewed returns false if the
+// kind is not cached, or if review returns false.
 //
-// If the read cache does not contain the kind yet, viewed first calls review without objects, and stops if review
-// returns false. Therefore, a caller who may not read the kind does not cause the read cache to list the kind.
+// If the read cache does not contain the kind yet, viewed first calls review without objects. If review returns false,
+// viewed does not use the read cache. Otherwise, a caller who may not read the kind could cause the read cache to list
+// the kind.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -213,8 +215,8 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller the read with the given attributes. The read must return only
-// objects in v.
+// may returns true if the cluster allows the caller a read with the given attributes. The caller of may must return
+// only objects in v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

@@ -31,7 +31,8 @@ type Result struct {
 	Partial bool
 	// Namespaces contains the listed namespaces if Partial is true.
 	Namespaces []string
-	// Omitted records the objects that are too large to be decoded. If it is nil, such an object causes an error.
+	// Omitted records the objects that are too large to be decoded. If Omitted is nil, an object that is too large
+	// causes an error.
 	Omitted *Omissions
 }
 
@@ -50,7 +51,7 @@ func (a Result) Meta() dashboardv1alpha1.Meta {
 	}
 }
 
-// Objects decodes the objects in Bodies. It does not return the objects in Cached.
+// Objects decodes the objects in Bodies. It ignores the objects in Cached.
 func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
@@ -135,8 +136,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, but requests the media type accept. If the caller may list the kind in no namespace, it
-// returns an empty partial Result instead of an error. It is for endpoints that list several kinds.
+// ListVisible is like List, but requests the media type accept. If the caller may not list the kind in any namespace,
+// the Result is empty and partial, and there is no error. ListVisible is for endpoints that list several kinds.
 func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
@@ -167,7 +168,7 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 //   - For a namespaced kind, it lists each namespace that the caller may read.
 //   - For Namespaces, it gets each Namespace that the caller may read.
 //
-// It returns err in all other cases, and if these requests find nothing.
+// If these requests find nothing, listByNamespace returns err. It also returns err in all other cases.
 func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {

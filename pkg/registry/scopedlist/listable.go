@@ -14,9 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable returns the objects of the list t in v that the caller may list. If t has a namespace, it returns false if
-// the caller may not list the kind in that namespace. Otherwise, it returns false if the caller may list the kind in no
-// namespace.
+// listable selects the objects of the list t from v. If the caller may not list the kind in all namespaces, listable
+// selects only objects in namespaces in which the caller may list the kind. It returns false if the caller may list the
+// kind in none of the requested namespaces.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -55,8 +55,8 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own restricts a list of Namespaces to the Namespaces with the given names, which the caller may get. It sets c.Groups
-// and c.Namespaces to the Namespaces with these names that exist in the read cache.
+// own restricts a list of Namespaces to the Namespaces with the given names. It sets c.Groups and c.Namespaces to the
+// Namespaces with these names in the read cache.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {
@@ -70,8 +70,8 @@ func (c *Cached) own(names []string) {
 	}
 }
 
-// namespacesIn returns the namespaces to which KubeVisionRoleBindings of the caller apply and which the caller may get.
-// It uses cached access reviews.
+// namespacesIn returns the namespaces that the caller may get and to which KubeVisionRoleBindings of the caller apply.
+// Unlike Namespaces, it uses cached access reviews.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {
@@ -84,8 +84,8 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns the elements of namespaces in which the cluster allows the caller a read. The function attributes
-// returns the ResourceAttributes of the read in a namespace.
+// allowedOf returns the elements of namespaces in which the caller may execute a read. The function attributes returns
+// the ResourceAttributes of the read in a namespace.
 func (c *Client) allowedOf(
 	ctx context.Context,
 	v readcache.View,

@@ -22,14 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// isNamespaces returns true if r is the resource namespaces of the core group.
+// isNamespaces returns true if r is the resource namespaces in the core API group.
 func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that the caller may read. The Result has one body for each Namespace that was
-// read. The body is a list that contains the Namespace, or an empty list if the selectors in call.Query do not match
-// the Namespace.
+// getOwnNamespaces gets each Namespace that the caller may read. In the Result, each Namespace has one body. The body
+// is a list that contains the Namespace. If the selectors in call.Query do not match the Namespace, the list is empty.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
@@ -71,7 +70,8 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns a Result with the bodies that are not nil and their namespaces.
+// partialResult returns a partial Result with all bodies except nil. The parameter namespaces contains the namespace of
+// each body.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {
@@ -136,7 +136,7 @@ func (s selectors) match(namespace []byte, account *budget.Account) (matches boo
 }
 
 // list converts body, a Namespace in JSON, to a NamespaceList. The list is empty if the selectors do not match the
-// Namespace. The memory of the list is reserved from account.
+// Namespace. list reserves the memory of the NamespaceList from account.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {
@@ -152,8 +152,8 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that removes the row from the Table of one Namespace if the selectors do not match the
-// Namespace.
+// table returns a function that filters the Table of one Namespace. If the selectors do not match the Namespace, the
+// function removes the row.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

@@ -17,7 +17,7 @@ const (
 	maxNameBytes    = 253
 )
 
-// Omissions records the objects that are omitted from a list because their decoding would take too much memory.
+// Omissions records the objects that are omitted from a list. Decoding these objects would take too much memory.
 type Omissions struct {
 	resource string
 
@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns o.Add, or nil if o is nil. If the function is nil, an object that is too large causes an error.
+// omit returns o.Add. If o is nil, omit returns nil, and an object that is too large causes an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

@@ -18,8 +18,8 @@ import (
 type Scope struct {
 	// All is true if the caller may list all objects.
 	All bool
-	// Namespaces contains the namespaces in which the caller may list the objects, if All is false. For a list of
-	// Namespaces, it contains the Namespaces that the caller may get.
+	// Namespaces contains the namespaces in which the caller may list the objects. It is nil if All is true. For a list
+	// of Namespaces, it contains the Namespaces that the caller may get.
 	Namespaces map[string]bool
 	// own is true for a list of Namespaces.
 	own bool
@@ -48,8 +48,8 @@ func (c *Client) HasListed(resource string, t objectref.Target) {
 	}
 }
 
-// CheckScope returns an error if the caller may list no objects of t. In this case, it sends a list to the cluster, and
-// returns the error of the cluster.
+// CheckScope returns an error if the caller may list no objects of t. The error is the response of the cluster to a
+// list request.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -64,7 +64,8 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. If v is stale, it may use access reviews that are as old as v.
+// Scope returns which objects of t the caller may list. The parameter v is the content of the read cache. If v is
+// stale, Scope may use the results of earlier access reviews.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

@@ -38,15 +38,15 @@ type Kind struct {
 	Accept string
 	// FromCache is true if Read accepts a Result with objects of the read cache.
 	FromCache bool
-	// Read is called with the objects. The Read functions of several kinds are called concurrently. Read is not called
-	// if the caller may list the kind in no namespace.
+	// Read is called with the objects. The functions Read of several kinds are called concurrently. Read is not called
+	// if the caller may not list the kind in any namespace.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
 // Survey lists several kinds concurrently, and calls the function Read of each kind. An empty namespace means all
-// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. If the list of a kind
-// fails for another reason, a warning in the returned Meta names the kind. Other warnings name objects that were too
-// large. If no kind has a result, Survey returns an error in two cases:
+// namespaces. Survey omits kinds that the cluster does not serve, and kinds that the caller may not list. If the list
+// of a kind fails for another reason, a warning in the returned Meta names the kind. Other warnings name objects that
+// were too large. If no kind has a result, Survey returns an error in two cases:
 //   - A list has failed.
 //   - The namespace is not empty, and the caller may list none of the kinds in it.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
@@ -94,8 +94,8 @@ type survey struct {
 	warnings   []string
 }
 
-// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind,
-// or if the kind cannot be listed in the namespace.
+// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind.
+// It also does nothing if namespace is set and the kind is cluster-scoped.
 func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind Kind) error {
 	resource, served, err := c.Served(ctx, kind.Resource)
 	if err != nil {
@@ -135,10 +135,10 @@ func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Re
 	return c.ListVisible(ctx, t, nil, kind.Accept)
 }
 
-// empty returns true if the caller may list the kind in no namespace.
+// empty returns true if the caller may not list the kind in any namespace.
 func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
-// decodedBytes is the number of bytes of memory that decoding needs for each byte of a list, in addition to the list.
+// decodedBytes is the number of additional bytes of memory that decoding needs for each byte of a list.
 const decodedBytes = 2
 
 // holdForDecoding reserves memory for decoding a. Until release is called, this memory counts towards the memory limit

@@ -30,7 +30,7 @@ import (
 // clusterTimeout bounds the time for each cluster of a request that searches several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is the value of the Retry-After header, in seconds, of the error that inTurn returns.
+// retrySeconds is the value of the header Retry-After in an error with CodeTooManyRequests.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -48,8 +48,8 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 }
 
 // search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. The
-// parameter cluster is the cluster name that is stored in each match. The parameter is empty if the request searches
-// only the cluster in its path.
+// parameter cluster is stored in each match as the name of the cluster. It is empty if the path of the request contains
+// the cluster.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {
@@ -109,8 +109,8 @@ func mayMatch(o *readcache.Object, text string) bool {
 		})
 }
 
-// withoutRepeats replaces repeated slices of matches by nil. A slice is repeated if a request names one kind twice, for
-// example as deployments and as deployments.apps.
+// withoutRepeats replaces a slice of matches with nil if an earlier slice is for the same kind. A request may name one
+// kind twice, for example as deployments and as deployments.apps.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -171,8 +171,8 @@ type usableClusters struct {
 	names []string
 }
 
-// review returns the clusters that the request names or, if it names none, all clusters that u may use. It returns an
-// error if u may not use a named cluster.
+// review returns the clusters that the request names. If the request names none, review returns all clusters that u may
+// use. It returns an error if u may not use a named cluster.
 func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -248,8 +248,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits until the limiter allows another search of a cluster, and then calls the parameter search. If ctx ends
-// first, inTurn returns an error with the code CodeTooManyRequests.
+// inTurn waits until the limiter allows another search of a cluster, and then calls the function search. If ctx ends
+// first, inTurn returns an error with CodeTooManyRequests.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.limiter.Enter(ctx, user)
 	if err != nil {
@@ -263,8 +263,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches the cluster with the given name for u. If the cluster does not respond, or if u may not
-// use it, the result has no matches, and Partial is true.
+// searchOneOfSeveral searches the cluster with the given name for u. If the search fails, the result has no matches,
+// and Partial is true.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

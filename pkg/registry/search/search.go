@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package search finds the objects whose name or labels contain a text, among the objects that the caller may list.
+// Package search searches the objects that the caller may list. It finds objects whose name or labels contain a text.
 package search
 
 import (
@@ -36,8 +36,8 @@ const (
 	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
 	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds the
-	// number of clusters that all requests together search concurrently, because each search holds objects in memory.
-	// maxText bounds the bytes of the searched text.
+	// same number for all requests together, because each search holds objects in memory. Requests with the cluster in
+	// the path do not count. maxText bounds the bytes of the searched text.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
@@ -60,8 +60,8 @@ type Provider struct {
 	limiter *userlimit.Limiter
 }
 
-// NewProvider returns a provider. All its endpoints share the limits of concurrent searches. A user may use half of
-// them. Otherwise, one user's searches of slow clusters could prevent the searches of other users.
+// NewProvider returns a Provider. One user may execute at most half of the searches that searchesAtOnce allows.
+// Otherwise, one user's searches of slow clusters could prevent the searches of other users.
 func NewProvider(access *scopedlist.Access) *Provider {
 	return &Provider{access: access, limiter: userlimit.New(searchesAtOnce, searchesAtOnce/2)}
 }
@@ -153,8 +153,8 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct elements of a comma-separated list. It returns false if there are more of them than the
-// parameter most.
+// split returns the distinct elements of a comma-separated list. It returns false if the list has more than most
+// distinct elements.
 func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {

@@ -149,8 +149,8 @@ func suffix() string {
 // last state of the container.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
-	// The error is ignored. The wait may time out, or the caller may not be allowed to get the Pod. In both cases, the
-	// debug container was already added.
+	// The error is ignored, because the debug container was already added. For example, the wait may time out, or the
+	// caller may not be allowed to get the Pod.
 	_ = wait.PollUntilContextTimeout(ctx, pollInterval, debugPatience, true, func(ctx context.Context) (bool, error) {
 		pod, err := readPod(ctx, d.caller, d.target)
 		if err != nil {

@@ -116,8 +116,8 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode opens the terminal. Before that, it creates the Pod as a dry run. If the dry run fails, its error is the
-// HTTP response. Later errors can only be sent through the WebSocket.
+// openNode executes a dry run of the creation of the Pod, and then opens the terminal. An error of the dry run is sent
+// as the HTTP response. Later errors can only be sent through the WebSocket.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -161,8 +161,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. Its shell still
-// ends: because stdinOnce is true, the stdin of the shell is closed when the terminal detaches.
+// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. However, its shell
+// ends. The field stdinOnce of the container is true, so the stdin of the shell is closed when the terminal detaches.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()

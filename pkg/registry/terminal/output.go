@@ -28,8 +28,8 @@ type sender interface {
 	SendBinary(data []byte) error
 }
 
-// output sends the output of a command to the client. In text frames, it replaces invalid UTF-8. If a character is
-// split over two writes, the whole character is in the frame of the second write.
+// output sends the output of a command to the client. In text frames, it replaces invalid UTF-8. If the bytes of a
+// character are split over two writes, the frame of the second write contains the whole character.
 type output struct {
 	stream  sender
 	channel byte
@@ -37,7 +37,7 @@ type output struct {
 	// record is called with the output before it is sent. If it returns an error, the output is not sent.
 	record func(p []byte) error
 
-	// rest contains the bytes of an incomplete character at the end of the last write.
+	// rest contains the bytes of an incomplete character at the end of the previous write.
 	rest []byte
 }
 

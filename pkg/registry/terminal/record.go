@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// checkRecordings returns an error if recordings are enabled but no recording can be created.
+// checkRecordings returns an error if the terminal must be recorded, but a recording cannot be created.
 func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
 		return nil
@@ -30,8 +30,7 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 }
 
 // begin starts the recording, if recordings are enabled. If the recording cannot be started, begin ends the stream.
-// begin is called before the first message is received. Otherwise, the recording could lack the beginning of the
-// terminal.
+// begin is called before the first message is received. Otherwise, the recording could omit the first messages.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -79,8 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result handles err, the result of a method that adds data to the recording. If err is not nil, it ends the stream,
-// and returns the reason of the end.
+// result is called with err, the result of adding data to the recording. If err is not nil, result ends the stream, and
+// returns the reason of the end.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -96,9 +95,9 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input from the client. Without a TTY, input is always recorded, because the output does not
-// repeat it. With a TTY, the output repeats most input. Therefore, input with a TTY is recorded only if the recording
-// of input is enabled.
+// recordInput records input from the client. Without a TTY, it always records the input, because the output does not
+// contain the input. With a TTY, the output echoes most of the input. Therefore, recordInput then records the input
+// only if the recording of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil

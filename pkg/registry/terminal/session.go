@@ -36,8 +36,8 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// received writes the input from the client to input. inputRead is the other end of the pipe, from which the
-	// command reads.
+	// input and inputRead are the two ends of a pipe. The method received writes the input from the client to input.
+	// The command reads the input from inputRead.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
@@ -140,7 +140,8 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	return s.result(ctx, stream, err)
 }
 
-// limits returns the first frame of a terminal, which contains its idle time and its longest duration.
+// limits returns the first frame of a terminal. The frame contains the idle time and the longest duration of the
+// terminal.
 func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	idle, longest := s.provider.IdleTime, s.provider.MaxTime
 	return dashboardv1alpha1.TerminalFrame{
@@ -150,8 +151,8 @@ func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	}
 }
 
-// result converts err, the result of running the command. If the command has exited, it stores the exit code for the
-// last frame and returns nil, even if the code is not 0. It sends any other error to the client and returns it.
+// result handles err, the result of running the command. If the command has exited with any exit code, result stores
+// the exit code for the last frame, and returns nil. It sends any other error to the client and returns the error.
 func (s *session) result(ctx context.Context, stream *streams.Stream, err error) error {
 	code := 0
 	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
@@ -169,7 +170,8 @@ func (s *session) result(ctx context.Context, stream *streams.Stream, err error)
 	return s.failed(ctx, stream, s.request.CallError(ctx, err))
 }
 
-// failed sends err to the client and returns it. If ctx has ended, it sends nothing, and returns the cause of the end.
+// failed sends err to the client and returns err. If ctx has ended, failed sends nothing, and returns the cause of the
+// end.
 func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

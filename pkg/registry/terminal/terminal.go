@@ -32,8 +32,8 @@ const (
 	// maxCommand bounds the number of words of a command. maxCommandBytes bounds its bytes.
 	maxCommand      = 64
 	maxCommandBytes = 8 << 10
-	// terminalBytes is the number of bytes of memory for a terminal: the buffers of the connections to the cluster and
-	// the client.
+	// terminalBytes is the number of bytes of memory that each terminal reserves for the buffers of the connections to
+	// the cluster and the client.
 	terminalBytes = 256 << 10
 )
 
@@ -95,7 +95,8 @@ type request struct {
 	stdin, tty, binary bool
 }
 
-// review returns the access review of a terminal. verb is the name of the subresource: exec or attach.
+// review returns the access review of a terminal. The parameter verb is the name of the subresource, which is exec or
+// attach.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

@@ -20,9 +20,8 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns a recording as JSON. The second parameter contains all fields except recording, whose value encode
-// reads from text. encode holds only the JSON in memory, and charges account for it. The JSON can be six times as long
-// as the text, because JSON escapes control characters.
+// encode returns a recording as JSON. The JSON field recording contains the content of text. The parameter of contains
+// the other fields. encode does not hold the whole text in memory. The memory of the JSON is charged to account.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {

@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	// Group is the API group of terminalsessions in access reviews on the host. terminalsessions is a virtual resource,
-	// which exists only in RBAC rules. The verb of a review is list, or get with the id of a recording as the name. The
-	// group of the aggregated API is not used, because RBAC rules allow all users all of its resources.
+	// Group is the API group of the virtual resource terminalsessions. The resource exists only in RBAC rules, for
+	// access reviews on the host. The group of the aggregated API is not used, because RBAC allows all users to access
+	// all resources of that group.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"
@@ -70,10 +70,9 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted is the result of a successful access review. It contains no data.
 type granted struct{}
 
-// mayList reviews whether u may list recordings. If terminals are not recorded, it succeeds for all users, and the list
+// mayList reviews whether u may list recordings. If terminals are not recorded, no review is needed, because the list
 // is empty.
 func (p *Provider) mayList(r *routes.Request, u user.Info) (granted, error) {
 	if p.Recordings == nil {

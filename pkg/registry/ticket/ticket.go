@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ticket serves the endpoint that issues tickets. A ticket is a short-lived credential that opens one stream.
-// It is a part of the URL. Browsers need tickets because they cannot set headers on a WebSocket.
+// Browsers need tickets because they cannot set headers on a WebSocket. They send the ticket in the URL of the stream.
 package ticket
 
 import (

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// maxEdges bounds the number of edges. There may be one for each pair of a Service and a Pod.
+	// maxEdges bounds the number of edges of a topology.
 	maxEdges = 20_000
-	// maxPairs bounds the number of pairs of a Service and a Pod that are compared.
+	// maxPairs bounds the number of comparisons between a Service and a Pod.
 	maxPairs = 10_000_000
-	// edgeBytes is the number of bytes of memory for an edge without the names of its objects.
+	// edgeBytes is the memory of an edge in bytes. It does not include the names of the objects.
 	edgeBytes = 256
-	// nodeBytes is the number of bytes of memory for a node without its object.
+	// nodeBytes is the memory of a node in bytes. It does not include the name of the object.
 	nodeBytes = 256
-	// pairsAtOnce is the number of compared pairs after which the context is checked.
+	// pairsAtOnce is the number of comparisons between two checks of the context.
 	pairsAtOnce = 1 << 14
 )
 
@@ -48,8 +48,8 @@ type relation struct {
 	name     string
 }
 
-// draw returns the nodes and edges of a topology of the given objects. It adds no edges to or from other objects. The
-// result complete is false if edges were omitted because of maxEdges or maxPairs.
+// draw returns the topology of the given objects. It ignores references to other objects. The result complete is false
+// if edges were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
 		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
@@ -112,7 +112,7 @@ func (d *drawing) connect(from, to int, name string) bool {
 	return true
 }
 
-// compare counts a compared pair. It returns false if no more pairs can be compared, because of maxPairs or because the
+// compare counts a comparison between a Service and a Pod. It returns false if the count has reached maxPairs or if the
 // request has ended.
 func (d *drawing) compare() bool {
 	if d.pairs == maxPairs {
@@ -130,7 +130,7 @@ func (d *drawing) compare() bool {
 	return true
 }
 
-// of returns the indexes of the objects that have the given resource name, for example pods.
+// of returns the indexes of the objects of a resource, for example pods.
 func (d *drawing) of(plural string) []int {
 	var out []int
 	for i := range d.objects {

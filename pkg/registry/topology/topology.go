@@ -38,7 +38,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// plurals returns the resource names, with groups, of the kinds in a topology.
+// plurals returns the resources in a topology.
 func plurals() []string {
 	return []string{
 		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps",

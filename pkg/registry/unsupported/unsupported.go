@@ -66,7 +66,7 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider provides the endpoints of unsupported features that dashboards call without an action of the user.
+// Provider provides those endpoints of unsupported features that dashboards call when they load a page.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access

@@ -50,8 +50,8 @@ func (e *Provider) describeAccess(
 }
 
 // readable returns the namespaces that the user may read on the cluster c. If the user may list Namespaces, it returns
-// all of them, and true. Otherwise, it considers only the namespaces of the bindings in bound, and returns those that
-// the user may get.
+// all namespaces, and true. Otherwise, it takes the namespaces to which the bindings in bound apply, and returns those
+// that the user may get.
 func (e *Provider) readable(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding,

@@ -28,7 +28,7 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role of the bindings in the parameter all that select the host cluster. The
+// displayRole returns the highest display role that the bindings in the parameter all grant on the host cluster. The
 // parameter hosts is the result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
@@ -38,9 +38,9 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the index in displayRoles of the display role of b. It returns 0, the index of roleCustom, if b
-// does not select the host cluster. A binding that selects every cluster, for example each binding of newGrant, counts
-// even if the host cluster is not registered.
+// displayRank returns the index in displayRoles of the display role of b. If b does not select the host cluster, it
+// returns the index of roleCustom. A binding that selects every cluster also applies to a host cluster that is not
+// registered.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -48,8 +48,8 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the registration of the host cluster as a slice of one element. The slice is empty if the parameter
-// all contains no valid registration of the host cluster.
+// hostsOf returns the registration of the host cluster in a slice. The slice is empty if the parameter all does not
+// contain a valid registration.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}
@@ -58,8 +58,8 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 }
 
 // displayRoleOf returns the display role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only
-// in some namespaces, the display role is roleEditor. With a higher role, dashboards would offer actions on
-// cluster-wide pages that the user is not allowed to perform.
+// in some namespaces, the display role is roleEditor. A higher role would make dashboards offer cluster-wide actions
+// that b does not allow.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {
@@ -81,8 +81,7 @@ func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-// selected returns the names of the clusters that b selects. An invalid label selector selects none, and is reported in
-// the conditions of b.
+// selected returns the names of the clusters that b selects. If the label selector of b is invalid, it returns none.
 func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
 	out := []string{}
 	for i := range clusters {

@@ -23,8 +23,8 @@ import (
 
 const longestName = 63
 
-// create creates a KubeVisionUser, a Secret with the password, and a binding if the role is not custom. If one of them
-// cannot be created, it deletes those that it has created.
+// create creates a KubeVisionUser and a Secret with the password. It also creates a binding if the role is not
+// roleCustom. If one object cannot be created, create deletes the objects that it created before.
 func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -43,7 +43,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	if body.Role != roleCustom {
 		steps = append(steps, a.createGrant(u, body.Role))
 	}
-	// Hashing is expensive. Therefore, a dry run first verifies that the caller may make all writes.
+	// Hashing is expensive. Therefore, a dry run first checks that the caller may create all objects.
 	if err := a.DryRun(ctx, steps...); err != nil {
 		return routes.Result{}, err
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory contains all bindings. It serves to look up the display roles of many users.
+// directory contains all bindings, to determine the display roles of users.
 type directory struct {
 	grants []grant
 }
@@ -66,7 +66,7 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory returns the display roles of users, or nil if the caller may not list KubeVisionRoleBindings.
+// directory returns a directory for users. It returns nil if the caller may not list KubeVisionRoleBindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {
@@ -80,7 +80,8 @@ func (e *Provider) directory(
 	return d, nil
 }
 
-// readDirectory lists KubeVisionRoleBindings as the caller. Its error wraps the error of the API server.
+// readDirectory returns a directory for users. It lists the KubeVisionRoleBindings as the caller. Its error wraps the
+// error of the API server.
 func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

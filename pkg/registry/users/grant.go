@@ -24,8 +24,7 @@ import (
 // kind is the kind of KubeVisionUsers, for owner references.
 const kind = "KubeVisionUser"
 
-// builtIn returns the built-in role that a display role grants. It returns an empty string for custom, which grants
-// nothing by itself.
+// builtIn returns the built-in role of a display role. It returns an empty string for roleCustom.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -48,8 +47,7 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding, owned by u, that grants u a built-in role on every cluster. role is the display role of
-// the built-in role.
+// newGrant returns a binding that grants u a display role on every cluster. The owner of the binding is u.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -64,9 +62,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant gets the binding of newGrant for u, or returns nil if no binding has its name. It returns an error with the
-// code CodeConflict if the binding does not have the label and the owner reference of newGrant. Such a binding was not
-// created for the role of u.
+// findGrant gets the binding of newGrant for u. It returns nil if there is no binding with that name. If a binding with
+// that name lacks the label or the owner reference of newGrant, findGrant returns an error with the code CodeConflict.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -85,9 +82,9 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step changes no
-// binding except that of newGrant. If other bindings prevent the change (see decidingBindings), changeRole returns an
-// error with the code CodeConflict and their names.
+// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step changes
+// only the binding of newGrant. If other bindings prevent the change, changeRole returns an error with the code
+// CodeConflict. The error contains the names of these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -110,10 +107,10 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent changeRole from giving u a display role. It omits the
-// binding of newGrant, which changeRole can change. The parameter made is true if the binding of newGrant exists. In
-// this case, a binding prevents the change only if its display role is higher than the parameter role. If made is
-// false, each binding that names u or a group of u prevents the change.
+// decidingBindings returns the names of the bindings that prevent a change of the display role of u to role. It omits
+// the binding of newGrant, because changeRole can change this binding. The parameter made is true if the binding of
+// newGrant exists. In this case, only bindings with a higher display role prevent the change. Otherwise, all bindings
+// that name u or a group of u prevent the change.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -145,9 +142,9 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the display role of u to role. The parameter b is the existing binding that
-// createGrant has created for u, or nil if there is none. If role is roleCustom, the step deletes b, and changeGrant
-// returns nil if b is nil. For each other role, the step creates the binding or changes b.
+// changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. The parameter
+// b is the existing binding of newGrant, or nil. If role is roleCustom, the step deletes b. Otherwise, the step creates
+// or changes the binding.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

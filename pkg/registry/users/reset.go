@@ -36,11 +36,10 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the result of the function hash to the password Secret of u as the caller. It returns the
-// prefix that credentials.PasswordSourceAnnotation has after a controller has imported the password. replacePassword
-// first executes all writes as dry runs. If the caller may not make one of the writes, hash is not called, because it
-// is expensive, and no object is changed. replacePassword then sets spec.mustChangePassword before it writes the
-// Secret. Otherwise, a login with the new password could precede the requirement to change it.
+// replacePassword calls the function hash, and writes the result to the password Secret of u as the caller. Because
+// hash is expensive, replacePassword first executes all writes as dry runs. It sets spec.mustChangePassword before it
+// writes the Secret. Otherwise, the user could log in without having to change the new password. replacePassword
+// returns the version of the Secret for isImported.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),
@@ -113,7 +112,7 @@ func (a *administrator) writeSecret(
 
 func passwordSecret(user string) string { return user + "-password" }
 
-// newPasswordSecret returns a Secret with value under key. Its owner is u.
+// newPasswordSecret returns a Secret with the given name, key and value. The owner of the Secret is u.
 func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -124,8 +123,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the controller has imported the current password of u and all earlier sessions of u have
-// ended. version is the result of replacePassword, or empty for any password.
+// isImported returns true if the controller has imported a password of u, and all earlier sessions of u have ended. The
+// parameter version is the result of replacePassword. If version is empty, isImported only checks the sessions.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -143,9 +142,8 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until the function check returns true, but at most patience. After that time, it returns a
-// warning that the change was accepted but is not in force yet. The parameter what is the name of the change in the
-// warning.
+// waitUntilInForce waits until the function check returns true. If the time patience passes first, it returns a warning
+// that the change is not in force yet. The parameter what names the change in the warning.
 func (e *Provider) waitUntilInForce(
 	ctx context.Context, what string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {

@@ -67,8 +67,8 @@ func (e *Provider) sessionRoutes() []routes.Route {
 	}
 }
 
-// listSessions returns the sessions of u, the newest first. c should read without a cache, because users check the list
-// to verify that a session has ended.
+// listSessions returns the sessions of u, the newest first. The reader c should not use a cache. Otherwise, the list
+// could contain a session that has already ended.
 func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
 	out := []dashboardv1alpha1.Session{}
 	if p, ok := u.(*authentication.Principal); ok {

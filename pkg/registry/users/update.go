@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes those fields of the KubeVisionUser that are in the body, and the display role if the body contains
-// one. If one of the changes fails, it reverts the others.
+// update changes the fields of the KubeVisionUser that the body contains. It also changes the display role if the body
+// contains a role. If a change fails, update reverts the changes before it.
 func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -54,8 +54,8 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps of an update of u to changed. The first step patches the KubeVisionUser even if only the
-// role changes. Therefore, the caller always needs the right to patch it.
+// changes returns the steps that change u to the parameter changed. The first step patches the KubeVisionUser even if
+// only the role changes. Therefore, the caller always needs the right to patch the KubeVisionUser.
 func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,

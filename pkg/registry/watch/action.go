@@ -65,8 +65,8 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of s with raw, another access token of the same user. It returns an error if raw is
-// not valid. The error ends the stream.
+// renew replaces the access token of s with the token raw of the same user. If raw is not valid, renew returns an
+// error, which ends the stream.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -101,8 +101,8 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit records that the client has chosen its topics. Until the first call, followListed adds topics for the
-// lists that the client's session requests. The first call removes these topics.
+// setExplicit records that the client has chosen its topics. Before the first call, followListed adds topics for the
+// lists that the session requests. The first call removes these topics.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -140,9 +140,8 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic. The parameter from is the bookmark at which the topic resumes, or empty. If initial
-// objects are sent first, the first bookmark follows the last of these objects. Otherwise, subscribeTo sends a bookmark
-// at once.
+// subscribeTo adds one topic. The parameter from is the bookmark at which the topic resumes, or empty. If the topic has
+// no initial objects, subscribeTo sends a bookmark. Otherwise, the first bookmark is sent after the initial objects.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -196,10 +195,9 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of t in its feed. The parameter from is the bookmark at which t resumes. If it is empty, t
-// begins at the current end of the feed. If initial is true and from is empty, the objects that exist at this position
-// are sent first. begin returns an error if the bookmark is malformed, if the feed no longer contains all changes after
-// it, or if the feed has ended.
+// begin sets the position of t in its feed. If the parameter from is a bookmark, t resumes at the bookmark. If from is
+// empty, t begins at the end of the feed. In this case, t first sends the existing objects if initial is true. begin
+// returns an error if the bookmark is malformed or expired, or if the feed has ended.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()

@@ -22,8 +22,8 @@ const (
 	maxTopics = 64
 	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the shortest time between two events of a topic that the server has added without a
-	// subscription of the client (see topic.gathered).
+	// gatherInterval is the shortest time between two events of a topic to which the client has not subscribed (see
+	// topic.gathered).
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
@@ -48,13 +48,13 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. At most one goroutine sends its messages about changes. The goroutine ends
+// client is one open stream with its topics. At most one goroutine sends the events of all topics. The goroutine ends
 // when there is nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
-	// session identifies the login session of the caller. If the client does not subscribe, its topics are the lists
-	// that this session has requested (see Recent).
+	// session identifies the login session of the caller. Until the client subscribes, its topics are the lists that
+	// this session has requested.
 	session string
 
 	mu     sync.Mutex
@@ -158,12 +158,10 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if t must be advanced now. It is called only for topics that the server has added without a
-// subscription. The client gets at most one event of such a topic per gatherInterval:
-//   - If the session has not listed the objects within recentTime, isDue removes t and returns false.
-//   - If gatherInterval has not passed since the last event, isDue schedules a call of wake. It returns true only if
-//     the access review must be repeated.
-//   - Otherwise, isDue returns true.
+// isDue returns true if the topic t must be advanced now. It is called only for topics to which the client has not
+// subscribed (see topic.gathered). If the session has not listed the objects recently, isDue removes t. If
+// gatherInterval has not passed since the last event, isDue schedules a call of wake. In this case, t is due only if
+// the access review must be repeated.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -257,10 +255,10 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.sendBookmark(t)
 }
 
-// message encodes events as one message. The caller must call release after the message was sent. release returns the
-// memory of the message to the budget. If several clients share the message, its memory is charged only once.
-// Otherwise, it is charged to the account of the stream. The parameter deliveries is the value of feed.deliveries when
-// the events were read from the feed. If the events do not come from the feed, it is 0, and the message is not shared.
+// message encodes events as one message. The caller must call release after the message was sent. Several clients can
+// share a message. The memory of a shared message is charged only once. The parameter deliveries is the value of
+// feed.deliveries when the events were read from the feed. It is 0 if the events do not come from the feed. In this
+// case, the message is not shared.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {

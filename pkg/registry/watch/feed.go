@@ -21,8 +21,8 @@ const (
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
 	// perFollower and maxGather determine for how long changes are collected before they are sent. The time is
-	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Each
-	// follower of a feed with many followers gets several changes in one message.
+	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Otherwise,
+	// a feed with many followers would send many small messages.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
@@ -34,8 +34,8 @@ type entry struct {
 	object *readcache.Object
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
-	// created is the sequence number of the entry with which the object was created, or 0 if the object is older than
-	// the feed. deleted is the sequence number of the last entry that deleted an object with the same name, or 0.
+	// created is the sequence number of the entry that created the object. It is 0 if the object is older than the
+	// feed. deleted is the sequence number of the previous deletion of an object with the same name, or 0.
 	created, deleted uint64
 	// version is the ResourceVersion of the change.
 	version string
@@ -60,8 +60,8 @@ type feed struct {
 	latest  map[[2]string]uint64
 	// start is the ResourceVersion before the first entry. version is the current ResourceVersion.
 	start, version string
-	// relisted is the ResourceVersion of the last list with which the read cache has replaced its objects. It is empty
-	// if the read cache has listed the objects only once. The feed may lack changes before that list.
+	// relisted is the ResourceVersion of the last list after the start of the feed, or empty. Such a list replaces all
+	// objects of the read cache. Therefore, the feed may lack changes before the list.
 	relisted string
 	// followers contains the topics that read the feed.
 	followers map[*topic]bool
@@ -164,8 +164,8 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// release ends the feed and removes its objects, because the read cache no longer counts their memory. The caller must
-// hold f.mu.
+// release ends the feed and removes its entries. Otherwise, the entries would keep objects in memory that the read
+// cache no longer counts. The caller must hold f.mu.
 func (f *feed) release() {
 	f.ended, f.content = true, nil
 	f.base += uint64(len(f.entries))
@@ -198,8 +198,8 @@ func compare(a, b string) (int, bool) {
 	return c, err == nil
 }
 
-// resume returns the sequence number of the last entry that a client at the ResourceVersion version has received. It
-// returns false if the feed does not contain all changes after version. The caller must hold f.mu.
+// resume returns the sequence number of the last entry that is not newer than the ResourceVersion version. It returns
+// false if the feed does not contain all changes after version. The caller must hold f.mu.
 func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
@@ -220,10 +220,10 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version, or if
-// the two ResourceVersions cannot be compared. The feed may then lack changes after version. For example, it lacks the
-// deletion of an object that was created and deleted before the list. A client that knows the object from another
-// replica would not receive this deletion. The caller must hold f.mu.
+// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
+// feed may then lack changes after version. For example, a client may have received an object from another replica. The
+// feed lacks the deletion of the object if the object was created and deleted before the list. isRelistedAfter also
+// returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -296,7 +296,7 @@ const batchEvents = 256
 
 // collect returns the next events after the sequence number cursor. It omits objects for which the function selected
 // returns false. The parameter seen is the ResourceVersion of the bookmark at which the client has resumed, or empty.
-// collect also omits the events up to this ResourceVersion, which the client may have received from another replica.
+// collect also omits events up to this ResourceVersion. The client may have received these events from another replica.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -328,10 +328,10 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	return out
 }
 
-// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. If
-// an object was created and deleted after cursor, most clients get no event. But a client that has resumed at a
-// bookmark may have received the creation from another replica. Therefore, the client gets the deletion if the
-// parameter resumed is true.
+// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
+// parameter resumed is true if the client has resumed at a bookmark. If the object was created and deleted after
+// cursor, only a resumed client gets the deletion. A resumed client may have received the creation from another
+// replica.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor

@@ -22,8 +22,8 @@ const (
 	linger = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
-	// uncheckedPerSecond bounds the number of access reviews per second for the followers of a feed. It applies only to
-	// clusters whose RBAC objects cannot be watched.
+	// uncheckedPerSecond bounds the number of access reviews per second for the followers of one feed. It applies only
+	// if RBAC objects cannot be watched.
 	uncheckedPerSecond = 50
 )
 
@@ -78,7 +78,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 }
 
 // awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and its
-// objects, and wakes its followers. Their topics then end. The topic of a slow client may refer to the feed for longer.
+// entries, and wakes its followers. The topics of the followers then end.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -95,9 +95,9 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds that have had no followers for the time linger. For clusters whose RBAC objects cannot be watched,
-// it periodically makes the followers repeat their access reviews. The function watched returns true if the RBAC
-// objects of a cluster are watched. run returns when ctx ends.
+// run closes feeds that have had no followers for the time linger. The function watched returns true if the RBAC
+// objects of a cluster are watched. If they are not watched, run periodically makes the followers repeat their access
+// reviews. run returns when ctx ends.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

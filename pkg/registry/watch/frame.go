@@ -58,7 +58,7 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	return append(out, '}')
 }
 
-// appendSummary appends the metadata of o, which are sent instead of the whole object.
+// appendSummary appends only the metadata of o.
 func appendSummary(out []byte, o *readcache.Object) []byte {
 	out = appendField(out, `{"metadata":{"name":`, o.Name)
 	if o.Namespace != "" {
@@ -98,8 +98,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends text, which is JSON, and replaces its line feeds and carriage returns by spaces. Otherwise, a
-// cluster could forge events of other clusters, because events are separated by line feeds.
+// appendLine appends the JSON in the parameter text, and replaces line feeds and carriage returns with spaces. Line
+// feeds separate events. Without the replacement, a cluster could forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)

@@ -37,9 +37,9 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns ADDED events for the next objects for which the function selects returns true, about as many as fit into
-// one message. The result last is true if these are the last objects. The result ok is false if the objects were
-// dropped, or if initialPatience has passed.
+// take returns ADDED events for the next objects, until about one message is full. It omits objects for which the
+// function selects returns false. The result last is true if no objects remain. The result ok is false if the objects
+// were dropped, or if initialPatience has passed.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -21,8 +21,8 @@ const (
 	maxSessions = 4096
 )
 
-// Recent records which lists each login session has requested from this replica. These lists are the topics of streams
-// whose clients do not subscribe.
+// Recent records which lists each login session has requested from this replica. If a client does not subscribe, these
+// lists are its topics.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
@@ -77,8 +77,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes the topics whose last list was longer ago than recentTime. If maxTopics topics remain, it also removes
-// the topic that was listed least recently.
+// prune removes the topics that were not listed within recentTime. If maxTopics topics remain, it also removes the
+// topic that was listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {

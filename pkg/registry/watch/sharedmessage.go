@@ -22,21 +22,19 @@ type messageKey struct {
 	// cursor is the sequence number of the last entry that the clients have received before the message. deliveries is
 	// the value of feed.deliveries when the events were read.
 	cursor, deliveries uint64
-	// topic is the name of the topic. Some members of each event are derived from it.
+	// topic is the name of the topic. Each event contains parts of this name.
 	topic topicName
 }
 
-// sharedMessage is the last message that was encoded for those clients of a feed that may list all objects. Most of
-// these clients are at the same position in the feed. They get the same message, which is encoded only once. Slow
-// clients may still hold earlier messages.
+// sharedMessage is the last message that was encoded for clients that may list all objects of a feed. Clients at the
+// same position in the feed share the message. Otherwise, it would be encoded for each client.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
 	last *heldMessage
 }
 
-// heldMessage is an encoded message, which must not be changed. Its memory is charged once while one or more clients
-// hold it.
+// heldMessage is an encoded message that several clients hold. It must not be changed. Its memory is charged only once.
 type heldMessage struct {
 	bytes   []byte
 	account *budget.Account
@@ -44,8 +42,8 @@ type heldMessage struct {
 }
 
 // get returns the message for key. If the last message has another key, get calls the function encode. The parameter
-// size is the approximate number of bytes of the message. get charges this size to sharedHolder. The caller must call
-// release after the message was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
+// size is the approximate size of the message in bytes, and is charged to sharedHolder. The caller must call release
+// after the message was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {
