@@ -1,14 +1,15 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package protobuf examines protobuf messages without decoding them. Decoding may need much memory: two bytes may
-// encode an element that uses a kilobyte.
+// Package protobuf examines protobuf messages without decoding them. Decoding an unchecked message may need too much
+// memory: two bytes of the message may become an element that uses a kilobyte.
 package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns an upper bound of the number of strings, byte fields and messages in a protobuf message, to the
-// given nesting depth. It treats each string as a message, because the two cannot be distinguished without the schema.
+// Elements returns an upper bound of the number of strings, byte fields and messages in a protobuf message. It examines
+// nested messages up to the given depth. Without the schema, a string cannot be distinguished from a message.
+// Therefore, Elements examines each string like a message.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -30,8 +31,8 @@ func Elements(message []byte, depth int) (count int64) {
 	return count
 }
 
-// These constants are field numbers: the number of metadata in the built-in kinds of Kubernetes, and the numbers of
-// name and namespace in metav1.ObjectMeta.
+// These constants are numbers of protobuf fields. metadataField is a field of each built-in kind of Kubernetes.
+// nameField and namespaceField are fields of metav1.ObjectMeta.
 const (
 	metadataField  = 1
 	nameField      = 1
@@ -45,7 +46,7 @@ func Name(object []byte) (namespace, name string) {
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))
 }
 
-// field returns the bytes of the first field with the number wanted in a message, or nil.
+// field returns the bytes of the first field of a message that has the wanted number, or nil.
 func field(message []byte, wanted protowire.Number) []byte {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

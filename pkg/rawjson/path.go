@@ -45,7 +45,7 @@ func element(array []byte, segment string) (found []byte, ok bool) {
 	return found, ok
 }
 
-// Elements calls visit with the JSON of each element of a valid array. It does nothing if array is another value.
+// Elements calls visit with the JSON of each element of an array. It does nothing if the valid JSON is not an array.
 func Elements(array []byte, visit func(element []byte)) {
 	s := NewScanner(array)
 	if s.Peek() != '[' {

@@ -15,8 +15,8 @@ type Member struct {
 const sizeOfRewritten = 1 << 10
 
 // Rewrite reads the object at the current position, and returns its JSON with changed fields. For each field, it calls
-// visit at the beginning of the value. visit must read the value, and returns the change. The result has no white space
-// between tokens, except in the values of Member, which are copied unchanged.
+// visit at the beginning of the value. visit must read the value, and returns the change. Rewrite removes the white
+// space between tokens, but it copies Member.Value unchanged.
 func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error) {
 	out := make([]byte, 1, sizeOfRewritten)
 	out[0] = '{'

@@ -117,7 +117,7 @@ func (s *Scanner) Key() (Quoted, error) {
 	return key, nil
 }
 
-// nested reads an object or an array that ends with the byte end.
+// nested reads an object or an array. end is its closing bracket.
 func (s *Scanner) nested(end byte) error {
 	s.pos++
 	s.depth++
@@ -229,7 +229,7 @@ func (s *Scanner) quoted() (Quoted, error) {
 	}
 }
 
-// escape reads an escape sequence. It returns false if it is invalid.
+// escape reads an escape sequence. It returns false if the escape sequence is invalid.
 func (s *Scanner) escape() bool {
 	s.pos++
 	if s.pos == len(s.text) {

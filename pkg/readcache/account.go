@@ -16,7 +16,7 @@ type pool struct {
 
 func (p *pool) over() bool { return p.used.Load() > p.limit }
 
-// account counts the memory of one store in bytes, and adds it to the pool.
+// account counts the memory of one store, in bytes. It also changes the total of the pool.
 type account struct {
 	pool *pool
 

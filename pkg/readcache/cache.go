@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache caches the objects of clusters as JSON. The JSON of a list is then a concatenation of the JSON of
-// its objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
+// Package readcache caches the objects of clusters as JSON. To create the JSON of a list, it only concatenates the JSON
+// of the objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
 // access review whether the user may read them on the cluster.
 package readcache
 
@@ -40,20 +40,21 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout is the time for which requests normally wait for the first list of a resource. It begins with
-	// the first read of the resource. While objects arrive at intervals of at most progressTimeout, requests continue
-	// to wait until longestFirstList after the first read. A request that no longer waits is sent to the cluster.
+	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
+	// first read of the resource. If objects continue to arrive, requests wait longer, up to longestFirstList.
+	// progressTimeout is the maximum interval between such objects. After the wait, a request is sent to the cluster.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
-	// inUse is the time after the last read in which a resource is not evicted in favor of another one.
+	// inUse protects recently read resources: a resource is not evicted if it was read within this time.
 	inUse = time.Minute
-	// refusedFirst is the pause after the first time that the cluster rejects a list. During a pause, the resource is
-	// not listed again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because
-	// the cluster may only need a moment to apply the RBAC rules of a new ServiceAccount. tooLargeFor is the pause for
-	// a resource that does not fit into the cache.
+	// refusedFirst is the first pause after the cluster rejects a list. During a pause, the resource is not listed
+	// again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because the cluster
+	// may only need a moment to apply the RBAC rules of a new ServiceAccount.
+	//
+	// tooLargeFor is the pause for a resource that does not fit into the cache.
 	refusedFirst = time.Second
 	refusedFor   = 30 * time.Second
 	tooLargeFor  = 2 * time.Minute
@@ -61,7 +62,8 @@ const (
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the number of cached resources of all clusters, and the number of remembered pauses.
+	// maxKinds bounds two numbers: the cached resources of all clusters, and the resources for which a pause is
+	// remembered.
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
@@ -173,9 +175,9 @@ type View struct {
 	store *store
 }
 
-// Get returns the cached list of the resource r. If the user has written an object of r, Get waits until the list
-// includes this change, but at most for writeTimeout. Get returns false if the list must be requested from the cluster
-// instead. The first call starts to cache the resource. The parameter kindName is the kind of its objects.
+// Get returns the cached list of the resource r. kindName is the kind of the objects of r. The first call starts to
+// cache the resource. If the user has recently written an object of r, Get waits until the list includes the change,
+// but at most for writeTimeout. Get returns false if the caller must request the list from the cluster.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -239,7 +241,8 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
-// refusal is a pause in which a resource is not cached, because it was rejected or does not fit.
+// refusal is a pause in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
+// when the objects do not fit into the cache.
 type refusal struct {
 	until time.Time
 	pause time.Duration
@@ -252,9 +255,9 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause after r, the last pause of a resource. Unless most is refusedFor, the new pause has the length
-// most. If most is refusedFor, the first pause has the length refusedFirst. Each further pause is twice as long, up to
-// refusedFor. The pauses begin again with refusedFirst if r ended more than refusedFor ago.
+// next returns a new pause. r is the previous pause of the resource. The parameter most is the length of the new pause,
+// unless most is refusedFor. For refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as
+// long, up to refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
@@ -266,8 +269,8 @@ func (r refusal) next(most time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If the parameter pause is 0, the resource may be cached again at once. Otherwise, this
-// is possible only after the pause that the method refusal.next returns for the parameter pause.
+// stop drops a cached resource. If the parameter pause is not 0, the resource cannot be cached again during a pause.
+// The method refusal.next determines the length of this pause.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {

@@ -214,8 +214,8 @@ func (d *decoder) line() ([]byte, error) {
 	}
 }
 
-// grow enlarges the buffer if it has no room for the given number of further bytes. It returns the error of the
-// function buffered.
+// grow enlarges the buffer if it has no room for the given number of further bytes. It returns an error if the memory
+// for the larger buffer is not available.
 func (d *decoder) grow(bytes int) error {
 	if cap(d.buffer)-len(d.buffer) >= bytes {
 		return nil

@@ -16,9 +16,8 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields that the cache supports in the field selectors of a resource, in addition to
-// metadata.name and metadata.namespace. For each of these fields, API servers compare the value at the path of the
-// field in the object, so the cache does the same.
+// selectable returns the fields of a resource that the cache supports in field selectors, in addition to metadata.name
+// and metadata.namespace. The name of each field is also its path in the JSON of the object.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -77,9 +76,9 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns true if the requirements of a label selector and their values are together at most maxRequirements.
-// The cache evaluates only such selectors. IsShort returns false for labels.Nothing(), which has no requirements that
-// could be evaluated.
+// IsShort returns true if the cache can evaluate a label selector. The number of requirements, plus the number of
+// values in the requirements, must be at most maxRequirements. IsShort returns false for labels.Nothing(), because
+// requirements cannot express this selector.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

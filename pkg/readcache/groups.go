@@ -12,14 +12,14 @@ import (
 const (
 	// chunkSize is the target number of groups in a chunk of Groups. A chunk with twice as many groups is split.
 	chunkSize = 512
-	// smallChunk is the number of groups below which a chunk is merged with an adjacent chunk, if both together have at
-	// most chunkSize groups.
+	// smallChunk is the minimum number of groups in a chunk. A smaller chunk is merged with an adjacent chunk, unless
+	// the merged chunk would have more than chunkSize groups.
 	smallChunk = chunkSize / 4
 )
 
 // Groups contains the groups of a list in the order of API servers, which sort lists by the key namespace/name. Groups
-// is immutable: replacing a group creates a copy of Groups. The groups are divided into non-empty chunks, so that the
-// copy shares all chunks but one with the original. Without chunks, each replacement would copy the pointers to all
+// is immutable: replacing a group creates a copy of Groups. The groups are divided into non-empty chunks. The copy
+// shares the unchanged chunks with the original. Without chunks, each replacement would copy the pointers to all
 // groups.
 type Groups [][]*Group
 
@@ -79,8 +79,8 @@ func (g Groups) at(p position) *Group {
 	return g[p.chunk][p.index]
 }
 
-// seek returns the position of the first group that ends with the object namespace/name or with a later object in the
-// order of lists. If there is no such group, it returns the position after the last group.
+// seek returns the position of the first group whose last object is namespace/name or sorts after namespace/name. If
+// there is no such group, seek returns the position after the last group.
 func (g Groups) seek(namespace, name string) position {
 	reaches := func(one *Group) bool {
 		last := one.last()
@@ -97,8 +97,8 @@ func (g Groups) seek(namespace, name string) position {
 	return position{chunk, index}
 }
 
-// place returns the position of the group that contains, or should contain, the object namespace/name. If found is
-// false, there is no such group, and a new one must be inserted at p.
+// place returns the position p of the group for the object namespace/name. If found is false, the caller must insert a
+// new group for the object at p.
 func (g Groups) place(namespace, name string) (p position, found bool) {
 	p = g.seek(namespace, name)
 	if one := g.at(p); one != nil && one.Namespace() == namespace {
@@ -133,8 +133,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns a copy of g in which n groups, beginning at p, are replaced by the groups in the parameter with. The
-// n groups must be in the same chunk. replaced splits and merges chunks as needed.
+// replaced returns a copy of g. In the copy, the given groups replace n groups, beginning at p. The n groups must be in
+// the same chunk. replaced splits and merges chunks as needed.
 func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

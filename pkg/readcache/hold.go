@@ -5,8 +5,8 @@ package readcache
 
 import "slices"
 
-// holdPart determines how much memory the replaced objects of a resource may use. The store no longer contains these
-// objects, but responses in progress still do. They may use the memory limit of the cache, divided by holdPart.
+// holdPart bounds the memory of the replaced objects of one resource. The store no longer contains these objects, but
+// responses in progress still do. The bound is the memory limit of the cache, divided by holdPart.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards

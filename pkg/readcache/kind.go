@@ -30,12 +30,12 @@ type kind struct {
 	ended atomic.Bool
 }
 
-// itemBytes is the memory, in bytes, that a list needs for each object in addition to the object itself. If an object
-// of a new list is already in the store, only itemBytes are counted for it.
+// itemBytes is the memory that an object uses in the slices of a list, in bytes. If a new list contains an unchanged
+// object, only itemBytes are counted. The object itself is then already counted, because it is in the store.
 const itemBytes = 2 * 16
 
-// backoff returns the pauses between attempts to list or watch. They are shorter than the defaults of a Reflector, with
-// which objects could remain stale for a minute after the cluster has become reachable again.
+// backoff returns the pauses between attempts to list or watch. They are shorter than the defaults of a Reflector. With
+// these defaults, objects could remain stale for a minute after the cluster has become reachable again.
 func backoff() *wait.Backoff {
 	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
@@ -125,9 +125,8 @@ func (k *kind) end() {
 	k.store.close()
 }
 
-// first returns the cached list. If there is none, it waits for the first list as long as firstListTimeout and
-// longestFirstList allow. It returns false if the list does not arrive in time or fails, or if the resource was
-// dropped.
+// first returns the cached list. If there is none, it waits for the first list, up to firstListTimeout or
+// longestFirstList. It returns false if the list does not arrive in time or fails, or if the resource was dropped.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is a cached API object: the JSON that is sent to users, and the metadata that lists select and sort by. It is
-// immutable.
+// Object is an immutable copy of an API object. It contains the JSON that is sent to users, and the metadata by which
+// the cache selects and sorts objects.
 type Object struct {
 	// JSON is the object with apiVersion and kind, but without managedFields. It is valid UTF-8 without line feeds,
 	// because watches send one event per line.
@@ -35,8 +35,8 @@ type Object struct {
 	Created int64
 }
 
-// objectBytes is the memory of an Object without its strings, including the pointer in its group. labelBytes is the
-// memory of a label without its strings. Both are in bytes.
+// objectBytes is the memory of an Object without its strings, in bytes. It includes the pointer to the Object in a
+// Group. labelBytes is the memory of a label without its strings, in bytes.
 const (
 	objectBytes = 192
 	labelBytes  = 64
@@ -45,8 +45,8 @@ const (
 const (
 	// maxLabels bounds the number of labels of an object, because labels are decoded before their memory is counted.
 	maxLabels = 1000
-	// maxName bounds a name or a namespace, and maxVersion a resource version, in bytes. API servers do not store
-	// longer values.
+	// maxName bounds the length of a name or a namespace, in bytes. maxVersion bounds the length of a resource version,
+	// in bytes. API servers do not store longer values.
 	maxName    = 253
 	maxVersion = 64
 )
@@ -107,8 +107,8 @@ func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	return o, s.End()
 }
 
-// scanObject reads an object at the position of the scanner. kind is inserted if the object has no kind and apiVersion,
-// as in lists.
+// scanObject reads an object at the position of the scanner. API servers omit kind and apiVersion from the objects of a
+// list. In this case, scanObject adds these fields from the parameter kind.
 func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{}
 	hasKind, hasVersion := false, false

@@ -69,7 +69,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 	return page, delimiter(decoder, '}')
 }
 
-// decode reads the value of metadata of a list. It retains only the fields that a Reflector uses.
+// decode reads the metadata of a list. It retains only the fields that a Reflector uses.
 func (l *list) decode(decoder *json.Decoder) error {
 	var found metav1.ListMeta
 	if err := decoder.Decode(&found); err != nil {

@@ -5,18 +5,18 @@ package readcache
 
 import "io"
 
-// itemCopies is the number of copies of an item that exist while it is read: in the buffer of the decoder, as raw JSON,
-// and in the object.
+// itemCopies is the maximum number of copies of an item during decoding: in the buffer of the decoder, as raw JSON, and
+// in the object.
 const itemCopies = 3
 
 // pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes. It
-// reports the memory for reading them by calling the function buffered.
+// reports the memory for decoding to the function buffered.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes that were read of the current item or field. counted is the memory that was reported
-	// for the page.
+	// read is the number of bytes of the current item or field that were read so far. counted is the memory that was
+	// reported to the function buffered so far.
 	read, counted int64
 }
 

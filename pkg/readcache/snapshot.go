@@ -54,7 +54,8 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// The serials of Groups start at a random value, because the serials of different processes must differ.
+// The serials of Groups start at a random value. Otherwise, two processes could use the same entity tag for different
+// lists.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
@@ -121,9 +122,8 @@ type Snapshot struct {
 	replaced int64
 }
 
-// compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name.
-// Therefore, it compares them as if each ended with a slash. For example, "a-b" comes before "a", because - comes
-// before the slash.
+// compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name. For
+// example, "a-b" comes before "a", because the key "a-b/x" comes before the key "a/x".
 func compareNamespaces(a, b string) int {
 	n := min(len(a), len(b))
 	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {
@@ -179,9 +179,9 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop is called when the store replaces s by the list in the parameter next. It drops all groups of s. It returns the
-// memory that no longer belongs to the current list: the sum of the results of Group.drop, and the memory of the
-// objects that next does not contain.
+// drop drops all groups of s when the store replaces s by another list. The parameter next is the new list. drop
+// returns the memory that is no longer part of the current list: the compressed JSON, the Summaries, and the objects
+// that next does not contain.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

@@ -29,12 +29,15 @@ type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list. keep is called with each object before it is stored. listed is true for an
-	// object of a list, and false for an object of a watch event. keep returns the object to store, which may be an
-	// equal object that is already stored.
+	// begin is called before each list.
+	//
+	// keep is called with each object before the object is stored. listed is true for an object of a list, and false
+	// for an object of a watch event. keep returns the object to store. If an equal object is already stored, keep
+	// returns the stored object.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
-	// buffered is called with the number of bytes by which the memory for reading grows or, if negative, shrinks.
+	// buffered is called when the memory for reading changes. bytes is the difference, and is negative if the memory
+	// shrinks.
 	buffered func(bytes int64) error
 	// noted is called when a watch starts or ends, and when a list fails. err is nil if a watch starts. late is called
 	// if a list takes longer than maxListTime.
@@ -45,7 +48,7 @@ type source struct {
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which an object or event arrived or the watch was known to work.
+	// alive is the last time at which the cluster sent data, or at which the watch was known to work.
 	alive time.Time
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
@@ -70,8 +73,8 @@ const (
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
-	// eventRate bounds the events per second of all resources of a cluster, and eventBurst the events of a burst.
-	// Reading of further events is delayed.
+	// eventRate bounds the watch events per second of all resources of one cluster. eventBurst bounds a burst of
+	// events. If a cluster sends more events, the source reads them more slowly.
 	eventRate  = 5000
 	eventBurst = 20_000
 )
@@ -82,9 +85,9 @@ var (
 )
 
 // IsWatchListSemanticsUnSupported returns true. The Reflector then sends list requests, instead of receiving the
-// initial objects as watch events. A list takes half of the time of these events, because kube-apiserver encodes each
-// event twice and sends it separately. Lists do not need much memory in kube-apiserver either: since Kubernetes 1.33,
-// it streams them.
+// initial objects as watch events. A list takes half as long, because kube-apiserver encodes each watch event twice and
+// sends it separately. Since Kubernetes 1.33, kube-apiserver streams lists, so that it does not need much memory for a
+// list either.
 func (*source) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.
@@ -97,10 +100,10 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. It replaces the resource version 0 of the Reflector
-// by an empty one, which requests a consistent list. With version 0, the list after a restart could be older than the
-// objects that users have already read. ListWithContext removes the limit, because kube-apiserver serves a list without
-// a limit from its watch cache instead of etcd.
+// ListWithContext implements toolscache.ListerWatcherWithContext. It requests a consistent list with an empty resource
+// version. A Reflector would request the resource version 0. After a restart, the list could then be older than the
+// objects that users have already read. ListWithContext also removes the limit. kube-apiserver can then serve the list
+// from its watch cache instead of etcd.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.ResourceVersion == "0" {
 		options.ResourceVersion = ""
@@ -157,8 +160,8 @@ func (s *source) stopListing() {
 	}
 }
 
-// WatchWithContext implements toolscache.ListerWatcherWithContext. It returns the error Expired, after which a
-// Reflector lists again, if the CustomResourceDefinition may have changed.
+// WatchWithContext implements toolscache.ListerWatcherWithContext. If the CustomResourceDefinition may have changed, it
+// returns the error Expired. This error makes the Reflector list again.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	if s.isRedefined() {
 		return nil, apierrors.NewResourceExpired("the CustomResourceDefinition of the kind may have changed")
@@ -198,9 +201,10 @@ func (s *source) isRedefined() bool {
 	return s.redefined
 }
 
-// closed sets redefined if the API server has ended the watch of a custom resource early, as it does when the
-// CustomResourceDefinition changes. The resource must then be listed again, because API servers send no events for
-// objects of which only the representation changes. seconds is the requested duration of the watch.
+// closed checks why a watch has ended. If the API server ends the watch of a custom resource early, the
+// CustomResourceDefinition may have changed. closed then sets redefined, so that the resource is listed again.
+// Otherwise, the cache would keep old representations, because API servers send no events for objects whose stored data
+// is unchanged. seconds is the requested duration of the watch.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
@@ -211,8 +215,8 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// retriable converts the error of a watch request that did not reach the API server to ECONNREFUSED, after which a
-// Reflector watches again without a new list. It returns other errors unchanged.
+// retriable returns the error ECONNREFUSED if a watch request did not reach the API server. After this error, a
+// Reflector watches again without a new list. retriable returns other errors unchanged.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
@@ -235,7 +239,7 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 }
 
 // found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false
-// for a list. While a watch works, the stored list is up to date, so found resets failed.
+// for a list. A working watch proves that the stored list is up to date. Therefore, found sets failed to false.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
@@ -269,8 +273,8 @@ func (s *source) lost(err error) {
 	s.noted(err)
 }
 
-// reconnect is the time after the end of a watch from which the cached objects are stale if no new watch has started.
-// API servers end each watch after some minutes, and a Reflector starts another one at once.
+// reconnect is the time within which a new watch must start after the end of a watch. After this time, the cached
+// objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnect = time.Second
 
 // stale returns true if the watch has ended and no new one has started within the time reconnect. asOf is then the last

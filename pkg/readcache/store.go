@@ -39,8 +39,8 @@ var (
 // snapshot returns the current content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish makes next the current snapshot and wakes waiting goroutines. replaced is the memory of the objects, the
-// compressed JSON and the summaries of the previous snapshot that next does not contain. The caller must hold the lock.
+// publish makes the parameter next the current snapshot and wakes waiting goroutines. replaced is the memory that only
+// the previous snapshot uses: objects, compressed JSON and summaries. The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	if s.closed {
 		return
@@ -55,8 +55,8 @@ func (s *store) publish(next *Snapshot, replaced int64) {
 	}
 }
 
-// close removes all objects, and ends the responses and subscriptions that use them. The account no longer includes the
-// objects, even if clients and subscribers still refer to the store.
+// close removes all objects from the store, and their memory from the account. It ends the responses and subscriptions
+// that use the objects.
 func (s *store) close() {
 	s.account.close()
 	s.mu.Lock()
@@ -186,9 +186,9 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// changed returns a copy of objects in which o replaces the object with the same name, or is added if there is none. If
-// o is nil, the object with the name is removed. changed also returns the difference in memory, and the memory of the
-// object that was replaced or removed.
+// changed returns a copy of objects. In the copy, o is added or replaces the object with the same name. If o is nil,
+// this object is removed instead. delta is the difference in memory. replaced is the memory of the object that was
+// replaced or removed.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)
@@ -204,7 +204,7 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 }
 
 // grouped divides objects into two groups if there are at least 2*groupSize. It returns one group for fewer objects,
-// and no group for no objects.
+// and no group if objects is empty.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:
@@ -219,8 +219,8 @@ func (s *store) grouped(objects []*Object) []*Group {
 	}
 }
 
-// await waits until the function holds returns true for the current snapshot, and returns this snapshot. It returns
-// false if ctx ends first.
+// await waits for a snapshot that fulfills a condition, and returns this snapshot. The function holds checks the
+// condition. await returns false if ctx ends first.
 func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapshot, bool) {
 	for {
 		s.mu.Lock()

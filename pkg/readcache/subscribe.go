@@ -33,14 +33,13 @@ type Changes struct {
 	// After is the cached list that includes the changes, and Version is the resource version of this list.
 	Version string
 	After   *Snapshot
-	// Relisted is true if the changes are the difference between the previous cached list and a new list. An object
-	// that was created after the previous list and deleted before the new list is then missing.
+	// Relisted is true if the changes are the difference between the previous cached list and a new list. The changes
+	// then do not contain an object that was created and deleted between the two lists.
 	Relisted bool
 }
 
-// Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription contains no
-// objects, because it may exist for longer than the objects at its start. The cache does not count objects that it has
-// replaced.
+// Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription must not
+// contain objects. Otherwise, replaced objects would remain in memory, and the cache does not count them.
 type Subscription struct {
 	kind    *kind
 	deliver func(Changes)
@@ -51,12 +50,15 @@ type Subscription struct {
 }
 
 // Subscribe subscribes to the changes of the resource r of a cluster. The returned Snapshot is the cached list before
-// the first change. The caller must not keep it after the next call of deliver, because the cache no longer counts the
-// objects that this change has replaced. For each change after the Snapshot, in order, the cache calls deliver. The
-// cache holds a lock during the call, so deliver must not block and must not call the cache. Like Get, Subscribe starts
-// to cache the resource if necessary. It returns false if the resource cannot be cached, or if the first list does not
-// arrive in time. While there is a subscription, the resource counts as used. Nevertheless, the cache may evict the
-// resource if the cache exceeds its memory limit.
+// the first change. For each later change, in order, the cache calls deliver. The cache holds a lock during the call,
+// so deliver must not block and must not call the cache.
+//
+// Like Get, Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be cached, or
+// if the first list does not arrive in time. While there is a subscription, the resource counts as used. Nevertheless,
+// the cache may evict the resource if the cache exceeds its memory limit.
+//
+// The caller must not keep the Snapshot after the next call of deliver. The Snapshot may then contain replaced objects,
+// which the cache no longer counts.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, *Snapshot, bool) {
@@ -113,9 +115,10 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count adds bytes to the memory of the cached resource, for memory that the subscriber uses. bytes may be negative. If
-// the cache then exceeds its limit, the next event of the resource evicts unused resources and, if that is not enough,
-// this resource. The caller must hold the lock of the store, which the cache holds while it calls deliver.
+// Count adds bytes to the memory of the cached resource. A subscriber reports its own memory with it. bytes may be
+// negative. If the cache then exceeds its limit, the next event of the resource evicts unused resources and, if that is
+// not enough, this resource. The caller must hold the lock of the store. The cache holds this lock while it calls
+// deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)
@@ -163,9 +166,8 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 }
 
 // differences returns an iterator over the differences between two lists: first the deletions, then the other changes.
-// An object has changed if it is not the stored one, even if both have the same resource version. The subscribers would
-// otherwise keep the replaced object, which the account no longer includes. API servers send such objects after a
-// CustomResourceDefinition has changed.
+// It compares the pointers to the objects, not the resource versions. After a CustomResourceDefinition has changed, API
+// servers may send a different object with the same resource version.
 func differences(before, after *Snapshot) iter.Seq[Change] {
 	return func(yield func(Change) bool) {
 		for o := range before.Groups.Objects() {

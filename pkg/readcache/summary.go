@@ -6,7 +6,8 @@ package readcache
 // summaryBytes is the memory of a Summary in bytes, without its strings.
 const summaryBytes = 1 << 10
 
-// Summary is a value that a caller has computed from the objects of a Group, for example numbers by state.
+// Summary is a value that a caller has computed from the objects of a Group, for example the number of objects in each
+// state.
 type Summary struct {
 	Value any
 	// TextBytes is the length of all strings in Value, in bytes.
@@ -20,9 +21,8 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of compute for the objects of the group. A group of the cache stores the result, and
-// does not call compute again. Because there is only one stored result, all callers must pass the same function for the
-// same resource.
+// Summarize returns the result of compute for the objects of the group. A group of a store keeps the result and does
+// not call compute again. Therefore, all callers must pass the same function for the same resource.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

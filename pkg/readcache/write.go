@@ -37,13 +37,13 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the reads of the
-// user bypass the cache for writeMemory.
+// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the cache cannot
+// serve the reads of the user for the time writeMemory.
 const maxDeleted = 64
 
 // written contains the remembered writes of one user to one resource.
 type written struct {
-	// version is the resource version of the last write that had one.
+	// version is the resource version of the last write whose response contained a resource version.
 	version string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
@@ -102,7 +102,11 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	if !ok {
 		return s, true
 	}
-	if time.Now().Before(note.expires) && !note.shownBy(s) {
+	valid := time.Now().Before(note.expires)
+	if valid && note.unknown { // Waiting would not help.
+		return nil, false
+	}
+	if valid && !note.shownBy(s) {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
 		if s, ok = k.store.await(ctx, note.shownBy); !ok {
@@ -117,9 +121,9 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if the cached list includes all remembered writes.
+// shownBy returns true if the cached list includes all remembered writes. The field unknown must be false.
 func (w *written) shownBy(s *Snapshot) bool {
-	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
+	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false
 	}
 	for _, key := range w.deleted {

@@ -36,17 +36,17 @@ const (
 	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
-	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of a response in XML,
-	// such as a list of 1000 objects. maxTags bounds the number of XML tags in such a response, because each tag may
-	// become an element of the list, which needs far more memory than the tag.
+	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of an XML response, in
+	// bytes. maxTags bounds the number of tags in an XML response. Without this bound, decoding a response could need
+	// far more memory than maxMarkup.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
 	// maxErrorBytes bounds the size of an error response in bytes.
 	maxErrorBytes = 16 << 10
-	// listsAtOnce bounds the number of concurrent lists, each of which uses the memory of a response.
+	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
 	listsAtOnce = 2
-	// pieceDigits is the number of digits of the number in the name of a piece. maxPieces is the largest number.
+	// The name of a piece ends with a number of pieceDigits digits. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
@@ -72,16 +72,15 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// These channels are semaphores. joining has a slot for each recording whose pieces are being joined. waiting has a
-	// slot for each of these recordings, and for each recording that waits for a slot of joining. listing has a slot
-	// for each list request in progress.
+	// These channels are semaphores. A finished recording first takes a slot of waiting, and then a slot of joining. It
+	// releases both slots after its pieces are joined. A list request has a slot of listing.
 	joining, waiting, listing chan struct{}
 }
 
 const (
 	// joinsAtOnce bounds the number of recordings whose pieces are joined concurrently. Each uses partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings whose pieces are being joined or wait for it.
+	// maxJoins bounds the number of recordings that are being joined or wait for joining.
 	maxJoins = 1000
 )
 
@@ -181,8 +180,8 @@ func (b *bucket) stat(ctx context.Context, id string) (fileInfo, error) {
 	return out, err
 }
 
-// find calls visit for each recording whose objects have names with the prefix. It returns the size of all such
-// objects.
+// find lists the objects whose names have the prefix, and calls visit for each recording among them. It returns the
+// total size of the listed objects.
 func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) error) (used int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -226,8 +225,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns a fileInfo for one object of a recording, which is a piece or the complete recording. It returns false
-// if the object belongs to no recording. The caller merges the results for all objects of the recording.
+// part returns a fileInfo for one object. It returns false if the object belongs to no recording. If a recording
+// consists of several objects, the caller merges their results.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {
@@ -241,7 +240,8 @@ func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 }
 
 // parseKey parses the name of an object without the prefix. It returns the ID of the recording, and the number of the
-// piece or, for a complete recording, 0. It returns false if the object belongs to no recording.
+// piece. number is 0 for an object that contains the complete recording. parseKey returns false if the object belongs
+// to no recording.
 func parseKey(name string) (id string, number int, ok bool) {
 	if id, ok = strings.CutSuffix(name, suffix); ok {
 		return id, 0, ids.MatchString(id)

@@ -46,8 +46,8 @@ func (f *credentialFiles) RetrieveWithCredContext(*credentials.CredContext) (cre
 	return f.Retrieve()
 }
 
-// Retrieve implements credentials.Provider. It returns an error if a file cannot be read or is empty. Only the file
-// session-token may be absent.
+// Retrieve implements credentials.Provider. It returns an error if a file cannot be read, or if one of the two keys is
+// empty. Only the file session-token may be missing.
 func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 	out := credentials.Value{SignerType: credentials.SignatureV4}
 	for name, into := range map[string]*string{

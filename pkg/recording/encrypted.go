@@ -22,9 +22,11 @@ import (
 // An encrypted recording begins with magic and a random salt. Chunks follow. Each chunk consists of its length in four
 // bytes and its ciphertext. The key of AES-256-GCM is derived from a configured key and the salt. The nonce consists of
 // the number of the chunk, and of one byte that is 1 for the last chunk. The additional authenticated data is the ID of
-// the recording. Therefore, decryption fails if chunks were changed or moved, if a chunk before another one is missing,
-// or if the file was copied to another ID. It does not fail if chunks are missing at the end, because a recording in
-// progress looks the same.
+// the recording.
+//
+// Therefore, decryption fails if chunks were changed or moved, if a chunk before another one is missing, or if the file
+// was copied to another ID. It does not fail if chunks are missing at the end. Otherwise, a recording in progress could
+// not be decrypted.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32

@@ -45,8 +45,8 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the number of the last piece of a recording in a bucket. It is 0 if there are no pieces, as for a file
-	// in a directory. found is the number of pieces that exist.
+	// pieces is the highest number of a piece in the bucket. found is the number of pieces in the bucket. Both are 0 if
+	// there are no pieces, for example in a directory.
 	pieces, found int
 	// isWhole is true if an object in a bucket contains the complete recording.
 	isWhole bool

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// staleScans is the number of intervals between measurements after which a measurement is no longer used.
+	// staleScans times pace.scan is the maximum age of a measurement. An older measurement is not used.
 	staleScans = 5
 	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000
-	// cleanPatience is the time for which a measurement waits for the deletion of recordings. cleanTime bounds the
-	// duration of the deletion, which continues in the background.
+	// cleanPatience is the time for which a measurement waits for the deletion of recordings. After this time, the
+	// deletion continues in the background. cleanTime bounds the duration of the deletion.
 	cleanPatience = time.Second
 	cleanTime     = 10 * time.Minute
 )
@@ -49,10 +49,10 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure starts a goroutine that measures the size of all recordings if the last measurement is older than pace.scan
-// and no such goroutine is running. If the last measurement is older than staleScans times pace.scan, measure waits for
-// the goroutine and returns its error. Otherwise, measure returns nil at once. All callers that wait share one
-// goroutine.
+// measure uses pace.scan as the interval between measurements. If the last measurement is older than this interval,
+// measure starts a goroutine that measures the size of all recordings, unless one is running. If the last measurement
+// is older than staleScans intervals, measure also waits for the goroutine and returns its error. Otherwise, measure
+// returns nil at once.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.pace().scan
 	s.mu.Lock()
@@ -114,7 +114,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 }
 
 // cleanUp starts a goroutine that deletes recordings and pieces, if no such goroutine is running. It waits for the
-// goroutine, but at most for cleanPatience, because terminals wait for the measurement that calls cleanUp.
+// goroutine, but at most for cleanPatience. Otherwise, a long deletion would delay the start of terminal sessions,
+// which need a measurement.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return

@@ -25,8 +25,8 @@ const (
 	// MaxHeaderBytes bounds the size of the first line of a file, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size in bytes from which a file is closed and another one is begun. It is smaller than
-	// MaxFileBytes, because the last events of a file may exceed fullBytes.
+	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
+	// last write to a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
 	// Pending events are written to a file in a directory when they have flushBytes bytes, and at the latest after
 	// flushInterval. A program that is killed loses its pending events.
@@ -77,7 +77,8 @@ const (
 	eventMarker = "m"
 )
 
-// Size of a terminal in columns and rows until the client has sent its size.
+// defaultWidth and defaultHeight are the recorded size of a terminal before the client sends its size, in columns and
+// rows.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
@@ -98,7 +99,8 @@ type Recording struct {
 	err     error
 	timer   *time.Timer
 	failed  func(error)
-	// rests contains the first bytes of a UTF-8 character whose other bytes have not arrived, by event code.
+	// rests contains incomplete UTF-8 characters. The key is the event code. Each value contains the first bytes of a
+	// character whose other bytes have not arrived.
 	rests map[string][]byte
 }
 
@@ -227,8 +229,8 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if a timer writes pending events (see pace) and the write fails. If a method
-// of Recording writes the pending events, it returns the error and does not call the function.
+// OnFailure sets a function that is called if pending events cannot be written after pace.interval. If a write fails
+// during a call of another method, the method returns the error and does not call the function.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -69,8 +69,8 @@ type Store struct {
 	running *measurement
 }
 
-// NewStore returns a Store. It returns an error if the directory cannot be written. If the bucket cannot be written, it
-// only logs the error: the bucket may become available later, and until then no terminal is opened.
+// NewStore returns a Store. It returns an error if the directory cannot be written. If the bucket cannot be written,
+// NewStore only logs the error, because the bucket may become available later.
 func NewStore(o Options) (*Store, error) {
 	s := &Store{options: o}
 	if o.Bucket == nil {

@@ -15,8 +15,8 @@ var errLargeResponse = errors.New("the response of the bucket is too large")
 // boundedTransport limits the size of the responses of an S3 service.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends the request, and returns a response whose body is a boundedBody. The number of tags is bounded in all
-// bodies except the content of objects, which is not XML.
+// RoundTrip sends the request, and returns a response with a boundedBody. The content of objects is not XML, so the
+// number of tags in it is not bounded.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {
@@ -33,7 +33,7 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// boundedBody is a body whose Read fails after a number of bytes or of XML tags.
+// boundedBody is a body with a maximum number of bytes and of XML tags.
 type boundedBody struct {
 	io.ReadCloser
 

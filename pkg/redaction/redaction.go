@@ -23,8 +23,8 @@ const (
 	MaxText = 4 << 10
 	// maxRead is the number of bytes of a text that are examined. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the minimum length in bytes of a value that is replaced. A shorter value would match parts of any
-	// text. Therefore, if a shorter value occurs as a separate word, General replaces the whole text.
+	// minValue is the minimum length of a value that is replaced, in bytes. Shorter values occur by chance in many
+	// texts, so they are not replaced. If a shorter value occurs as a separate word, General replaces the whole text.
 	minValue = 4
 	// checkEvery is the number of steps between two checks whether the request has ended.
 	checkEvery = 1 << 10
@@ -33,16 +33,16 @@ const (
 // Redactor removes a set of values from texts. At each position of a text, it uses a binary search to find a value,
 // because comparing each value would take too long for many values.
 type Redactor struct {
-	// values are sorted and distinct. For each value, parents contains the index of the longest other value that is a
-	// prefix of it, or -1.
+	// values is sorted and contains no duplicates. parents has an element for each value: the index of the longest
+	// other value that is a prefix of the value. The element is -1 if there is no such prefix.
 	values  []string
 	parents []int
 	short   []string
 }
 
-// New returns a Redactor that removes the values. It removes them both verbatim and with the escapes of quoted strings
-// in Go and JSON, because API servers may quote values. New returns false if done returns an error, which means that
-// the request has ended.
+// New returns a Redactor that removes the values. API servers may quote values, so the Redactor also removes the
+// escaped forms of Go and JSON strings. The function done returns an error after the request has ended. New then
+// returns false.
 func New(values []string, done func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -89,9 +89,9 @@ func forms(value string) []string {
 	return out
 }
 
-// Text returns the text with Placeholder instead of the values, cut to MaxText bytes. Adjacent or overlapping values
-// are replaced by one Placeholder. It returns General if a short value occurs as a separate word, or if done returns an
-// error.
+// Text replaces the values in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent or overlapping
+// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done
+// returns an error.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -121,9 +121,9 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value with which text begins, or 0 if there is none. If the parameter cut
-// is true, the text was truncated, and may end within a value. If all of text is the beginning of a value, longest then
-// returns the length of text.
+// longest returns the length of the longest value with which text begins, or 0 if there is none. The parameter cut is
+// true if the end of the text was removed, so that the last value may be incomplete. If the whole text is then the
+// beginning of a value, longest returns the length of the text.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

@@ -25,10 +25,10 @@ type item struct {
 	err    error
 }
 
-// itemReference contains the fields of a batch item that identify its target. It also contains the verb that the
-// resource of the target must support.
+// itemReference identifies the target of a batch item.
 type itemReference struct {
-	// kindField is the name of the request field from which the field kind is set. It appears in error messages.
+	// kindField is the name of the request field with the kind, for error messages. verb is the verb that the resource
+	// of the target must support.
 	kindField, kind, namespace, name, verb string
 	// check returns an error if the batch action does not support the target.
 	check func(objectref.Target) error
@@ -86,9 +86,9 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode is called before a batch changes its first item. It returns an error if the change of an item
-// requires a one-time code of the caller's second factor and the request contains no valid code. The function method
-// returns the HTTP method with which a target is changed.
+// requireFreshCode returns an error if a change requires a one-time code of the caller's second factor, and the request
+// contains no valid code. It is called before the first change of a batch. The function method returns the HTTP method
+// of the change.
 func requireFreshCode(
 	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
 ) error {
@@ -125,8 +125,8 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch decodes the items in the request body, and finds their targets. The function name returns the reference in
-// an item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
+// readBatch decodes the items in the request body, and finds their targets. The function name returns the itemReference
+// for an item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
 func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
@@ -150,9 +150,9 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 	return named, items, nil
 }
 
-// find returns the item with its target. If the target does not exist, the item contains an error, which becomes the
-// outcome of the item. find returns an error if the item is malformed or if the lookup has failed. The parameter prefix
-// is prepended to the names of fields in errors.
+// find returns the item with its target. If the target does not exist, find stores the error in the item, and the batch
+// continues. find returns an error if the item is malformed or if the lookup has failed. The parameter prefix is
+// prepended to the names of fields in errors.
 func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {

@@ -36,7 +36,7 @@ type draining struct {
 	// found contains the Pods on the node. results contains the outcomes of these Pods, at the same indexes.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
-	// unread contains the outcomes of Pods that are too large to be decoded. They are not evicted.
+	// unread contains the outcomes of Pods that are too large to be decoded. A drain does not evict these Pods.
 	unread []dashboardv1alpha1.DrainedPod
 }
 
@@ -127,9 +127,9 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if all attempted evictions have failed with the same code, for example because
-// the caller may not evict Pods. The parameter waiting contains the indexes of the evicted Pods in d.found. The error
-// contains data, the response of the drain.
+// nothingEvictedError returns an error if the drain attempted evictions, and all of them failed with the same code. For
+// example, the caller may not evict Pods. The parameter waiting contains the indexes of the Pods in d.found. The
+// parameter data is the response of the drain, and becomes part of the error.
 func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
 	if len(waiting) == 0 {
 		return nil

@@ -19,9 +19,9 @@ import (
 // maxNamed bounds the number of Pods that an error message names.
 const maxNamed = 5
 
-// plan returns the indexes of the Pods to evict, and sets the results of all other Pods. It returns an error if the
-// evictions would lose data or would remove a Pod without a controller, and the options of the request do not allow
-// this.
+// plan returns the indexes of the Pods to evict, and sets the results of all other Pods. It returns an error if an
+// eviction needs an option that the request does not set. Unless a Pod is finished, an emptyDir volume needs the option
+// deleteEmptyDirData, and a missing controller needs the option force.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int

@@ -32,8 +32,8 @@ const (
 )
 
 // evictAll evicts Pods, and returns the number of Pods that were not evicted. The parameter waiting contains the
-// indexes of the Pods in d.found. Until the time d.until, evictAll retries evictions that a PodDisruptionBudget or an
-// overloaded cluster has blocked. It attempts to evict every Pod once before it retries any eviction. Otherwise,
+// indexes of the Pods in d.found. If a PodDisruptionBudget or an overloaded cluster blocks an eviction, evictAll
+// retries it until the time d.until. It attempts to evict every Pod once before it retries any eviction. Otherwise,
 // blocked Pods would delay all others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
@@ -127,8 +127,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// blockedBy returns the message for a blocked eviction. The message contains the cause in err if a PodDisruptionBudget
-// blocks the eviction. Otherwise, it says that the cluster is overloaded.
+// blockedBy returns the message for a blocked eviction. If a PodDisruptionBudget blocks the eviction, the message
+// contains the cause from the API server. Otherwise, it says that the cluster is overloaded.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message
@@ -136,7 +136,7 @@ func blockedBy(err error) string {
 	return "the cluster is overloaded"
 }
 
-// failure converts err, the error of an eviction that is not retried, to an error with a code.
+// failure converts the error of a failed eviction to an error with a code.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
 		return envelope.New(dashboardv1alpha1.CodeConflict,

@@ -75,7 +75,7 @@ func restartMethod(t objectref.Target) string {
 	return http.MethodPatch
 }
 
-// restartTarget restarts t, for which checkRestart has returned nil. It returns the warnings of the API server.
+// restartTarget restarts t, and returns the warnings of the API server. The caller must call checkRestart first.
 func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	if isPod(t) {
 		return restartPod(ctx, caller, t)

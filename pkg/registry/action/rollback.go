@@ -20,8 +20,8 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the attempts of a rollback. An attempt fails if the status of the workload has changed since the
-	// workload was read.
+	// maxTries bounds the attempts of a rollback. An attempt fails if the status of the workload changes between the
+	// read and the patch.
 	maxTries = 5
 )
 
@@ -57,9 +57,10 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}, err
 }
 
-// rollbackTo replaces the Pod template of w by the template of the revision chosen. If withAnnotations is true, it also
-// restores the annotations of the revision. It retries after a conflict if only the status of the workload has changed,
-// which happens often during a rollout.
+// rollbackTo replaces the Pod template of w by the template of a revision, which is the parameter chosen. If
+// withAnnotations is true, it also restores the annotations of the revision. During a rollout, the status of the
+// workload changes often, and causes conflicts. rollbackTo retries after these conflicts, but not if the spec has
+// changed.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -105,9 +106,9 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the JSON patch that replaces the Pod template of w by the template of the revision chosen. The
-// patch fails if the workload has changed since it was read. A merge patch is not used, because it would keep fields
-// that the new template does not have.
+// patchSteps returns the JSON patch for a rollback of w to a revision, which is the parameter chosen. The patch fails
+// if the workload has changed since it was read. A merge patch is not used, because it would keep fields that the new
+// template does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
@@ -119,8 +120,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	return out
 }
 
-// annotations returns the annotations of the workload after a rollback. Like kubectl, it uses the annotations of the
-// parameter chosen, for example the change cause. Some annotations contain state of the Deployment controller or of
+// annotations returns the annotations of the workload after a rollback. Like kubectl, it restores the annotations of
+// the revision, for example the change cause. Some annotations contain state of the Deployment controller or of
 // kubectl. These annotations keep the values that they have in w.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{

@@ -55,8 +55,8 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject returns three routes for an action on an object. The paths differ in how they identify the object: two paths
-// contain its namespace, and one path does not. The parameter action is the last segment of each path.
+// onObject returns three routes for an action on an object. In two paths, the namespace is a segment. In the third
+// path, it is a query parameter. The parameter action is the last segment of each path.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiresources serves the API resources and custom resources that a cluster serves.
+// Package apiresources lists the API resources and custom resources of a cluster.
 package apiresources
 
 import (

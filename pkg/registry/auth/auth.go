@@ -92,10 +92,9 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult makes the response to a login or a refresh from the session or the error err. The response contains the
-// tokens and the user of the session. If err is not nil, loginResult converts it to an error with a code. If the
-// session only allows the set-up of a second factor, loginResult returns an error. The data of this error contain the
-// tokens.
+// loginResult makes the response to a login or a refresh. The response contains the tokens and the user of the session.
+// If err is not nil, loginResult converts err to an error with a code. If the session only allows the set-up of a
+// second factor, loginResult returns an error that contains the tokens.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -113,7 +112,7 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 }
 
 // verifyResult makes the response to the second step of a login. The response contains the tokens and the user of the
-// session. If err is not nil, verifyResult converts it to an error with a code.
+// session. If err is not nil, verifyResult converts err to an error with a code.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

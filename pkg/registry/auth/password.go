@@ -34,10 +34,9 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function for the field Prove of routes.Table. The returned function returns nil if code is a valid
-// one-time code of the second factor of u, or if no code is required. Callers whom kube-apiserver has authenticated
-// need no code, because KubeVision stores no second factor for them. The function origin returns the address and the
-// other properties of the client that sent a request.
+// Prove returns a function that verifies a one-time code of the second factor of u. The function returns nil if the
+// code is valid or not required. Callers that kube-apiserver has authenticated need no code, because KubeVision stores
+// no second factor for them. The function origin returns the properties of the client, for example its address.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {

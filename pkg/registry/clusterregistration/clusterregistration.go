@@ -76,14 +76,14 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is the result of a successful access review of one cluster. operator is true if the caller may get the
-// KubeVisionCluster and therefore see all its fields.
+// view is the result of a successful access review of one cluster. If operator is true, the caller may get the
+// KubeVisionCluster, and the response contains all fields.
 type view struct {
 	operator bool
 }
 
-// review returns the access of u to the cluster in the path. It returns an error if u may neither use the cluster nor
-// get its KubeVisionCluster. The error does not show whether the cluster exists.
+// review returns the result of the access review for u and the cluster in the path. It returns an error if u may
+// neither use the cluster nor get the KubeVisionCluster. The error does not show whether the cluster exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {

@@ -75,10 +75,10 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	}
 }
 
-// checkKubeconfig returns an error if text is not an accepted kubeconfig:
-//   - It is empty or malformed, or has unsupported fields.
-//   - Its credentials have expired.
-//   - Policy does not allow the address of its server.
+// checkKubeconfig returns an error in these cases:
+//   - The kubeconfig is empty or malformed, or has unsupported fields.
+//   - The credentials in the kubeconfig have expired.
+//   - Policy does not allow the address of the server.
 //
 // The error does not contain values of the kubeconfig.
 func (e *Provider) checkKubeconfig(text string) error {

@@ -39,8 +39,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// side is one of the two compared objects. The field named field is the name of the request field that contains the
-// reference ref. The field caller is a client for the cluster of the object.
+// side is one of the two compared objects. ref is the reference to the object in the request. field is the name of the
+// request field that contains ref. caller is a client for the cluster of the object.
 type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
@@ -74,9 +74,9 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference to one of the two objects. The request contains it in one of two synonymous fields, whose
-// names are the parameters name and alias. pick returns an error if both fields are set, if both are missing, or if the
-// reference is incomplete.
+// pick returns the reference to one of the two objects. The parameters name and alias are the names of two synonymous
+// fields in the request. pick returns an error if both fields are set, if both are missing, or if the reference is
+// incomplete.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
@@ -148,7 +148,7 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate adds the request field of s as a prefix to the field of err.
+// locate adds the name of the request field of s as a prefix to the field of the error.
 func (s *side) locate(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {
@@ -158,8 +158,8 @@ func (s *side) locate(err error) error {
 }
 
 // text returns the object as YAML, without the fields that differ between any two objects, for example uid. The values
-// of a Secret are masked. The parameter other may be nil. If other is a Secret and its value for a key differs from the
-// value in s, the mask of the value shows that.
+// of a Secret are masked. If other is a Secret, the masks show which values differ between s and other. other may be
+// nil.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

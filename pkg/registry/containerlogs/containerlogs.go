@@ -37,9 +37,9 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// kube-apiserver proxies requests for this path, and parses the segment after the name of the cluster as a
-	// subresource. It treats requests for a subresource named log as long-running. Therefore, its request timeout does
-	// not end them.
+	// When kube-apiserver proxies a request for this path to KubeVision, it parses the segment after the name of the
+	// cluster as a subresource. It treats a subresource named log as long-running. Therefore, its request timeout does
+	// not end the request.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
@@ -102,8 +102,9 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint for callers who may read the logs of a request. The endpoint first calls selects, which
-// determines these logs. After the access review, it calls serve, which makes the response.
+// reviewed returns an endpoint that serves logs. The endpoint first calls selects, which determines the requested logs.
+// If the caller may read these logs, the endpoint then calls serve, which makes the response. Otherwise, it returns an
+// error.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {

@@ -25,7 +25,7 @@ const (
 	rescanInterval = 3 * time.Second
 )
 
-// event is a line of a log or, if err is not nil, an error of the log of one container. The logs of the other
+// event is a line of a log. If err is not nil, event is an error of one container instead. The logs of the other
 // containers continue after an error.
 type event struct {
 	line Line
@@ -66,7 +66,7 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 	}
 }
 
-// advance reads the next line of a log, and sets *into to the line, or to nil at the end of the log. It omits lines
+// advance reads the next line of a log, and stores it in *into. At the end of the log, it stores nil. It omits lines
 // that are older than the time s.options.since.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
@@ -87,8 +87,8 @@ func advance(s *source, from *lineReader, into **Line) error {
 	}
 }
 
-// follower merges the followed logs of several containers. While emit blocks because the client reads slowly, no log is
-// read.
+// follower merges the followed logs of several containers. If the client reads slowly, emit blocks, and the follower
+// reads no further lines.
 type follower struct {
 	set  *selection
 	emit func(event) error
@@ -111,8 +111,7 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 	defer cancel()
 	f.events, f.slots = make(chan event), make(chan struct{}, maxSources)
 	f.start(ctx, first)
-	rescan := time.NewTicker(rescanInterval)
-	defer rescan.Stop()
+	f.running.Go(func() { f.rescanPeriodically(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -121,8 +120,21 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 			if err := f.emit(e); err != nil {
 				return err
 			}
-		case <-rescan.C:
-			f.running.Go(func() { f.rescan(ctx) })
+		}
+	}
+}
+
+// rescanPeriodically calls rescan until ctx ends. Calls do not overlap. Otherwise, an older list of Pods could arrive
+// after a newer one, and the logs of a new container would be followed twice.
+func (f *follower) rescanPeriodically(ctx context.Context) {
+	ticker := time.NewTicker(rescanInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f.rescan(ctx)
 		}
 	}
 }
@@ -142,8 +154,8 @@ func (f *follower) rescan(ctx context.Context) {
 	f.start(ctx, found)
 }
 
-// start starts a goroutine for each log in found that was not followed before. A log that has ended is not requested
-// again. If maxSources logs are open, start skips the others, and the next rescan tries again.
+// start starts a goroutine for each new log in the parameter found. A log that has ended is not requested again. If
+// maxSources logs are open, start skips the remaining new logs. The next rescan then tries to start them again.
 func (f *follower) start(ctx context.Context, found []*source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

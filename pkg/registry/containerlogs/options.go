@@ -20,11 +20,12 @@ const maxTail = 100_000
 type options struct {
 	container                    string
 	follow, previous, timestamps bool
-	// compressed is true if the response is a gzip file. WebSockets ignore it.
+	// compressed is true if the response is a gzip file. It has no effect on WebSockets.
 	compressed bool
 	// tail is the number of lines to request from the end of the log, or -1 for all lines.
 	tail int64
-	// since is the time before which lines are omitted. Zero means the beginning of the log.
+	// since is the minimum time of a line. Older lines are omitted. If since is zero, the log is read from the
+	// beginning.
 	since time.Time
 }
 

@@ -50,9 +50,9 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod reads the JSON of a Pod from the reader. While it decodes the Pod, it reserves memory from account for the
-// JSON and for the decoded elements. The reservation for elements is separate, because a malicious cluster may send a
-// small JSON text with many empty elements.
+// decodePod reads the JSON of a Pod from the reader. While it decodes the Pod, it reserves memory from account. It
+// reserves memory for the JSON, and separate memory for the decoded elements. A malicious cluster may send a small JSON
+// text with many empty elements, which need far more memory after decoding.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)

@@ -23,8 +23,7 @@ import (
 const (
 	// maxText bounds the duration of a response over HTTP. Clients that follow logs for longer use a WebSocket.
 	maxText = 15 * time.Minute
-	// recheckText is the time between two access reviews of a response over HTTP. Access reviews of WebSockets are
-	// repeated immediately after a change of an RBAC object.
+	// recheckText is the time between two access reviews of a response over HTTP.
 	recheckText = time.Second
 	// compressorBytes is the number of bytes of memory for compressing one response.
 	compressorBytes = 832 << 10
@@ -134,7 +133,8 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	}}}, nil
 }
 
-// fileName returns the name of the gzip file. Its parts are validated names of Kubernetes objects.
+// fileName returns the name of the gzip file. It contains only validated names of Kubernetes objects, so it needs no
+// escapes.
 func (g *granted) fileName() string {
 	name := g.selection.namespace
 	if g.selection.pod != "" {

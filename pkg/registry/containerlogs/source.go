@@ -24,16 +24,16 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// A followed log whose container does not run is requested again after firstWait. The time between further requests
-	// doubles, up to longestWait.
+	// If a followed log has ended, but its container may run again, the log is requested again after firstWait. The
+	// time between further requests doubles, up to longestWait.
 	firstWait   = 500 * time.Millisecond
 	longestWait = 5 * time.Second
 	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5
 )
 
-// source is the log of one container. It remembers the time of the last line, because the log may be requested again
-// from there.
+// source is the log of one container. It remembers the time of the last line. If a followed log is requested again, the
+// request begins with this time.
 type source struct {
 	// reading is the lock selection.reading.
 	reading *sync.Mutex
@@ -86,8 +86,9 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line of the response body opened. If the log is followed, read requests the log again after
-// the container has restarted or the connection was lost. It then continues with the first line that was not emitted.
+// read calls emit with each line of a log. The parameter opened is the response body of the first request. If the log
+// is followed, read requests the log again after the container has restarted or the connection was lost. It then
+// continues with the first line that was not emitted.
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
@@ -120,7 +121,7 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 	}
 }
 
-// failed returns err, the error of a request for the log, as an error with a code.
+// failed converts the error of a request for the log to an error with a code.
 func (s *source) failed(ctx context.Context, err error) error {
 	return authorization.CallError(ctx, s.caller, attributes(s.namespace, s.pod), err)
 }
@@ -128,8 +129,8 @@ func (s *source) failed(ctx context.Context, err error) error {
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // copy reads lines from the response body, and closes it. It calls emit with each line that was not emitted before. The
-// result some is true if there was such a line. If the log is followed, a read error ends copy without an error,
-// because the caller requests the log again.
+// result some is true if copy has called emit. If the log is followed, copy ignores a read error, because the caller
+// then requests the log again.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
@@ -168,8 +169,9 @@ func (s *source) note(at time.Time) {
 	s.last, s.repeated = at, 1
 }
 
-// isOver returns true if the container will not run again. This is also the case if the Pod was deleted or recreated.
-// isOver also returns true if the caller may not get the Pod, because it cannot find out whether the container runs.
+// isOver returns true if the container will not run again. If s.uid is set, isOver also returns true after the Pod was
+// deleted and another Pod has the same name. If the caller may not get the Pod, isOver returns true, because it cannot
+// find out whether the container runs.
 func (s *source) isOver(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return true, context.Cause(ctx)
