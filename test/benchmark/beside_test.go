@@ -227,7 +227,7 @@ func (t *team) workAlone(ctx context.Context, i int, loginAt, end time.Time) pha
 // logIn logs in from an unknown address.
 func (t *team) logIn(ctx context.Context, i int) (time.Duration, error) {
 	request := fixture.LoginRequest(wire.DirectPath, t.users[i].Name, t.users[i].Password)
-	request.Header = http.Header{"X-Forwarded-For": {anywhere()}}
+	request.Header = http.Header{"X-Forwarded-For": {fixture.RandomAddress()}}
 	begun := time.Now()
 	err := t.lists[i].client.Answers(ctx, wire.OK, request)
 	if err != nil {

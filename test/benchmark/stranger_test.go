@@ -5,7 +5,6 @@ package benchmark_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -25,12 +24,6 @@ const (
 	// floodLength is the length of a flood, which is sufficient for each of the people to log in.
 	floodLength = 20 * time.Second
 )
-
-// anywhere returns an address in a network without other clients.
-func anywhere() string {
-	n := rand.Uint32() //nolint:gosec // any address is suitable
-	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
-}
 
 // BenchmarkLoginsOfStrangers measures valid logins from unknown addresses during wrong logins from changing addresses.
 // It reports the share of logins that succeed within five seconds, the growth of the resident memory, and the ratio of
@@ -61,7 +54,7 @@ func BenchmarkLoginsOfStrangers(b *testing.B) {
 	good := 0
 	logIn := func(ctx context.Context, u fixture.User) {
 		request := fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)
-		request.Header = http.Header{"X-Forwarded-For": {anywhere()}}
+		request.Header = http.Header{"X-Forwarded-For": {fixture.RandomAddress()}}
 		begun := time.Now()
 		err := others.client.Answers(ctx, wire.OK, request)
 		logins = append(logins, time.Since(begun))

@@ -183,7 +183,7 @@ func (f *flood) send(ctx context.Context) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if f.Forwarded {
-		request.Header.Set("X-Forwarded-For", anywhere())
+		request.Header.Set("X-Forwarded-For", fixture.RandomAddress())
 	}
 	if r.Bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+r.Bearer)

@@ -23,12 +23,6 @@ const (
 	inTime = 5 * time.Second
 )
 
-// anywhere returns a random IPv6 address that no other client uses.
-func anywhere() string {
-	n := rand.Uint32() //nolint:gosec // any address is suitable
-	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
-}
-
 // somewhere returns an address in a separate /64 of one /48.
 func somewhere() string {
 	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address is suitable
@@ -85,7 +79,7 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	devices, addresses := make([]string, people), make([]string, people)
 	for i := range users {
 		users[i] = set().User(t, "person")
-		addresses[i] = anywhere()
+		addresses[i] = fixture.RandomAddress()
 		becomes(t, c, wire.OK, from(addresses[i], right(users[i])))
 		devices[i] = deviceOf(t, c.Call(t, from("192.0.2.77", right(users[i]))))
 	}
@@ -96,25 +90,25 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 		always        bool
 	}{
 		"strangers, changing addresses": {
-			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
-			func(i int) wire.Request { return from(anywhere(), right(users[i])) }, people * 9 / 10, true,
+			func(int) wire.Request { return from(fixture.RandomAddress(), wrong(fixture.Name("x"))) },
+			func(i int) wire.Request { return from(fixture.RandomAddress(), right(users[i])) }, people * 9 / 10, true,
 		},
 		"strangers, one /48": {
 			func(int) wire.Request { return from(somewhere(), wrong(fixture.Name("x"))) },
-			func(i int) wire.Request { return from(anywhere(), right(users[i])) }, people * 9 / 10, false,
+			func(i int) wire.Request { return from(fixture.RandomAddress(), right(users[i])) }, people * 9 / 10, false,
 		},
 		"known devices": {
-			func(i int) wire.Request { return from(anywhere(), wrong(users[i%people].Name)) },
+			func(i int) wire.Request { return from(fixture.RandomAddress(), wrong(users[i%people].Name)) },
 			func(i int) wire.Request {
-				return from(anywhere(), withDevice(t, users[i], users[i].Password, devices[i]))
+				return from(fixture.RandomAddress(), withDevice(t, users[i], users[i].Password, devices[i]))
 			}, people, true,
 		},
 		"known addresses": {
-			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
+			func(int) wire.Request { return from(fixture.RandomAddress(), wrong(fixture.Name("x"))) },
 			func(i int) wire.Request { return from(addresses[i], right(users[i])) }, people, false,
 		},
 		"trusted network": {
-			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
+			func(int) wire.Request { return from(fixture.RandomAddress(), wrong(fixture.Name("x"))) },
 			func(i int) wire.Request { return from(fmt.Sprintf("198.51.100.%d", i), right(users[i])) }, people, false,
 		},
 	} {

@@ -68,7 +68,7 @@ func TestInventedRefreshTokens(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address, codes := anywhere(), map[int]int{}
+			address, codes := fixture.RandomAddress(), map[int]int{}
 			for range each {
 				codes[c.Call(t, from(address, refresh(t, invent()))).Code]++
 			}
@@ -83,13 +83,13 @@ func TestInventedRefreshTokens(t *testing.T) {
 			if e.Meta.RetryAfterSeconds < 1 {
 				t.Errorf("retryAfterSeconds is %d", e.Meta.RetryAfterSeconds)
 			}
-			c.Call(t, from(anywhere(), refresh(t, invent()))).Want(t, wire.Unauthenticated)
+			c.Call(t, from(fixture.RandomAddress(), refresh(t, invent()))).Want(t, wire.Unauthenticated)
 		})
 	}
 	if n := reads(t, "kubevisionsessions") - before; n > 20 {
 		t.Errorf("%d sessions were read on the host for %d invented tokens", n, 5*each)
 	}
-	blocked := anywhere()
+	blocked := fixture.RandomAddress()
 	for range 2 {
 		c.Call(t, from(blocked, wrong(fixture.Name("x")))).Want(t, wire.Unauthenticated)
 	}

@@ -59,8 +59,7 @@ func wrongLogin(endpoint string, name func() string) func(context.Context) (*htt
 			return nil, err
 		}
 		r.Header.Del("Authorization")
-		n := rand.Uint32() //nolint:gosec // any address is suitable
-		r.Header.Set("X-Forwarded-For", fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255))
+		r.Header.Set("X-Forwarded-For", fixture.RandomAddress())
 		return r, nil
 	}
 }
