@@ -5,7 +5,6 @@ package benchmark_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"testing"
 	"time"
