@@ -84,7 +84,7 @@ type state struct {
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
-	// running counts the goroutines that newState and start have started.
+	// running counts the goroutines that were started by newState and by the method start.
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
@@ -207,9 +207,9 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start starts the caches and other goroutines, which run until stop is called. They do not stop when ctx ends, because
-// requests still arrive after the stop signal and must not be authorized with outdated caches.
+// start starts the caches and other goroutines. They run until the method stop is called, and not only until ctx ends.
 func (s *state) start(ctx context.Context) error {
+// Requests still arrive after the stop signal, and must not be authorized with outdated caches.
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		s.stop()
@@ -228,7 +228,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the goroutines of newState and start. It waits at most stopPatience until they have ended.
+// stop ends the goroutines of newState and of the method start. It waits at most stopPatience until they have ended.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {

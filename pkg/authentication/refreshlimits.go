@@ -101,7 +101,7 @@ func (m *SessionManager) countGenuine(key string) error {
 }
 
 // countMalformed is like countForged, but for a token that cannot be parsed. The parameter reason is the error of the
-// parser. countMalformed adds it to ErrRevoked.
+// parser. If countMalformed returns ErrRevoked, the error also wraps the reason.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

@@ -18,11 +18,11 @@ type collector struct {
 	users   Users
 	members map[string][]*kubevisionv1alpha1.KubeVisionUser
 	out     Impersonation
-	// collected contains the KubeVisionUsers whose names are in out.
+	// collected contains the KubeVisionUsers whose names have been added to the field out.
 	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded contains the KubeVision groups whose members are in out.
+	// expanded contains the KubeVision groups whose members have been added to the field out.
 	expanded sets.Set[string]
-	// accounts contains the number of ServiceAccounts in out, by namespace.
+	// accounts is the number of ServiceAccounts in the field out, by namespace.
 	accounts map[string]int
 	// left is the remaining budget for all names, in bytes. share is the budget for the names of one role. leftOf
 	// contains the remaining budget by role. A role without an entry has the whole share.

@@ -185,8 +185,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// readOnly rejects all requests except get, list and watch of resources other than Secrets, even if the ServiceAccount
-// has more rights.
+// readOnly allows get, list and watch, and never of Secrets or subresources. It rejects all other requests, even if the
+// ServiceAccount has more rights.
 type readOnly struct {
 	next http.RoundTripper
 	// cached is true for CacheClient: the responses have no limit of time and size.

@@ -13,8 +13,8 @@ import (
 // for example of kind List, is replaced by its items.
 //
 // ParseAll returns the errors of Parse. It also returns an error with the code 42200 if there are no objects, or more
-// objects than the parameter most allows.
-func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
+// than maxObjects.
+func ParseAll(contentType string, body []byte, maxObjects int) ([]map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 		if out, err = flatten(out, object); err != nil {
 			return nil, err
 		}
-		if len(out) > most {
-			return nil, unparseable("there are more than %d objects", most)
+		if len(out) > maxObjects {
+			return nil, unparseable("there are more than %d objects", maxObjects)
 		}
 	}
 	if len(out) == 0 {

@@ -89,8 +89,8 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 // manifest. It does not change the keys of these fields. The parameter o is the Secret, and metadata is its metadata.
 //
 // If a user compares the Secret with another Secret, the parameter beside contains the values of the other Secret.
-// Otherwise, beside is nil. Differs replaces each value that differs from the value in beside. Masked replaces all
-// other values.
+// Otherwise, it is nil. Values that differ between the two Secrets are replaced by the text Differs. All other values
+// are replaced by the text Masked.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

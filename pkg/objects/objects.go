@@ -117,8 +117,8 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 }
 
 // DecodeBeside is like Decode, but shows which values of two Secrets differ. The parameter other is the object with
-// which a user compares body, or nil. In a Secret, Differs replaces each value that differs from the value in other.
-// Masked replaces all other values.
+// which a user compares body, or nil. In a Secret, values that differ between the two objects are replaced by the text
+// Differs. All other values are replaced by the text Masked.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)

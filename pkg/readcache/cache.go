@@ -83,7 +83,7 @@ type Cache struct {
 	// evicting serializes makeRoom. Otherwise, two calls could evict two resources where one is enough.
 	evicting sync.Mutex
 
-	// writing serializes changes of the entries in writes.
+	// writing serializes changes of the entries in the field writes.
 	writing sync.Mutex
 	writes  *lru.Cache
 }

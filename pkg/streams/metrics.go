@@ -29,7 +29,7 @@ var (
 	}, []string{"verb", "reason"})
 )
 
-// verbResponse is the metric label verb of HTTP responses that count as streams, such as followed logs.
+// verbResponse is the value of the metric label "verb" for HTTP responses that count as streams, such as followed logs.
 const verbResponse = "response"
 
 const (

@@ -2813,7 +2813,7 @@ export interface components {
              */
             namespace?: string;
             /**
-             * @description resource is the plural of the kind.
+             * @description resource is the name of the resource in the API, for example deployments.
              * @default
              */
             resource: string;
@@ -2835,7 +2835,7 @@ export interface components {
              */
             namespace?: string;
             /**
-             * @description resource is the plural of the kind.
+             * @description resource is the name of the resource in the API, for example deployments.
              * @default
              */
             resource: string;
@@ -2867,7 +2867,7 @@ export interface components {
         /** @description BatchRestartItem names a workload to restart. */
         "io.kubevision.dashboard.v1alpha1.BatchRestartItem": {
             /**
-             * @description kind is the plural of the kind.
+             * @description kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
              * @default
              */
             kind: string;
@@ -2889,7 +2889,7 @@ export interface components {
             /** @description error describes a failure. */
             error?: string;
             /**
-             * @description kind is the plural of the kind.
+             * @description kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
              * @default
              */
             kind: string;

@@ -29,7 +29,7 @@ const (
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
-	// time and rate are sendTime and sendRate, except in tests.
+	// time and rate have the values sendTime and sendRate, except in tests.
 	time time.Duration
 	rate int64
 }

@@ -1002,7 +1002,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resource is the plural of the kind.",
+							Description: "resource is the name of the resource in the API, for example deployments.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1040,7 +1040,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resource is the plural of the kind.",
+							Description: "resource is the name of the resource in the API, for example deployments.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1195,7 +1195,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the plural of the kind.",
+							Description: "kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1233,7 +1233,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the plural of the kind.",
+							Description: "kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

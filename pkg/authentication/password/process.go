@@ -63,7 +63,7 @@ type Process struct {
 	notBefore time.Time
 	// lastHash is the time of the last call of key.
 	lastHash time.Time
-	// calls is the number of calls of the child that are in progress.
+	// calls is the number of hashes that the child is computing or has not started yet.
 	calls int
 }
 
@@ -105,7 +105,7 @@ func (s service) Key(r KeyRequest, key *[]byte) error {
 }
 
 // Serve is the main function of the child. It lowers the priority of the current process. Then it reads the requests of
-// a Process from in, and writes the hashes to out. It returns when in ends.
+// a Process from the parameter in, and writes the hashes to the parameter out. It returns when the input ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	if err := lowerPriority(niceIncrement); err != nil {
 		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")

@@ -93,7 +93,7 @@ type verdict struct {
 	asked      time.Time
 	// until is the time at which the verdict expires.
 	until time.Time
-	// renewed is true if the method get has already requested a renewal of this verdict.
+	// renewed is true if a call of entries.get has already requested a renewal of this verdict.
 	renewed bool
 }
 

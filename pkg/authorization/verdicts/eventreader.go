@@ -19,8 +19,7 @@ const (
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
-	// maxTextBytes is the maximum length, in bytes, of a string that the method rest returns. Longer strings are
-	// skipped.
+	// maxTextBytes is the maximum length of a string, in bytes. The reader skips longer strings.
 	maxTextBytes = 64
 )
 

@@ -158,8 +158,8 @@ func (s *side) locate(err error) error {
 }
 
 // text returns the object as YAML, without the fields that differ between any two objects, for example uid. The values
-// of a Secret are masked. If other is a Secret, the masks show which values differ between s and other. other may be
-// nil.
+// of a Secret are masked. If the parameter other is a Secret, the masks show which values differ. The
+// parameter may be nil.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

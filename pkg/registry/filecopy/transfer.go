@@ -48,8 +48,8 @@ type transfer struct {
 	provider *Provider
 	// recording records the copy, or is nil.
 	recording *recording.Recording
-	// input and inputRead are the two ends of a pipe. The method received writes the content of the client to input.
-	// The method copyIn reads the content from inputRead.
+	// input and inputRead are the two ends of a pipe. Content that the client sends is written to the field input, and
+	// copyIn reads it from the field inputRead.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 

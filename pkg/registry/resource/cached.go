@@ -195,8 +195,8 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 	return tagOf(sum)
 }
 
-// appendTexts appends an encoding of texts to out. The encoding contains the number and the lengths of the texts.
-// Therefore, different texts always have different encodings.
+// appendTexts appends an encoding of the texts to the slice out. The encoding contains the number and the lengths of the
+// texts. Therefore, different texts always have different encodings.
 func appendTexts(out []byte, texts ...string) []byte {
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, text := range texts {

@@ -123,7 +123,7 @@ func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	}
 }
 
-// addLoose adds a part that is not a complete group.
+// addLoose adds the objects as one part without a group.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)

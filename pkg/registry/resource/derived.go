@@ -107,7 +107,7 @@ func usedBy(o item, name corev1.ResourceName) sortKey {
 	return number(total)
 }
 
-// add adds the quantity at path in value to total.
+// add adds the quantity at the given path of a JSON value to the total.
 func add(total *big.Rat, value []byte, path ...string) {
 	if quantity := quantityAt(value, path...); quantity != nil {
 		total.Add(total, quantity)

@@ -215,8 +215,8 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller a read with the given attributes. The caller of may must return
-// only objects in v.
+// may returns true if the cluster allows the caller a read with the given attributes. The response to the read must
+// contain only objects of the View v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

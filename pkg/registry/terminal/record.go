@@ -112,7 +112,7 @@ func (s *session) recordSize(size remotecommand.TerminalSize) error {
 	return s.recording.result(s.recording.Resize(size.Width, size.Height))
 }
 
-// ended ends the recording with the reason in end.
+// ended ends the recording. The recording contains the reason of the parameter end.
 func (s *session) ended(end streams.End) {
 	s.sizes.close()
 	if s.recording == nil {

@@ -83,7 +83,7 @@ type RollbackEnvelope struct {
 
 // BatchDeleteItem names an object to delete.
 type BatchDeleteItem struct {
-	// resource is the plural of the kind.
+	// resource is the name of the resource in the API, for example deployments.
 	Resource string `json:"resource"`
 	// name is the name of the object.
 	Name string `json:"name"`
@@ -94,7 +94,7 @@ type BatchDeleteItem struct {
 
 // BatchRestartItem names a workload to restart.
 type BatchRestartItem struct {
-	// kind is the plural of the kind.
+	// kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
 	Kind string `json:"kind"`
 	// name is the name of the workload.
 	Name string `json:"name"`
