@@ -107,7 +107,7 @@ func (p *Pool) await(isTrue func() bool) {
 	}
 }
 
-// wake makes all goroutines in await check their condition. The caller must hold the lock.
+// wake makes all goroutines that wait in await() check their conditions again. The caller must hold the lock.
 func (p *Pool) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
