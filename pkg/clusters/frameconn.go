@@ -73,8 +73,8 @@ type frameConn struct {
 	delivered chan struct{}
 	// hasStatus is true if at least one byte of the command's result was read.
 	hasStatus bool
-	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, which is
-	// closed when failure is set. It is nil until the method use sets it.
+	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil
+	// before the call of use(). The SPDY connection is closed when failure is set.
 	failure error
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.

@@ -74,7 +74,7 @@ type grant struct {
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that the next reconciliation must write.
 	waiting int
-	// err is the first error of this cluster, or nil.
+	// err contains the errors of this cluster, or is nil.
 	err error
 }
 

@@ -65,8 +65,8 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of s with the token raw of the same user. If raw is not valid, renew returns an
-// error, which ends the stream.
+// renew replaces the access token of s. The parameter raw is the new token. If the new token is not valid or belongs to
+// another user, renew returns an error, which ends the stream.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
