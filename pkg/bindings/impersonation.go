@@ -22,8 +22,8 @@ func serviceAccountUser(namespace, name string) string {
 }
 
 // Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. For each
-// KubeVisionUser in Users, Groups contains all groups with which KubeVision impersonates this user. Therefore, other
-// RBAC objects of the cluster can also grant rights to these groups.
+// KubeVisionUser in Users, Groups contains all groups of this user, even groups that no binding names. Therefore, RBAC
+// objects that KubeVision has not created can also grant rights to these groups.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -43,9 +43,8 @@ const (
 )
 
 // CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
-// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns the user name
-// identity.GroupMember. KubeVision impersonates the members of the group with this name, because it does not know their
-// own names.
+// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember. This is
+// the user name that KubeVision impersonates for the members of the group, because it does not know their own names.
 //
 // The parameter budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one
 // role. CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit,

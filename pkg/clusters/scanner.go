@@ -16,15 +16,14 @@ const (
 	// bytesOfCost is the number of JSON bytes that count as one byte of memory. It is more than one, because cached
 	// objects contain neither field names nor managed fields.
 	bytesOfCost = 2
-	// shortText is the length of a string, in bytes, up to which bytesOfCost applies. Most short strings are field
-	// names, which use no memory after decoding. Each further byte of a longer string counts as one byte of memory.
+	// The first shortText bytes of a string count like bytes outside of strings (see bytesOfCost), because most short
+	// strings are field names, which use no memory after decoding. Each further byte counts as one byte of memory.
 	shortText = 16
 
 	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the
 	// verbs of the rules have this depth. Deeper values belong to managed fields, which remain raw JSON after decoding.
 	keptDepth = 6
-	// bytes is the length of the current top-level value so far. remaining is a cost of less than one byte of memory,
-	// in units of 1/bytesOfCost. It is added to the cost of the next JSON byte.
+	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
 )
 

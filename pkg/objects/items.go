@@ -57,8 +57,8 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. It
-// charges account for the returned values. If omit is not nil, objects that are too large are omitted.
+// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. The
+// memory of the returned values is charged to account. If omit is not nil, objects that are too large are omitted.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {

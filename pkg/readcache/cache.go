@@ -255,9 +255,11 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns a new pause. r is the previous pause of the resource. The parameter most is the length of the new pause,
-// unless most is refusedFor. For refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as
-// long, up to refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
+// next returns the pause that follows the previous pause r. If the parameter most is not refusedFor, it is the length
+// of the new pause. If most is refusedFor, the length depends on the end of r:
+//
+//   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
+//   - If r ended earlier or is the zero value, the new pause lasts for refusedFirst.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {

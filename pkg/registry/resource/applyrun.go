@@ -33,9 +33,9 @@ const (
 	maxPaths = 64
 )
 
-// each calls the function do concurrently with the objects for which the function chosen returns true. It omits objects
-// with an error. After ctx has ended, each sets the results of the remaining objects to ApplySkipped. If do panics, the
-// panic becomes the error of the object.
+// each calls do() for all objects for which chosen() returns true. The calls are concurrent. Objects with an error are
+// omitted. After ctx has ended, do() is not called for the remaining objects, and their results become ApplySkipped. If
+// do() panics, the panic becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -149,8 +149,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 }
 
 // applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If one object has an error after stageOfDefinitions, applyAll skips all later stages. Errors in later stages
-// do not affect the remaining objects.
+// stage. If any object has failed by the end of stageOfDefinitions, applyAll skips all later stages. In the later
+// stages, an object that fails does not affect the other objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
