@@ -209,7 +209,7 @@ func (s *state) loadKeys(object any) {
 
 // start starts the caches and other goroutines. They run until the method stop is called, and not only until ctx ends.
 func (s *state) start(ctx context.Context) error {
-// Requests still arrive after the stop signal, and must not be authorized with outdated caches.
+	// Requests still arrive after the stop signal, and must not be authorized with outdated caches.
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		s.stop()

@@ -22,8 +22,8 @@ func serviceAccountUser(namespace, name string) string {
 }
 
 // Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. For each
-// KubeVisionUser in Users, Groups contains all groups with which KubeVision impersonates this user. Therefore, other
-// RBAC objects of the cluster can also grant rights to these groups.
+// KubeVisionUser in Users, Groups contains all groups of this user, even groups that no binding names. Therefore, RBAC
+// objects that KubeVision has not created can also grant rights to these groups.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]

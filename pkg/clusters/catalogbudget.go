@@ -33,8 +33,8 @@ func newCatalogBudget(total int64) *catalogBudget {
 	return &catalogBudget{total: total, held: map[*resourceMapper]int64{}}
 }
 
-// keep records the size of the catalog of a member cluster, and drops the largest catalogs of other clusters while the
-// sum exceeds the total. It does nothing if the budget is nil.
+// keep records the size of the catalog of a member cluster. If all catalogs together exceed the field total, keep drops
+// the largest catalogs of other clusters. It does nothing if the budget is nil.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil {
 		return

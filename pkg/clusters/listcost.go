@@ -16,7 +16,7 @@ import (
 const (
 	// listShare is the limit per processor for the total cost of the concurrent lists of one user on one cluster. The
 	// cost of a list is the size of its response in bytes, but at most largestList. With these two values, one user can
-	// read one large list per two processors at the same time.
+	// read one large list at a time for every two processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
 	// usersAtOnce determines the limit for the lists of all users on one cluster: usersAtOnce times the limit of one

@@ -44,7 +44,8 @@ type Member struct {
 	closers   []func()
 	dialer    *dialer
 	limits    Limits
-	// share counts the memory of the objects that are cached from the cluster. It is nil if nothing may be cached.
+	// share counts the memory of the objects that are cached from the cluster. It is nil if this memory is not
+	// counted.
 	share *share
 }
 

@@ -18,8 +18,8 @@ type Limits struct {
 	// Response bounds the size of a response after decompression, in bytes. If Kept is set, a watch as a whole has no
 	// limit, and Response bounds each event.
 	Response int64
-	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. Zero means
-	// that nothing may be cached.
+	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. If it is
+	// zero, this memory is not counted.
 	Kept int64
 	// Pool bounds the memory of the objects that are cached from all member clusters. It is required if Kept is set.
 	Pool *Pool
@@ -28,7 +28,8 @@ type Limits struct {
 	Registered time.Time
 }
 
-// ServerLimits returns the limits of the API server, which streams responses to users and caches nothing.
+// ServerLimits returns the limits of kubevision-apiserver, which apply to each response. The read cache of
+// kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. The

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// growthPart limits the memory of changes of objects in a Pool to total/growthPart. When changes use more and the Pool
-// is full, the member cluster with the most changes is disconnected. A new connection to this cluster counts only the
-// current versions of its objects.
+// growthPart determines which member cluster is disconnected when a Pool is full. If changes of objects use more memory
+// than total/growthPart, the member cluster with the most changes is disconnected (see next). A new connection to this
+// cluster counts only the current versions of its objects.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -113,7 +113,8 @@ func (p *Pool) wake() {
 	p.changed = make(chan struct{})
 }
 
-// end disconnects a member cluster. Its memory remains counted until leave. The caller must hold the lock.
+// end disconnects a member cluster. The memory of this cluster remains counted until leave() is called. The caller must
+// hold the lock.
 func (p *Pool) end(s *share) {
 	s.over = true
 	delete(p.shares, s)

@@ -23,8 +23,7 @@ const (
 	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the
 	// verbs of the rules have this depth. Deeper values belong to managed fields, which remain raw JSON after decoding.
 	keptDepth = 6
-	// bytes is the length of the current top-level value so far. remaining is a cost of less than one byte of memory,
-	// in units of 1/bytesOfCost. It is added to the cost of the next JSON byte.
+	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
 )
 

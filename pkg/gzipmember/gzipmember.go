@@ -28,7 +28,7 @@ type Segment struct {
 	shift uint32
 }
 
-// Deflate compresses the bytes that the function text writes.
+// Deflate compresses the bytes that the given function writes.
 func Deflate(text func(io.Writer)) Segment {
 	var out bytes.Buffer
 	w, _ := writers.Get().(*flate.Writer)

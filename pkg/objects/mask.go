@@ -74,8 +74,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if v contains a value for the given field and key, and if this value differs from the parameter
-// value.
+// differ compares the given value with the value that v contains for the field and the key. It returns true if the two
+// values differ, and false if v contains no such value.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false

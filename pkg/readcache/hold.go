@@ -74,8 +74,8 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds calls the function drop of responses, beginning with the oldest snapshot. It stops when the replaced
-// objects in the remaining responses use at most the given memory. The caller must hold the lock.
+// dropHolds calls dropOldest until the replaced objects in the remaining responses use at most the given memory. The
+// caller must hold the lock.
 func (s *store) dropHolds(most int64) {
 	if len(s.holds.all) == 0 {
 		return

@@ -58,7 +58,7 @@ type source struct {
 	// redefined is true if the CustomResourceDefinition may have changed since the last list. The resource must then be
 	// listed before the next watch.
 	redefined bool
-	// listing is the timer that calls the function late, or nil if no list is in progress.
+	// listing is the timer of the current list. It calls late() after maxListTime. It is nil if no list is in progress.
 	listing *time.Timer
 }
 

@@ -21,8 +21,9 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of compute for the objects of the group. A group of a store keeps the result and does
-// not call compute again. Therefore, all callers must pass the same function for the same resource.
+// Summarize returns the result of compute for the objects of the group. If the group belongs to a store, the group
+// keeps the result, and later calls do not call compute. Therefore, all callers must pass the same function for the
+// same resource.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -21,9 +21,9 @@ import (
 type Raw struct {
 	// Header is the header of the response.
 	Header http.Header
-	// Write writes the body to w, which sends the data of each call immediately. An error before the first data is sent
-	// as an envelope. A later error aborts the connection. Otherwise, the client could not detect that the response is
-	// incomplete.
+	// Write writes the body to w, which sends the data of each call immediately. If Write fails before it has written
+	// data, the client gets the error in an envelope. If it fails later, the response is aborted, so that the client
+	// detects that the response is incomplete.
 	Write func(ctx context.Context, w io.Writer) error
 }
 
@@ -47,7 +47,7 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 	t.writeRaw(ctx, w, raw)
 }
 
-// writeRaw writes raw. It aborts the connection if raw.Write fails after the first data, or if the client does not
+// writeRaw writes raw. It aborts the response if raw.Write fails after the first data, or if the client does not
 // receive the data of one write within pieceTime.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{

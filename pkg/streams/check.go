@@ -59,7 +59,8 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns true if another check is needed and the stream has not ended. It also updates running and again.
+// nextCheck returns true if another check is needed and the stream has not ended. It stores the result in the field
+// checks.running, and resets the field checks.again.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()

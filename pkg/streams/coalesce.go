@@ -23,8 +23,8 @@ type Coalescer[K comparable] struct {
 	changes map[K]time.Time
 }
 
-// Changed reports a change. It starts calls of the function call and does not wait for them. If calls for the key are
-// in progress, it only prolongs them, and ignores the function.
+// Changed reports a change. It starts to call the given function in the background. If the Coalescer already calls a
+// function for the same key, Changed only prolongs these calls, and does not use the given function.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,8 +39,8 @@ const (
 
 // StartRequest starts the span of a request of a client. The context of the returned request contains the span.
 // StartRequest removes the trace context from the headers. If the function trusted returns true, the span continues the
-// trace of the client, and the client determines whether the span is sampled. Otherwise, the span begins a new trace,
-// with a link to the trace of the client.
+// trace of the client, and the client determines whether the span is sampled. Untrusted clients must not determine
+// this. Their spans begin a new trace, with a link to the trace of the client.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {

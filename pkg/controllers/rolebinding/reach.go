@@ -32,8 +32,9 @@ func probed() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the selected clusters that cannot be reached. It omits a cluster that was not probed
-// yet. Otherwise, the binding could become Ready before the first probe of this cluster.
+// unreachable returns the names of the selected clusters that cannot be reached. The binding can become Ready without
+// these clusters (see appliedVerdict). Clusters that were not probed yet are omitted, so that the binding becomes Ready
+// only after the first probe of each cluster.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {

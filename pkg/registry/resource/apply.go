@@ -98,8 +98,8 @@ type applied struct {
 	err      error
 }
 
-// settle sets the result of the object to operation. If err is not nil, settle sets the result to ApplyFailed and
-// stores err. An object with an error is not applied.
+// settle stores the given operation as the result of the object. If err is not nil, settle stores ApplyFailed and err
+// instead. An object with an error is not applied.
 func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {

@@ -149,8 +149,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 }
 
 // applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If one object has an error after stageOfDefinitions, applyAll skips all later stages. Errors in later stages
-// do not affect the remaining objects.
+// stage. If any object has failed by the end of stageOfDefinitions, applyAll skips all later stages. In the later
+// stages, an object that fails does not affect the other objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {

@@ -142,8 +142,8 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until the function check returns true. If the time patience passes first, it returns a warning
-// that the change is not in force yet. The parameter what names the change in the warning.
+// waitUntilInForce waits until the function check returns true. After the timeout (the constant patience), it returns a
+// warning that the change is not in force yet. The parameter what is the name of the change, such as "the reset".
 func (e *Provider) waitUntilInForce(
 	ctx context.Context, what string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {

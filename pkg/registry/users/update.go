@@ -54,8 +54,9 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps that change u to the parameter changed. The first step patches the KubeVisionUser even if
-// only the role changes. Therefore, the caller always needs the right to patch the KubeVisionUser.
+// changes returns the steps of an update. The parameter u is the current KubeVisionUser, and the parameter changed is
+// the desired one. The first step patches the KubeVisionUser even if only the role changes. Therefore, the caller
+// always needs the right to patch the KubeVisionUser.
 func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,
