@@ -43,9 +43,8 @@ const (
 )
 
 // CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
-// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns the user name
-// identity.GroupMember. KubeVision impersonates the members of the group with this name, because it does not know their
-// own names.
+// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember. This is
+// the user name that KubeVision impersonates for the members of the group, because it does not know their own names.
 //
 // The parameter budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one
 // role. CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit,

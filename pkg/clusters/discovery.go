@@ -81,9 +81,8 @@ func newResourceMapper(
 // cluster does not serve the resource. It returns a 503 error if the API server of the group did not respond, because
 // the resource may then exist.
 //
-// If the catalog lacks the name, find looks the name up again in a catalog that is at most absenceAge old. It also does
-// so if the function fits returns false for the resource. It does not call fits again. A nil fits accepts every
-// resource.
+// If the catalog lacks the name, or if fits() returns false for the resource, find looks the name up again in a catalog
+// that is at most absenceAge old. It does not call fits() again. The parameter fits may be nil.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -267,8 +266,9 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery. It replaces an error with a status below 500, for example 403 or 404.
-// Otherwise, callers would take this status for the response to their own request.
+// discoveryError converts an error of discovery. If the API server has sent a status below 500, for example 403 or 404,
+// discoveryError returns a different error. Otherwise, callers would take the status for the response to their own
+// request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus

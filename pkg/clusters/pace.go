@@ -65,7 +65,7 @@ type gate struct {
 	places chan struct{}
 	// work limits the processor time in microseconds. It may be nil.
 	work *rate.Limiter
-	// responses is the number of callers of join that have not called leave.
+	// responses is the number of calls of join() without a later call of leave().
 	responses int
 }
 

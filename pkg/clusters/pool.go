@@ -107,7 +107,7 @@ func (p *Pool) await(isTrue func() bool) {
 	}
 }
 
-// wake makes all goroutines in await check their condition. The caller must hold the lock.
+// wake makes all goroutines that wait in await() check their conditions again. The caller must hold the lock.
 func (p *Pool) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
@@ -165,7 +165,7 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// stop ends calls of spend that wait for memory. Later calls of spend count nothing.
+// stop ends the calls of spend() that wait for memory. Later calls of spend() do not change the counted memory.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

@@ -16,8 +16,8 @@ const (
 	// bytesOfCost is the number of JSON bytes that count as one byte of memory. It is more than one, because cached
 	// objects contain neither field names nor managed fields.
 	bytesOfCost = 2
-	// shortText is the length of a string, in bytes, up to which bytesOfCost applies. Most short strings are field
-	// names, which use no memory after decoding. Each further byte of a longer string counts as one byte of memory.
+	// The first shortText bytes of a string count like bytes outside of strings (see bytesOfCost), because most short
+	// strings are field names, which use no memory after decoding. Each further byte counts as one byte of memory.
 	shortText = 16
 
 	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the

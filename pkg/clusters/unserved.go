@@ -35,8 +35,8 @@ func mayBeUnserved(call *Call, err error) bool {
 }
 
 // refreshCall looks the resource of a call up again, and returns the call with the version that the cluster serves now.
-// If the cluster does not serve the subresource, it returns a 404 error. It returns the error cause unchanged in these
-// cases:
+// If the cluster does not serve the subresource, it returns a 404 error. In these cases, it returns the parameter cause
+// unchanged:
 //
 //   - The cluster serves no version of the resource.
 //   - The cluster serves the same version as before.

@@ -17,11 +17,11 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is an impersonated user name for users of the host cluster. KubeVision uses it for a user if a
-	// KubeVisionRoleBinding has a Kubernetes group of the user as a subject, but none has the user as a subject.
-	// KubeVision does not know the members of Kubernetes groups in advance. To impersonate their own names, it would
-	// need the right to impersonate any user. No KubeVisionUser is impersonated as GroupMember, because the name of a
-	// KubeVisionUser contains no colon.
+	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster who is not a subject of
+	// a KubeVisionRoleBinding, but is in a Kubernetes group that is a subject. KubeVision does not know the members of
+	// Kubernetes groups in advance. To impersonate the members with their own names, KubeVision would need the right to
+	// impersonate any user. No KubeVisionUser is impersonated as GroupMember, because the name of a KubeVisionUser
+	// contains no colon.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).

@@ -20,8 +20,8 @@ const (
 	ElementBytes = 1 << 10
 	// smallElementBytes replaces ElementBytes for types with few fields, and for decoding into maps and slices.
 	smallElementBytes = 128
-	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
-	// it. Such an object needs little memory, and only for microseconds.
+	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
+	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
 	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
 	// allocates a larger array before the previous array is released.
@@ -57,8 +57,8 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. It
-// charges account for the returned values. If omit is not nil, objects that are too large are omitted.
+// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. The
+// memory of the returned values is charged to account. If omit is not nil, objects that are too large are omitted.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {

@@ -143,9 +143,9 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a List or a Table, field by field. The map members contains functions by the names of fields. Each
-// function must decode the value of its field. read itself decodes the field metadata into l.page, and skips all other
-// fields.
+// read decodes a List or a Table, field by field. The parameter members contains one function for each field that the
+// caller needs. The keys of members are the names of the fields. Each function must decode the value of its field. read
+// itself decodes the field metadata into l.page, and skips all other fields.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err

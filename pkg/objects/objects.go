@@ -152,7 +152,7 @@ func Unreadable(err error) error {
 }
 
 // prepare adds a missing kind and apiVersion, because the items of a list have neither. It removes managedFields. If
-// masking is true, it masks the values of a Secret, and passes the parameter beside to mask.
+// masking is true, it calls mask(), which masks the values of a Secret. The parameter beside is an argument of mask().
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))

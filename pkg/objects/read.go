@@ -23,8 +23,8 @@ func Read(body []byte, account *budget.Account, into any) error {
 	return read(body, into)
 }
 
-// HoldUntyped charges account for decoding body into maps and slices instead of a struct. It charges nothing if body is
-// not larger than smallItem.
+// HoldUntyped charges memory to the parameter account. This is the memory that is needed to decode body into maps and
+// slices instead of a struct. If body is not larger than smallItem, HoldUntyped charges nothing.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil

@@ -221,8 +221,8 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache
-// it, and the result started is true. kind returns nil if the resource cannot be cached now.
+// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
+// and also returns true. It returns nil and false if the resource cannot be cached now.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -255,9 +255,11 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns a new pause. r is the previous pause of the resource. The parameter most is the length of the new pause,
-// unless most is refusedFor. For refusedFor, the first pause lasts for refusedFirst, and each further pause is twice as
-// long, up to refusedFor. If r ended more than refusedFor ago, the new pause is a first pause again.
+// next returns the pause that follows the previous pause r. If the parameter most is not refusedFor, it is the length
+// of the new pause. If most is refusedFor, the length depends on the end of r:
+//
+//   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
+//   - If r ended earlier or is the zero value, the new pause lasts for refusedFirst.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {

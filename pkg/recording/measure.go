@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// staleScans times pace.scan is the maximum age of a measurement. An older measurement is not used.
+	// staleScans multiplied by pace.scan is the maximum age of a measurement. An older measurement is not used.
 	staleScans = 5
 	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000

@@ -90,7 +90,7 @@ func forms(value string) []string {
 }
 
 // Text replaces the values in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent or overlapping
-// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done
+// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done()
 // returns an error.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead

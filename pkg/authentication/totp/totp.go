@@ -65,10 +65,10 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step for which the code is valid. It returns false if no time step within the tolerance drift
-// matches the code. The parameter last is the time step of the last accepted code. Check rejects this time step and
-// earlier ones. Therefore, each code is valid only once (RFC 6238, section 5.2). The duration of Check does not depend
-// on which time step matches.
+// Check returns the time step for which the code is valid. It returns false if no time step within the tolerance
+// matches the code (see drift). The parameter last is the time step of the last accepted code. Check rejects this time
+// step and earlier ones. Therefore, each code is valid only once (RFC 6238, section 5.2). The duration of Check does
+// not depend on which time step matches.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

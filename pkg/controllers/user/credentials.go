@@ -281,9 +281,9 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update stores in the credentials the version of the Secret from which the password was imported. If the parameter
-// hash is not nil, it also stores this password hash. It fails with a conflict if the credentials have changed since
-// they were read.
+// update stores the parameter version in the credentials. This is the version of the Secret from which the password was
+// imported. If the parameter hash is not nil, update also stores this password hash. It fails with a conflict if the
+// credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

@@ -125,8 +125,9 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch decodes the items in the request body, and finds their targets. The function name returns the itemReference
-// for an item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
+// readBatch decodes the items in the request body, and finds their targets. The parameter name is a function that
+// returns the itemReference of an item. If an item is malformed, readBatch returns an error, and no item of the batch
+// is changed.
 func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {

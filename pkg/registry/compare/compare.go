@@ -148,7 +148,7 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate adds the name of the request field of s as a prefix to the field of the error.
+// locate adds the prefix s.field to the field that the error names. For example, "name" becomes "source.name".
 func (s *side) locate(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {

@@ -107,8 +107,8 @@ func (e *entries) next() (*tar.Header, error) {
 	}
 }
 
-// copyTo writes the content of the current entry to w. The current entry is the one whose header next has returned
-// last.
+// copyTo writes the content of the current entry to w. This is the entry whose header was returned by the last call of
+// next().
 func (e *entries) copyTo(w io.Writer) error {
 	_, err := io.Copy(w, e.archive)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errHeader) {

@@ -33,9 +33,9 @@ const (
 	maxPaths = 64
 )
 
-// each calls the function do concurrently with the objects for which the function chosen returns true. It omits objects
-// with an error. After ctx has ended, each sets the results of the remaining objects to ApplySkipped. If do panics, the
-// panic becomes the error of the object.
+// each calls do() for all objects for which chosen() returns true. The calls are concurrent. Objects with an error are
+// omitted. After ctx has ended, do() is not called for the remaining objects, and their results become ApplySkipped. If
+// do() panics, the panic becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),

@@ -163,8 +163,8 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is called after the list request in the parameter call has failed with err. If err is Forbidden and
-// the request is for all namespaces, listByNamespace sends narrower requests:
+// listByNamespace is called after a list request has failed with err. The parameter call contains this request. If err
+// is Forbidden and the request is for all namespaces, listByNamespace sends narrower requests:
 //   - For a namespaced kind, it lists each namespace that the caller may read.
 //   - For Namespaces, it gets each Namespace that the caller may read.
 //

@@ -112,7 +112,7 @@ func (s *session) recordSize(size remotecommand.TerminalSize) error {
 	return s.recording.result(s.recording.Resize(size.Width, size.Height))
 }
 
-// ended ends the recording. The recording contains the reason of the parameter end.
+// ended ends the recording, if there is one. It first writes end.Reason to the recording.
 func (s *session) ended(end streams.End) {
 	s.sizes.close()
 	if s.recording == nil {

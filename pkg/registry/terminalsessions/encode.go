@@ -20,8 +20,9 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns a recording as JSON. The JSON field recording contains the content of text. The parameter of contains
-// the other fields. encode does not hold the whole text in memory. The memory of the JSON is charged to account.
+// encode returns a recording as JSON. The JSON field recording contains the content of text. The second parameter
+// contains the other fields. encode does not hold the whole text in memory. The memory of the JSON is charged to
+// account.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
