@@ -259,8 +259,8 @@ func (c *frameConn) noteStatus(n int) {
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns true if no byte of the command's result was read. If the connection has ended, this means that the
-// command has not ended.
+// isCut returns true if no byte of the command's result was read. Every command that has ended has a result. Therefore,
+// if the connection has ended and isCut returns true, the connection was closed before the command ended.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

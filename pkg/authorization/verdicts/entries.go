@@ -62,8 +62,8 @@ func texts(h hash.Hash, all ...string) {
 // grants is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
 type grants [sha256.Size]byte
 
-// granted returns the hash of the roles that the function roles returns. It returns zero if there are none, and zero
-// with an error if the function fails.
+// granted returns the hash of the result of roles(). The hash is zero if the result contains no roles. If roles()
+// fails, granted returns zero and an error.
 func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	found, err := roles(ctx)
 	if err != nil || len(found) == 0 {

@@ -246,8 +246,8 @@ func (t *topic) releaseInitial() {
 	}
 }
 
-// followListed adds a topic for a list that the session has requested. If the topic cannot be added, it sends no error,
-// because the client has not subscribed to it.
+// followListed adds a topic for a list that the session has requested. The client has not subscribed to this topic.
+// Therefore, followListed sends no error if the topic cannot be added.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()
