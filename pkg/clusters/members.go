@@ -58,7 +58,7 @@ func (r Revision) replaces(old Revision) bool {
 	return order > 0
 }
 
-// RevisionOf returns the Revision of a KubeVisionCluster and the Secret that it references.
+// RevisionOf returns the Revision of a KubeVisionCluster. The parameter secret is the Secret with the kubeconfig.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
 		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),

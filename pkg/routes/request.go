@@ -46,8 +46,8 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
-// empty, the result is the argument absent. For any other value, ParseBool returns an error with 40002.
+// ParseBool returns the value of a query parameter, which must be true or false. The argument absent is the default: it
+// is returned if the query parameter is missing or empty. For any other value, ParseBool returns an error with 40002.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":

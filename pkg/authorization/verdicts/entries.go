@@ -146,7 +146,8 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// postponeRenewal makes the next call of get for the key request a renewal again.
+// postponeRenewal is called if the caller of get does not start the requested renewal. The next call of get with the
+// same key then requests the renewal again.
 func (e *entries) postponeRenewal(key entryKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -50,7 +50,7 @@ type plan struct {
 // grant contains the RBAC objects that a binding requires on one cluster, and the result of applying them.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects are the subjects of the objects.
+	// subjects are the RBAC subjects of each object in the field objects.
 	subjects []rbacv1.Subject
 	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
@@ -74,7 +74,7 @@ type grant struct {
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that the next reconciliation must write.
 	waiting int
-	// err is the first error of this cluster, or nil.
+	// err contains the errors of this cluster, or is nil.
 	err error
 }
 
