@@ -67,8 +67,9 @@ const (
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the number of remembered values of the type written.
-	maxWrites = 4096
+	// maxWrites bounds the number of remembered values of the type written. With maxDeleted names of the maximum length
+	// each, they use about 12 MiB.
+	maxWrites = 1024
 )
 
 // Cache caches objects of clusters. A nil Cache caches nothing.

@@ -38,12 +38,13 @@ type Request struct {
 // Path returns the value of a path parameter, or an empty string if the route has no parameter with this name.
 func (r *Request) Path(name string) string { return r.path[name] }
 
-// Query returns the value of a query parameter, or an empty string.
+// Query returns the value of a query parameter, or an empty string. The value is a copy, so that an endpoint may keep
+// it for longer than the request without keeping the whole URL.
 func (r *Request) Query(name string) string {
 	if r.query == nil {
 		r.query = r.URL.Query()
 	}
-	return r.query.Get(name)
+	return strings.Clone(r.query.Get(name))
 }
 
 // ParseBool returns the value of a query parameter, which must be true or false. The argument absent is the default: it
