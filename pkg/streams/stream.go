@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // Stream is one open stream: a WebSocket, or a response with server-sent events.
@@ -63,6 +64,16 @@ func (s *Stream) User() user.Info {
 
 // Account returns the budget.Account for the memory of the stream. It is closed when the stream ends.
 func (s *Stream) Account() *budget.Account { return s.account }
+
+// Work calls work, which processes a message, and returns its error. It charges the processor time to the user of the
+// stream. First, it waits until the processor time of the user is within the limit (see budget.Account.Do).
+func (s *Stream) Work(work func() error) error {
+	var failed error
+	if err := s.account.Do(s.done, func() { failed = work() }); err != nil {
+		return envelope.OutOfTime(err)
+	}
+	return failed
+}
 
 // Context returns a context that ends with the stream. Its cause is an *End.
 func (s *Stream) Context() context.Context { return s.done }
