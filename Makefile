@@ -93,7 +93,7 @@ CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KU
 help: ## Show this help.
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Start a local cluster with KubeVision in it, with the data of the last run; ARGS="--help" shows the options.

@@ -27,7 +27,7 @@ import (
 //
 // The name must not be the name of a resource of another product. Clients search names and kinds in all groups: a
 // resource with the name users or clusters would hide such resources of other products. The resource has no verbs.
-// Otherwise, kubectl get, the garbage collector, the deletion of namespaces and quotas would try to use it.
+// Otherwise, clients that use all resources, such as the garbage collector, would try to use this resource.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",

@@ -27,8 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// forgetAfter is the time after the deletion of a KubeVisionCluster at which its time series are removed. Requests to
-// the cluster have ended by then.
+// forgetAfter is the time from the deletion of a KubeVisionCluster to the removal of its time series. Requests to the
+// cluster have ended by then.
 const forgetAfter = 2 * time.Minute
 
 // Metrics returns the metrics of kubevision-apiserver, except those of k8s.io/apiserver.

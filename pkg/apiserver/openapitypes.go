@@ -52,7 +52,7 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes replaces the type of each integer property with the name "code". The new type is a reference to the
+// describeCodes changes each integer property that is named "code". The new type of the property is a reference to the
 // schema of codes (see codeSchema).
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {

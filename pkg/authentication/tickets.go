@@ -89,7 +89,7 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of the Principal. Of the parameter restrictions, it uses only the fields
+// Issue returns a ticket for the session of the Principal. It uses only these fields of the parameter restrictions:
 // Cluster, Namespace, Pod, Verb and Proved.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)

@@ -169,9 +169,8 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError converts the error of a request to a cluster to an error with a code of the API. A response with the status
-// 403 may not show the reason. In this case, CallError sends access reviews to find the reason. The possible reasons
-// are:
+// CallError converts the error of a request to a cluster to an error with a code of the API. If a response with the
+// status 403 does not show the reason, CallError sends access reviews to find the reason. The possible reasons are:
 //
 //   - KubeVision does not have the right to impersonate the user yet.
 //   - RBAC allows the request, but another part of kube-apiserver, such as an admission plugin, has rejected it.

@@ -13,8 +13,8 @@ import (
 )
 
 // ReadableNamespaces returns those of the given namespaces that the caller may get on the cluster. If the access review
-// itself is forbidden, ReadableNamespaces omits the namespace. In this case, KubeVision may not impersonate the caller
-// yet.
+// itself is forbidden, ReadableNamespaces omits the namespace. This happens while KubeVision does not yet have the
+// right to impersonate the caller.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

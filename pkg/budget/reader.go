@@ -12,7 +12,7 @@ type Quarters int64
 // the capacity is at most 5/4 of the size of the content.
 const Buffered Quarters = 5
 
-// Reader wraps the io.ReadCloser in the parameter from, and charges the account a for each byte that is read. The
+// Reader returns a wrapper of the parameter from. The wrapper charges the account a for each byte that it reads. The
 // parameter each is the charge for one byte. If a is nil, Reader returns the parameter from unchanged.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {

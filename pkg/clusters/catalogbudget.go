@@ -77,8 +77,8 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf estimates the memory of a catalog with the given resources. A catalog holds each resource twice: in ordered
-// and in byPlural.
+// sizeOf estimates the memory of a catalog with the given resources. A catalog holds each resource twice: in the field
+// ordered and in the field byPlural.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

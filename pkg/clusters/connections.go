@@ -197,7 +197,7 @@ type Connection struct {
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
 	bound        *BoundNames
-	// tokens requests tokens of the impersonating ServiceAccount. robot sends discovery requests as that
+	// tokens is the source of the impersonating ServiceAccount's tokens. robot sends discovery requests as that
 	// ServiceAccount, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext

@@ -93,8 +93,8 @@ func RefusesCredential(err error) bool {
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// errorKind returns the end of a message about the error: ": " and the text of a response.Failure. This text contains
-// no text of the server. For other errors, errorKind returns an empty string.
+// errorKind returns a suffix for a message about err. If err wraps a response.Failure, the suffix is a colon, a space,
+// and the text of the response.Failure. This text contains no data of the server. Otherwise, the suffix is empty.
 func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()

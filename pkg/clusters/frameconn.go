@@ -73,8 +73,8 @@ type frameConn struct {
 	delivered chan struct{}
 	// hasStatus is true if at least one byte of the command's result was read.
 	hasStatus bool
-	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, which is
-	// closed when failure is set. It is nil until the method use sets it.
+	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil
+	// before the call of use(). The SPDY connection is closed when failure is set.
 	failure error
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.
@@ -259,8 +259,8 @@ func (c *frameConn) noteStatus(n int) {
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns true if no byte of the command's result was read. If the connection has ended, this means that the
-// command has not ended.
+// isCut returns true if no byte of the command's result was read. Every command that has ended has a result. Therefore,
+// if the connection has ended and isCut returns true, the connection was closed before the command ended.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -58,7 +58,7 @@ func (r Revision) replaces(old Revision) bool {
 	return order > 0
 }
 
-// RevisionOf returns the Revision of a KubeVisionCluster and the Secret that it references.
+// RevisionOf returns the Revision of a KubeVisionCluster. The parameter secret is the Secret with the kubeconfig.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
 		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),
@@ -78,6 +78,9 @@ func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 // ReadKubeconfig parses the kubeconfig in the Secret of a KubeVisionCluster. Its errors contain no data of the Secret.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
 	key := RevisionOf(c, secret).Key
+	if len(secret.Data[key]) == 0 {
+		return nil, fmt.Errorf("key %s of Secret %s is missing or empty", key, secret.Name)
+	}
 	k, err := kubeconfig.Parse(secret.Data[key])
 	if err != nil {
 		return nil, fmt.Errorf("key %s of Secret %s: %w", key, secret.Name, err)

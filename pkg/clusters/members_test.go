@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -130,5 +131,18 @@ func TestClosedDialer(t *testing.T) {
 	strict := newDialer(addresspolicy.Policy{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	if _, err := strict.dial(t.Context(), "tcp", address); !errors.Is(err, addresspolicy.ErrRefused) {
 		t.Errorf("dialling what the policy denies: %v, want %v", err, addresspolicy.ErrRefused)
+	}
+}
+
+// TestMissingKubeconfig verifies that the error names the key if the Secret of a cluster has no kubeconfig under it.
+func TestMissingKubeconfig(t *testing.T) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+		KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "s"},
+	}}
+	for _, data := range []map[string][]byte{nil, {"config": []byte("x")}, {"kubeconfig": {}}} {
+		_, err := ReadKubeconfig(c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Data: data})
+		if want := "key kubeconfig of Secret s is missing or empty"; err == nil || err.Error() != want {
+			t.Errorf("%v: %v, want %s", data, err, want)
+		}
 	}
 }

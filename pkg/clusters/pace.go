@@ -65,7 +65,7 @@ type gate struct {
 	places chan struct{}
 	// work limits the processor time in microseconds. It may be nil.
 	work *rate.Limiter
-	// responses is the number of callers of join that have not called leave.
+	// responses is the number of calls of join() without a later call of leave().
 	responses int
 }
 
@@ -159,9 +159,10 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 // pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns limits the processor time for large responses of all clusters together. large limits the open large
-	// responses of this cluster, and calls limits the calls to this cluster. A common limit for all clusters would let
-	// a slow cluster block calls to other clusters.
+	// The field turns limits the processor time for large responses of all clusters together. The field large limits
+	// the number of large responses of this cluster that are open. The field calls limits the number of concurrent
+	// calls to this cluster. A common limit of calls for all clusters would let a slow cluster block calls to other
+	// clusters.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
 	// may be nil.

@@ -165,7 +165,7 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// stop ends calls of spend that wait for memory. Later calls of spend count nothing.
+// stop ends the calls of spend() that wait for memory. Later calls of spend() do not change the counted memory.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

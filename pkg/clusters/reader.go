@@ -75,8 +75,8 @@ type readerAccount struct {
 
 	disabled atomic.Bool
 	mu       sync.Mutex
-	// life ends with the connection. term is derived from it, and also ends when the read cache is disabled. end
-	// cancels term.
+	// life ends with the connection. term is derived from life, and also ends when the read cache is disabled. The
+	// function end() cancels term.
 	life, term context.Context //nolint:containedctx // neither ends with a request
 	end        context.CancelFunc
 }
@@ -185,8 +185,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// readOnly allows get, list and watch, and never of Secrets or subresources. It rejects all other requests, even if the
-// ServiceAccount has more rights.
+// readOnly allows the verbs get, list and watch for all resources except Secrets and subresources. It rejects all other
+// requests, even if the ServiceAccount has more rights.
 type readOnly struct {
 	next http.RoundTripper
 	// cached is true for CacheClient: the responses have no limit of time and size.

@@ -56,8 +56,8 @@ func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid returns the error for a field, query parameter or path parameter with the given name that is malformed. The
-// message should describe valid values.
+// Invalid returns the error for a field, query parameter or path parameter that is malformed. The argument field is the
+// name of the field or parameter. The message should describe valid values.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
 }

@@ -34,7 +34,7 @@ var (
 // lossy finds values that the YAML decoder would change silently: different YAML keys that become the same JSON key,
 // numbers that lose digits, and binary values. It checks the YAML nodes before aliases are resolved.
 type lossy struct {
-	// keys caches the results of the method converted, by its argument.
+	// keys maps the YAML text of a key to the JSON key. It is the cache of converted().
 	keys map[string]string
 	// path contains the keys that lead to the current node.
 	path []string

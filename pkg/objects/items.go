@@ -20,8 +20,8 @@ const (
 	ElementBytes = 1 << 10
 	// smallElementBytes replaces ElementBytes for types with few fields, and for decoding into maps and slices.
 	smallElementBytes = 128
-	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
-	// it. Such an object needs little memory, and only for microseconds.
+	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
+	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
 	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
 	// allocates a larger array before the previous array is released.

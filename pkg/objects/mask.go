@@ -32,7 +32,8 @@ const (
 	differs = `"` + Differs + `"`
 )
 
-// IsSecret returns true if r is the resource secrets of the core group, whose values are masked by default.
+// IsSecret returns true if r is the resource for Secrets in the core group. The values of Secrets are masked by
+// default.
 func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }

@@ -200,7 +200,8 @@ func (o Object) only(names ...string) Object {
 	return out
 }
 
-// WithoutRows returns body, a Table in JSON, with an empty list of rows.
+// WithoutRows returns the JSON of a Table with an empty list of rows. The parameter body is the JSON of the original
+// Table.
 func WithoutRows(body []byte) ([]byte, error) {
 	var o Object
 	if err := o.split(body); err != nil {

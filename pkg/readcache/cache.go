@@ -221,8 +221,8 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache
-// it, and the result started is true. kind returns nil if the resource cannot be cached now.
+// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
+// and also returns true. It returns nil and false if the resource cannot be cached now.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

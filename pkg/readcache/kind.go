@@ -42,7 +42,8 @@ func backoff() *wait.Backoff {
 }
 
 // start returns a new kind and starts its goroutines: the Reflector, and a goroutine that drops the kind when the
-// connection to the cluster is gone. name is the kind of the objects. The caller must hold the lock of the cache.
+// connection to the cluster is gone. The parameter name is the Kubernetes kind of the objects. The caller must hold the
+// lock of the cache.
 func (c *Cache) start(key kindKey, name string) *kind {
 	ctx, cancel := context.WithCancel(context.Background())
 	account := &account{pool: &c.pool}

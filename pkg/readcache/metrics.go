@@ -5,7 +5,7 @@ package readcache
 
 import "k8s.io/component-base/metrics"
 
-// Values of the label result of the counter requests.
+// Values of the label "result" of the metric requests_total.
 const (
 	resultHit     = "hit"
 	resultStale   = "stale"

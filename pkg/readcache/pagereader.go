@@ -15,8 +15,8 @@ type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes of the current item or field that were read so far. counted is the memory that was
-	// reported to the function buffered so far.
+	// read is the number of bytes of the current item or field that were read so far. counted is the total memory that
+	// Read has reported to the function buffered.
 	read, counted int64
 }
 

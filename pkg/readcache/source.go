@@ -239,7 +239,7 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 }
 
 // found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false
-// for a list. A working watch proves that the stored list is up to date. Therefore, found sets failed to false.
+// for a list. A working watch proves that the stored list is up to date. The field failed then becomes false.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()

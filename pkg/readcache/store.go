@@ -219,8 +219,8 @@ func (s *store) grouped(objects []*Object) []*Group {
 	}
 }
 
-// await waits for a snapshot that fulfills a condition, and returns this snapshot. The function holds checks the
-// condition. await returns false if ctx ends first.
+// await waits until holds() returns true for the current snapshot, and returns this snapshot. It returns false if ctx
+// ends first.
 func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapshot, bool) {
 	for {
 		s.mu.Lock()

@@ -87,7 +87,7 @@ func (c *Cache) Subscribe(
 	return s, current, true
 }
 
-// keep regularly marks the resource as used until the subscription ends.
+// keep marks the resource as used at regular intervals. It returns when the subscription ends.
 func (s *Subscription) keep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()

@@ -158,7 +158,8 @@ func (b *bucket) openObject(ctx context.Context, key string) (io.ReadCloser, err
 	return object{opened, cancel}, nil
 }
 
-// openPieces returns a reader of the pieces with the numbers 1 to pieces, one after the other.
+// openPieces returns a reader of all pieces of a recording, one after the other. The parameter pieces is the number of
+// the last piece.
 func (b *bucket) openPieces(ctx context.Context, id string, pieces int) io.ReadCloser {
 	return &piecesReader{next: 1, last: pieces, open: func(number int) (io.ReadCloser, error) {
 		return b.openObject(ctx, b.pieceKey(id, number))

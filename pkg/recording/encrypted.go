@@ -97,7 +97,7 @@ type sealed struct {
 	number uint32
 }
 
-// newSealed returns a writer of the encrypted recording id.
+// newSealed returns a writer that encrypts the recording with the given ID.
 func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {

@@ -90,7 +90,7 @@ func forms(value string) []string {
 }
 
 // Text replaces the values in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent or overlapping
-// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done
+// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done()
 // returns an error.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead
@@ -121,9 +121,9 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value with which text begins, or 0 if there is none. The parameter cut is
-// true if the end of the text was removed, so that the last value may be incomplete. If the whole text is then the
-// beginning of a value, longest returns the length of the text.
+// longest returns the length of the longest value with which text begins, or 0 if there is none. If the parameter cut
+// is true, the end of the text was removed, and a value at the end may be incomplete. Therefore, if cut is true and the
+// whole text is the beginning of a value, longest returns the length of the text.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

@@ -54,8 +54,8 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await polls until no objects remain. The function left returns a description of each remaining object. If ctx ends
-// first, await returns an error that contains the descriptions.
+// await polls until no objects remain. The parameter left is a function that returns a description of each remaining
+// object. If ctx ends first, await returns an error that contains the descriptions.
 func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
 	var remaining []string
 	var failure error

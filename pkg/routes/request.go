@@ -5,8 +5,6 @@ package routes
 
 import (
 	"bytes"
-	"cmp"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -15,11 +13,9 @@ import (
 	"strings"
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
-	kjson "sigs.k8s.io/json"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
 // maxDepth is the highest number of levels to which arrays and objects in a body may be nested. Kubernetes objects have
@@ -50,8 +46,8 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
-// empty, the result is the argument absent. For any other value, ParseBool returns an error with 40002.
+// ParseBool returns the value of a query parameter, which must be true or false. The argument absent is the default: it
+// is returned if the query parameter is missing or empty. For any other value, ParseBool returns an error with 40002.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
@@ -163,70 +159,3 @@ func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(al
 
 // Close implements io.Closer. It has no effect.
 func (*body) Close() error { return nil }
-
-// DecodeJSON decodes body. Like for json.Unmarshal, the argument into is a pointer to the result. Unknown and duplicate
-// fields are errors. Errors contain no values of body, because the values may be passwords.
-func DecodeJSON(body []byte, into any) error {
-	strict, err := decodeJSON(body, into)
-	if err != nil {
-		return err
-	}
-	return refuseStrict(strict)
-}
-
-// decodeJSON decodes body. The result strict contains an error for each unknown or duplicate field. decodeJSON decodes
-// all other fields nevertheless. It returns err if body cannot be decoded.
-func decodeJSON(body []byte, into any) (strict []error, err error) {
-	if strings.TrimSpace(string(body)) == "" {
-		return nil, envelope.Required("body")
-	}
-	if IsDeeperThan(body, maxDepth) {
-		return nil, envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
-	}
-	if problem := strictdecoding.JSON(body); problem != nil {
-		field := cmp.Or(problem.Path, "body")
-		return nil, envelope.Invalid(field, "%s %s", field, problem.Reason)
-	}
-	strict, err = kjson.UnmarshalStrict(body, into)
-	if err != nil {
-		return nil, envelope.Invalid("body", "the body is not valid JSON of the expected form")
-	}
-	return strict, nil
-}
-
-func refuseStrict(strict []error) error {
-	if len(strict) > 0 {
-		return envelope.Invalid(strictField(strict[0]), "%s", strict[0].Error())
-	}
-	return nil
-}
-
-func strictField(err error) string {
-	if f, ok := errors.AsType[kjson.FieldError](err); ok {
-		return f.FieldPath()
-	}
-	return "body"
-}
-
-// IsDeeperThan returns true if arrays and objects in a JSON text are nested deeper than the given number of levels. It
-// is called before a recursive decoder, which could exhaust the stack.
-func IsDeeperThan(body []byte, levels int) bool {
-	depth, inString := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			depth++
-			if depth > levels {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
-}

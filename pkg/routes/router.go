@@ -55,7 +55,7 @@ func (n *node) add(method, path string, serve serveFunc) {
 }
 
 // find returns the route that matches method and path, or nil. The parameter path is relative to n and must not begin
-// with a slash. find appends the values of the path parameters to the parameter values, and returns the result.
+// with a slash. find also returns the given values, with the values of the path parameters appended.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -156,13 +156,14 @@ func TestReadJSON(t *testing.T) {
 		"unknown field":        {"application/json", `{"nam":"a"}`, 40002, "nam"},
 		"other case":           {"application/json", `{"Name":"a"}`, 40002, "Name"},
 		"field twice":          {"application/json", `{"name":"a","name":"b"}`, 40002, "name"},
-		"wrong type":           {"application/json", `{"name":1}`, 40002, "body"},
+		"wrong type":           {"application/json", `{"name":1}`, 40002, "name"},
 		"too deep":             {"application/json", deep, 40002, "body"},
 		"deep in a string":     {"application/json", `{"name":"` + strings.Repeat("[", 200) + `\""}`, 0, ""},
 		"large integer":        {"application/json", `{"count":9223372036854775808}`, 40002, "count"},
 		"no UTF-8":             {"application/json", "{\"name\":\"\xff\"}", 40002, "name"},
 		"half a pair":          {"application/json", `{"name":"\ud800"}`, 40002, "name"},
-		"number out of bounds": {"application/json", `{"count":1e99}`, 40002, "body"},
+		"number out of bounds": {"application/json", `{"count":1e99}`, 40002, "count"},
+		"a list":               {"application/json", `[]`, 40002, "body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Request{Request: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/",

@@ -45,7 +45,7 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 	return t.Streams.Admit(req, u, target)
 }
 
-// isOfPod returns true if the path parameter name of the route is the name of a Pod.
+// isOfPod returns true if the name in the path of the route is the name of a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
 // refuseTicket returns an error with 40100 if the URL of a request that opens no stream contains a ticket. A ticket

@@ -5,7 +5,7 @@ package routes
 
 import "cmp"
 
-// Type is the OpenAPI type of a query parameter. The zero value is an arbitrary string.
+// Type is the OpenAPI type of a query parameter. The zero value allows every string.
 type Type struct {
 	// Values contains the allowed values of a string. If it is empty, all strings are allowed.
 	Values []string

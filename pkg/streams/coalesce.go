@@ -38,7 +38,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function. It schedules another call, unless the call began more than staleTime after the last change.
+// run calls the function. If this call began before the last change, or less than staleTime after the last change, run
+// schedules another call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

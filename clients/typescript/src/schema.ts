@@ -2765,7 +2765,7 @@ export interface components {
              *     Possible enum values:
              *      - `"configured"` means that the object was changed.
              *      - `"created"` means that the object was created.
-             *      - `"deferred"` means that a dry run cannot test the object, because the same request creates an object that it needs, for example its namespace or its kind.
+             *      - `"deferred"` means that a dry run cannot test the object, because the same request creates the namespace or the kind of the object.
              *      - `"failed"` means that the object was rejected.
              *      - `"skipped"` means that the object was not applied because of other objects.
              *      - `"unchanged"` means that the object already equals the manifest.
@@ -4216,7 +4216,7 @@ export interface components {
              * @default
              */
             namespace: string;
-            /** @description quotas are its ResourceQuotas, by name. */
+            /** @description quotas are the ResourceQuotas of the namespace, by name. */
             quotas: components["schemas"]["io.kubevision.dashboard.v1alpha1.Quota"][];
         };
         /** @description NodeScheduling describes whether Pods are scheduled to a node. */

@@ -226,8 +226,8 @@ func later(status int, retryAfter int64) error {
 }
 
 // unanswered returns nil if an envelope was sent. Otherwise, it returns the error that the caller must send. The error
-// depends on the status that a handler has written, if any. unanswered also removes the headers of the response that
-// the writer has dropped.
+// depends on the status that a handler has written, if any. unanswered also removes headers that the handler has set
+// for its own response, such as Content-Length.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// MaxURLBytes bounds the length of the URL, in bytes. The memory for parsing a URL is several times its length. For
-	// example, the length of a URL with a hundred cluster names is 6 KiB.
+	// MaxURLBytes bounds the length of the URL, in bytes, because parsing needs several times this length in memory. A
+	// URL with a hundred cluster names has 6 KiB and is therefore allowed.
 	MaxURLBytes = 16 << 10
 	// MaxHeaderBytes bounds the size of the request headers, in bytes. kube-apiserver sends one header per group of a
 	// user.

@@ -880,7 +880,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` means that the object was changed.\n - `\"created\"` means that the object was created.\n - `\"deferred\"` means that a dry run cannot test the object, because the same request creates an object that it needs, for example its namespace or its kind.\n - `\"failed\"` means that the object was rejected.\n - `\"skipped\"` means that the object was not applied because of other objects.\n - `\"unchanged\"` means that the object already equals the manifest.",
+							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` means that the object was changed.\n - `\"created\"` means that the object was created.\n - `\"deferred\"` means that a dry run cannot test the object, because the same request creates the namespace or the kind of the object.\n - `\"failed\"` means that the object was rejected.\n - `\"skipped\"` means that the object was not applied because of other objects.\n - `\"unchanged\"` means that the object already equals the manifest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4871,7 +4871,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "quotas are its ResourceQuotas, by name.",
+							Description: "quotas are the ResourceQuotas of the namespace, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -61,7 +61,7 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
-	// lastHash is the time of the last call of key.
+	// lastHash is the last time at which a hash was requested or finished, or at which a child was started.
 	lastHash time.Time
 	// calls is the number of hashes that the child is computing or has not started yet.
 	calls int

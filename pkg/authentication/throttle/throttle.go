@@ -175,9 +175,9 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
-// device with the parameter accounts. It reads the counters of networks from the cache, because slightly outdated
-// values are sufficient for networks.
+// admit returns a BlockedError if the attempt must not be checked now. It uses the parameter accounts to read the
+// counter of the account or the known device. It reads the counters of networks from the cache, because slightly
+// outdated values are sufficient for networks.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {

@@ -141,7 +141,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 }
 
 // Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
-// signed for at least the time verification. By then, all tokens that the old key signed have expired.
+// signed for at least the duration of the constant verification. By then, all tokens that the old key signed have
+// expired.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -15,8 +15,8 @@ const (
 	// maxRetention bounds the time for which an old key is stored. It equals DeviceTTL, the lifetime of device tokens.
 	// The old key must verify the MACs of the device tokens that were issued with it.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods is the number of rotation periods for which an old key is stored. However, a key is stored at
-	// least for the time verification and at most for the time maxRetention.
+	// retainedPeriods is the number of rotation periods for which an old key is stored. The minimum of this time is the
+	// constant verification, and the maximum is the constant maxRetention.
 	retainedPeriods = 4
 )
 

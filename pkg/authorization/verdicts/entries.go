@@ -62,8 +62,8 @@ func texts(h hash.Hash, all ...string) {
 // grants is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
 type grants [sha256.Size]byte
 
-// granted returns the hash of the roles that the function roles returns. It returns zero if there are none, and zero
-// with an error if the function fails.
+// granted returns the hash of the result of roles(). The hash is zero if the result contains no roles. If roles()
+// fails, granted returns zero and an error.
 func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	found, err := roles(ctx)
 	if err != nil || len(found) == 0 {
@@ -146,7 +146,8 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// postponeRenewal makes the next call of get for the key request a renewal again.
+// postponeRenewal is called if the caller of get does not start the requested renewal. The next call of get with the
+// same key then requests the renewal again.
 func (e *entries) postponeRenewal(key entryKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -27,9 +27,9 @@ import (
 
 const (
 	stateKey = "state"
-	// begun is the state while the first user and the other objects are created. If the leader stops in this state, the
-	// next leader creates the missing objects. done is the state after that. In the state done, nothing is created,
-	// even if an administrator has deleted the first user.
+	// In the state begun, the first user and the other objects are being created. If the leader stops in this state,
+	// the next leader creates the missing objects. In the state done, nothing is created, even if an administrator has
+	// deleted the first user.
 	begun = "begun"
 	done  = "done"
 

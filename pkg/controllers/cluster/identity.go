@@ -53,7 +53,7 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{
-		// The precondition excludes a later registration of the same name.
+		// With the resourceVersion, the patch fails if the KubeVisionCluster was deleted and created again.
 		"metadata": map[string]any{"resourceVersion": c.ResourceVersion},
 		"status":   map[string]any{"clusterID": id},
 	})

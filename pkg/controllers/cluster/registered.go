@@ -35,7 +35,7 @@ const (
 	// undecidedRetry is the time until the next reconciliation after the error clustercache.ErrUndecided. This error
 	// occurs if the cluster must be compared with another cluster whose connection is not ready yet.
 	undecidedRetry = time.Second
-	// expiryWarning is the time before the expiry of a credential from which a warning is shown.
+	// expiryWarning is the remaining lifetime of a credential at which a warning is shown.
 	expiryWarning = 7 * 24 * time.Hour
 )
 

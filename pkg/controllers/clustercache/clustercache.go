@@ -137,7 +137,7 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the sets retired and identities.ended. When a set contains more UIDs, the method remember removes the
+// maxEnded bounds the sets Registry.retired and identities.ended. When a set contains more UIDs, remember() removes the
 // UIDs of KubeVisionClusters that no longer exist.
 const maxEnded = 1024
 

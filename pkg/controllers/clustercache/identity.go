@@ -194,8 +194,12 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the KubeVisionCluster that holds the identity id. It returns nil if there is none
-// with filled caches, or if the KubeVisionCluster is retired. The caller must hold the lock.
+// connected returns the connection of the KubeVisionCluster in the parameter holder. It returns nil in these cases:
+//   - The KubeVisionCluster is retired.
+//   - There is no connection, or its caches are not filled.
+//   - The identity of the connected cluster is not the parameter id.
+//
+// The caller must hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||

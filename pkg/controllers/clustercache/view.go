@@ -54,10 +54,11 @@ func (r *Registry) View() *View {
 // clusterOf returns the *Cluster for the connection m. The caller must hold the lock. The result is:
 //
 //   - the *Cluster of m, if the KubeVisionCluster of m holds the identity of the Kubernetes cluster
+//   - nil, if no KubeVisionCluster holds the identity
 //   - nil, if another KubeVisionCluster holds the identity and there is no proof for m
 //   - the *Cluster of the holder, if there is a proof for m and the holder is connected
-//   - the *Cluster in the map alone, if there is a proof for m and the holder is not connected. The key is the revision
-//     of the holder in the proof. The first connection with such a proof adds its *Cluster to the map.
+//   - a *Cluster from the parameter alone, if there is a proof for m and the holder is not connected. The key of this
+//     map is the revision of the holder in the proof. The first connection with such a proof adds its *Cluster.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {

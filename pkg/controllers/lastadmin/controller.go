@@ -83,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{}, apply.PolicyParameter(ctx, r.Client, names.LastAdminParameter, wanted)
 }
 
-// grants returns all grants that make users administrators of the host cluster, for users who can log in.
+// grants returns the grants that make users administrators of the host cluster. It omits users who cannot log in.
 func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {

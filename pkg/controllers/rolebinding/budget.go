@@ -104,8 +104,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the charges of the existing bindings. It computes the field wanted again for each binding whose
-// generation or fingerprint has changed.
+// refresh returns the charges of the existing bindings. If the generation or the fingerprint of a binding has changed,
+// refresh computes charge.wanted of the binding again.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,

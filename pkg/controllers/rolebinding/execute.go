@@ -86,7 +86,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 }
 
 // grantUse applies the objects on the host cluster that grant the subjects the verb "use" on the selected
-// KubeVisionClusters. If this succeeds, grantUse returns the error in the grant for the host cluster, or nil.
+// KubeVisionClusters. If an object cannot be applied, grantUse returns this error. Otherwise, it returns the field err
+// of the grant for the host cluster, or nil if there is no such grant.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -143,8 +144,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 }
 
 // finalize deletes all objects of the binding, and removes the finalizer. It does not wait for member clusters that
-// cannot be reached. The objects on these member clusters are deleted when the clusters can be reached again. Before
-// that, the binding no longer grants the verb "use", which KubeVision requires before it forwards a request to a
+// cannot be reached. The objects on these member clusters remain until the clusters can be reached again. In the
+// meantime, the binding does not grant the verb "use". KubeVision requires this verb before it forwards a request to a
 // cluster.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {

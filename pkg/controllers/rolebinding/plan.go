@@ -40,8 +40,8 @@ type plan struct {
 	// verb "use" on the selected KubeVisionClusters. usesErr is the error of planning these objects, or nil.
 	uses    []client.Object
 	usesErr error
-	// leftOut is true if the subjects cannot be impersonated. The names in all bindings then exceed a size limit, and
-	// the impersonating ServiceAccount may not impersonate the names in this binding.
+	// leftOut is true if KubeVision may not impersonate the subjects, because the names in all bindings together exceed
+	// a size limit.
 	leftOut bool
 	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
@@ -50,7 +50,7 @@ type plan struct {
 // grant contains the RBAC objects that a binding requires on one cluster, and the result of applying them.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects are the subjects of the objects.
+	// subjects are the RBAC subjects of each object in the field objects.
 	subjects []rbacv1.Subject
 	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
@@ -74,7 +74,7 @@ type grant struct {
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that the next reconciliation must write.
 	waiting int
-	// err is the first error of this cluster, or nil.
+	// err contains the errors of this cluster, or is nil.
 	err error
 }
 
@@ -277,8 +277,8 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 }
 
 // planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. If the binding
-// selects all clusters, the rule has no resourceNames. For a name without a KubeVisionCluster, the subjects then
-// receive the error that the cluster does not exist instead of a denial.
+// selects all clusters, the rule has no resourceNames. If the subjects then request a cluster that does not exist, they
+// do not receive a denial. Instead, the error says that the cluster does not exist.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

@@ -156,8 +156,12 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying,
 			"the RoleBindings in its namespaces are being created"}
 	case g.roleMissing:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " +
-			b.Spec.RoleRef.Name}
+		return verdict{
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, fmt.Sprintf(
+				"there is no ClusterRole %s; the built-in roles are %s, %s, %s and %s", b.Spec.RoleRef.Name,
+				kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev,
+				kubevisionv1alpha1.RoleReadonly),
+		}
 	case len(g.absent) > 0:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " +
 			strings.Join(g.absent, ", ")}

@@ -17,8 +17,9 @@ type recorder struct {
 	events.EventRecorder
 }
 
-// Eventf emits an event. If the parameter regarding is a KubeVisionUser, Eventf replaces it by a reference with
-// KubeVision's namespace. Otherwise, the event of a cluster-scoped object would be created in the namespace default.
+// Eventf emits an event. If the event is about a KubeVisionUser, Eventf replaces the user by a reference with
+// KubeVision's namespace. Otherwise, the event would be created in the namespace "default", because KubeVisionUsers are
+// cluster-scoped.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

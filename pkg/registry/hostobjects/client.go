@@ -117,8 +117,8 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 		Name: name}
 }
 
-// CheckVersion returns an error with CodeStale if the ResourceVersion of object is not the parameter given, the
-// ResourceVersion in the request. If given is empty, CheckVersion returns nil.
+// CheckVersion returns an error with CodeStale if object has another ResourceVersion than the request. The parameter
+// given is the ResourceVersion in the request. If the request contains none, CheckVersion returns nil.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",

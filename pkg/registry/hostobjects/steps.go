@@ -66,9 +66,9 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 }
 
 // PatchFrom returns a merge patch. The parameter from is the object as it was read. The parameter given is the
-// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of that object.
-// kube-apiserver then rejects the patch with a conflict if the object has changed since it was read. PatchFrom does not
-// compare the two ResourceVersions. CheckVersion compares them.
+// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of the object
+// that was read. kube-apiserver then rejects the patch with a conflict if the object has changed since it was read.
+// PatchFrom does not compare the two ResourceVersions. CheckVersion compares them.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)

@@ -89,8 +89,8 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values. With
-// the directive $patch, the patch could delete the values. In this case, dropPlaceholders returns an error.
+// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values.
+// dropPlaceholders returns an error if the patch also contains the directive $patch, which could delete the values.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {

@@ -112,7 +112,7 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// bound returns the namespaces of the cluster to which KubeVisionRoleBindings of the user apply.
+// bound returns the names of the namespaces that KubeVisionRoleBindings of the user select on the cluster.
 func (c *Client) bound(ctx context.Context) ([]string, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.BoundNamespaces(bound, c.cluster), err

@@ -58,9 +58,9 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the time for which enabled waits for a token of the read cache's ServiceAccount. If there is no
-// token after that time, enabled returns true. Only the first token and its renewals need a request to the cluster,
-// because tokens are cached.
+// tokenTimeout bounds the time for which the method enabled waits for a token of the read cache's ServiceAccount. If
+// there is no token after that time, the method returns true. Only the first token and its renewals need a request to
+// the cluster, because tokens are cached.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
@@ -78,8 +78,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function that informs the read cache of a write of a user to a cluster. authorization.Access calls
-// this function after each write. Then, later reads of the user from the read cache include the write.
+// Wrote returns a function that tells the read cache about a write to a cluster. authorization.Access calls this
+// function after each write. If the same user then reads from the read cache, the result includes the write.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -186,9 +186,8 @@ func (c *Client) CachedObject(
 // result. The function review checks the access of the caller, and selects the objects. viewed returns false if the
 // kind is not cached, or if review returns false.
 //
-// If the read cache does not contain the kind yet, viewed first calls review without objects. If review returns false,
-// viewed does not use the read cache. Otherwise, a caller who may not read the kind could cause the read cache to list
-// the kind.
+// If the read cache does not contain the kind yet, viewed first calls review without objects. The read cache lists the
+// kind only if this call returns true. Therefore, a caller who may not read the kind cannot cause this list.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -215,8 +214,8 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller a read with the given attributes. The response to the read must
-// contain only objects of the View v.
+// may returns true if the cluster allows the caller a read with the given attributes. The result applies only to
+// objects of the View v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

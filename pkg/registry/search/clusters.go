@@ -77,8 +77,8 @@ func search(
 	return withoutRepeats(found), meta, err
 }
 
-// cached returns the objects in c whose name or a label contains text. It uses the stored names and labels, and does
-// not decode the JSON of the objects.
+// cached returns the objects in c for which mayMatch returns true. It uses the stored names and labels, and does not
+// decode the JSON of the objects.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {

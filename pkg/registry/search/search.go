@@ -36,8 +36,9 @@ const (
 	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
 	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds the
-	// same number for all requests together, because each search holds objects in memory. Requests with the cluster in
-	// the path do not count. maxText bounds the bytes of the searched text.
+	// number of clusters that all requests together search concurrently, because each search holds objects in memory.
+	// searchesAtOnce does not apply to requests whose path contains the cluster. maxText bounds the bytes of the
+	// searched text.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
@@ -153,8 +154,8 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct elements of a comma-separated list. It returns false if the list has more than most
-// distinct elements.
+// split returns the distinct elements of a comma-separated list. The parameter most is the maximum number of distinct
+// elements. If the list has more of them, split returns false.
 func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {

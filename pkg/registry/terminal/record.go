@@ -78,8 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result is called with err, the result of adding data to the recording. If err is not nil, result ends the stream, and
-// returns the reason of the end.
+// result ends the stream if data could not be added to the recording, and returns the reason of the end. The parameter
+// err is the error of adding the data. If err is nil, result does nothing and returns nil.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil

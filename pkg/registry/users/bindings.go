@@ -28,8 +28,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role that the bindings in the parameter all grant on the host cluster. The
-// parameter hosts is the result of hostsOf.
+// displayRole returns the highest display role that one of the given bindings grants on the host cluster. The parameter
+// hosts is the result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {

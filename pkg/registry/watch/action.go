@@ -65,8 +65,8 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of s with the token raw of the same user. If raw is not valid, renew returns an
-// error, which ends the stream.
+// renew replaces the access token of s. The parameter raw is the new token. If the new token is not valid or belongs to
+// another user, renew returns an error, which ends the stream.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -246,8 +246,8 @@ func (t *topic) releaseInitial() {
 	}
 }
 
-// followListed adds a topic for a list that the session has requested. If the topic cannot be added, it sends no error,
-// because the client has not subscribed to it.
+// followListed adds a topic for a list that the session has requested. The client has not subscribed to this topic.
+// Therefore, followListed sends no error if the topic cannot be added.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()

@@ -65,8 +65,8 @@ type client struct {
 	running, dirty, closed bool
 }
 
-// wake makes the goroutine of run check all topics for new events, and starts the goroutine if necessary. It does not
-// block.
+// wake causes a check of all topics for new events. The check runs in the goroutine that executes run(). If there is no
+// such goroutine, wake starts it. wake does not block.
 func (c *client) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,9 +159,9 @@ func (c *client) advance(ctx context.Context, t *topic) {
 }
 
 // isDue returns true if the topic t must be advanced now. It is called only for topics to which the client has not
-// subscribed (see topic.gathered). If the session has not listed the objects recently, isDue removes t. If
-// gatherInterval has not passed since the last event, isDue schedules a call of wake. In this case, t is due only if
-// the access review must be repeated.
+// subscribed (see topic.gathered). If the session has not listed the objects recently, isDue removes t and returns
+// false. If gatherInterval has not passed since the last event, isDue schedules a call of wake(), and returns true only
+// if the access review must be repeated.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)

@@ -15,8 +15,8 @@ const (
 	ApplyConfigured ApplyOperation = "configured"
 	// ApplyUnchanged means that the object already equals the manifest.
 	ApplyUnchanged ApplyOperation = "unchanged"
-	// ApplyDeferred means that a dry run cannot test the object, because the same request creates an object that it
-	// needs, for example its namespace or its kind.
+	// ApplyDeferred means that a dry run cannot test the object, because the same request creates the namespace
+	// or the kind of the object.
 	ApplyDeferred ApplyOperation = "deferred"
 	// ApplySkipped means that the object was not applied because of other objects.
 	ApplySkipped ApplyOperation = "skipped"

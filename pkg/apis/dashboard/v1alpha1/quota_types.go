@@ -15,7 +15,7 @@ type QuotaSummary struct {
 type NamespaceQuotas struct {
 	// namespace is the name of the namespace.
 	Namespace string `json:"namespace"`
-	// quotas are its ResourceQuotas, by name.
+	// quotas are the ResourceQuotas of the namespace, by name.
 	// +listType=map
 	// +listMapKey=name
 	Quotas []Quota `json:"quotas"`
