@@ -38,7 +38,7 @@ type fairQueue struct {
 	waiting []*ticket
 	now     float64
 	// finish contains the virtual time at which the next attempt of each flow may start. A flow without an entry may
-	// start at once.
+	// start immediately.
 	finish map[string]float64
 }
 
@@ -116,8 +116,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in finish. It removes the entries of flows that may start at once. If too many
-// entries remain, it removes all entries.
+// forget bounds the number of entries in finish. Above the limit, it removes the entries whose time has passed, because
+// an entry that does not exist means the same. If more than half of the limit remains, it removes all entries, and all
+// flows may start immediately.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return

@@ -60,8 +60,9 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the names of the built-in ClusterRoles that the objects may bind. The value is true if the
-	// ClusterRole exists. The map does not contain ClusterRoles of another owner. It is nil for a custom role.
+	// roles contains the names of built-in ClusterRoles. The value is true if the ClusterRole exists. If another client
+	// has created a ClusterRole with this name, the map does not contain the name, and the role is not bound. The map is
+	// nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool

@@ -65,15 +65,15 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch. The parameter from is the object as it was read. The parameter given is the
-// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of the object
-// that was read. kube-apiserver then rejects the patch with a conflict if the object has changed since it was read.
-// PatchFrom does not compare the two ResourceVersions. CheckVersion compares them.
-func PatchFrom(from client.Object, given string) client.Patch {
-	if given == "" {
-		return client.MergeFrom(from)
+// PatchFrom returns a merge patch against before, which is the object as it was read. If the request contains a
+// ResourceVersion, the patch contains the ResourceVersion of before, and kube-apiserver rejects the patch with a
+// conflict if the object has changed since it was read. CheckVersion compares the ResourceVersion of the request with
+// that of the object.
+func PatchFrom(before client.Object, requestVersion string) client.Patch {
+	if requestVersion == "" {
+		return client.MergeFrom(before)
 	}
-	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
 // Apply calls DryRun and then Execute. If a step fails, Apply reverts the steps before it. The returned error names the

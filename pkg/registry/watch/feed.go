@@ -329,8 +329,8 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 }
 
 // appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
-// parameter resumed is true if the client has resumed at a bookmark. If the object was created and deleted after
-// cursor, only a resumed client gets the deletion. A resumed client may have received the creation from another
+// client does not get the deletion of an object that was created after cursor, because it has never received the
+// object. This does not apply to a client that has resumed at a bookmark: it may have received the object from another
 // replica.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
