@@ -248,10 +248,12 @@ func TestWatchRefused(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("%s:pods:n%d", host, i)
 	}
-	w = p.watch(t)
-	w.send(t, fields{"action": "subscribe", "topics": many})
-	if _, reason := w.awaitEnd(t, promptly); reason != "malformed" {
-		t.Errorf("it ends with %s", reason)
+	for _, action := range []string{"subscribe", "unsubscribe"} {
+		w = p.watch(t)
+		w.send(t, fields{"action": action, "topics": many})
+		if _, reason := w.awaitEnd(t, promptly); reason != "malformed" {
+			t.Errorf("%s: it ends with %s", action, reason)
+		}
 	}
 }
 
