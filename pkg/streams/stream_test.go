@@ -20,7 +20,6 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // testCluster is a connection that the test closes.
@@ -232,29 +231,6 @@ func TestUnwatchedCluster(t *testing.T) {
 	began := time.Now()
 	if _, reason, _ := endOf(t, conn); reason != Forbidden || time.Since(began) > 3*time.Second {
 		t.Errorf("it ends with %s after %s", reason, time.Since(began))
-	}
-}
-
-// TestWork verifies that a message is not processed while its user has used more processor time than allowed.
-func TestWork(t *testing.T) {
-	work := userlimit.NewWork()
-	work.Charge("somebody", time.Minute)
-	ended := make(chan error, 1)
-	_, address := serveStreams(t, Options{Work: work}, &Handler{
-		Received: func(_ context.Context, s *Stream, _ Message) error {
-			err := s.Work(func() error { return errors.New("processed") })
-			ended <- err
-			return err
-		},
-	})
-	conn := dial(t, address)
-	if err := conn.WriteMessage(websocket.TextMessage, []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-ended:
-		t.Fatalf("the message did not wait: %v", err)
-	case <-time.After(100 * time.Millisecond): // the end of the stream ends the wait
 	}
 }
 
