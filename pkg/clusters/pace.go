@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// unpacedBytes is the number of bytes of each response that are read without a limit of concurrency. The pages and
-	// objects that a dashboard requests are smaller.
+	// unpacedBytes is the maximum size of a response that does not count as large, in bytes (see pacedBody). The pages
+	// and objects that a dashboard requests are smaller.
 	unpacedBytes = 512 << 10
 	// maxWork bounds the time from one Read of a large response to the next that counts as processor time. A longer time
 	// may include waits for a slow client.

@@ -23,8 +23,8 @@ const (
 	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
 	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
-	// allocates a larger array before the previous array is released.
+	// HoldItem charges growth times the size of an item. When the slice of the items grows, append allocates a larger
+	// array before the previous array is released.
 	growth = 3
 )
 

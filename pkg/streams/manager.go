@@ -176,7 +176,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty closes the channel empty. It may be called more than once. The caller must hold the lock.
+// closeEmpty closes the channel m.empty. It may be called more than once. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:

@@ -40,7 +40,7 @@ type Stream struct {
 	// serving waits for the goroutine of Serve. readDone is closed when no more messages are read.
 	serving  sync.WaitGroup
 	readDone chan struct{}
-	// closed is closed when no more messages are sent.
+	// The channel is closed when no more messages are sent.
 	closed chan struct{}
 
 	// writing serializes writes.

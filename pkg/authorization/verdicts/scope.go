@@ -33,8 +33,8 @@ type scope struct {
 	used   time.Time
 	ended  bool
 	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
-	// is scheduled. No second call is scheduled in this time. Otherwise, a member cluster could cause any number of
-	// calls.
+	// is scheduled. While pending is true, no second call is scheduled. Otherwise, a member cluster could cause any
+	// number of calls.
 	notify  func()
 	pending bool
 }

@@ -30,12 +30,12 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates the object that the function object returns. Error messages name the object by the
-// parameter what. The function refused converts the error of the write, which may be nil, to an error with a code.
-func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
+// Create returns a step that creates the object that the function object returns. Error messages contain objectName.
+// The function refused converts the error of the write, which may be nil, to an error with a code.
+func Create(objectName string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
-		Object: what,
+		Object: objectName,
 		Do: func(ctx context.Context, c client.Client) error {
 			made = object()
 			return refused(ctx, c.Create(ctx, made))
@@ -45,21 +45,23 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 }
 
 // Patch returns a step that patches an object. The parameter from is the object as it was read. The parameter to is the
-// changed object. Error messages name the object by the parameter what. The parameter given is the ResourceVersion in
-// the request, or empty. If it is not empty, the step fails if the object has changed since it was read. The function
+// changed object. Error messages contain objectName. The parameter requestVersion is the ResourceVersion in the
+// request, or empty. If it is not empty, the step fails if the object has changed since it was read. The function
 // refused converts the error of the write, which may be nil, to an error with a code.
-func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
-	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
+func Patch(
+	objectName string, from, to client.Object, requestVersion string, refused func(context.Context, error) error,
+) Step {
+	write := func(ctx context.Context, c client.Client, from, to client.Object, version string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
 		if !ok { // Impossible, because a copy has the type of its original.
-			return fmt.Errorf("copying %s", what)
+			return fmt.Errorf("copying %s", objectName)
 		}
-		return c.Patch(ctx, written, PatchFrom(from, given))
+		return c.Patch(ctx, written, PatchFrom(from, version))
 	}
 	return Step{
-		Object: what,
+		Object: objectName,
 		Do: func(ctx context.Context, c client.Client) error {
-			return refused(ctx, write(ctx, c, from, to, given))
+			return refused(ctx, write(ctx, c, from, to, requestVersion))
 		},
 		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
 	}
