@@ -111,7 +111,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while memory of HoldAlone is in use.
+	// alone is locked while bytes that HoldAlone has taken are in use.
 	alone sync.Mutex
 }
 

@@ -126,7 +126,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token that was available is assumed to remain available.
+// readyTime is the time for which isReady returns true after a token was available.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {

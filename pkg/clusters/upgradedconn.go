@@ -67,7 +67,7 @@ func (c *upgradedConn) release() error {
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns true after a call of release.
+// open returns true if release has removed the limits.
 func (c *upgradedConn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
