@@ -27,9 +27,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses a request for bytes if the holder would then have more bytes than were free before. Therefore, a
-// single holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have
-// at most 1/(n+1) of the total. Some memory always remains free for new holders.
+// A Budget refuses a request for bytes if the holder would have more bytes after the request than are free before it.
+// Therefore, a single holder that takes memory in small steps can have at most half of the total. Each of n equal
+// holders can have at most 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 

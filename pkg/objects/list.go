@@ -91,7 +91,7 @@ type objectReader struct {
 	read int64
 	// consumed is the offset of the end of the last decoded object, in bytes.
 	consumed int64
-	// charged is the number of bytes that account was charged.
+	// charged is the number of bytes that were charged to the field account.
 	charged int64
 }
 

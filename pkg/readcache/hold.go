@@ -75,13 +75,13 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds calls dropOldest until the replaced objects in the remaining responses use at most the given memory. The
-// caller must hold the lock.
-func (s *store) dropHolds(most int64) {
+// dropHolds calls dropOldest until the memory of replaced objects in responses is at most maxMemory. The caller must
+// hold the lock.
+func (s *store) dropHolds(maxMemory int64) {
 	if len(s.holds.all) == 0 {
 		return
 	}
-	for s.holds.memory() > most {
+	for s.holds.memory() > maxMemory {
 		s.dropOldest()
 	}
 	s.account.hold(s.holds.memory())

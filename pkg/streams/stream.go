@@ -55,7 +55,7 @@ type Stream struct {
 	checks checks
 }
 
-// User returns the caller. Renew may have replaced it.
+// User returns the user of the stream. Renew can replace the user.
 func (s *Stream) User() user.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()

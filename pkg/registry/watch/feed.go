@@ -146,8 +146,8 @@ func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
 
-// forget drops the n oldest entries, and returns the bytes of their memory. It creates new entries and a new map,
-// because a slice or a map whose elements are deleted does not release its memory.
+// forget drops the n oldest entries, and returns the bytes of their memory. It copies the other entries to a new
+// slice, and creates a new map, because a slice or a map whose elements are deleted does not release its memory.
 func (f *feed) forget(n int) (bytes int64) {
 	for i := range n {
 		bytes += f.entries[i].memory()
