@@ -56,7 +56,7 @@ func (c *upgradedConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release removes the limits after the upgrade.
+// release removes the deadline and the limit maxHandshakeBytes. It is called after the upgrade.
 func (c *upgradedConn) release() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

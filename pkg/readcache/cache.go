@@ -256,14 +256,14 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause that follows the previous pause r. If the parameter most is not refusedFor, it is the length
-// of the new pause. If most is refusedFor, the length depends on the end of r:
+// next returns the pause that follows the previous pause r. If the parameter length is not refusedFor, the new pause
+// has this length. Otherwise, the length of the new pause depends on the end of r:
 //
 //   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
 //   - If r ended earlier or is the zero value, the new pause lasts for refusedFirst.
-func (r refusal) next(most time.Duration) refusal {
-	pause := most
-	if most == refusedFor {
+func (r refusal) next(length time.Duration) refusal {
+	pause := length
+	if length == refusedFor {
 		pause = refusedFirst
 		if time.Since(r.until) < refusedFor {
 			pause = min(max(2*r.pause, refusedFirst), refusedFor)

@@ -38,8 +38,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function. If this call began before the last change, or less than staleTime after the last change, run
-// schedules another call.
+// run calls the given function. It schedules another run, unless the call began at least staleTime after the last
+// change.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -30,8 +30,7 @@ type ticket struct {
 }
 
 // fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
-// In each round, the queue serves one attempt of each waiting flow with the cost 1, and more attempts of a flow with a
-// lower cost.
+// In each round, a waiting flow with the cost 1 gets one attempt. A waiting flow with a lower cost gets more attempts.
 type fairQueue struct {
 	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.

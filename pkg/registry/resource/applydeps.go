@@ -10,9 +10,9 @@ import (
 // dependencies describes the objects that a bundle creates. A dry run does not store these objects. Therefore, the dry
 // run of an object that needs one of them may fail.
 type dependencies struct {
-	// namespaces contains the names of the Namespaces that do not exist yet.
+	// namespaces contains the names of the Namespaces that the bundle creates.
 	namespaces map[string]bool
-	// kinds contains the kinds of the objects that do not exist yet.
+	// kinds contains the kinds of the objects that the bundle creates.
 	kinds map[schema.GroupKind]bool
 }
 
