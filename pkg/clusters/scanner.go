@@ -87,7 +87,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight returns the cost of the next JSON byte, in units of 1/bytesOfCost.
+// weight returns the cost of the next JSON byte. A cost of bytesOfCost means one byte of memory.
 func (s *scanner) weight() int64 {
 	if !s.quoted {
 		return 1

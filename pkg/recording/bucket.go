@@ -46,7 +46,7 @@ const (
 	maxErrorBytes = 16 << 10
 	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
 	listsAtOnce = 2
-	// The name of a piece ends with a number of pieceDigits digits. maxPieces is the largest number.
+	// The name of a piece ends with its number, in pieceDigits digits. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.

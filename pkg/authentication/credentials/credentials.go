@@ -80,8 +80,8 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 // InForce).
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch changes the epoch. The session with the name in the parameter kept remains valid. All other existing
-// sessions of the user are no longer valid. The parameter kept may be empty.
+// BeginEpoch changes the epoch. The parameter kept is the name of a session that remains valid, or empty. All other
+// existing sessions of the user are no longer valid.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}

@@ -16,7 +16,7 @@ import (
 // maxAdmins bounds the number of names in the field Admins of the KubeVisionPolicyParameter.
 const maxAdmins = 256
 
-// grant says that a subject of a KubeVisionRoleBinding makes a user an administrator.
+// grant is a reason why a user is an administrator: the user matches a subject of a KubeVisionRoleBinding.
 type grant struct {
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding string

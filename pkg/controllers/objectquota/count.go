@@ -21,15 +21,15 @@ type counts struct {
 	bytes                         int64
 }
 
-// parameter returns the counts and limits in the form in which the policy reads them. The argument at is the time of
-// the count.
-func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
+// parameter returns the counts and limits in the form in which the policy reads them. The parameter countTime is the
+// time of the count.
+func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
 	}
 	return &kubevisionv1alpha1.ObjectQuotaParameter{
-		CountTime: metav1.NewTime(at.UTC()), Users: usage(c.users, l.Users), Clusters: usage(c.clusters, l.Clusters),
-		RoleBindings: usage(c.roleBindings, l.RoleBindings),
+		CountTime: metav1.NewTime(countTime.UTC()), Users: usage(c.users, l.Users),
+		Clusters: usage(c.clusters, l.Clusters), RoleBindings: usage(c.roleBindings, l.RoleBindings),
 		Bytes:        kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
 	}
 }

@@ -211,8 +211,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all KubeVisionClusters. It adds those that the binding selects to p.clusters, and the names of
-// those that do not exist to p.unknown.
+// selectClusters returns all KubeVisionClusters. It sets the fields clusters, unknown and invalid of the plan.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
