@@ -111,7 +111,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while memory of HoldAlone is in use.
+	// alone is locked while bytes that HoldAlone has taken are in use.
 	alone sync.Mutex
 }
 
@@ -178,9 +178,9 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do calls work, and charges the processor time to the holder. First, it waits until the processor time of the holder
-// is within the limit. It returns an error without calling work if ctx ends before. The function work must not wait for
-// other requests and must not call Do.
+// Do waits until the processor time of the holder is within the limit. Then it calls the function work, and charges the
+// processor time of this call to the holder. If ctx ends during the wait, Do returns an error and does not call work().
+// The function work must not wait for other requests and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {
 	if a == nil || a.budget.Work == nil {
 		work()

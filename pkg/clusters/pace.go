@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// unpacedBytes is the number of bytes of each response that are read without a limit of concurrency. The pages and
-	// objects that a dashboard requests are smaller.
+	// unpacedBytes is the maximum size of a response that does not count as large, in bytes (see pacedBody). The pages
+	// and objects that a dashboard requests are smaller.
 	unpacedBytes = 512 << 10
-	// maxWork bounds the time from one Read of a large response to the next that counts as processor time. A longer time
-	// may include waits for a slow client.
+	// The time between two Reads of a large response counts as processor time. maxWork bounds the counted time, because
+	// a longer time may include waits for a slow client.
 	maxWork = 2 * time.Millisecond
-	// maxTurnWait bounds the time for which the reading of a large response waits for other large responses of the
-	// user. After this time, reading continues.
+	// maxTurnWait bounds the time for which one Read of a large response waits for other large responses of the user.
+	// After this time, the Read continues.
 	maxTurnWait = 5 * time.Second
 	// maxLargeWait bounds the time for which a call waits while its user has too many concurrent calls, large responses
 	// or lists. After this time, the call fails.

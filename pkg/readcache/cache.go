@@ -41,8 +41,8 @@ type Cluster interface {
 
 const (
 	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
-	// first read of the resource. If objects continue to arrive, requests wait longer, up to longestFirstList.
-	// progressTimeout is the maximum interval between such objects. After the wait, a request is sent to the cluster.
+	// first read of the resource. While data arrive at intervals of at most progressTimeout, requests wait longer, up
+	// to longestFirstList. After the wait, a request is sent to the cluster.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
@@ -67,8 +67,8 @@ const (
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the number of remembered values of the type written. With maxDeleted names of the maximum length
-	// each, they use about 12 MiB.
+	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeleted names of the maximum
+	// length, all entries use about 12 MiB.
 	maxWrites = 1024
 )
 

@@ -32,9 +32,9 @@ func (c *Cache) makeRoom(k *kind) error {
 // victim returns the resource to drop if all resources are in use. This is the largest resource of the cluster that
 // uses the most memory. Otherwise, a cluster that fills the cache would displace the resources of other clusters.
 //
-// However, if k has no complete list yet, victim returns k, unless the cluster of k uses at most its share of the
-// memory. All clusters in the cache have equal shares. Otherwise, a list that does not fit would displace resources in
-// use before it is dropped itself.
+// However, if k has no complete list yet, and the cluster of k uses more than its share of the memory, victim returns
+// k. All clusters in the cache have equal shares. Without this rule, a list that does not fit would displace resources
+// in use before it is dropped itself.
 func (c *Cache) victim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()

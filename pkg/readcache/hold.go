@@ -66,7 +66,8 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns an upper bound of the memory of replaced objects that the responses contain, in bytes.
+// memory returns the memory, in bytes, of the objects that the store has replaced since the snapshot of the oldest
+// response. The responses contain no other replaced objects.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replaced - oldest.begun

@@ -176,7 +176,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty closes the channel empty. It may be called more than once. The caller must hold the lock.
+// closeEmpty closes the channel m.empty. It may be called more than once. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:
@@ -299,9 +299,9 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	})
 }
 
-// recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
-// objects are not watched, the time is between unwatchedInterval and recheckInterval. It is longer if there are many
-// streams. Otherwise, the checks would cause too much load.
+// recheckEvery returns the time between two regular checks of a stream. The time is recheckInterval if the RBAC objects
+// of all clusters in s.depends are watched. Otherwise, the time is between unwatchedInterval and recheckInterval. It
+// increases with the number of streams, which limits the load of the checks.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

@@ -40,7 +40,7 @@ type Stream struct {
 	// serving waits for the goroutine of Serve. readDone is closed when no more messages are read.
 	serving  sync.WaitGroup
 	readDone chan struct{}
-	// closed is closed when no more messages are sent.
+	// The channel is closed when no more messages are sent.
 	closed chan struct{}
 
 	// writing serializes writes.
@@ -65,8 +65,9 @@ func (s *Stream) User() user.Info {
 // Account returns the budget.Account for the memory of the stream. It is closed when the stream ends.
 func (s *Stream) Account() *budget.Account { return s.account }
 
-// Work calls work, which processes a message, and returns its error. It charges the processor time to the user of the
-// stream. First, it waits until the processor time of the user is within the limit (see budget.Account.Do).
+// Work waits until the processor time of the user of the stream is within the limit (see budget.Account.Do). Then it
+// calls the function work, which processes a message, and returns the error of this function. The processor time of the
+// call is charged to the user.
 func (s *Stream) Work(work func() error) error {
 	var failed error
 	if err := s.account.Do(s.done, func() { failed = work() }); err != nil {
@@ -254,9 +255,9 @@ func (s *Stream) untilCheck() time.Duration {
 	return next
 }
 
-// every calls the function call repeatedly until the stream ends. The function interval returns the time before each
-// call.
-func (s *Stream) every(interval func() time.Duration, call func()) {
+// every repeatedly calls the function f until the stream ends. Before each call, it waits for the time that the
+// function interval returns.
+func (s *Stream) every(interval func() time.Duration, f func()) {
 	first := interval()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +267,7 @@ func (s *Stream) every(interval func() time.Duration, call func()) {
 		if s.done.Err() != nil {
 			return
 		}
-		call()
+		f()
 		next := interval()
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -101,9 +101,9 @@ func (g *Gates) Leave(user string) {
 	}
 }
 
-// Do runs work in a place of the user, and charges the time that it takes. Before, it waits until a place is free and
-// the processor time of the user is within the limit. Do returns an error without running work if ctx ends first. Nil
-// Gates have no limit.
+// Do waits until a place of the user is free and the processor time of the user is within the limit. It then calls the
+// function work, and charges the duration of this call. If ctx ends first, Do returns an error and does not call work.
+// Nil Gates have no limit.
 func (g *Gates) Do(ctx context.Context, user string, work func()) error {
 	if g == nil {
 		work()

@@ -115,9 +115,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in finish. Above the limit, it removes the entries whose time has passed, because
-// an entry that does not exist means the same. If more than half of the limit remains, it removes all entries, and all
-// flows may start immediately.
+// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed,
+// because an entry that does not exist means the same. If more than half of the limit remains, it removes all entries,
+// and all flows may start immediately.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return

@@ -46,7 +46,7 @@ const (
 	// reviewTimeout bounds an access review. The context of a request cannot bound a review, because several requests
 	// may wait for the same review.
 	reviewTimeout = 10 * time.Second
-	// idleTime is the time after which the watches of the RBAC objects of an unused cluster end.
+	// If a cluster is not used for idleTime, its RBAC objects are no longer watched.
 	idleTime = 5 * time.Minute
 	// maxWatched bounds the number of clusters whose RBAC objects are watched. The watches of a further cluster replace
 	// those of the least recently used cluster. Verdicts of a cluster without watches are not cached.

@@ -58,8 +58,8 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. The field caches counts the running
-	// caches.
+	// startMu prevents the start of a cache after the connection was closed. caches.Wait() waits until all caches have
+	// ended.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.

@@ -30,7 +30,7 @@ func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.Obj
 	return &kubevisionv1alpha1.ObjectQuotaParameter{
 		CountTime: metav1.NewTime(countTime.UTC()), Users: usage(c.users, l.Users),
 		Clusters: usage(c.clusters, l.Clusters), RoleBindings: usage(c.roleBindings, l.RoleBindings),
-		Bytes:        kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
+		Bytes: kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
 	}
 }
 

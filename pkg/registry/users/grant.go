@@ -145,8 +145,8 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 }
 
 // changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. The parameter
-// b is the existing binding of newGrant, or nil. If role is roleCustom, the step deletes b. Otherwise, the step creates
-// or changes the binding.
+// b is the binding that was created with newGrant, or nil if there is none. If role is roleCustom, the step deletes b.
+// Otherwise, the step creates or changes the binding.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -220,15 +220,15 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
-// feed may then lack changes after version. For example, a client may have received an object from another replica. The
-// feed lacks the deletion of the object if the object was created and deleted before the list. isRelistedAfter also
-// returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
-func (f *feed) isRelistedAfter(version string) bool {
+// isRelistedAfter returns true if the read cache has listed the resource again after the given ResourceVersion. The
+// feed may then lack changes between this ResourceVersion and the new list. For example, it lacks the deletion of an
+// object that was created and deleted in the meantime. A client may have received such an object from another replica.
+// isRelistedAfter also returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
+func (f *feed) isRelistedAfter(resourceVersion string) bool {
 	if f.relisted == "" {
 		return false
 	}
-	c, ok := compare(f.relisted, version)
+	c, ok := compare(f.relisted, resourceVersion)
 	return !ok || c > 0
 }
 
