@@ -92,7 +92,8 @@ type dependents struct {
 // NewManager returns a manager without streams.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		options: o, bytes: budget.NewShared(budget.Options{Total: o.Bytes, Work: o.Work}), streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
+		options: o, bytes: budget.NewShared(budget.Options{Total: o.Bytes, Work: o.Work}),
+		streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
 		places: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
 		timing: timing{write: writeTimeout, ping: pingInterval, pong: pongTimeout},
 	}

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// WorkRate limits the processor time of each user, as a fraction of one processor. WorkBurst is the processor time
-	// that a user may use before this limit applies. It suffices for a list of 5,000 Pods.
-	WorkRate  = 1.0 / 3
+	// WorkRate limits the processor time of each user, as a fraction of one processor.
+	WorkRate = 1.0 / 3
+	// WorkBurst is the processor time that a user may use before this limit applies. It suffices for a list of 5,000
+	// Pods.
 	WorkBurst = 500 * time.Millisecond
 )
 
@@ -42,7 +43,9 @@ func NewGates(o Options) *Gates { return &Gates{Options: o, users: map[string]*G
 
 // NewWork returns Gates that limit the processor time of each user. One user may use half of the processors at the same
 // time, but on average only the fraction WorkRate of one processor.
-func NewWork() *Gates { return NewGates(Options{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Work: true}) } //nolint:mnd // half
+func NewWork() *Gates {
+	return NewGates(Options{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Work: true}) //nolint:mnd // half of the processors
+}
 
 // Gate limits the concurrent work of one user.
 type Gate struct {

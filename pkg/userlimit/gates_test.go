@@ -56,8 +56,8 @@ func TestCharge(t *testing.T) {
 		if err := work.Do(t.Context(), "u", func() { ran = true }); err != nil || !ran {
 			t.Errorf("the task did not run: %v", err)
 		}
-		if took, want := time.Since(begun), time.Duration(float64(3*WorkBurst)/WorkRate); took < want-time.Millisecond ||
-			took > want+time.Millisecond {
+		want := time.Duration(float64(3*WorkBurst) / WorkRate)
+		if took := time.Since(begun); took < want-time.Millisecond || took > want+time.Millisecond {
 			t.Errorf("the task waited %s, want %s", took, want)
 		}
 		ended, end := context.WithCancel(t.Context())

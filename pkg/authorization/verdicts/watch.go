@@ -25,8 +25,8 @@ const (
 	// maxPause.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 3 * time.Second
-	// watchSeconds is the minimum duration of a watch in seconds. The maximum duration is twice this value. The duration
-	// of each watch is random, so that many watches do not end at the same time.
+	// watchSeconds is the minimum duration of a watch in seconds. The maximum duration is twice this value. The
+	// duration of each watch is random, so that many watches do not end at the same time.
 	watchSeconds = 300
 	// minWatch is the minimum duration of a watch after which the next watch begins at once. After a shorter watch,
 	// there is a pause.

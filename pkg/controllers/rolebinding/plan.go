@@ -61,8 +61,8 @@ type grant struct {
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
 	// roles contains the names of built-in ClusterRoles. The value is true if the ClusterRole exists. If another client
-	// has created a ClusterRole with this name, the map does not contain the name, and the role is not bound. The map is
-	// nil for a custom role.
+	// has created a ClusterRole with this name, the map does not contain the name, and the role is not bound. The map
+	// is nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool

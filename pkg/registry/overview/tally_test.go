@@ -70,15 +70,17 @@ func TestEndedRequestDecodesNothing(t *testing.T) {
 	}
 }
 
-// TestProcessorTimeOfOneUser verifies that the decoding of objects is charged to the user, that a user who has used much
-// processor time gets 42900, and that other users do not wait.
+// TestProcessorTimeOfOneUser verifies that the decoding of objects is charged to the user, that a user who has used
+// much processor time gets 42900, and that other users do not wait.
 func TestProcessorTimeOfOneUser(t *testing.T) {
 	work := userlimit.NewWork()
 	memory := budget.NewShared(budget.Options{Total: 8 << 20, Work: work})
 	groupsOf := func() readcache.Groups {
 		return readcache.Groups{{readcache.NewGroup([]*readcache.Object{{JSON: []byte("{}")}})}}
 	}
-	overviewOf := func(user string, groups readcache.Groups, look func(*corev1.Pod, *dashboardv1alpha1.Overview)) error {
+	overviewOf := func(
+		user string, groups readcache.Groups, look func(*corev1.Pod, *dashboardv1alpha1.Overview),
+	) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		account := memory.Account(user, 0)

@@ -117,7 +117,8 @@ func sendLargeEvent(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-r.Context().Done():
 	case <-time.After(2 * time.Second):
-		_, _ = io.WriteString(w, `{"type":"ADDED","object":{"metadata":{"name":"`+strings.Repeat("x", 9<<20)+`"}}}`+"\n")
+		name := strings.Repeat("x", 9<<20)
+		_, _ = io.WriteString(w, `{"type":"ADDED","object":{"metadata":{"name":"`+name+`"}}}`+"\n")
 	}
 }
 
