@@ -44,9 +44,9 @@ func registerMetrics() {
 }
 
 // forgetMetrics adds an event handler for KubeVisionClusters to the cache. When a KubeVisionCluster is deleted, the
-// handler starts a timer. The parameter after is the duration of the timer. When the timer ends, the time series of the
+// handler starts a timer. The parameter delay is the duration of the timer. When the timer ends, the time series of the
 // cluster are removed.
-func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
+func forgetMetrics(ctx context.Context, clusterCache cache.Cache, delay time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -57,7 +57,7 @@ func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Dur
 			removed = final.Obj
 		}
 		if c, ok := removed.(client.Object); ok {
-			time.AfterFunc(after, func() { forgetCluster(ctx, clusterCache, c.GetName()) })
+			time.AfterFunc(delay, func() { forgetCluster(ctx, clusterCache, c.GetName()) })
 		}
 	}})
 	if err != nil {

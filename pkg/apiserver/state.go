@@ -38,6 +38,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/watch"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 	"github.com/kubevision-io/kubevision/pkg/tracing"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // component is the name of the program in Kubernetes events.
@@ -67,8 +68,9 @@ type state struct {
 	sessions *sessionindex.Index
 	// policy restricts the IP addresses to which connections may be opened.
 	policy addresspolicy.Policy
-	// memory bounds the memory of the responses of clusters.
+	// memory bounds the memory of the responses of clusters. work limits the processor time of each user.
 	memory *budget.Budget
+	work   *userlimit.Gates
 	// connections contains the connections to clusters.
 	connections *clusters.Connections
 	// reads is the read cache, or nil if it is disabled. verdicts caches the results of access reviews. These results
@@ -90,7 +92,8 @@ type state struct {
 }
 
 func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state, error) {
-	policy, memory := c.ClusterAddresses, budget.New(c.ResponseBytesInFlight)
+	policy, work := c.ClusterAddresses, userlimit.NewWork()
+	memory := budget.NewShared(budget.Options{Total: c.ResponseBytesInFlight, Work: work})
 	config = rest.CopyConfig(config)
 	// The wrapper that k8s.io/apiserver has set would send the trace context to the host cluster. It is replaced.
 	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
@@ -144,7 +147,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	}
 	s := &state{config: config, credential: credential, cache: cached, secrets: secrets, client: live,
 		keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{},
-		policy: policy.WithHost(config.Host), memory: memory}
+		policy: policy.WithHost(config.Host), memory: memory, work: work}
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets
 func newStreams(
 	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
 ) *streams.Manager {
+	o.Work = s.work
 	o.Admit = func(ctx context.Context, u user.Info, target streams.Target) error {
 		return admitTicket(ctx, tickets, u, target)
 	}

@@ -136,8 +136,9 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the stored hash of the password (the parameter old) with a hash of the current cost. It does nothing
-// if the password has changed meanwhile. It only logs errors, because the login must succeed nevertheless.
+// upgrade replaces the stored hash of a password with a hash of the current cost. The parameter old is the stored hash.
+// upgrade does nothing if the password has changed meanwhile. It only logs errors, because the login must succeed
+// nevertheless.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {

@@ -29,15 +29,15 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	return out
 }
 
-// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. The result missing contains the names of
-// KubeVisionUsers that do not exist or are being deleted. These get no RBAC subject, because a deleted user must lose
-// all rights even if bindings still name the user.
-func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
+// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. The result notFound contains the names
+// of KubeVisionUsers that do not exist or are being deleted. These get no RBAC subject, because a deleted user must
+// lose all rights even if bindings still name the user.
+func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, notFound []string) {
 	for _, s := range subjects {
 		switch s.Kind {
 		case kubevisionv1alpha1.SubjectKubeVisionUser:
 			if u, ok := users[s.Name]; !ok || !u.DeletionTimestamp.IsZero() {
-				missing = append(missing, s.Name)
+				notFound = append(notFound, s.Name)
 				continue
 			}
 			found = append(found, rbacUser(identity.UserName(s.Name)))
@@ -51,7 +51,7 @@ func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv
 			found = append(found, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.Namespace, Name: s.Name})
 		}
 	}
-	return found, missing
+	return found, notFound
 }
 
 func rbacUser(name string) rbacv1.Subject {

@@ -1,14 +1,19 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package budget limits the memory that requests use, for all users together and for each user.
+// Package budget limits the memory that requests use, for all users together and for each user. It also limits the
+// processor time of each user.
 package budget
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // ErrExceeded is returned if a limit does not allow more memory. The returned errors wrap ErrExceeded.
@@ -22,9 +27,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses a request for bytes if the holder would then have more bytes than were free before. Therefore, a
-// single holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have
-// at most 1/(n+1) of the total. Some memory always remains free for new holders.
+// A Budget refuses a request for bytes if the holder would have more bytes after the request than are free before it.
+// Therefore, a single holder that takes memory in small steps can have at most half of the total. Each of n equal
+// holders can have at most 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 
@@ -39,15 +44,21 @@ type Options struct {
 	Total int64
 	// Share is an additional limit for the memory of each holder, in bytes. Zero means no additional limit.
 	Share int64
-	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention.
+	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
+	// default is 64 KiB.
 	Step int64
+	// Work limits the processor time of each holder (see Account.Do). Nil means no limit.
+	Work *userlimit.Gates
 }
 
-// New returns a Budget of total bytes, with a default for Step.
-func New(total int64) *Budget { return NewShared(Options{Total: total, Step: step}) }
+// New returns a Budget of total bytes, with defaults for the other options.
+func New(total int64) *Budget { return NewShared(Options{Total: total}) }
 
 // NewShared returns a Budget with the options.
-func NewShared(o Options) *Budget { return &Budget{Options: o, held: map[string]int64{}} }
+func NewShared(o Options) *Budget {
+	o.Step = cmp.Or(o.Step, step)
+	return &Budget{Options: o, held: map[string]int64{}}
+}
 
 // Used returns the number of bytes in use.
 func (b *Budget) Used() int64 {
@@ -100,7 +111,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while memory of HoldAlone is in use.
+	// alone is locked while bytes that HoldAlone has taken are in use.
 	alone sync.Mutex
 }
 
@@ -165,6 +176,24 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 		a.Give(n)
 		a.alone.Unlock()
 	}, nil
+}
+
+// Do waits until the processor time of the holder is within the limit. Then it calls the function work, and charges the
+// processor time of this call to the holder. If ctx ends during the wait, Do returns an error and does not call work().
+// The function work must not wait for other requests and must not call Do.
+func (a *Account) Do(ctx context.Context, work func()) error {
+	if a == nil || a.budget.Work == nil {
+		work()
+		return nil
+	}
+	return a.budget.Work.Do(ctx, a.holder, work) //nolint:wrapcheck // the caller knows the context
+}
+
+// Charge adds processor time to the time that the holder has used. It does not wait. Later calls of Do wait instead.
+func (a *Account) Charge(took time.Duration) {
+	if a != nil {
+		a.budget.Work.Charge(a.holder, took)
+	}
 }
 
 // Give gives n bytes back.

@@ -12,25 +12,25 @@ type Quarters int64
 // the capacity is at most 5/4 of the size of the content.
 const Buffered Quarters = 5
 
-// Reader returns a wrapper of the parameter from. The wrapper charges the account a for each byte that it reads. The
-// parameter each is the charge for one byte. If a is nil, Reader returns the parameter from unchanged.
-func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
-	if a == nil {
-		return from
+// Reader returns a wrapper of body. The wrapper charges perByte to the account for each byte that it reads. If account
+// is nil, Reader returns body itself.
+func Reader(body io.ReadCloser, account *Account, perByte Quarters) io.ReadCloser {
+	if account == nil {
+		return body
 	}
-	return &reader{ReadCloser: from, account: a, each: each}
+	return &reader{ReadCloser: body, account: account, perByte: perByte}
 }
 
 type reader struct {
 	io.ReadCloser
 	account *Account
-	each    Quarters
+	perByte Quarters
 }
 
 // Read returns ErrExceeded if the account refuses the charge for the bytes that were read.
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if taken := r.account.Take((int64(n)*int64(r.each) + 3) / 4); taken != nil {
+	if taken := r.account.Take((int64(n)*int64(r.perByte) + 3) / 4); taken != nil {
 		return 0, taken
 	}
 	return n, err

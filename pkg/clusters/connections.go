@@ -37,6 +37,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/identity"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // callTimeout bounds the duration of a request to a cluster.
@@ -216,7 +217,7 @@ type Connection struct {
 	// turns, large and calls limit the concurrent work of each user. turns limits the number of large responses that
 	// are processed at the same time, for all clusters together. large limits the number of open large responses of
 	// this cluster. calls limits the number of calls to this cluster.
-	turns, large, calls *gates
+	turns, large, calls *userlimit.Gates
 	// lists bounds the total cost of concurrent list requests to this cluster.
 	lists *budget.Queue
 	sizes *listSizes
@@ -304,7 +305,7 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(),
+		robot: discoveryClient, turns: userlimit.NewWork(), large: newLargeGates(),
 		calls: newGates(maxCalls), lists: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
 	}, nil
 }

@@ -86,8 +86,8 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the memory of a list element that begins with the byte. Every element other than a
-// string may become a struct, even a null.
+// costOfElementBeginning returns the memory of a list element that begins with the byte. Each element that is not a
+// string, even null, may be decoded to a struct.
 func costOfElementBeginning(b byte) int64 {
 	if b == '"' {
 		return costOfString

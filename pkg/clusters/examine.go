@@ -102,8 +102,9 @@ func errorKind(err error) string {
 	return ""
 }
 
-// diagnose derives an Examination from the error of a request. A condition is true only if the error is a Status of an
-// API server.
+// diagnose derives an Examination from the error of a request. If the error is a Status, an API server has responded,
+// and some fields may be true. For example, a Status with the code 403 proves that the API server accepts the
+// credentials. After any other error, all boolean fields are false.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
 	answered := errors.As(err, &status)

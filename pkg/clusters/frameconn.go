@@ -233,8 +233,8 @@ func (c *frameConn) fail(reason error) error {
 	return reason
 }
 
-// use sets the SPDY connection that is closed after a frame that is not allowed. If such a frame has arrived already,
-// use closes the connection at once.
+// use stores the SPDY connection, so that fail can close it. If fail was called before, use() closes the connection at
+// once.
 func (c *frameConn) use(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,6 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 const (
@@ -96,7 +97,7 @@ type members struct {
 	policy  addresspolicy.Policy
 	bound   *BoundNames
 	memory  *budget.Budget
-	turns   *gates
+	turns   *userlimit.Gates
 	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
 	// discovered bounds the memory of the catalogs of all member clusters.

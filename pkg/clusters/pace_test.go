@@ -23,10 +23,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/identity"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // opened returns a large response to a user. The next Read of the response needs a turn.
-func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
+func opened(ctx context.Context, t *testing.T, turns, large *userlimit.Gates, user string) io.ReadCloser {
 	t.Helper()
 	transport := &pacedRoundTripper{turns: turns, large: large, user: user,
 		next: answering(func(*http.Request) (*http.Response, error) {
@@ -52,15 +53,15 @@ func waited(t *testing.T, body io.Reader) time.Duration {
 }
 
 // endAll closes responses, and verifies that all places are released.
-func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
+func endAll(t *testing.T, turns, large *userlimit.Gates, bodies ...io.Closer) {
 	t.Helper()
 	for _, body := range bodies {
 		if err := body.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if len(turns.users)+len(large.users) != 0 {
-		t.Errorf("left behind: %v, %v", turns.users, large.users)
+	if turns.Len()+large.Len() != 0 {
+		t.Errorf("left behind: %d, %d", turns.Len(), large.Len())
 	}
 }
 
@@ -95,7 +96,7 @@ func TestTurns(t *testing.T) {
 // slow clients do not wait, and that the entries of idle users are removed.
 func TestWorkOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, large := newTurnGates(), newGates(10)
+		turns, large := userlimit.NewWork(), newGates(10)
 		work := func(user string, each, total time.Duration) time.Duration {
 			body := opened(t.Context(), t, turns, large, user)
 			defer func() { _ = body.Close() }()
@@ -106,24 +107,24 @@ func TestWorkOfOneUser(t *testing.T) {
 			}
 			return time.Since(begun)
 		}
-		const total = 2 * workBurst
-		want := time.Duration(float64(total-workBurst) / workRate)
+		const total = 2 * userlimit.WorkBurst
+		want := time.Duration(float64(total-userlimit.WorkBurst) / userlimit.WorkRate)
 		if got := work("greedy", maxWork, total); got < want-10*maxWork || got > want {
 			t.Errorf("the work of %s took %s, want %s", total, got, want)
 		}
 		if got := work("greedy", maxWork, 10*maxWork); got < 20*maxWork {
 			t.Errorf("a new response of the user took %s", got)
 		}
-		if got := work("modest", maxWork, workBurst); got != workBurst {
-			t.Errorf("the work of another user took %s, want %s", got, workBurst)
+		if got := work("modest", maxWork, userlimit.WorkBurst); got != userlimit.WorkBurst {
+			t.Errorf("the work of another user took %s, want %s", got, userlimit.WorkBurst)
 		}
-		if got := work("slow", workBurst/2, 10*workBurst); got != 10*workBurst {
+		if got := work("slow", userlimit.WorkBurst/2, 10*userlimit.WorkBurst); got != 10*userlimit.WorkBurst {
 			t.Errorf("a slow client took %s", got)
 		}
-		time.Sleep(time.Duration(float64(workBurst) / workRate))
+		time.Sleep(time.Duration(float64(userlimit.WorkBurst) / userlimit.WorkRate))
 		work("last", 1, 1)
-		if len(turns.users) > 1 {
-			t.Errorf("left behind: %v", turns.users)
+		if turns.Len() > 1 {
+			t.Errorf("left behind: %d", turns.Len())
 		}
 	})
 }
@@ -188,8 +189,8 @@ func TestCallsOfOneUser(t *testing.T) {
 			t.Errorf("the third one waits for %s: %v", waited, err)
 		}
 		if err := errors.Join(first.Close(), second.Close(), third.Close(), other.Close()); err != nil ||
-			len(calls.users) != 0 {
-			t.Errorf("left behind: %v (%v)", calls.users, err)
+			calls.Len() != 0 {
+			t.Errorf("left behind: %d (%v)", calls.Len(), err)
 		}
 	})
 }

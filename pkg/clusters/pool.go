@@ -35,8 +35,7 @@ func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
-// share is the memory that one member cluster uses of a Pool. The lock of the Pool guards the fields except pool, limit
-// and registered.
+// share is the part of a Pool that one member cluster uses. The lock of the Pool guards the fields that change.
 type share struct {
 	pool *Pool
 	// limit bounds the memory of the member cluster, in bytes.

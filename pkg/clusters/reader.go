@@ -27,7 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// readerRetry is the time after a failed token request in which no further token is requested.
+// readerRetry is the pause between a failed token request and the next token request.
 const readerRetry = 5 * time.Second
 
 // ErrNoReader is returned if the read cache cannot be used for a cluster: the cluster has no ServiceAccount
@@ -126,7 +126,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token that was available is assumed to remain available.
+// readyTime is the time for which isReady returns true after a token was available.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {

@@ -35,8 +35,8 @@ type scanner struct {
 	// open contains the arrays and objects that are open at the current position.
 	open            []openValue
 	quoted, escaped bool
-	// bytes is the length of the current top-level value so far. remaining is the part of the cost that is less than a
-	// byte, in units of 1/bytesOfCost. It is added to the cost of the next JSON byte.
+	// bytes is the length of the current top-level value so far. remaining is a cost of less than one byte of memory,
+	// in units of 1/bytesOfCost. scan adds it to the cost of the next JSON byte.
 	bytes, remaining int64
 	// length is the length of the current string so far.
 	length int64
@@ -87,7 +87,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight returns the cost of the next JSON byte, in units of 1/bytesOfCost.
+// weight returns the cost of the next JSON byte. A cost of bytesOfCost means one byte of memory.
 func (s *scanner) weight() int64 {
 	if !s.quoted {
 		return 1

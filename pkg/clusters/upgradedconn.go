@@ -56,7 +56,7 @@ func (c *upgradedConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release removes the limits after the upgrade.
+// release removes the deadline and the limit maxHandshakeBytes. It is called after the upgrade.
 func (c *upgradedConn) release() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,7 @@ func (c *upgradedConn) release() error {
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns true after a call of release.
+// open returns true if release has removed the limits.
 func (c *upgradedConn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -70,6 +70,15 @@ func OutOfMemory(cause error) *Error {
 	return e
 }
 
+// OutOfTime returns the error for a request that waits too long because of the processor time of other requests of its
+// caller. The cause is only logged.
+func OutOfTime(cause error) *Error {
+	e := New(dashboardv1alpha1.CodeTooManyRequests,
+		"your other requests use all processor time that you may use: send fewer or smaller requests").WithCause(cause)
+	e.RetryAfterSeconds = memoryRetrySeconds
+	return e
+}
+
 func unreachable(cause error) *Error {
 	message := "the cluster's API server cannot be reached"
 	if why, ok := ServerFailure(cause); ok {

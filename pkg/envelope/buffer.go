@@ -18,7 +18,7 @@ type Buffer struct {
 	last    []byte
 }
 
-// NewBuffer returns an empty buffer that charges account. A nil account charges nothing.
+// NewBuffer returns an empty buffer. Its memory is charged to account. If account is nil, nothing is charged.
 func NewBuffer(account *budget.Account) *Buffer { return &Buffer{account: account} }
 
 // Write appends p. It returns budget.ErrExceeded if the account does not allow further bytes.

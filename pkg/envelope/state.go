@@ -98,7 +98,7 @@ func (s *State) Failure() *Error {
 	return s.failure
 }
 
-// Outcome returns the path that SetRoute recorded, which is empty if no route matched, and the code of the response.
+// Outcome returns the path that SetRoute recorded, and the code of the response. The path is empty if no route matched.
 func (s *State) Outcome() (string, dashboardv1alpha1.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,13 +26,13 @@ func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i 
 	return group.Wait() //nolint:wrapcheck // it is an error of do
 }
 
-// Safely calls do and returns its error. It converts a panic of do to an error, and logs the stack.
-func Safely(ctx context.Context, do func() error) (err error) {
+// Safely calls the function f and returns the error of f. It converts a panic of f to an error, and logs the stack.
+func Safely(ctx context.Context, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			klog.FromContext(ctx).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return do()
+	return f()
 }

@@ -111,8 +111,8 @@ func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(
 }
 
 // Probes returns a handler that responds to /livez and /healthz with 200 and to /readyz with 503. It passes all other
-// requests to the handler others.
-func Probes(others http.Handler) http.Handler {
+// requests to next.
+func Probes(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/livez", "/healthz"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
@@ -120,6 +120,6 @@ func Probes(others http.Handler) http.Handler {
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "waiting for the API server of the host cluster", http.StatusServiceUnavailable)
 	})
-	mux.Handle("/", others)
+	mux.Handle("/", next)
 	return mux
 }

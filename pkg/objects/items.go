@@ -23,8 +23,8 @@ const (
 	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
 	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth is the factor with which the size of an element of a growing slice is charged. When a slice grows, append
-	// allocates a larger array before the previous array is released.
+	// HoldItem charges growth times the size of an item. When the slice of the items grows, append allocates a larger
+	// array before the previous array is released.
 	growth = 3
 )
 
@@ -94,8 +94,9 @@ func Count(body []byte) (n int64, err error) {
 	return n, err
 }
 
-// Item decodes raw, an object of a JSON list, and calls visit with it. It charges account for the object until visit
-// returns. It returns ErrTooLarge for an object whose decoding would take more than maxReadBytes.
+// Item decodes raw, an object of a JSON list, and calls the function visit with the result. The memory of the object is
+// charged to account until visit() returns. Item returns ErrTooLarge for an object whose decoding would take more than
+// maxReadBytes.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
 }
@@ -161,7 +162,7 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem charges account for the memory of item as an element of a growing slice, including all memory that item
+// HoldItem reserves memory of account for item: for an element of a growing slice, and for everything that item
 // references.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()

@@ -78,12 +78,12 @@ const (
 	// readBytes is the number of bytes of memory that are charged for each byte of JSON. The memory is needed while an
 	// object is decoded and encoded.
 	readBytes = 6
-	// freeBytes is the size of an object, in bytes of JSON, up to which no memory is charged. Most objects are smaller,
-	// and a request holds only one object at a time.
+	// freeBytes is the maximum size of an object for which no memory is charged, in bytes of JSON. Most objects are
+	// smaller, and a request holds only one object at a time.
 	freeBytes = 32 << 10
 )
 
-// objectReader reads the JSON of a list and charges account for the bytes that the decoder holds in memory.
+// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to the field account.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account
@@ -91,7 +91,7 @@ type objectReader struct {
 	read int64
 	// consumed is the offset of the end of the last decoded object, in bytes.
 	consumed int64
-	// charged is the number of bytes that account was charged.
+	// charged is the number of bytes that were charged to the field account.
 	charged int64
 }
 

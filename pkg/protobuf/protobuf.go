@@ -46,7 +46,7 @@ func Name(object []byte) (namespace, name string) {
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))
 }
 
-// field returns the bytes of the first field of a message that has the wanted number, or nil.
+// field returns the bytes of the first field with the wanted number. It returns nil if the message has no such field.
 func field(message []byte, wanted protowire.Number) []byte {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

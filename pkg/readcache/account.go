@@ -69,7 +69,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds bytes to the memory that is used for reading from the cluster and by subscribers. bytes may be negative.
+// buffer adds the parameter bytes, which may be negative, to the field buffered.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -41,8 +41,8 @@ type Cluster interface {
 
 const (
 	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
-	// first read of the resource. If objects continue to arrive, requests wait longer, up to longestFirstList.
-	// progressTimeout is the maximum interval between such objects. After the wait, a request is sent to the cluster.
+	// first read of the resource. While data arrive at intervals of at most progressTimeout, requests wait longer, up
+	// to longestFirstList. After the wait, a request is sent to the cluster.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
@@ -67,8 +67,9 @@ const (
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the number of remembered values of the type written.
-	maxWrites = 4096
+	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeleted names of the maximum
+	// length, all entries use about 12 MiB.
+	maxWrites = 1024
 )
 
 // Cache caches objects of clusters. A nil Cache caches nothing.
@@ -259,14 +260,14 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause that follows the previous pause r. If the parameter most is not refusedFor, it is the length
-// of the new pause. If most is refusedFor, the length depends on the end of r:
+// next returns the pause that follows the previous pause r. If the parameter length is not refusedFor, the new pause
+// has this length. Otherwise, the length of the new pause depends on the end of r:
 //
 //   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
 //   - If r ended earlier or is the zero value, the new pause lasts for refusedFirst.
-func (r refusal) next(most time.Duration) refusal {
-	pause := most
-	if most == refusedFor {
+func (r refusal) next(length time.Duration) refusal {
+	pause := length
+	if length == refusedFor {
 		pause = refusedFirst
 		if time.Since(r.until) < refusedFor {
 			pause = min(max(2*r.pause, refusedFirst), refusedFor)

@@ -9,9 +9,7 @@ import "time"
 // grown, and returns an error if it has dropped k.
 //
 // It first drops resources that were not read within the time inUse, the least recently read one first. If all other
-// resources are in use, a resource without a complete list is not cached, so that it does not replace a resource in
-// use. If k has a complete list, makeRoom drops the largest resource of the cluster that uses the most memory.
-// Otherwise, a cluster that fills the cache would cause the eviction of other clusters' resources at their next events.
+// resources are in use, it drops the resource that victim returns.
 func (c *Cache) makeRoom(k *kind) error {
 	if !c.pool.over() {
 		return nil
@@ -23,16 +21,39 @@ func (c *Cache) makeRoom(k *kind) error {
 			c.stop(oldest, errEvicted, 0)
 			continue
 		}
-		victim := k
-		if largest := c.largest(); largest != nil && k.store.snapshot() != nil {
-			victim = largest
-		}
-		c.stop(victim, errTooMuch, tooLargeFor)
+		c.stop(c.victim(k), errTooMuch, tooLargeFor)
 	}
 	if k.ended.Load() {
 		return errTooMuch
 	}
 	return nil
+}
+
+// victim returns the resource to drop if all resources are in use. This is the largest resource of the cluster that
+// uses the most memory. Otherwise, a cluster that fills the cache would displace the resources of other clusters.
+//
+// However, if k has no complete list yet, and the cluster of k uses more than its share of the memory, victim returns
+// k. All clusters in the cache have equal shares. Without this rule, a list that does not fit would displace resources
+// in use before it is dropped itself.
+func (c *Cache) victim(k *kind) *kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sizes := make(map[Cluster]int64, len(c.kinds))
+	for key, other := range c.kinds {
+		sizes[key.cluster] += other.store.account.total()
+	}
+	isNew := k.store.snapshot() == nil
+	if len(sizes) == 0 || (isNew && sizes[k.key.cluster] > c.pool.limit/int64(len(sizes))) {
+		return k
+	}
+	largest, size := k, int64(0)
+	for key, other := range c.kinds {
+		own, in, most := other.store.account.total(), sizes[key.cluster], sizes[largest.key.cluster]
+		if in > most || (key.cluster == largest.key.cluster && own > size) {
+			largest, size = other, own
+		}
+	}
+	return largest
 }
 
 // leastRecentlyRead returns the least recently read resource other than k, or nil if there is no other one.
@@ -46,24 +67,4 @@ func (c *Cache) leastRecentlyRead(k *kind) *kind {
 		}
 	}
 	return oldest
-}
-
-// largest returns the largest resource of the cluster that uses the most memory, or nil if nothing is cached.
-func (c *Cache) largest() *kind {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sizes := make(map[Cluster]int64, len(c.kinds))
-	for key, k := range c.kinds {
-		sizes[key.cluster] += k.store.account.total()
-	}
-	var most *kind
-	var size int64
-	for key, k := range c.kinds {
-		own := k.store.account.total()
-		if most == nil || sizes[key.cluster] > sizes[most.key.cluster] ||
-			(key.cluster == most.key.cluster && own > size) {
-			most, size = k, own
-		}
-	}
-	return most
 }

@@ -72,3 +72,39 @@ func TestConcurrentGrowth(t *testing.T) {
 		t.Errorf("%d of %d kinds are cached", len(c.kinds), kinds)
 	}
 }
+
+// TestShares verifies that a new kind displaces a kind in use only if its cluster uses at most its share of the cache,
+// and that the displaced kind belongs to the cluster that uses the most memory.
+func TestShares(t *testing.T) {
+	const limit = 8 << 20
+	for name, test := range map[string]struct {
+		list      int // the size of the new kind of the small cluster
+		displaces bool
+	}{
+		"within its share": {limit / 6, true},
+		"too large":        {limit * 3 / 4, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, crowded, small := runCache(t, limit), newFakeCluster(t, 10), newFakeCluster(t, test.list/4)
+			small.count = 4
+			for _, resource := range []string{"large", "medium"} {
+				if _, ok := c.Get(t.Context(), crowded, core(resource), "Kind", "u"); !ok {
+					t.Fatal("not cached")
+				}
+			}
+			for resource, bytes := range map[string]int64{"large": limit / 2, "medium": limit * 3 / 8} {
+				c.kinds[kindKey{crowded, core(resource)}].store.account.add(bytes)
+			}
+			_, ok := c.Get(t.Context(), small, core("new"), "Kind", "u")
+			if ok != test.displaces || c.Holds(small, core("new")) != test.displaces {
+				t.Errorf("the new kind is cached: %t", ok)
+			}
+			if !c.Holds(crowded, core("medium")) {
+				t.Error("the smaller kind of the large cluster gave way")
+			}
+			if test.displaces && c.Holds(crowded, core("large")) {
+				t.Error("the largest kind of the large cluster is still cached")
+			}
+		})
+	}
+}

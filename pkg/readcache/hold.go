@@ -66,7 +66,8 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns an upper bound of the memory of replaced objects that the responses contain, in bytes.
+// memory returns the memory, in bytes, of the objects that the store has replaced since the snapshot of the oldest
+// response. The responses contain no other replaced objects.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replaced - oldest.begun
@@ -74,13 +75,13 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds calls dropOldest until the replaced objects in the remaining responses use at most the given memory. The
-// caller must hold the lock.
-func (s *store) dropHolds(most int64) {
+// dropHolds calls dropOldest until the memory of replaced objects in responses is at most maxMemory. The caller must
+// hold the lock.
+func (s *store) dropHolds(maxMemory int64) {
 	if len(s.holds.all) == 0 {
 		return
 	}
-	for s.holds.memory() > most {
+	for s.holds.memory() > maxMemory {
 		s.dropOldest()
 	}
 	s.account.hold(s.holds.memory())

@@ -115,8 +115,8 @@ func (k *kind) end() {
 	k.store.close()
 }
 
-// first returns the cached list. If there is none, it waits for the first list, up to firstListTimeout or
-// longestFirstList. It returns false if the list does not arrive in time or fails, or if the resource was dropped.
+// first returns the cached list. If there is none, it waits for the first list (see firstListTimeout). It returns false
+// if the list does not arrive in time or fails, or if the resource was dropped.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()

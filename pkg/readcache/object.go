@@ -51,8 +51,8 @@ const (
 	maxVersion = 64
 )
 
-// memory returns the memory of the object in bytes. A string that several objects share is counted for each of these
-// objects, because the objects of a hostile cluster may share no strings.
+// memory returns an upper bound of the memory of the object, in bytes. It counts all strings of the object, even those
+// that other objects share.
 func (o *Object) memory() int64 {
 	size := objectBytes + len(o.JSON) + len(o.Namespace) + len(o.Name) + len(o.ResourceVersion)
 	for _, l := range o.Labels {

@@ -23,8 +23,8 @@ type pageReader struct {
 // begin starts the next item or top-level field.
 func (r *pageReader) begin() { r.read = 0 }
 
-// Read implements io.Reader. It returns errTooLarge if the current item or field is larger than maxEventBytes. It also
-// returns the errors of the function buffered.
+// Read implements io.Reader. It returns errTooLarge if the current item or field is larger than maxEventBytes. If
+// buffered() returns an error, Read returns this error.
 func (r *pageReader) Read(p []byte) (int, error) {
 	if r.read >= maxEventBytes {
 		return 0, errTooLarge

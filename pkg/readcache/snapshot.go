@@ -37,8 +37,8 @@ type Group struct {
 	dropped    bool
 }
 
-// NewGroup returns a Group that is not part of a store, for example of the objects that a selector has matched. The
-// objects must be of one namespace and sorted by name.
+// NewGroup returns a Group that is not part of a store. For example, the Group contains the objects that a selector has
+// matched. The objects must be in the same namespace, and must be sorted by name.
 func NewGroup(objects []*Object) *Group {
 	g := newGroup(objects, nil)
 	g.Serial = 0

@@ -40,8 +40,8 @@ type source struct {
 	// buffered is called when the memory for reading changes. bytes is the difference, and is negative if the memory
 	// shrinks.
 	buffered func(bytes int64) error
-	// noted is called when a watch starts or ends, and when a list fails. err is nil if a watch starts. late is called
-	// if a list takes longer than maxListTime.
+	// noted() is called when a watch starts or ends, and when a list fails. err is nil if a watch starts. late() is
+	// called if a list takes longer than maxListTime.
 	noted func(err error)
 	late  func()
 	// pace limits the rate at which the data of the cluster is read.
@@ -97,10 +97,10 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. It requests a consistent list with an empty resource
-// version. A Reflector would request the resource version 0. After a restart, the list could then be older than the
-// objects that users have already read. ListWithContext also removes the limit. kube-apiserver can then serve the list
-// from its watch cache instead of etcd.
+// ListWithContext implements toolscache.ListerWatcherWithContext. It replaces the resource version 0 in the options of
+// a Reflector by an empty one, so that the list is consistent. With the resource version 0, the list could be older
+// than the objects that users have already read. ListWithContext also removes the limit in the options. kube-apiserver
+// can then serve the list from its watch cache instead of etcd.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.ResourceVersion == "0" {
 		options.ResourceVersion = ""

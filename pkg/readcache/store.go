@@ -252,7 +252,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes the goroutines in await check their condition again.
+// wake makes each goroutine that waits in await() check its condition again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -115,10 +115,10 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count adds bytes to the memory of the cached resource. A subscriber reports its own memory with it. bytes may be
-// negative. If the cache then exceeds its limit, the next event of the resource evicts unused resources and, if that is
-// not enough, this resource. The caller must hold the lock of the store. The cache holds this lock while it calls
-// deliver.
+// Count adds bytes to the memory of the cached resource. A subscriber calls Count to report its own memory. The
+// parameter bytes may be negative. If the cache then exceeds its limit, the next event of the resource evicts unused
+// resources and, if that is not enough, this resource. The caller must hold the lock of the store. The cache holds this
+// lock while it calls deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

@@ -21,6 +21,16 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
+// Summary returns the stored result of Summarize. It returns false if there is none.
+func (g *Group) Summary() (any, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.summary == nil {
+		return nil, false
+	}
+	return g.summary.Value, true
+}
+
 // Summarize returns the result of compute for the objects of the group. If the group belongs to a store, the group
 // keeps the result, and later calls do not call compute. Therefore, all callers must pass the same function for the
 // same resource.

@@ -39,7 +39,7 @@ type writeKey struct {
 
 // maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the cache cannot
 // serve the reads of the user for the time writeMemory.
-const maxDeleted = 64
+const maxDeleted = 32
 
 // written contains the remembered writes of one user to one resource.
 type written struct {

@@ -46,7 +46,7 @@ const (
 	maxErrorBytes = 16 << 10
 	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
 	listsAtOnce = 2
-	// The name of a piece ends with a number of pieceDigits digits. maxPieces is the largest number.
+	// The name of a piece ends with its number, in pieceDigits digits. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
@@ -68,7 +68,7 @@ type BucketOptions struct {
 	Roots *x509.CertPool
 }
 
-// bucket stores recordings in an S3 bucket. It implements files.
+// bucket stores recordings in an S3 bucket. It implements the interface files.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string

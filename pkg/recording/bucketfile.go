@@ -89,8 +89,8 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	return b.deleteFound(ctx, &info)
 }
 
-// deleteFound deletes all existing pieces of a recording. If no piece before the last one is missing, it computes the
-// names of the pieces. Otherwise, it lists the objects of the recording.
+// deleteFound deletes all existing pieces of a recording. If all pieces up to the last one exist, it computes the names
+// of the pieces. Otherwise, it lists the objects of the recording.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	if info.found == info.pieces {
 		return b.deletePieces(ctx, info.id, info.pieces)

@@ -66,5 +66,6 @@ func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 	return out, nil
 }
 
-// IsExpired implements credentials.Provider. It returns true if the files were read more than rereadCredentials ago.
+// IsExpired implements credentials.Provider. It returns true if more than rereadCredentials has passed since the files
+// were read.
 func (f *credentialFiles) IsExpired() bool { return f.now().Sub(f.read) > rereadCredentials }

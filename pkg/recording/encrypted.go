@@ -90,7 +90,7 @@ func nonce(number uint32, last bool) []byte {
 // sealed writes an encrypted recording. It implements chunkWriter.
 type sealed struct {
 	to io.Writer
-	// begin contains magic and the salt until the first chunk is written.
+	// begin contains the constant magic and the salt. It is written with the first chunk, and is nil afterwards.
 	begin  []byte
 	cipher cipher.AEAD
 	id     []byte

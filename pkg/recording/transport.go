@@ -15,8 +15,8 @@ var errLargeResponse = errors.New("the response of the bucket is too large")
 // boundedTransport limits the size of the responses of an S3 service.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends the request, and returns a response with a boundedBody. The content of objects is not XML, so the
-// number of tags in it is not bounded.
+// RoundTrip sends the request, and returns a response with a boundedBody. It does not limit the number of XML tags in
+// the content of an object, because the content is not XML.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {

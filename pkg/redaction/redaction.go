@@ -73,8 +73,8 @@ func New(values []string, done func() error) (*Redactor, bool) {
 	return r, done() == nil
 }
 
-// forms returns the value verbatim. If the escapes of a quoted string in Go or in JSON change the value, forms also
-// returns the changed value, without quotation marks.
+// forms returns the forms of the value that a text may contain: the value itself, and its escaped forms in quoted
+// strings of Go and of JSON, without the quotation marks. It omits an escaped form that equals the value.
 func forms(value string) []string {
 	out := []string{value}
 	quoted := strconv.Quote(value)

@@ -116,8 +116,8 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty, it does
-// not wait for finalizers. Only other controllers set finalizers on these objects.
+// removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty,
+// removePart does not wait for deleted objects that have finalizers.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string

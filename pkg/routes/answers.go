@@ -19,7 +19,7 @@ const (
 	// largestAnswer counts as largestAnswer.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce multiplied by the bound for one user bounds the bytes of concurrent responses to all users.
+	// The bound for all users together is usersAtOnce multiplied by the bound for one user.
 	usersAtOnce = 32
 	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
 	// for which each response waits.

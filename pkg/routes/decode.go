@@ -48,7 +48,7 @@ func decodeJSON(body []byte, into any) (strict []error, err error) {
 }
 
 // undecodable returns the error for a body that cannot be decoded. It decodes the body again with encoding/json, whose
-// errors contain the field and the type. into is not changed.
+// errors contain the field and the type. It does not change the parameter into.
 func undecodable(body []byte, into any) error {
 	err := json.Unmarshal(body, reflect.New(reflect.TypeOf(into).Elem()).Interface())
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)

@@ -27,8 +27,9 @@ type fairness struct {
 	inFlight map[string]int
 }
 
-// enter counts a request as in flight until leave is called. It returns an error with 42900 if the user already has
-// limit requests in flight. Anonymous requests are not counted, because public endpoints have separate limits.
+// enter counts a request as in flight until leave is called. The parameter limit is the maximum number of requests in
+// flight of one user. If the user has reached this number, enter returns an error with the code 42900. Anonymous
+// requests are not counted, because public endpoints have separate limits.
 func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || IsAnonymous(u) {

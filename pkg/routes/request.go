@@ -5,12 +5,15 @@ package routes
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
@@ -38,12 +41,13 @@ type Request struct {
 // Path returns the value of a path parameter, or an empty string if the route has no parameter with this name.
 func (r *Request) Path(name string) string { return r.path[name] }
 
-// Query returns the value of a query parameter, or an empty string.
+// Query returns the value of a query parameter, or an empty string. The value is a copy, so that an endpoint may keep
+// it for longer than the request without keeping the whole URL.
 func (r *Request) Query(name string) string {
 	if r.query == nil {
 		r.query = r.URL.Query()
 	}
-	return r.query.Get(name)
+	return strings.Clone(r.query.Get(name))
 }
 
 // ParseBool returns the value of a query parameter, which must be true or false. The argument absent is the default: it
@@ -97,13 +101,10 @@ func (r *Request) ReadJSON(into any) error {
 	if err != nil {
 		return err
 	}
-	release, err := r.Hold(len(body))
-	if err != nil {
-		return err
-	}
-	defer release()
-	strict, err := decodeJSON(body, into)
-	if err != nil {
+	var strict []error
+	var malformed error
+	err = r.Decode(len(body), func() { strict, malformed = decodeJSON(body, into) })
+	if err := cmp.Or(err, malformed); err != nil {
 		return err
 	}
 	if r.codeInBody {
@@ -119,20 +120,29 @@ const (
 	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. It is large, because an
 	// element of a list may need only two bytes of text, such as "1,".
 	decodedBytes = 48
+	// decodePatience bounds the time for which a request waits because its user has used much processor time.
+	decodePatience = 10 * time.Second
 )
 
-// Hold charges the memory for decoding a body to the account of the request until release is called. The parameter
-// bytes is the size of the body. Hold returns an error if the body is larger than maxDecoded, or if the memory budget
-// is exceeded.
-func (r *Request) Hold(bytes int) (release func(), err error) {
+// Decode calls the function decode, and charges its memory and its processor time to the account of the request. The
+// parameter bytes is the size of the body. Decode returns an error without calling the function if the body is larger
+// than maxDecoded, if the memory budget is exceeded, or if the processor time of the user is not within the limit after
+// decodePatience.
+func (r *Request) Decode(bytes int, decode func()) error {
 	if bytes > maxDecoded {
-		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
+		return envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
 	}
 	account, size := budget.AccountFrom(r.Context()), int64(bytes)*decodedBytes
 	if err := account.Take(size); err != nil {
-		return nil, envelope.OutOfMemory(err)
+		return envelope.OutOfMemory(err)
 	}
-	return func() { account.Give(size) }, nil
+	defer account.Give(size)
+	ctx, cancel := context.WithTimeout(r.Context(), decodePatience)
+	defer cancel()
+	if err := account.Do(ctx, decode); err != nil {
+		return envelope.OutOfTime(err)
+	}
+	return nil
 }
 
 // ReadBody returns the whole body. The caller must not modify it.

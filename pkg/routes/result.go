@@ -11,19 +11,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate adapts result to the header of the request. The parameter out is the header of the response, and in is the
-// header of the request. If the If-None-Match header matches the ETag, negotiate removes the data. If the client
-// accepts gzip, it selects the compressed form of the data.
-func negotiate(out, in http.Header, result Result) Result {
+// negotiate adapts result to requestHeader, and sets ETag and Vary in responseHeader. If the If-None-Match header
+// matches the ETag, negotiate removes the data. If the client accepts gzip, it selects the compressed form of the data.
+func negotiate(responseHeader, requestHeader http.Header, result Result) Result {
 	if result.Tag != "" { // browsers do not store envelopes, so only scripts send If-None-Match
-		out.Set("ETag", result.Tag)
-		if matchesTag(in.Values("If-None-Match"), result.Tag) {
+		responseHeader.Set("ETag", result.Tag)
+		if matchesTag(requestHeader.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true
 		}
 	}
 	if data, ok := result.Data.(envelope.Compressible); ok {
-		out.Add("Vary", "Accept-Encoding")
-		if acceptsGzip(in.Values("Accept-Encoding")) {
+		responseHeader.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(requestHeader.Values("Accept-Encoding")) {
 			result.Data = envelope.Gzipped{Compressible: data}
 		}
 	}

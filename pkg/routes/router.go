@@ -99,7 +99,8 @@ func (t *Table) Handler(next http.Handler) http.Handler {
 		}
 		parameters := make(map[string]string, len(values))
 		for i, name := range found.names {
-			parameters[name] = values[i]
+			// The endpoints may keep a value for longer than the request. Without a copy, it would keep the whole URL.
+			parameters[name] = strings.Clone(values[i])
 		}
 		found.serve(w, r, parameters)
 	})

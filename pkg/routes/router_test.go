@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"unsafe"
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -64,6 +65,35 @@ func TestWhichRouteIsMeant(t *testing.T) {
 			httptest.NewRequestWithContext(ctx, tc.method, dashboardv1alpha1.RootPath+tc.path, nil))
 		if served != tc.want {
 			t.Errorf("%s %s was served by %q, want %q", tc.method, tc.path, served, tc.want)
+		}
+	}
+}
+
+// TestValuesAreCopies verifies that the values of path and query parameters do not keep the URL in memory.
+func TestValuesAreCopies(t *testing.T) {
+	var inPath, inQuery string
+	var request *http.Request
+	table := &Table{}
+	if err := table.Add(Route{
+		Method: http.MethodGet, Path: "/names/{name}", Operation: "x", Doc: "x", Returns: dashboardv1alpha1.Envelope{},
+		Parameters: map[string]string{"name": "x"},
+		Endpoint: Self(func(r *Request, _ user.Info) (Result, error) {
+			inPath, inQuery, request = r.Path("name"), r.Query("q"), r.Request
+			return Result{}, nil
+		}),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"})
+	table.Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(),
+		httptest.NewRequestWithContext(ctx, http.MethodGet, dashboardv1alpha1.RootPath+"/names/short?q=value&pad=x", nil))
+	if inPath != "short" || inQuery != "value" {
+		t.Fatalf("the values are %q and %q", inPath, inQuery)
+	}
+	for whole, part := range map[string]string{request.URL.Path: inPath, request.URL.RawQuery: inQuery} {
+		begin, at := uintptr(unsafe.Pointer(unsafe.StringData(whole))), uintptr(unsafe.Pointer(unsafe.StringData(part)))
+		if at >= begin && at < begin+uintptr(len(whole)) {
+			t.Errorf("%q is a part of %q", part, whole)
 		}
 	}
 }

@@ -8,12 +8,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 func route(change func(*Route)) Route {
@@ -181,6 +185,27 @@ func TestReadJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDecodePatience verifies that a body is not decoded while its user has used more processor time than allowed.
+func TestDecodePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := budget.NewShared(budget.Options{Total: 1 << 20, Work: userlimit.NewWork()})
+		account := memory.Account("alice", 0)
+		defer account.Close()
+		r := &Request{Request: httptest.NewRequestWithContext(budget.WithAccount(t.Context(), account), http.MethodPost,
+			"/", strings.NewReader(`{}`))}
+		account.Charge(time.Minute)
+		err := r.ReadJSON(&struct{}{})
+		if e := envelope.As(err); err == nil || e.Code != dashboardv1alpha1.CodeTooManyRequests ||
+			e.RetryAfterSeconds == 0 {
+			t.Errorf("the body was decoded: %v", err)
+		}
+		time.Sleep(time.Hour)
+		if err := r.ReadJSON(&struct{}{}); envelope.As(err).Code != dashboardv1alpha1.CodeRequired { // it was read
+			t.Errorf("the body was not decoded: %v", err)
+		}
+	})
 }
 
 func FuzzDecodeJSON(f *testing.F) {

@@ -15,9 +15,9 @@ const (
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after changes of RBAC objects. It calls the function at once. It then repeats the call
-// every callInterval until staleTime after the last change, because API servers may still authorize with old objects.
-// While calls for a key continue, further changes with the same key only prolong them.
+// Coalescer calls a function after changes of RBAC objects. It calls the function at once, and then every callInterval.
+// The calls end staleTime after the last change, because API servers may use old RBAC objects until then. While calls
+// for a key continue, further changes with the same key only prolong them.
 type Coalescer[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
@@ -38,8 +38,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function. If this call began before the last change, or less than staleTime after the last change, run
-// schedules another call.
+// run calls the given function. It schedules another run, unless the call began at least staleTime after the last
+// change.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

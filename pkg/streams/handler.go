@@ -93,7 +93,7 @@ const (
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is the time after the last successful check at which a stream ends, if all further checks fail without
-	// a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// A denial ends a stream at once. If checks fail without a denial, the stream ends when no check has succeeded for
+	// checkGrace. This time equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

@@ -18,6 +18,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // Defaults of Options.
@@ -37,8 +38,10 @@ type Options struct {
 	// PerUser bounds the number of streams of one user on this replica. Total bounds the number of streams of all users
 	// on this replica.
 	PerUser, Total int
-	// Bytes bounds the memory of all streams, in bytes.
+	// Bytes bounds the memory of all streams, in bytes. Work limits the processor time of each user (see Stream.Work).
+	// Nil means no limit.
 	Bytes int64
+	Work  *userlimit.Gates
 	// Admit verifies the one-time ticket of a request, if there is one, and consumes it. It may be nil.
 	Admit func(ctx context.Context, u user.Info, target Target) error
 	// Check returns an error if the session of the user has ended. It may be nil.
@@ -89,7 +92,7 @@ type dependents struct {
 // NewManager returns a manager without streams.
 func NewManager(o Options) *Manager {
 	m := &Manager{
-		options: o, bytes: budget.New(o.Bytes), streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
+		options: o, bytes: budget.NewShared(budget.Options{Total: o.Bytes, Work: o.Work}), streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
 		places: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
 		timing: timing{write: writeTimeout, ping: pingInterval, pong: pongTimeout},
 	}
@@ -173,7 +176,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty closes the channel empty. It may be called more than once. The caller must hold the lock.
+// closeEmpty closes the channel m.empty. It may be called more than once. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:
@@ -296,9 +299,9 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	})
 }
 
-// recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
-// objects are not watched, the time is between unwatchedInterval and recheckInterval. It is longer if there are many
-// streams. Otherwise, the checks would cause too much load.
+// recheckEvery returns the time between two regular checks of a stream. The time is recheckInterval if the RBAC objects
+// of all clusters in s.depends are watched. Otherwise, the time is between unwatchedInterval and recheckInterval. It
+// increases with the number of streams, which limits the load of the checks.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

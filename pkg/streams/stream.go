@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // Stream is one open stream: a WebSocket, or a response with server-sent events.
@@ -39,7 +40,7 @@ type Stream struct {
 	// serving waits for the goroutine of Serve. readDone is closed when no more messages are read.
 	serving  sync.WaitGroup
 	readDone chan struct{}
-	// closed is closed when no more messages are sent.
+	// The channel is closed when no more messages are sent.
 	closed chan struct{}
 
 	// writing serializes writes.
@@ -54,7 +55,7 @@ type Stream struct {
 	checks checks
 }
 
-// User returns the caller. Renew may have replaced it.
+// User returns the user of the stream. Renew can replace the user.
 func (s *Stream) User() user.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,6 +64,17 @@ func (s *Stream) User() user.Info {
 
 // Account returns the budget.Account for the memory of the stream. It is closed when the stream ends.
 func (s *Stream) Account() *budget.Account { return s.account }
+
+// Work waits until the processor time of the user of the stream is within the limit (see budget.Account.Do). Then it
+// calls the function work, which processes a message, and returns the error of this function. The processor time of the
+// call is charged to the user.
+func (s *Stream) Work(work func() error) error {
+	var failed error
+	if err := s.account.Do(s.done, func() { failed = work() }); err != nil {
+		return envelope.OutOfTime(err)
+	}
+	return failed
+}
 
 // Context returns a context that ends with the stream. Its cause is an *End.
 func (s *Stream) Context() context.Context { return s.done }
@@ -243,9 +255,9 @@ func (s *Stream) untilCheck() time.Duration {
 	return next
 }
 
-// every calls the function call repeatedly until the stream ends. The function interval returns the time before each
-// call.
-func (s *Stream) every(interval func() time.Duration, call func()) {
+// every repeatedly calls the function f until the stream ends. Before each call, it waits for the time that the
+// function interval returns.
+func (s *Stream) every(interval func() time.Duration, f func()) {
 	first := interval()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +267,7 @@ func (s *Stream) every(interval func() time.Duration, call func()) {
 		if s.done.Err() != nil {
 			return
 		}
-		call()
+		f()
 		next := interval()
 		s.mu.Lock()
 		defer s.mu.Unlock()

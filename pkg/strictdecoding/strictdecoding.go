@@ -35,7 +35,8 @@ func JSON(document []byte) *Problem {
 	return s.scan()
 }
 
-// Number returns the reason for which a decoder would change the decimal number, or an empty string.
+// Number returns the reason for which a decoder would change the decimal number. It returns an empty string if a
+// decoder would not change the number.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {

@@ -13,10 +13,10 @@ import (
 // user, and then for the tasks of all users. Therefore, a user with many waiting tasks does not delay the tasks of
 // other users.
 type Limiter struct {
-	all   chan struct{}
-	each  int
-	mu    sync.Mutex
-	users map[string]*userTasks
+	all     chan struct{}
+	perUser int
+	mu      sync.Mutex
+	users   map[string]*userTasks
 }
 
 // userTasks contains the tasks of one user.
@@ -26,10 +26,10 @@ type userTasks struct {
 	tasks int
 }
 
-// New returns a Limiter. The parameter total bounds the number of all concurrent tasks, and the parameter each bounds
-// the number for one user.
-func New(total, each int) *Limiter {
-	return &Limiter{all: make(chan struct{}, total), each: each, users: map[string]*userTasks{}}
+// New returns a Limiter. The parameter total bounds the number of all concurrent tasks, and perUser bounds the number
+// for one user.
+func New(total, perUser int) *Limiter {
+	return &Limiter{all: make(chan struct{}, total), perUser: perUser, users: map[string]*userTasks{}}
 }
 
 // Enter waits until a new task of the user may start. The caller must call the returned function after the task. Enter
@@ -66,7 +66,7 @@ func (l *Limiter) join(user string) *userTasks {
 	defer l.mu.Unlock()
 	own := l.users[user]
 	if own == nil {
-		own = &userTasks{taken: make(chan struct{}, l.each)}
+		own = &userTasks{taken: make(chan struct{}, l.perUser)}
 		l.users[user] = own
 	}
 	own.tasks++

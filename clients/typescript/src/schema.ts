@@ -4181,7 +4181,7 @@ export interface components {
             continue?: string;
             /** @description field names the missing or malformed part of the request. */
             field?: string;
-            /** @description namespaces are the namespaces of partial data. */
+            /** @description namespaces are the namespaces that the data cover. It is set if partial is true. */
             namespaces?: string[];
             /** @description notModified is true if the header If-None-Match contains the entity tag of the data. data is then null. */
             notModified?: boolean;
@@ -4256,7 +4256,7 @@ export interface components {
              * @default
              */
             apiVersion: string;
-            /** @description cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object then contains only its apiVersion, its kind and its identifying metadata in addition. */
+            /** @description cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other fields of the object are then its apiVersion, its kind and its identifying metadata. */
             cells?: unknown[];
             /**
              * @description kind is the kind of the object.

@@ -161,10 +161,10 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed before the parameter other. It first compares the memory of the
-// networks, then the memory of the connections, and finally the time of the last use. It rounds memory down to
-// multiples of idleBytes. Otherwise, a connection would be closed first because of one small request, even if another
-// client has opened many idle connections.
+// closesBefore returns true if c must be closed before the parameter other. The connection whose client networks use
+// more memory in total is closed first. If the networks use the same memory, the connection that uses more memory is
+// closed first, and then the least recently used one. Amounts are rounded down to multiples of idleBytes. Without
+// rounding, a client with one small request would lose its connection before a client with many idle connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {

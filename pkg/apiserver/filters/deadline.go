@@ -12,9 +12,9 @@ import (
 // 55 s for the handler and a minute for a large response. Streams have other deadlines.
 const requestTime = 3 * time.Minute
 
-// expire sets the write deadline of the response to requestTime from now. The deadline ends a response that the client
-// does not read. It is not removed at the end of the handler, because net/http may still be sending the response. The
-// next HTTP/1 request on the connection sets a new deadline.
+// expire sets the deadline for writing the response: the current time plus requestTime. The deadline ends a response
+// that the client does not read. It is not removed at the end of the handler, because net/http may still be sending the
+// response. The next HTTP/1 request on the connection sets a new deadline.
 func expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))

@@ -203,7 +203,7 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends the body of a response with the status 200, and drops any other body.
+// Write sends p if the status of the response is 200. Otherwise, it drops p.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)

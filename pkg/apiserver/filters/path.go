@@ -39,7 +39,7 @@ func canonical(r *http.Request) *http.Request {
 			u.Path += "/-" // no route has this path
 		}
 	}
-	// If a client opens a stream through kube-apiserver, it inserts the segment "proxy" after the prefix of the API.
+	// A client that opens a stream through kube-apiserver inserts the segment "proxy" after the prefix of the API.
 	// kube-apiserver then treats the request as long-running, and its flow control does not limit the request.
 	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
 	if ok && r.Method == http.MethodGet {

@@ -4774,7 +4774,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are the namespaces of partial data.",
+							Description: "namespaces are the namespaces that the data cover. It is set if partial is true.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5003,7 +5003,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object then contains only its apiVersion, its kind and its identifying metadata in addition.",
+							Description: "cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other fields of the object are then its apiVersion, its kind and its identifying metadata.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

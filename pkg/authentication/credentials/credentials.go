@@ -56,9 +56,8 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 // PasswordChosen returns true if the user has set the password, and false if it was imported.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword sets the password hash, and ends the logins that wait for a second factor. Verified sessions lose
-// this status, so that sensitive operations need a code again. The parameter chosen is true if the user has set the
-// password.
+// ReplacePassword sets the password hash, and ends the logins that wait for a second factor. Afterwards, sensitive
+// operations need a code again in all sessions. The parameter chosen is true if the user has set the password.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -81,8 +80,8 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 // InForce).
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch changes the epoch. The session with the name in the parameter kept remains valid. All other existing
-// sessions of the user are no longer valid. The parameter kept may be empty.
+// BeginEpoch changes the epoch. The parameter kept is the name of a session that remains valid, or empty. All other
+// existing sessions of the user are no longer valid.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}

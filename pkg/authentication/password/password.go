@@ -218,8 +218,8 @@ func (h *Hasher) places(p Parameters) int64 {
 	return min((int64(p.Memory)+int64(h.cost.Memory)-1)/int64(h.cost.Memory), h.size)
 }
 
-// enter waits for a number of places. It returns ErrBusy if maxWaiting passwords wait already, and an error if ctx ends
-// first. The caller must release the places to h.slots when the hash is complete.
+// enter acquires the given number of places in h.slots. It waits until they are free. It returns ErrBusy if maxWaiting
+// passwords already wait, and another error if ctx ends first. The caller must release the places after the hash.
 func (h *Hasher) enter(ctx context.Context, places int64) error {
 	if h.slots.TryAcquire(places) {
 		return nil

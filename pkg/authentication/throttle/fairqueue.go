@@ -30,15 +30,14 @@ type ticket struct {
 }
 
 // fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
-// In each round, the queue serves one attempt of each waiting flow with the cost 1, and more attempts of a flow with a
-// lower cost.
+// In each round, a waiting flow with the cost 1 gets one attempt. A waiting flow with a lower cost gets more attempts.
 type fairQueue struct {
 	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
 	waiting []*ticket
 	now     float64
 	// finish contains the virtual time at which the next attempt of each flow may start. A flow without an entry may
-	// start at once.
+	// start immediately.
 	finish map[string]float64
 }
 
@@ -116,8 +115,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in finish. It removes the entries of flows that may start at once. If too many
-// entries remain, it removes all entries.
+// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed,
+// because an entry that does not exist means the same. If more than half of the limit remains, it removes all entries,
+// and all flows may start immediately.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return

@@ -22,7 +22,7 @@ const (
 	// maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// The delay is maxWait if the number of failures is at least Policy.Free plus doublings.
+	// doublings is the number of further failures after which the delay is maxWait.
 	doublings = 5
 )
 

@@ -30,7 +30,7 @@ const recordTimeout = 10 * time.Second
 
 // BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
 type BlockedError struct {
-	// RetryAfter is the time after which an attempt is checked again.
+	// RetryAfter is the time until another attempt is allowed.
 	RetryAfter time.Duration
 }
 

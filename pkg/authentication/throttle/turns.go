@@ -132,7 +132,8 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch starts waiting attempts of the pool until the maximum number runs, or no other attempt may run.
+// dispatch starts attempts that wait in the pool. It returns when the pool has no free place, or when no waiting
+// attempt may run.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)

@@ -140,9 +140,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
-// signed for at least the duration of the constant verification. By then, all tokens that the old key signed have
-// expired.
+// Find returns the key with the ID. It returns false if there is no such key. It also returns false if all tokens that
+// the key has signed have expired, because a newer key has signed for a longer time than the lifetime of a token.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -23,7 +23,7 @@ type MAC struct {
 // NewMAC returns a MAC for the purpose. A code for one purpose is not valid for another purpose.
 func NewMAC(keys *KeySet, purpose string) *MAC { return &MAC{keys: keys, purpose: purpose} }
 
-// Sum returns the code of the value. It returns ErrNoKeys if no signing key is loaded.
+// Sum returns the message authentication code of the value. It returns ErrNoKeys if no signing key is loaded.
 func (m *MAC) Sum(value []byte) ([]byte, error) {
 	secret, err := m.keys.Secret(m.purpose)
 	if err != nil {

@@ -46,7 +46,7 @@ const (
 	// reviewTimeout bounds an access review. The context of a request cannot bound a review, because several requests
 	// may wait for the same review.
 	reviewTimeout = 10 * time.Second
-	// idleTime is the time after which the watches of the RBAC objects of an unused cluster end.
+	// If a cluster is not used for idleTime, its RBAC objects are no longer watched.
 	idleTime = 5 * time.Minute
 	// maxWatched bounds the number of clusters whose RBAC objects are watched. The watches of a further cluster replace
 	// those of the least recently used cluster. Verdicts of a cluster without watches are not cached.
@@ -123,9 +123,9 @@ func (c *Cache) AllowedStale(
 	roles Roles,
 ) (bool, error) {
 	wasAllowed := func() (bool, error) {
-		now, err := granted(ctx, roles)
+		currentRoles, err := granted(ctx, roles)
 		//nolint:contextcheck // the watch of a scope outlives the request
-		return c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), now, asOf), err
+		return c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), currentRoles, asOf), err
 	}
 	reviewContext, cancel := c.reviewContext(ctx, caller.Connection(), wasAllowed)
 	defer cancel()
@@ -225,9 +225,9 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. The parameter now is
-// the hash of the current roles of the user.
-func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time.Time) bool {
+// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. The parameter
+// currentRoles is the hash of the current roles of the user.
+func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
 	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
@@ -235,7 +235,7 @@ func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time
 	}
 	last, ok := c.entries.last(entryKey{s, q})
 	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge &&
-		now != grants{} && last.roles == now
+		currentRoles != grants{} && last.roles == currentRoles
 }
 
 // isBusy returns true if at least maxRenewals reviews are in progress.

@@ -129,9 +129,10 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get returns the field allowed of the verdict for the key. The result ok is false if there is no verdict for the
-// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, and
-// the caller should start a renewal. get requests a renewal only once for each verdict.
+// get looks up the verdict for the key. The result allowed is true if the verdict allows the request. The result ok is
+// false if there is no verdict for the generation, or if the verdict has expired. The result renew is true if the
+// verdict is at least renewalAge old, and the caller should start a renewal. get requests a renewal only once for each
+// verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // before the Cache is used.
 func (c *Cache) OnChange(changed func(*clusters.Connection)) { c.onChange = changed }
 
-// changed calls the function of OnChange.
+// changed calls the function that OnChange has set.
 func (c *Cache) changed(cluster connection) {
 	if known, ok := cluster.(*clusters.Connection); ok && c.onChange != nil {
 		c.onChange(known)

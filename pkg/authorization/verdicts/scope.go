@@ -25,16 +25,17 @@ type scope struct {
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
-	// An outage begins when the first of the watches ends. It ends when all RBAC resources are watched again. broken is
-	// the beginning of the current outage, or zero. before is the generation at that time. before becomes 0 when RBAC
-	// objects may have changed during the outage. Then, verdicts from before the outage must not be used.
-	broken time.Time
-	before uint64
-	used   time.Time
-	ended  bool
+	// An outage begins when the first of the watches ends. It ends when all RBAC resources are watched again.
+	// outageTime is the beginning of the current outage, or zero. outageGeneration is the generation at this time. If
+	// RBAC objects may have changed during the outage, outageGeneration becomes 0, and verdicts from before the outage
+	// are no longer used.
+	outageTime       time.Time
+	outageGeneration uint64
+	used             time.Time
+	ended            bool
 	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
-	// is scheduled. No second call is scheduled in this time. Otherwise, a member cluster could cause any number of
-	// calls.
+	// is scheduled. While pending is true, no second call is scheduled. Otherwise, a member cluster could cause any
+	// number of calls.
 	notify  func()
 	pending bool
 }
@@ -103,9 +104,9 @@ func (s *scope) connected(resource string) {
 	defer s.mu.Unlock()
 	s.watched[resource] = true
 	s.generation++
-	s.changed, s.before = s.clock.Now(), 0
+	s.changed, s.outageGeneration = s.clock.Now(), 0
 	if s.healthy() {
-		s.broken = time.Time{}
+		s.outageTime = time.Time{}
 	}
 }
 
@@ -116,7 +117,7 @@ func (s *scope) hasChanged() {
 	defer s.mu.Unlock()
 	s.generation++
 	s.changed = s.clock.Now()
-	s.before = 0
+	s.outageGeneration = 0
 }
 
 // notifyDelay is the time for which changes are collected before notify is called.
@@ -149,7 +150,7 @@ func (s *scope) disconnected(resource string) {
 		return
 	}
 	if s.healthy() {
-		s.broken, s.before = s.clock.Now(), s.generation
+		s.outageTime, s.outageGeneration = s.clock.Now(), s.generation
 	}
 	delete(s.watched, resource)
 }
@@ -159,7 +160,7 @@ func (s *scope) disconnected(resource string) {
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken, s.before, !s.ended && !s.broken.IsZero() && s.before != 0
+	return s.outageTime, s.outageGeneration, !s.ended && !s.outageTime.IsZero() && s.outageGeneration != 0
 }
 
 // end invalidates all verdicts permanently.

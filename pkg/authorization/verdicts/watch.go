@@ -122,7 +122,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// list requests the current resource version of the resource.
+// list stores the current resource version of the resource in w.version.
 func (w *watcher) list(ctx context.Context) error {
 	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {

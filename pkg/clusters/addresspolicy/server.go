@@ -133,7 +133,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 }
 
 // isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
-// The parameter looked contains the addresses that lookUp has returned.
+// The parameter looked is the result of lookUp.
 func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
 	if !p.Host {
 		return false

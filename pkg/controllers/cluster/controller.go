@@ -256,8 +256,8 @@ func (r *Reconciler) applyObjects(
 	return err
 }
 
-// summarize sets the condition Ready. It is False with the reason of the first condition that is not True, or True if
-// there is no such condition.
+// summarize sets the condition Ready. If one of the conditions in the loop is not True, Ready is False with the reason
+// and the message of the first such condition. Otherwise, Ready is True.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,

@@ -290,19 +290,19 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source for a controller. For each change on a member cluster, the source calls the function
-// requests, and enqueues the returned requests. The argument of the function describes the change:
+// Source returns a source for a controller. For each event, the source calls toRequests with an object, and enqueues
+// the returned requests. The object describes the event:
 //
-//   - one of KubeVision's objects, or the metadata of a Namespace or ClusterRole: this object has changed.
-//   - nil: a member cluster was connected or disconnected.
-//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict with this KubeVisionCluster has begun or
-//     ended.
-func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
+//   - an object of KubeVision on a member cluster, or the metadata of a Namespace or ClusterRole: it has changed.
+//   - nil: a member cluster was connected, disconnected or released.
+//   - a KubeVisionCluster with only its name: it has exceeded its memory limit, or another KubeVisionCluster has begun
+//     or ceased to claim the same identity.
+func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.subscribers = append(r.subscribers, func(o client.Object) {
-			for _, request := range requests(ctx, o) {
+			for _, request := range toRequests(ctx, o) {
 				queue.Add(request)
 			}
 		})

@@ -50,8 +50,8 @@ type identities struct {
 	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
 	// process.
 	examined sets.Set[types.UID]
-	// ended contains the UIDs of released KubeVisionClusters. The cache may still contain such a KubeVisionCluster for
-	// a short time. It must not become the holder of an identity again.
+	// ended contains the UIDs of released KubeVisionClusters. Such a KubeVisionCluster may remain in the cache for a
+	// short time, but must not become the holder of an identity again.
 	ended sets.Set[types.UID]
 }
 

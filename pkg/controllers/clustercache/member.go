@@ -58,8 +58,8 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. The field caches counts the running
-	// caches.
+	// startMu prevents the start of a cache after the connection was closed. caches.Wait() waits until all caches have
+	// ended.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.
@@ -205,8 +205,8 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers watches the metadata of Namespaces and ClusterRoles, and calls tell for each change. It does not call
-// tell for the objects of the initial list.
+// watchOthers watches the metadata of Namespaces and ClusterRoles. It calls tell if an object is created, deleted or
+// being deleted, or if its labels change. It does not call tell for the objects of the initial list.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),

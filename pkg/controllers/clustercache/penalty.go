@@ -13,9 +13,9 @@ import (
 // penalty is the time for which Open fails after a cluster was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize makes Open fail for the duration of the constant penalty. It does so only if the connection has exceeded its
-// memory limit within the constant patience after it was opened. A new connection would then probably exceed the limit
-// again. The memory of an older connection may consist of many changes of objects, which a new connection does not
+// penalize is called when the connection m has exceeded its memory limit. If m was opened recently (see patience), a
+// new connection would probably exceed the limit again. Therefore, penalize makes Open fail for some time (see
+// penalty). The memory of an older connection may consist of many changes of objects, which a new connection does not
 // count.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {

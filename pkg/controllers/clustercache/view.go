@@ -32,13 +32,13 @@ func (r *Registry) View() *View {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	v := &View{all: []*Cluster{r.host}, registered: map[types.UID]*Cluster{}, host: host}
-	alone := map[clusters.Revision]*Cluster{}
+	byHolder := map[clusters.Revision]*Cluster{}
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]
 		if m.cluster == nil || m.cluster.ID == r.host.ID || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
-		if t := r.clusterOf(m, alone); t != nil {
+		if t := r.clusterOf(m, byHolder); t != nil {
 			v.registered[m.revision.Cluster] = t
 		}
 	}
@@ -57,9 +57,9 @@ func (r *Registry) View() *View {
 //   - nil, if no KubeVisionCluster holds the identity
 //   - nil, if another KubeVisionCluster holds the identity and there is no proof for m
 //   - the *Cluster of the holder, if there is a proof for m and the holder is connected
-//   - a *Cluster from the parameter alone, if there is a proof for m and the holder is not connected. The key of this
-//     map is the revision of the holder in the proof. The first connection with such a proof adds its *Cluster.
-func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
+//   - a *Cluster from byHolder, if there is a proof for m and the holder is not connected. The key in byHolder is the
+//     revision of the holder in the proof. If byHolder has no *Cluster for this key, clusterOf adds the *Cluster of m.
+func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
 	case !ok:
@@ -73,10 +73,10 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 		return other.cluster
 	}
 	with := r.identities.proofs[m.revision.Cluster].holder
-	if alone[with] == nil {
-		alone[with] = m.cluster
+	if byHolder[with] == nil {
+		byHolder[with] = m.cluster
 	}
-	return alone[with]
+	return byHolder[with]
 }
 
 // Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:

@@ -38,8 +38,8 @@ type Reconciler struct {
 
 func parameterKey() types.NamespacedName { return types.NamespacedName{Name: names.LastAdminParameter} }
 
-// SetupWithManager adds watches of the parameter, and of the users, role bindings, clusters and credentials on which it
-// depends.
+// SetupWithManager adds watches of the KubeVisionPolicyParameter, and of the users, role bindings, clusters and
+// credentials on which it depends.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil {
 		return errors.New("the last admin controller lacks a client")
@@ -65,7 +65,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile computes the parameter, and writes it if it has changed.
+// Reconcile computes the KubeVisionPolicyParameter, and writes it if it has changed.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	grants, err := r.grants(ctx)
 	if err != nil {

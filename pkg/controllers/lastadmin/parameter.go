@@ -13,10 +13,10 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// maxAdmins bounds the number of administrators that the parameter lists for information.
+// maxAdmins bounds the number of names in the field Admins of the KubeVisionPolicyParameter.
 const maxAdmins = 256
 
-// grant says that a subject of a KubeVisionRoleBinding makes a user an administrator.
+// grant is a reason why a user is an administrator: the user matches a subject of a KubeVisionRoleBinding.
 type grant struct {
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding string

@@ -33,8 +33,9 @@ import (
 const (
 	// pause is the time for which changes are collected before the objects are counted.
 	pause = 100 * time.Millisecond
-	// period is the time after which the parameter is written again without a change. The policy rejects new objects if
-	// the count is older than five minutes, so that nobody can fill etcd while the controller does not run.
+	// period is the time after which the KubeVisionPolicyParameter is written again without a change. The policy
+	// rejects new objects if the count is older than five minutes, so that nobody can fill etcd while the controller
+	// does not run.
 	period = time.Minute
 )
 
@@ -52,7 +53,7 @@ func parameterKey() types.NamespacedName {
 	return types.NamespacedName{Name: names.ObjectQuotaParameter}
 }
 
-// SetupWithManager adds watches of the parameter and of the counted kinds.
+// SetupWithManager adds watches of the KubeVisionPolicyParameter and of the counted kinds.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil {
 		return errors.New("the object quota controller lacks a dependency")
@@ -80,8 +81,8 @@ func countSoon() handler.EventHandler {
 	}
 }
 
-// Reconcile counts the objects. It writes the parameter if a limit was reached or is no longer reached, or if the last
-// write is older than the constant period.
+// Reconcile counts the objects. It writes the KubeVisionPolicyParameter if a limit was reached or is no longer reached.
+// It also writes the KubeVisionPolicyParameter if the last write is not recent (see period).
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {

@@ -21,16 +21,16 @@ type counts struct {
 	bytes                         int64
 }
 
-// parameter returns the counts and limits in the form in which the policy reads them. The argument at is the time of
-// the count.
-func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
+// parameter returns the counts and limits in the form in which the policy reads them. The parameter countTime is the
+// time of the count.
+func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
 	}
 	return &kubevisionv1alpha1.ObjectQuotaParameter{
-		CountTime: metav1.NewTime(at.UTC()), Users: usage(c.users, l.Users), Clusters: usage(c.clusters, l.Clusters),
-		RoleBindings: usage(c.roleBindings, l.RoleBindings),
-		Bytes:        kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
+		CountTime: metav1.NewTime(countTime.UTC()), Users: usage(c.users, l.Users),
+		Clusters: usage(c.clusters, l.Clusters), RoleBindings: usage(c.roleBindings, l.RoleBindings),
+		Bytes: kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
 	}
 }
 
@@ -61,9 +61,9 @@ type size struct {
 // sizes contains the size of each object by UID, so that only changed objects are encoded again.
 type sizes map[types.UID]size
 
-// add returns the size of an object, and stores the size in the parameter next for the next count. It encodes the
-// object only if s does not contain the size for the resourceVersion of the object.
-func (s sizes) add(next sizes, o client.Object) (int64, error) {
+// add returns the size of an object, and also adds the size to newSizes. It encodes the object only if s does not
+// contain the size for the resourceVersion of the object.
+func (s sizes) add(newSizes sizes, o client.Object) (int64, error) {
 	known, ok := s[o.GetUID()]
 	if !ok || known.version != o.GetResourceVersion() {
 		encoded, err := json.Marshal(o)
@@ -72,6 +72,6 @@ func (s sizes) add(next sizes, o client.Object) (int64, error) {
 		}
 		known = size{version: o.GetResourceVersion(), bytes: int64(len(encoded))}
 	}
-	next[o.GetUID()] = known
+	newSizes[o.GetUID()] = known
 	return known.bytes, nil
 }

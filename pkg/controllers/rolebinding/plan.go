@@ -60,8 +60,9 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the names of the built-in ClusterRoles that the objects may bind. The value is true if the
-	// ClusterRole exists. The map does not contain ClusterRoles of another owner. It is nil for a custom role.
+	// roles contains the names of built-in ClusterRoles. The value is true if the ClusterRole exists. If another client
+	// has created a ClusterRole with this name, the map does not contain the name, and the role is not bound. The map is
+	// nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool
@@ -210,8 +211,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all KubeVisionClusters. It adds those that the binding selects to p.clusters, and the names of
-// those that do not exist to p.unknown.
+// selectClusters returns all KubeVisionClusters. It sets the fields clusters, unknown and invalid of the plan.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

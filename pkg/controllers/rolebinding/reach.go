@@ -33,8 +33,8 @@ func probed() predicate.Predicate {
 }
 
 // unreachable returns the names of the selected clusters that cannot be reached. The binding can become Ready without
-// these clusters (see appliedVerdict). Clusters that were not probed yet are omitted, so that the binding becomes Ready
-// only after the first probe of each cluster.
+// these clusters (see appliedVerdict). The result does not contain clusters that were not probed yet. Therefore, the
+// binding does not become Ready before the first probe of each selected cluster.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {

@@ -20,8 +20,8 @@ import (
 const maxNamed = 5
 
 // plan returns the indexes of the Pods to evict, and sets the results of all other Pods. It returns an error if an
-// eviction needs an option that the request does not set. Unless a Pod is finished, an emptyDir volume needs the option
-// deleteEmptyDirData, and a missing controller needs the option force.
+// eviction needs an option that the request does not set. A Pod with an emptyDir volume needs the option
+// deleteEmptyDirData, and a Pod without a controller needs the option force. A finished Pod needs no option.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int

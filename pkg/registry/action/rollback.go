@@ -106,9 +106,9 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the JSON patch for a rollback of w to a revision, which is the parameter chosen. The patch fails
-// if the workload has changed since it was read. A merge patch is not used, because it would keep fields that the new
-// template does not have.
+// patchSteps returns the JSON patch that rolls the workload back to the revision. The patch fails if the workload has
+// changed since it was read. A merge patch is not used, because it would keep fields that the new template does not
+// have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},

@@ -92,11 +92,11 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
-		some, err := s.copy(opened, emit)
+		emitted, err := s.copy(opened, emit)
 		if err != nil || !s.options.follow {
 			return err
 		}
-		if some {
+		if emitted {
 			wait, failures = firstWait, 0
 		}
 		for opened = nil; opened == nil; {
@@ -129,9 +129,9 @@ func (s *source) failed(ctx context.Context, err error) error {
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // copy reads lines from the response body, and closes it. It calls emit with each line that was not emitted before. The
-// result some is true if copy has called emit. If the log is followed, copy ignores a read error, because the caller
-// then requests the log again.
-func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
+// result emitted is true if copy has called emit at least once. If the log is followed, copy ignores a read error,
+// because the caller then requests the log again.
+func (s *source) copy(from io.ReadCloser, emit func(Line) error) (emitted bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
 	for {
@@ -139,9 +139,9 @@ func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF), s.options.follow:
-			return some, nil
+			return emitted, nil
 		default:
-			return some, err
+			return emitted, err
 		}
 		if !again.IsZero() && (line.at.Before(again) || line.at.Equal(again) && skip > 0) {
 			if line.at.Equal(again) {
@@ -152,11 +152,11 @@ func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err
 		if !s.options.since.IsZero() && line.at.Before(s.options.since) {
 			continue
 		}
-		some = true
+		emitted = true
 		s.note(line.at)
 		line.Pod, line.Container = s.pod, s.container
 		if err := emit(line); err != nil {
-			return some, err
+			return emitted, err
 		}
 	}
 }

@@ -62,17 +62,17 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change calls the function change with the favorites of u, and writes the changed favorites. It retries after a
-// conflict. If the function returns an error, nothing is written, and the error is returned.
+// change reads the favorites of u, calls the function modify with them, and writes them. It retries after a conflict.
+// If modify returns an error, change writes nothing and returns the error.
 func (e *Provider) change(
-	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, modify func(*favorites) error,
 ) error {
 	err := retry.OnError(contention(), isInterrupted, func() error {
 		found, kept, err := e.load(ctx, u)
 		if err != nil {
 			return err
 		}
-		if err := change(kept); err != nil {
+		if err := modify(kept); err != nil {
 			return err
 		}
 		text, err := json.Marshal(kept)

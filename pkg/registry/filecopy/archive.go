@@ -27,7 +27,7 @@ const (
 
 // limits contains the number of bytes that an archive may still have.
 type limits struct {
-	// bytes is the number of remaining bytes. Each entry reduces it by the size of its content and blockBytes.
+	// bytes is the number of remaining bytes. Each entry subtracts the size of its content, and also blockBytes.
 	bytes int64
 }
 

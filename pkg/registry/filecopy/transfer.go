@@ -68,12 +68,12 @@ func newTransfer(q *request, p *Provider) *transfer {
 
 // received handles a message from the client. It passes content to the command in the container, and blocks until the
 // command has read it.
-func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
+func (t *transfer) received(_ context.Context, stream *streams.Stream, m streams.Message) error {
 	t.mu.Lock()
 	unwanted := !t.request.in || t.complete
 	t.mu.Unlock()
 	if !m.Binary {
-		return t.control(m.Data)
+		return t.control(stream, m.Data)
 	}
 	if unwanted {
 		return streams.NewEnd(streams.Malformed, "the client must not send more data")
@@ -84,9 +84,9 @@ func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Mess
 	return nil
 }
 
-func (t *transfer) control(data []byte) error {
+func (t *transfer) control(stream *streams.Stream, data []byte) error {
 	var f dashboardv1alpha1.CopyFrame
-	if err := routes.DecodeJSON(data, &f); err != nil {
+	if err := stream.Work(func() error { return routes.DecodeJSON(data, &f) }); err != nil {
 		return err //nolint:wrapcheck // it has its code
 	}
 	if f.Type != frameEnd {

@@ -63,12 +63,12 @@ func Named(
 }
 
 // Find reads the cluster-scoped object with the given name. It impersonates the caller. If the object does not exist,
-// Find returns the error in the parameter missing.
-func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
+// Find returns notFound with the cause.
+func (c *Client) Find(ctx context.Context, name string, into client.Object, notFound *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
 	case apierrors.IsNotFound(err):
-		return missing.WithCause(err)
+		return notFound.WithCause(err)
 	case err != nil:
 		return envelope.FromAPIError(err)
 	default:

@@ -30,14 +30,15 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates the object that the function object returns. Error messages name the object by the
-// parameter what. The function refused converts the error of the write, which may be nil, to an error with a code.
-func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
+// Create returns a step that calls the function build and creates the returned object. The parameter description names
+// the object in error messages. The function refused converts the error of the write, which may be nil, to an error
+// with a code.
+func Create(description string, build func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
-		Object: what,
+		Object: description,
 		Do: func(ctx context.Context, c client.Client) error {
-			made = object()
+			made = build()
 			return refused(ctx, c.Create(ctx, made))
 		},
 		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, UIDPrecondition(made)) },
@@ -45,19 +46,19 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 }
 
 // Patch returns a step that patches an object. The parameter from is the object as it was read. The parameter to is the
-// changed object. Error messages name the object by the parameter what. The parameter given is the ResourceVersion in
-// the request, or empty. If it is not empty, the step fails if the object has changed since it was read. The function
-// refused converts the error of the write, which may be nil, to an error with a code.
-func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
+// changed object. The parameter description names the object in error messages. The parameter given is the
+// ResourceVersion in the request, or empty. If it is not empty, the step fails if the object has changed since it was
+// read. The function refused converts the error of the write, which may be nil, to an error with a code.
+func Patch(description string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
 		if !ok { // Impossible, because a copy has the type of its original.
-			return fmt.Errorf("copying %s", what)
+			return fmt.Errorf("copying %s", description)
 		}
 		return c.Patch(ctx, written, PatchFrom(from, given))
 	}
 	return Step{
-		Object: what,
+		Object: description,
 		Do: func(ctx context.Context, c client.Client) error {
 			return refused(ctx, write(ctx, c, from, to, given))
 		},
@@ -65,15 +66,15 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch. The parameter from is the object as it was read. The parameter given is the
-// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of the object
-// that was read. kube-apiserver then rejects the patch with a conflict if the object has changed since it was read.
-// PatchFrom does not compare the two ResourceVersions. CheckVersion compares them.
-func PatchFrom(from client.Object, given string) client.Patch {
-	if given == "" {
-		return client.MergeFrom(from)
+// PatchFrom returns a merge patch against before, which is the object as it was read. If the request contains a
+// ResourceVersion, the patch contains the ResourceVersion of before, and kube-apiserver rejects the patch with a
+// conflict if the object has changed since it was read. CheckVersion compares the ResourceVersion of the request with
+// that of the object.
+func PatchFrom(before client.Object, requestVersion string) client.Patch {
+	if requestVersion == "" {
+		return client.MergeFrom(before)
 	}
-	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }
 
 // Apply calls DryRun and then Execute. If a step fails, Apply reverts the steps before it. The returned error names the

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"sync"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -59,10 +58,6 @@ type grouped struct {
 	omit    objects.Omit
 }
 
-// decoding is a semaphore that bounds the number of groups that are decoded concurrently. A cluster may send objects
-// that take long to decode. Without the bound, overviews of such a cluster could occupy all processors.
-var decoding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
-
 // counted is the overview of one readcache.Group, which is a part of a list. The field omitted contains the objects of
 // the group that are too large to be decoded.
 type counted struct {
@@ -78,12 +73,7 @@ func addGroups[T any](
 	ctx context.Context, g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
 ) error {
 	for group := range groups.All() {
-		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
-			select {
-			case decoding <- struct{}{}:
-				defer func() { <-decoding }()
-			case <-ctx.Done():
-			}
+		found, err := summaryOf(ctx, g.account, group, func(all []*readcache.Object) (readcache.Summary, error) {
 			return summarize(ctx, all, g.account, look)
 		})
 		if err != nil {
@@ -99,6 +89,28 @@ func addGroups[T any](
 		}
 	}
 	return nil
+}
+
+// summaryOf returns the stored overview of a group. If there is none, it calls the function compute, and charges the
+// processor time to the account. A cluster may send objects that take long to decode. Without the limit of processor
+// time, the overviews of such a cluster could occupy all processors.
+func summaryOf(
+	ctx context.Context,
+	account *budget.Account,
+	group *readcache.Group,
+	compute func([]*readcache.Object) (readcache.Summary, error),
+) (found any, err error) {
+	if found, ok := group.Summary(); ok {
+		return found, nil
+	}
+	late := account.Do(ctx, func() { found, err = group.Summarize(compute) })
+	switch {
+	case ctx.Err() != nil:
+		return nil, envelope.Late(ctx.Err())
+	case late != nil:
+		return nil, envelope.OutOfTime(late)
+	}
+	return found, err //nolint:wrapcheck // it has its code
 }
 
 // summarize returns the overview of the objects of a group. It stops when ctx ends.

@@ -15,7 +15,9 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
 // TestTooLargePod verifies that each response names a cached Pod that needs too much memory, and that the other Pods of
@@ -60,39 +62,36 @@ func TestEndedRequestDecodesNothing(t *testing.T) {
 	if err := addGroups(ctx, g, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
 		t.Errorf("%d objects were decoded: %v", decoded, err)
 	}
-	for range cap(decoding) {
-		decoding <- struct{}{} // other requests decode
-	}
 	if err := addGroups(ctx, g, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
 		t.Errorf("%d objects were decoded: %v", decoded, err)
-	}
-	for range cap(decoding) {
-		<-decoding
 	}
 	if err := addGroups(t.Context(), g, groups, countPod); err != nil || g.sum.Pods != 3 {
 		t.Errorf("%d Pods: %v", g.sum.Pods, err)
 	}
 }
 
-// TestGroupsDecodedConcurrently verifies that a request waits while other requests decode.
-func TestGroupsDecodedConcurrently(t *testing.T) {
-	for range cap(decoding) {
-		decoding <- struct{}{}
+// TestProcessorTimeOfOneUser verifies that the decoding of objects is charged to the user, that a user who has used much
+// processor time gets 42900, and that other users do not wait.
+func TestProcessorTimeOfOneUser(t *testing.T) {
+	work := userlimit.NewWork()
+	memory := budget.NewShared(budget.Options{Total: 8 << 20, Work: work})
+	groupsOf := func() readcache.Groups {
+		return readcache.Groups{{readcache.NewGroup([]*readcache.Object{{JSON: []byte("{}")}})}}
 	}
-	done := make(chan error, 1)
-	g := grouped{sum: &dashboardv1alpha1.Overview{}}
-	groups := readcache.Groups{{readcache.NewGroup([]*readcache.Object{{JSON: []byte("{}")}})}}
-	go func() { done <- addGroups(t.Context(), g, groups, countPod) }()
-	select {
-	case err := <-done:
-		t.Errorf("the request did not wait: %v", err)
-		done <- err
-	case <-time.After(50 * time.Millisecond):
+	overviewOf := func(user string, groups readcache.Groups, look func(*corev1.Pod, *dashboardv1alpha1.Overview)) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		account := memory.Account(user, 0)
+		defer account.Close()
+		return addGroups(ctx, grouped{sum: &dashboardv1alpha1.Overview{}, account: account}, groups, look)
 	}
-	for range cap(decoding) {
-		<-decoding
+	slow := func(*corev1.Pod, *dashboardv1alpha1.Overview) { time.Sleep(userlimit.WorkBurst + 100*time.Millisecond) }
+	_ = overviewOf("greedy", groupsOf(), slow)
+	err := overviewOf("greedy", groupsOf(), countPod)
+	if e := envelope.As(err); err == nil || e.Code != dashboardv1alpha1.CodeTooManyRequests {
+		t.Errorf("the user did not wait: %v", err)
 	}
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := overviewOf("modest", groupsOf(), countPod); err != nil {
+		t.Errorf("another user: %v", err)
 	}
 }

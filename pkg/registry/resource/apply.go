@@ -237,7 +237,8 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 	return b, nil
 }
 
-// located returns err with the index i of the object prepended to its field and message.
+// located returns a copy of err for the object with the index i. It adds the index to the message, and to the field if
+// the field is not empty.
 func located(err error, i int) error {
 	known := *envelope.As(err)
 	prefix := fmt.Sprintf("[%d]", i)

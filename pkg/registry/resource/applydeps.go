@@ -10,9 +10,9 @@ import (
 // dependencies describes the objects that a bundle creates. A dry run does not store these objects. Therefore, the dry
 // run of an object that needs one of them may fail.
 type dependencies struct {
-	// namespaces contains the names of the Namespaces that do not exist yet.
+	// namespaces contains the names of the Namespaces that the bundle creates.
 	namespaces map[string]bool
-	// kinds contains the kinds of the objects that do not exist yet.
+	// kinds contains the kinds of the objects that the bundle creates.
 	kinds map[schema.GroupKind]bool
 }
 
@@ -34,8 +34,8 @@ func (b *bundle) dependencies() dependencies {
 // the CustomResourceDefinition of the object's kind.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates a. For example,
-// a is a RoleBinding, and the bundle creates a Role.
+// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates the
+// object in the parameter a. For example, this object is a RoleBinding, and the bundle creates a Role.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -31,12 +32,10 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	if len(body) > manifest.MaxBytes {
 		return manifest.ParseAll(contentType, body, maxApplied) // the error states that the body is too large
 	}
-	release, err := r.Hold(len(body))
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return manifest.ParseAll(contentType, body, maxApplied)
+	var all []map[string]any
+	var malformed error
+	err = r.Decode(len(body), func() { all, malformed = manifest.ParseAll(contentType, body, maxApplied) })
+	return all, cmp.Or(err, malformed)
 }
 
 // bundleReader decodes the objects of a bundle and finds their resources.

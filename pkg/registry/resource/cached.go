@@ -36,9 +36,9 @@ type cachedQuery struct {
 	selected func(*readcache.Object) bool
 	// filtered is false if both selectors are empty. All objects match in this case.
 	filtered bool
-	// of identifies the list. Each page token contains this value. Otherwise, a client could use the token of a
-	// different list.
-	of string
+	// id identifies the list. Each page token contains this id. Otherwise, a client could use the token of a different
+	// list.
+	id string
 	// after is the last object of the previous page. It is nil for the first page.
 	after *keyToken
 }
@@ -91,13 +91,13 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 	q := &cachedQuery{
 		listOptions: o, target: t, labels: byLabels, selected: matches, filtered: !byFields.Empty() ||
 			!byLabels.Empty(),
-		of: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
+		id: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
 	}
 	if text := o.query.Get(queryContinue); text != "" {
 		if q.after, ok = decodeKeyToken(text); !ok { // the API server has issued the token
 			return nil, false, nil
 		}
-		if q.after.Of != q.of {
+		if q.after.Of != q.id {
 			return nil, false, notOfThisList()
 		}
 	}
@@ -162,7 +162,7 @@ func (q *cachedQuery) page(
 	var err error
 	meta.Continue, err = keyToken{
 		Version:   keyTokenVersion,
-		Of:        q.of,
+		Of:        q.id,
 		Namespace: last.Namespace,
 		Name:      last.Name,
 	}.encode()
@@ -174,7 +174,7 @@ func (q *cachedQuery) page(
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 512) //nolint:mnd // of a usual identity and query
-	text = appendTexts(text, caller.Cluster(), q.of, q.encoded, identity.UserName, strconv.FormatBool(found.Partial))
+	text = appendTexts(text, caller.Cluster(), q.id, q.encoded, identity.UserName, strconv.FormatBool(found.Partial))
 	text = appendTexts(text, identity.Groups...)
 	text = appendTexts(text, found.Namespaces...)
 	sum := sha256.New()
@@ -195,8 +195,8 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 	return tagOf(sum)
 }
 
-// appendTexts appends an encoding of the texts to the slice out. The encoding contains the number and the lengths of the
-// texts. Therefore, different texts always have different encodings.
+// appendTexts appends an encoding of the texts to the slice out. The encoding contains the number and the lengths of
+// the texts. Therefore, different texts always have different encodings.
 func appendTexts(out []byte, texts ...string) []byte {
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, text := range texts {

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -70,12 +71,10 @@ func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	if len(body) > manifest.MaxBytes {
 		return manifest.Parse(r.Header.Get("Content-Type"), body) // the error states that the body is too large
 	}
-	release, err := r.Hold(len(body))
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return manifest.Parse(r.Header.Get("Content-Type"), body)
+	var object map[string]any
+	var malformed error
+	err := r.Decode(len(body), func() { object, malformed = manifest.Parse(r.Header.Get("Content-Type"), body) })
+	return object, cmp.Or(err, malformed)
 }
 
 // kind returns the apiVersion and kind of the manifest. It returns an error if one of them is missing or malformed.

@@ -114,8 +114,8 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage changes the sort key if the request sorts Pods by CPU or memory. The new sort key is the usage in metrics
-// instead of the requests of the Pod. byUsage returns an error if metrics are not available.
+// byUsage changes the sort key if the request sorts Pods by CPU or memory. The new sort key is the measured usage
+// instead of the resource requests of the Pod. byUsage returns an error if metrics are not available.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"mime"
@@ -100,18 +101,16 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 	if err != nil {
 		return nil, err
 	}
-	release, err := r.Hold(len(body))
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	w := &write{Target: t, call: t.Call(http.MethodPatch), verbs: []string{"patch"}}
-	if kind == types.JSONPatchType {
-		w.call.Body, w.confidential, err = checkOperations(body, objects.IsSecret(t.Resource))
-	} else {
-		w.call.Body, w.confidential, err = checkMerge(body, t)
-	}
-	if err != nil {
+	var malformed error
+	err = r.Decode(len(body), func() {
+		if kind == types.JSONPatchType {
+			w.call.Body, w.confidential, malformed = checkOperations(body, objects.IsSecret(t.Resource))
+		} else {
+			w.call.Body, w.confidential, malformed = checkMerge(body, t)
+		}
+	})
+	if err := cmp.Or(err, malformed); err != nil {
 		return nil, err
 	}
 	w.call.Query, w.call.ContentType = writeQuery(), string(kind)

@@ -84,8 +84,8 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns the elements of namespaces in which the caller may execute a read. The function attributes returns
-// the ResourceAttributes of the read in a namespace.
+// allowedOf returns those of the given namespaces in which the caller may execute a read. The function attributes
+// returns the ResourceAttributes of the read in a namespace.
 func (c *Client) allowedOf(
 	ctx context.Context,
 	v readcache.View,

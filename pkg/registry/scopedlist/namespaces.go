@@ -70,8 +70,8 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns a partial Result with all bodies except nil. The parameter namespaces contains the namespace of
-// each body.
+// partialResult returns a partial Result with the bodies that are not nil. The parameter namespaces contains the
+// namespace of each body.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {

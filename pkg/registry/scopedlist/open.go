@@ -65,7 +65,7 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	return objects.Page{}, nil
 }
 
-// EachRow is like Each, for a Listing of OpenTable. It also returns the column definitions.
+// EachRow is like Each, but for a Listing that OpenTable has returned. It also returns the column definitions.
 func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

@@ -65,7 +65,7 @@ func (s *session) handler() *streams.Handler {
 }
 
 // received handles a message from the client. It blocks until the command has read the input in the message.
-func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
+func (s *session) received(_ context.Context, stream *streams.Stream, m streams.Message) error {
 	if m.Binary {
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
 			return streams.NewEnd(streams.Malformed, "a binary message must begin with the number of its channel")
@@ -73,8 +73,8 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 		return s.write(m.Data[1:]) //nolint:contextcheck // a recording fails with the session
 	}
 	var f dashboardv1alpha1.TerminalFrame
-	if err := routes.DecodeJSON(m.Data, &f); err != nil {
-		return err
+	if err := stream.Work(func() error { return routes.DecodeJSON(m.Data, &f) }); err != nil {
+		return err //nolint:wrapcheck // it has its code
 	}
 	size, err := sizeOf(&f)
 	if err != nil {

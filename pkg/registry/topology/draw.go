@@ -130,7 +130,7 @@ func (d *drawing) compare() bool {
 	return true
 }
 
-// of returns the indexes of the objects of a resource, for example pods.
+// of returns the objects of one resource, for example pods. The result contains indexes in d.objects.
 func (d *drawing) of(plural string) []int {
 	var out []int
 	for i := range d.objects {

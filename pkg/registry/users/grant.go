@@ -107,17 +107,17 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent a change of the display role of u to a new role. It
-// omits the binding of newGrant, because changeRole can change this binding. The parameter made tells whether the
-// binding of newGrant exists:
+// decidingBindings returns the names of the bindings that prevent u from getting a new display role. It omits the
+// binding of newGrant, because changeRole can change this binding. The parameter hasGrant is true if the binding of
+// newGrant exists:
 //
 //   - If the binding exists, another binding prevents the change only if its display role is higher than the new role.
 //   - If the binding does not exist, all bindings that name u or a group of u prevent the change.
-func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
+func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
 	for _, g := range d.grantsOf(u) {
-		if g.binding != own && (!made || g.weight > asked) {
+		if g.binding != own && (!hasGrant || g.weight > asked) {
 			out = append(out, g.binding)
 		}
 	}
@@ -145,8 +145,8 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 }
 
 // changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. The parameter
-// b is the existing binding of newGrant, or nil. If role is roleCustom, the step deletes b. Otherwise, the step creates
-// or changes the binding.
+// b is the binding that was created with newGrant, or nil if there is none. If role is roleCustom, the step deletes b.
+// Otherwise, the step creates or changes the binding.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

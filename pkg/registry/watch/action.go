@@ -21,6 +21,9 @@ const (
 	maxAction = 64 << 10
 	// subscribeTimeout bounds the time for adding one topic.
 	subscribeTimeout = 20 * time.Second
+	// topicWork is the processor time that is charged for adding one topic. It is not measured, because it includes
+	// waits for the cluster.
+	topicWork = 100 * time.Microsecond
 )
 
 // Values of action.Action.
@@ -48,8 +51,8 @@ type action struct {
 // received handles a message from a client.
 func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Message) error {
 	var a action
-	if err := routes.DecodeJSON(m.Data, &a); err != nil {
-		return err
+	if err := s.Work(func() error { return routes.DecodeJSON(m.Data, &a) }); err != nil {
+		return err //nolint:wrapcheck // it has its code
 	}
 	switch a.Action {
 	case actionPing: // Nothing to do: every message keeps the connection open.
@@ -59,7 +62,7 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	case actionSubscribe:
 		return c.subscribe(ctx, a)
 	case actionUnsubscribe:
-		return c.unsubscribe(a)
+		return s.Work(func() error { return c.unsubscribe(a) }) //nolint:wrapcheck // as above
 	default:
 		return streams.NewEnd(streams.Malformed, "there is no such action")
 	}
@@ -87,6 +90,7 @@ func (c *client) subscribe(ctx context.Context, a action) error {
 		if err != nil {
 			return err
 		}
+		c.stream.Account().Charge(topicWork)
 		_, from, _ := strings.Cut(text, "@")
 		if err := c.subscribeTo(ctx, name, a, cmp.Or(from, a.Bookmarks[text])); err != nil {
 			if err := c.send(name.errorNotice(err)); err != nil {
@@ -98,7 +102,7 @@ func (c *client) subscribe(ctx context.Context, a action) error {
 }
 
 func tooManyTopics() error {
-	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
+	return envelope.Invalid("topics", "name 1 to %d topics", maxTopics)
 }
 
 // setExplicit records that the client has chosen its topics. Before the first call, followListed adds topics for the
@@ -124,6 +128,9 @@ func (c *client) setExplicit() {
 }
 
 func (c *client) unsubscribe(a action) error {
+	if len(a.Topics) > maxTopics {
+		return tooManyTopics()
+	}
 	c.setExplicit()
 	for _, text := range a.Topics {
 		name, err := parseTopic(text)

@@ -146,8 +146,8 @@ func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
 
-// forget drops the n oldest entries, and returns the bytes of their memory. It creates new entries and a new map,
-// because a slice or a map whose elements are deleted does not release its memory.
+// forget drops the n oldest entries, and returns the bytes of their memory. It copies the other entries to a new
+// slice, and creates a new map, because a slice or a map whose elements are deleted does not release its memory.
 func (f *feed) forget(n int) (bytes int64) {
 	for i := range n {
 		bytes += f.entries[i].memory()
@@ -220,15 +220,15 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
-// feed may then lack changes after version. For example, a client may have received an object from another replica. The
-// feed lacks the deletion of the object if the object was created and deleted before the list. isRelistedAfter also
-// returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
-func (f *feed) isRelistedAfter(version string) bool {
+// isRelistedAfter returns true if the read cache has listed the resource again after the given ResourceVersion. The
+// feed may then lack changes between this ResourceVersion and the new list. For example, it lacks the deletion of an
+// object that was created and deleted in the meantime. A client may have received such an object from another replica.
+// isRelistedAfter also returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
+func (f *feed) isRelistedAfter(resourceVersion string) bool {
 	if f.relisted == "" {
 		return false
 	}
-	c, ok := compare(f.relisted, version)
+	c, ok := compare(f.relisted, resourceVersion)
 	return !ok || c > 0
 }
 
@@ -329,8 +329,8 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 }
 
 // appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
-// parameter resumed is true if the client has resumed at a bookmark. If the object was created and deleted after
-// cursor, only a resumed client gets the deletion. A resumed client may have received the creation from another
+// client does not get the deletion of an object that was created after cursor, because it has never received the
+// object. This does not apply to a client that has resumed at a bookmark: it may have received the object from another
 // replica.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}

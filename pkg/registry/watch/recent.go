@@ -18,7 +18,10 @@ const (
 	// recentTime is the time for which a list of a session remains a topic of the session's streams.
 	recentTime = 10 * time.Minute
 	// maxSessions bounds the number of sessions whose lists are recorded. The least recently used ones are dropped.
-	maxSessions = 4096
+	// maxListed bounds the number of recorded lists of a session. With names of the maximum length, all lists use about
+	// 20 MiB.
+	maxSessions = 2048
+	maxListed   = 16
 )
 
 // Recent records which lists each login session has requested from this replica. If a client does not subscribe, these
@@ -61,7 +64,7 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 	now := time.Now()
 	isNew := now.Sub(topics[name]) > recentTime
-	if isNew && len(topics) >= maxTopics {
+	if isNew && len(topics) >= maxListed {
 		topics.prune(now)
 	}
 	topics[name] = now
@@ -77,7 +80,7 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes the topics that were not listed within recentTime. If maxTopics topics remain, it also removes the
+// prune removes the topics that were not listed within recentTime. If maxListed topics remain, it also removes the
 // topic that was listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
@@ -88,7 +91,7 @@ func (l listed) prune(now time.Time) {
 			oldest = name
 		}
 	}
-	if len(l) >= maxTopics {
+	if len(l) >= maxListed {
 		delete(l, oldest)
 	}
 }

@@ -31,13 +31,13 @@ func TestRecent(t *testing.T) {
 	if r.has(sessionOf(mine), pods) {
 		t.Error("it is known for too long")
 	}
-	for i := range 3 * maxTopics {
+	for i := range 3 * maxListed {
 		r.Note(mine, "c", fmt.Sprint("kind", i), objectref.Target{})
 	}
-	if len(topics) > maxTopics {
+	if len(topics) > maxListed {
 		t.Errorf("%d topics", len(topics))
 	}
-	if !r.has(sessionOf(mine), topicName{"c", fmt.Sprint("kind", 3*maxTopics-1), ""}) {
+	if !r.has(sessionOf(mine), topicName{"c", fmt.Sprint("kind", 3*maxListed-1), ""}) {
 		t.Error("the last one is forgotten")
 	}
 	for i := range maxSessions + 1 {

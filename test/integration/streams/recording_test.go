@@ -4,6 +4,7 @@
 package streams
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -39,6 +40,9 @@ func auditor(tb testing.TB) person {
 		Subjects: []rbacv1.Subject{{
 			APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "kubevision:" + p.User.Name,
 		}},
+	})
+	fixture.Eventually(tb, "the right of the auditor", func(ctx context.Context) error {
+		return p.client.Answers(ctx, 0, p.get("/terminal-sessions?limit=1"))
 	})
 	return p
 }

@@ -33,7 +33,7 @@ type Meta struct {
 	// partial is true if the caller may read only some namespaces. The data then cover only these namespaces.
 	// +optional
 	Partial bool `json:"partial,omitempty"`
-	// namespaces are the namespaces of partial data.
+	// namespaces are the namespaces that the data cover. It is set if partial is true.
 	// +optional
 	// +listType=set
 	Namespaces []string `json:"namespaces,omitempty"`

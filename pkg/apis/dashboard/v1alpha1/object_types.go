@@ -17,8 +17,8 @@ type Object struct {
 	Kind string `json:"kind"`
 	// metadata is the metadata of the object.
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object
-	// then contains only its apiVersion, its kind and its identifying metadata in addition.
+	// cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other
+	// fields of the object are then its apiVersion, its kind and its identifying metadata.
 	// +optional
 	// +listType=atomic
 	Cells []runtime.RawExtension `json:"cells,omitempty"`

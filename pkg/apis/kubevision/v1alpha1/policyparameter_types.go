@@ -55,8 +55,8 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	User string `json:"user,omitempty"`
 
-	// userGroups are the groups that make the user an administrator. The user must keep one of them. It is absent if a
-	// binding names the user.
+	// userGroups are the groups that make the user an administrator. The user must keep at least one of these groups.
+	// The field is absent if a binding names the user.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -68,8 +68,8 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
 
-	// bindingSubjects are the subjects of the binding that are usable administrators, or groups of one. The binding
-	// must keep one of them.
+	// bindingSubjects are the subjects of the binding that are usable administrators, or groups with a usable
+	// administrator. The binding must keep at least one of these subjects.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256

@@ -1,0 +1,175 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package userlimit
+
+import (
+	"context"
+	"maps"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// WorkRate limits the processor time of each user, as a fraction of one processor. WorkBurst is the processor time
+	// that a user may use before this limit applies. It suffices for a list of 5,000 Pods.
+	WorkRate  = 1.0 / 3
+	WorkBurst = 500 * time.Millisecond
+)
+
+// Gates limits the concurrent work of each user.
+type Gates struct {
+	Options
+
+	mu    sync.Mutex
+	users map[string]*Gate
+}
+
+// Options configures Gates.
+type Options struct {
+	// AtOnce is the number of places of each user.
+	AtOnce int
+	// Work also limits the processor time of each user. The Gate of an idle user is then kept until the whole WorkBurst
+	// is available again. Otherwise, the next request of the user would create a new Gate with a full WorkBurst.
+	Work bool
+}
+
+// NewGates returns Gates with the options.
+func NewGates(o Options) *Gates { return &Gates{Options: o, users: map[string]*Gate{}} }
+
+// NewWork returns Gates that limit the processor time of each user. One user may use half of the processors at the same
+// time, but on average only the fraction WorkRate of one processor.
+func NewWork() *Gates { return NewGates(Options{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Work: true}) } //nolint:mnd // half
+
+// Gate limits the concurrent work of one user.
+type Gate struct {
+	// places is a semaphore.
+	places chan struct{}
+	// work limits the processor time in microseconds. It may be nil.
+	work *rate.Limiter
+	// joined is the number of calls of Join() without a later call of Leave().
+	joined int
+}
+
+// isIdle returns true if the Gate has the same state as a new Gate. It can then be dropped.
+func (g *Gate) isIdle() bool {
+	return g.joined == 0 && (g.work == nil || g.work.Tokens() >= float64(WorkBurst.Microseconds()))
+}
+
+// Len returns the number of users with a Gate.
+func (g *Gates) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.users)
+}
+
+// Join returns the Gate of a user. The caller must call Leave when it no longer uses the Gate.
+func (g *Gates) Join(user string) *Gate {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.users[user]
+	if u == nil {
+		u = g.add(user)
+	}
+	u.joined++
+	return u
+}
+
+// add creates the Gate of a user and drops idle ones. The caller must hold the lock.
+func (g *Gates) add(user string) *Gate {
+	u := &Gate{places: make(chan struct{}, g.AtOnce)}
+	if g.Work {
+		maps.DeleteFunc(g.users, func(_ string, other *Gate) bool { return other.isIdle() })
+		const perSecond rate.Limit = WorkRate * rate.Limit(time.Second/time.Microsecond)
+		u.work = rate.NewLimiter(perSecond, int(WorkBurst.Microseconds()))
+	}
+	g.users[user] = u
+	return u
+}
+
+// Leave must be called once for each call of Join.
+func (g *Gates) Leave(user string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.users[user]
+	u.joined--
+	if u.isIdle() {
+		delete(g.users, user)
+	}
+}
+
+// Do waits until a place of the user is free and the processor time of the user is within the limit. It then calls the
+// function work, and charges the duration of this call. If ctx ends first, Do returns an error and does not call work.
+// Nil Gates have no limit.
+func (g *Gates) Do(ctx context.Context, user string, work func()) error {
+	if g == nil {
+		work()
+		return nil
+	}
+	u := g.Join(user)
+	defer g.Leave(user)
+	select {
+	case u.places <- struct{}{}:
+		defer u.Exit()
+	case <-ctx.Done():
+		return ctx.Err() //nolint:wrapcheck // the caller knows the context
+	}
+	if err := u.Rest(ctx); err != nil {
+		return err
+	}
+	begun := time.Now()
+	work()
+	u.Charge(time.Since(begun))
+	return nil
+}
+
+// Charge adds processor time to the time that the user has used. It does not wait. Nil Gates have no limit.
+func (g *Gates) Charge(user string, took time.Duration) {
+	if g == nil {
+		return
+	}
+	g.Join(user).Charge(took)
+	g.Leave(user)
+}
+
+// Enter acquires a place. It returns false if no place is free within the duration wait, or if ctx ends.
+func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
+	select {
+	case g.places <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case g.places <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// Exit releases the place of a successful Enter.
+func (g *Gate) Exit() { <-g.places }
+
+// Charge adds processor time to the time that the user has used.
+func (g *Gate) Charge(took time.Duration) {
+	if g.work == nil {
+		return
+	}
+	for left := int(took.Microseconds()); left > 0; left -= g.work.Burst() {
+		g.work.ReserveN(time.Now(), min(left, g.work.Burst()))
+	}
+}
+
+// Rest waits until the processor time of the user is within the limit. It returns an error if ctx ends first.
+func (g *Gate) Rest(ctx context.Context) error {
+	if g.work == nil {
+		return nil
+	}
+	return g.work.WaitN(ctx, 0) //nolint:wrapcheck // the caller knows the context
+}
