@@ -41,10 +41,10 @@ type Reader struct {
 	Config *rest.Config
 	// Client authenticates as the ServiceAccount. Error responses are sanitized. Requests other than watches end after
 	// 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection, and its reader must
-	// limit the size of its events.
+	// limit the size of its events and the processor time for them (pacing.Pace).
 	Client *http.Client
 	// CacheClient is like Client, but its requests have no limit of time and size. The reader of a response must limit
-	// the duration, the size of each object and the size of the response.
+	// the duration, the size of each object, the size of the response and the processor time for it (pacing.Pace).
 	CacheClient *http.Client
 }
 

@@ -76,8 +76,10 @@ const (
 type Cache struct {
 	pool pool
 
-	mu      sync.Mutex
-	kinds   map[kindKey]*kind
+	mu    sync.Mutex
+	kinds map[kindKey]*kind
+	// paces contains the pace of each cluster with cached resources, and of clusters that recently had some.
+	paces   map[Cluster]*pace
 	refused *lru.Cache
 	closed  bool
 
@@ -100,7 +102,8 @@ func New(bytes int64) *Cache {
 		return nil
 	}
 	return &Cache{
-		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, refused: lru.New(maxKinds), writes: lru.New(maxWrites),
+		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, paces: map[Cluster]*pace{}, refused: lru.New(maxKinds),
+		writes: lru.New(maxWrites),
 	}
 }
 
@@ -142,10 +145,11 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep drops the resources that have not been read since the given time.
+// sweep drops the resources that have not been read since the given time, and the idle paces of other clusters.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()
+	c.dropIdlePaces()
 	for _, k := range c.kinds {
 		if k.lastUse().Before(since) {
 			idle = append(idle, k)

@@ -17,13 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/pacing"
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
 	// maxEventBytes bounds a watch event in bytes. By default, etcd stores no object larger than 1.5 MiB.
 	maxEventBytes = 8 << 20
-	// maxControlBytes bounds the object in a bookmark or an error event, in bytes.
+	// maxControlBytes bounds a bookmark or an error event, and the blank lines between two events, in bytes.
 	maxControlBytes = 64 << 10
 	// readBytes is the size of the read buffer of a watch, in bytes.
 	readBytes = 64 << 10
@@ -46,6 +47,9 @@ type decoder struct {
 	// number when the buffer shrinks.
 	buffered func(bytes int64) error
 
+	// turn limits the processor time for the events. It may be nil.
+	turn *pacing.Turn
+
 	body   io.ReadCloser
 	lines  *bufio.Reader
 	buffer []byte
@@ -61,7 +65,7 @@ func newDecoder(body io.ReadCloser, kind schema.GroupVersionKind) *decoder {
 
 // Decode implements watch.Decoder. It returns the next event.
 func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
-	event, object, err := d.next()
+	event, object, err := d.inTurn()
 	if err != nil {
 		d.release()
 		d.closed(err)
@@ -69,6 +73,15 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	}
 	d.read()
 	return event, object, nil
+}
+
+// inTurn decodes the next event in a turn. The turn ends before the event is returned, because the store may need time.
+func (d *decoder) inTurn() (watch.EventType, runtime.Object, error) {
+	if err := d.turn.Enter(); err != nil {
+		return "", nil, io.ErrUnexpectedEOF // as if the connection had ended
+	}
+	defer d.turn.Leave()
+	return d.next()
 }
 
 // release frees the buffer.
@@ -120,6 +133,8 @@ func (d *decoder) next() (watch.EventType, runtime.Object, error) {
 	switch {
 	case err != nil:
 		return "", nil, err
+	case o == nil && len(line) > maxControlBytes:
+		return "", nil, errTooLarge
 	case o == nil:
 		return d.control(event, text)
 	case event != watch.Deleted:
@@ -136,9 +151,6 @@ func carries(event watch.EventType) bool {
 // control returns a bookmark or an error event. It decodes only the fields that a Reflector uses, because the whole
 // decoded object could use more memory than its JSON.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
-	if len(text) > maxControlBytes {
-		return "", nil, errTooLarge
-	}
 	switch event {
 	case watch.Error:
 		return event, &metav1.Status{
@@ -179,12 +191,13 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next non-empty line. The line remains valid until the next call.
+// line returns the next non-empty line. The line remains valid until the next call. It returns errTooLarge if the blank
+// lines before it are larger than maxControlBytes, because API servers send no blank lines.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()
 	}
-	for {
+	for blank := 0; blank <= maxControlBytes; {
 		part, err := d.lines.ReadSlice('\n')
 		if len(d.buffer)+len(part) > maxEventBytes {
 			return nil, errTooLarge
@@ -194,6 +207,7 @@ func (d *decoder) line() ([]byte, error) {
 			if len(bytes.TrimSpace(part)) > 0 {
 				return part, nil
 			}
+			blank += len(part)
 			continue
 		case err == nil:
 			if err := d.grow(len(part)); err != nil {
@@ -212,6 +226,7 @@ func (d *decoder) line() ([]byte, error) {
 		}
 		d.buffer = append(d.buffer, part...)
 	}
+	return nil, errTooLarge
 }
 
 // grow enlarges the buffer if it has no room for the given number of further bytes. It returns an error if the memory

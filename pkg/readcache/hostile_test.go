@@ -59,7 +59,8 @@ func TestRepeatedObjects(t *testing.T) {
 // cause no pause.
 func TestRefusedErrors(t *testing.T) {
 	for _, err := range []error{
-		errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, errLongVersion, ErrNotCached,
+		errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, errLongVersion, errLargeFields,
+		ErrNotCached,
 	} {
 		if !refused(fmt.Errorf("list pods: %w", err)) {
 			t.Errorf("%v causes no pause", err)

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -81,7 +80,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		k.store.wake()
 	}
 	k.used.Store(time.Now().UnixNano())
-	reflector := toolscache.NewReflectorWithOptions(k.source, &Object{}, k.store, toolscache.ReflectorOptions{
+	written := pacedStore{store: k.store, pace: k.source.pace}
+	reflector := toolscache.NewReflectorWithOptions(k.source, &Object{}, written, toolscache.ReflectorOptions{
 		Name: "readcache", TypeDescription: key.resource.String(), Backoff: backoff(),
 	})
 	go reflector.RunWithContext(ctx)
@@ -96,24 +96,13 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// paceOf returns the rate limiter for the events of a cluster. All resources of the cluster share the rate limiter. The
-// caller must hold the lock of the cache.
-func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
-	for key, k := range c.kinds {
-		if k != nil && key.cluster == cluster {
-			return k.source.pace
-		}
-	}
-	return rate.NewLimiter(eventRate, eventBurst)
-}
-
 // refused returns true for errors that mean that the resource cannot be cached. For example, the cluster does not serve
 // the resource, the ServiceAccount may not list it, or an object is invalid or too large.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
 		errors.Is(err, errNotUTF8) || errors.Is(err, errManyLabels) || errors.Is(err, errManyPages) ||
-		errors.Is(err, errTooLarge) || errors.Is(err, errLongVersion)
+		errors.Is(err, errTooLarge) || errors.Is(err, errLongVersion) || errors.Is(err, errLargeFields)
 }
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }

@@ -16,12 +16,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// maxContinue bounds the continue token of a page of a list, in bytes. A token of an API server contains the namespace
-// and the name of an object.
-const maxContinue = 4 << 10
+const (
+	// maxContinue bounds the continue token of a page of a list, in bytes. A token of an API server contains the
+	// namespace and the name of an object.
+	maxContinue = 4 << 10
+	// maxFieldBytes bounds all fields of a page of a list except its items, in bytes. The fields that API servers send
+	// have less than 8 KiB.
+	maxFieldBytes = 1 << 20
+)
 
-var errLongVersion = fmt.Errorf("the API server has sent a list or a bookmark with a resourceVersion of more than %d "+
-	"bytes, or with a continue token of more than %d bytes", maxVersion, maxContinue)
+var (
+	errLongVersion = fmt.Errorf("the API server has sent a list or a bookmark with a resourceVersion of more than %d "+
+		"bytes, or with a continue token of more than %d bytes", maxVersion, maxContinue)
+	errLargeFields = fmt.Errorf("the API server has sent a list with more than %d bytes in addition to its items",
+		maxFieldBytes)
+)
 
 // list is one page of a list, as a Reflector expects it.
 type list struct {
@@ -36,7 +45,8 @@ func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 // DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
-// read decodes a page of a list. It decodes one object at a time.
+// read decodes a page of a list. It decodes one object at a time. It returns errLargeFields if the fields other than
+// the items are larger than maxFieldBytes together.
 func (s *source) read(body io.Reader) (*list, error) {
 	bounded := &pageReader{body: body, buffered: s.buffered}
 	defer bounded.close()
@@ -44,7 +54,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 	if err := delimiter(decoder, '{'); err != nil {
 		return nil, err
 	}
-	complete := false
+	complete, items := false, int64(0)
 	for decoder.More() {
 		bounded.begin()
 		field, err := decoder.Token()
@@ -55,12 +65,20 @@ func (s *source) read(body io.Reader) (*list, error) {
 		case "metadata":
 			err = page.decode(decoder)
 		case "items":
+			if complete {
+				return nil, rawjson.ErrSyntax
+			}
+			begin := decoder.InputOffset()
 			complete, err = true, s.items(decoder, bounded, page)
+			items = decoder.InputOffset() - begin
 		default:
 			err = decoder.Decode(new(json.RawMessage))
 		}
 		if err != nil {
 			return nil, unreadable(err)
+		}
+		if decoder.InputOffset()-items > maxFieldBytes {
+			return nil, errLargeFields
 		}
 	}
 	if !complete {

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +21,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/pacing"
 )
 
 // source lists and watches one resource of one cluster for a Reflector.
@@ -43,8 +44,8 @@ type source struct {
 	// called if a list takes longer than maxListTime.
 	noted func(err error)
 	late  func()
-	// pace limits the rate of the events of the cluster.
-	pace *rate.Limiter
+	// pace limits the rate at which the data of the cluster is read.
+	pace *pace
 
 	mu        sync.Mutex
 	connected bool
@@ -73,10 +74,6 @@ const (
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
-	// eventRate bounds the watch events per second of all resources of one cluster. eventBurst bounds a burst of
-	// events. If a cluster sends more events, the source reads them more slowly.
-	eventRate  = 5000
-	eventBurst = 20_000
 )
 
 var (
@@ -124,7 +121,9 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
-	page, err := s.read(body)
+	turn := s.pace.work.Turn(ctx)
+	defer turn.Leave()
+	page, err := s.read(turn.Body(body))
 	if err != nil {
 		s.lost(err)
 		return nil, err
@@ -175,7 +174,9 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	}
 	s.found(true)
 	var end sync.Once
-	d := newDecoder(body, s.kind)
+	turn := s.pace.work.Turn(ctx)
+	d := newDecoder(turn.Body(body), s.kind)
+	d.turn = turn
 	d.buffered = s.buffered
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, false) }
 	d.closed = func(err error) {
@@ -186,7 +187,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	}
 	d.read = func() {
 		s.found(true)
-		_ = s.pace.Wait(ctx) // an error means that the watch has ended
+		_ = s.pace.events.Wait(ctx) // an error means that the watch has ended
 	}
 	return watch.NewStreamWatcher(
 		d,
@@ -225,6 +226,7 @@ func retriable(err error) error {
 	return fmt.Errorf("%w: %w", syscall.ECONNREFUSED, err)
 }
 
+// open sends a request for a list or a watch. The response may be compressed.
 func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadCloser, error) {
 	client, err := s.cluster.Reader(ctx)
 	if err != nil {
@@ -235,7 +237,8 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		prefix = []string{"/api", s.resource.Version, s.resource.Resource}
 	}
 	return client.Get().AbsPath(prefix...).VersionedParams(&options, metav1.ParameterCodec).
-		SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
+		SetHeader("Accept", runtime.ContentTypeJSON).SetHeader("Accept-Encoding", pacing.AcceptEncoding).
+		MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
 // found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false

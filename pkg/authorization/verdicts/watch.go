@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/pacing"
 )
 
 const (
@@ -31,6 +33,11 @@ const (
 	// minWatch is the minimum duration of a watch after which the next watch begins at once. After a shorter watch,
 	// there is a pause.
 	minWatch = time.Second
+	// workShare bounds the processor time for the watches of one cluster, as a fraction of one processor. It suffices
+	// for several thousand events per second. workBurst is the processor time that may be used before this limit
+	// applies.
+	workShare = 1.0 / 10
+	workBurst = 500 * time.Millisecond
 	// acceptEvents and acceptList are Accept headers that request only metadata, without rules and subjects.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -45,9 +52,10 @@ func rbacResources() []string {
 // ServiceAccount kubevision-reader. It stores no objects.
 func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
+	pace := pacing.New(workShare, workBurst)
 	for _, resource := range rbacResources() {
 		group.Go(func() {
-			w := &watcher{cluster: cluster, resource: resource, scope: s}
+			w := &watcher{cluster: cluster, resource: resource, scope: s, pace: pace}
 			pause := firstPause
 			for ctx.Err() == nil {
 				began := time.Now()
@@ -80,7 +88,9 @@ type watcher struct {
 	cluster  connection
 	resource string
 	scope    *scope
-	client   rest.Interface
+	// pace limits the processor time for the watches of the cluster.
+	pace   *pacing.Pace
+	client rest.Interface
 	// version is the resource version of the last event or list.
 	version string
 }
@@ -119,7 +129,9 @@ func (w *watcher) list(ctx context.Context) error {
 		return fmt.Errorf("listing %s: %w", w.resource, err)
 	}
 	defer func() { _ = body.Close() }()
-	if w.version, err = newEventReader(body).version(); err != nil {
+	turn := w.pace.Turn(ctx)
+	defer turn.Leave()
+	if w.version, err = newEventReader(turn.Body(body)).version(); err != nil {
 		return fmt.Errorf("listing %s: %w", w.resource, err)
 	}
 	return nil
@@ -138,7 +150,9 @@ func (w *watcher) watch(ctx context.Context) error {
 	}
 	defer func() { _ = body.Close() }()
 	w.scope.connected(w.resource)
-	for events := newEventReader(body); ; {
+	turn := w.pace.Turn(ctx)
+	defer turn.Leave()
+	for events := newEventReader(turn.Body(body)); ; {
 		next, err := events.next()
 		switch {
 		case errors.Is(err, errEvent):
@@ -158,7 +172,8 @@ func (w *watcher) watch(ctx context.Context) error {
 }
 
 func (w *watcher) request(accept string, parameters ...string) *rest.Request {
-	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).SetHeader("Accept", accept).MaxRetries(0)
+	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).MaxRetries(0).
+		SetHeader("Accept", accept).SetHeader("Accept-Encoding", pacing.AcceptEncoding)
 	for pair := range slices.Chunk(parameters, 2) {
 		r = r.Param(pair[0], pair[1])
 	}

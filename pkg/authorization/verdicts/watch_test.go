@@ -4,15 +4,21 @@
 package verdicts
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/pacing"
 )
 
 const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}` + "\n"
@@ -42,7 +48,8 @@ func follow(t *testing.T, events string) (*watcher, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watcher{resource: "roles", scope: newScope(clock.RealClock{}), client: client}
+	w := &watcher{resource: "roles", scope: newScope(clock.RealClock{}), client: client,
+		pace: pacing.New(workShare, workBurst)}
 	err = w.follow(t.Context())
 	if len(versions) != 1 || versions[0] != "5" {
 		t.Errorf("watches began at %v", versions)
@@ -80,4 +87,46 @@ func TestFollow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// roundTripper is a function that implements http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestPaceOfWatches verifies that lists and watches of RBAC objects wait if the processor time of the cluster is used
+// up, and that watches of the cluster share this time.
+func TestPaceOfWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const used = workBurst + workBurst/10
+		pace := pacing.New(workShare, workBurst)
+		client, err := rest.UnversionedRESTClientForConfigAndClient(&rest.Config{
+			Host: "http://cluster", QPS: -1,
+			ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+		}, &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Accept-Encoding") != pacing.AcceptEncoding {
+				t.Error("the transport decompresses the response")
+			}
+			pace.Count(workBurst)
+			pace.Count(used - workBurst)
+			text := `{"metadata":{"resourceVersion":"5"}}`
+			if r.URL.Query().Has("watch") {
+				text = bookmark
+			}
+			body := io.NopCloser(strings.NewReader(text))
+			return &http.Response{StatusCode: http.StatusOK, Body: body, Request: r}, nil
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &watcher{resource: "roles", scope: newScope(clock.RealClock{}), client: client, pace: pace}
+		for name, read := range map[string]func(context.Context) error{"list": w.list, "watch": w.watch} {
+			began, want := time.Now(), time.Duration(float64(used-workBurst)/workShare)
+			err := read(t.Context())
+			if took := time.Since(began); err != nil || took < want || took > 2*want {
+				t.Errorf("a %s takes %s, want %s: %v", name, took, want, err)
+			}
+			time.Sleep(2 * time.Duration(float64(workBurst)/workShare))
+		}
+	})
 }

@@ -1,0 +1,133 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pacing limits the processor time for endless or large responses that caches read from clusters. Without it, a
+// hostile cluster could use all processors: it can send compressed data much faster than the data can be processed.
+package pacing
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// maxTurn is the time after which a goroutine that still has data to process lets other goroutines process theirs.
+	maxTurn = 5 * time.Millisecond
+	// maxWork bounds the time that one turn counts. Processing an object of 8 MiB takes less. A longer turn includes
+	// waits, for example for a processor.
+	maxWork = 100 * time.Millisecond
+)
+
+// processing is a semaphore for the turns of all clusters together. Half of the processors remain for other work.
+var processing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
+
+// Pace limits the processor time for the responses of one cluster.
+type Pace struct {
+	// places is a semaphore for the turns of the cluster. It has half as many places as the semaphore processing, so
+	// that one cluster does not delay the others.
+	places chan struct{}
+	// work limits the processor time in microseconds.
+	work *rate.Limiter
+}
+
+// New returns a Pace that allows the parameter share, a fraction of one processor, on average. The parameter burst is
+// the processor time that may be used before this limit applies.
+func New(share float64, burst time.Duration) *Pace {
+	return &Pace{
+		places: make(chan struct{}, max(1, cap(processing)/2)), //nolint:mnd // half of them
+		work: rate.NewLimiter(
+			rate.Limit(share*float64(time.Second/time.Microsecond)), int(burst.Microseconds()),
+		),
+	}
+}
+
+// IsIdle returns true if p has the same state as a new Pace. It can then be dropped.
+func (p *Pace) IsIdle() bool { return len(p.places) == 0 && p.work.Tokens() >= float64(p.work.Burst()) }
+
+// Count counts processor time that was used outside of turns. It does not wait, but the next turn does.
+func (p *Pace) Count(used time.Duration) {
+	const up = time.Microsecond - 1 // even the shortest turn counts
+	p.work.ReserveN(time.Now(), min(int((used+up).Microseconds()), p.work.Burst()))
+}
+
+// settled waits until the processor time that was counted is within the limit.
+func (p *Pace) settled(ctx context.Context) error {
+	if err := p.work.Wait(ctx); err != nil {
+		return fmt.Errorf("waiting for processor time: %w", err)
+	}
+	return nil
+}
+
+// Turn is the right of one goroutine to process data of a cluster. It is not safe for concurrent use. A nil Turn has no
+// limit.
+type Turn struct {
+	pace    *Pace
+	context context.Context //nolint:containedctx // it is that of the response
+	// began is the time at which the turn has begun. It is zero outside of a turn.
+	began time.Time
+}
+
+// Turn returns the Turn of a goroutine that processes a response. The parameter ctx is the context of the request.
+func (p *Pace) Turn(ctx context.Context) *Turn { return &Turn{pace: p, context: ctx} }
+
+// Enter begins a turn. It waits until the limits of the cluster and of all clusters allow the turn, and returns an
+// error if the context ends first. It does nothing during a turn.
+func (t *Turn) Enter() error {
+	if t == nil || !t.began.IsZero() {
+		return nil
+	}
+	if err := take(t.context, t.pace.places); err != nil {
+		return err
+	}
+	// Only goroutines that have a place wait for processor time. Otherwise, all of them would begin at once after the
+	// wait.
+	err := t.pace.settled(t.context)
+	if err == nil {
+		err = take(t.context, processing)
+	}
+	if err != nil {
+		<-t.pace.places
+		return err
+	}
+	t.began = time.Now()
+	return nil
+}
+
+// Leave ends a turn and counts its time. It does nothing outside of a turn.
+func (t *Turn) Leave() {
+	if t == nil || t.began.IsZero() {
+		return
+	}
+	t.pace.Count(min(time.Since(t.began), maxWork))
+	t.began = time.Time{}
+	<-processing
+	<-t.pace.places
+}
+
+// yield ends a turn and begins another one if the turn has lasted for maxTurn.
+func (t *Turn) yield() error {
+	if t == nil || t.began.IsZero() || time.Since(t.began) < maxTurn {
+		return nil
+	}
+	t.Leave()
+	return t.Enter()
+}
+
+// take acquires a semaphore.
+func take(ctx context.Context, places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to process data of a cluster: %w", ctx.Err())
+	}
+}
