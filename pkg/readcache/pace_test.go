@@ -81,7 +81,7 @@ func TestProcessorTime(t *testing.T) {
 			t.Errorf("%d events take %s, want %s", objects, took, want)
 		}
 		w.Stop()
-		for range w.ResultChan() { //nolint:revive // until its goroutine ends
+		for range w.ResultChan() {
 		}
 	})
 }
@@ -133,10 +133,12 @@ func TestWorkOfSubscribers(t *testing.T) {
 			t.Fatal("it is not cached")
 		}
 		<-delivered
-		if time.Sleep(2 * time.Second); c.paces[f].work.IsIdle() {
+		time.Sleep(2 * time.Second)
+		if c.paces[f].work.IsIdle() {
 			t.Error("the time is not counted")
 		}
-		if time.Sleep(2 * time.Second); !c.paces[f].work.IsIdle() {
+		time.Sleep(2 * time.Second)
+		if !c.paces[f].work.IsIdle() {
 			t.Error("more time is counted")
 		}
 		end(c)
@@ -214,7 +216,8 @@ func TestPaceOfDroppedKinds(t *testing.T) {
 			t.Error("the pace of a cluster with kinds was dropped")
 		}
 		clear(c.kinds)
-		if c.sweep(time.Now()); len(c.paces) > 0 {
+		c.sweep(time.Now())
+		if len(c.paces) > 0 {
 			t.Errorf("%d paces are kept", len(c.paces))
 		}
 	})
@@ -267,8 +270,11 @@ func TestPaddedEvents(t *testing.T) {
 	} {
 		d := newDecoder(io.NopCloser(strings.NewReader(tc.text+"\n"+bookmark+"\n")), podKind)
 		_, o, err := d.next()
-		if !errors.Is(err, tc.want) || (err == nil && o.(*Object).ResourceVersion != "7") {
-			t.Errorf("%s: %v, %v, want %v", name, o, err, tc.want)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+		if control, ok := o.(*Object); err == nil && (!ok || control.ResourceVersion != "7") {
+			t.Errorf("%s: the event contains %v", name, o)
 		}
 		if _, _, err = d.next(); tc.want == nil && err != nil {
 			t.Errorf("%s: the next event: %v", name, err)

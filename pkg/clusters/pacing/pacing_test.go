@@ -94,10 +94,12 @@ func TestResponsesShareThePace(t *testing.T) {
 			t.Errorf("the next response is read after %s: %v", time.Since(began), err)
 		}
 		turn.Leave()
-		if time.Sleep(burst); p.IsIdle() {
+		time.Sleep(burst)
+		if p.IsIdle() {
 			t.Error("it is idle soon after work")
 		}
-		if time.Sleep(time.Duration(float64(burst) / share)); !p.IsIdle() {
+		time.Sleep(time.Duration(float64(burst) / share))
+		if !p.IsIdle() {
 			t.Error("it does not become idle")
 		}
 		for range 1000 {
@@ -234,7 +236,8 @@ func TestBody(t *testing.T) {
 	} {
 		turn, reads := newSettled().Turn(t.Context()), 0
 		body := turn.Body(source{bytes.NewReader(tc.sent), func() {
-			if reads++; !turn.began.IsZero() {
+			reads++
+			if !turn.began.IsZero() {
 				t.Errorf("%s: a read from the network is part of a turn", name)
 			}
 		}})
