@@ -2579,7 +2579,7 @@ export interface components {
              * @default
              */
             apiVersion: string;
-            /** @description categories are names of groups of kinds, such as all. */
+            /** @description categories are the categories of the kind, such as "all". */
             categories?: string[];
             /**
              * @description group is the kind's group, empty for the core group.
@@ -3365,7 +3365,7 @@ export interface components {
         };
         /** @description CustomResource is a kind that a CustomResourceDefinition defines. */
         "io.kubevision.dashboard.v1alpha1.CustomResource": {
-            /** @description categories are names of groups of kinds, such as all. */
+            /** @description categories are the categories of the kind, such as "all". */
             categories?: string[];
             /**
              * @description group is the kind's group.
@@ -5730,7 +5730,7 @@ export interface components {
             mustChangePassword?: boolean;
             /** @description resourceVersion is the expected resourceVersion of the KubeVisionUser. If it is set and differs, the request fails. */
             resourceVersion?: string;
-            /** @description role replaces the role that this API has granted to the user on every cluster. Other role bindings are not changed. */
+            /** @description role is the new role of the user for all clusters. It replaces the role that was granted through this API. Other role bindings are not changed. */
             role?: string;
             /** @description twoFactor is the policy of the second factor: Optional or Required. */
             twoFactor?: string;

@@ -437,7 +437,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "categories are names of groups of kinds, such as all.",
+							Description: "categories are the categories of the kind, such as \"all\".",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2174,7 +2174,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is the reason for the end of the copy. It is done if the copy is complete. It is set in a frame of type close.",
+							Description: "reason is the reason for the end of the copy. The reason \"done\" means that the copy is complete. The field is set in a frame of type close.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2649,7 +2649,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "categories are names of groups of kinds, such as all.",
+							Description: "categories are the categories of the kind, such as \"all\".",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4102,7 +4102,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LogFrame is a message of the socket of a log.",
+				Description: "LogFrame is a message on the WebSocket of a followed log.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
@@ -8909,7 +8909,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role replaces the role that this API has granted to the user on every cluster. Other role bindings are not changed.",
+							Description: "role is the new role of the user for all clusters. It replaces the role that was granted through this API. Other role bindings are not changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

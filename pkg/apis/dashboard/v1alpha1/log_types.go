@@ -3,7 +3,7 @@
 
 package v1alpha1
 
-// LogFrame is a message of the socket of a log.
+// LogFrame is a message on the WebSocket of a followed log.
 type LogFrame struct {
 	// type is log for a line, error for a failure, or close at the end. After close, the client should not reconnect.
 	Type string `json:"type"`

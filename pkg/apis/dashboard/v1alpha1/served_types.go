@@ -24,7 +24,7 @@ type APIResource struct {
 	// +optional
 	// +listType=atomic
 	ShortNames []string `json:"shortNames,omitempty"`
-	// categories are names of groups of kinds, such as all.
+	// categories are the categories of the kind, such as "all".
 	// +optional
 	// +listType=atomic
 	Categories []string `json:"categories,omitempty"`
@@ -59,7 +59,7 @@ type CustomResource struct {
 	Plural string `json:"plural"`
 	// namespaced is true if the objects are namespaced.
 	Namespaced bool `json:"namespaced"`
-	// categories are names of groups of kinds, such as all.
+	// categories are the categories of the kind, such as "all".
 	// +optional
 	// +listType=atomic
 	Categories []string `json:"categories,omitempty"`

@@ -40,8 +40,8 @@ type CopyFrame struct {
 	// data is a message.
 	// +optional
 	Data string `json:"data,omitempty"`
-	// reason is the reason for the end of the copy. It is done if the copy is complete. It is set in a frame of type
-	// close.
+	// reason is the reason for the end of the copy. The reason "done" means that the copy is complete. The field
+	// is set in a frame of type close.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// bytes is the number of bytes that have been copied.

@@ -86,8 +86,8 @@ type UpdateUserRequest struct {
 	// +optional
 	// +listType=atomic
 	Groups *[]string `json:"groups,omitempty"`
-	// role replaces the role that this API has granted to the user on every cluster. Other role bindings are not
-	// changed.
+	// role is the new role of the user for all clusters. It replaces the role that was granted through this API. Other
+	// role bindings are not changed.
 	// +optional
 	Role *string `json:"role,omitempty"`
 	// isActive enables or disables the user. The sessions of a disabled user end, and new logins are rejected.

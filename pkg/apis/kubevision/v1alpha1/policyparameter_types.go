@@ -63,19 +63,20 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the only KubeVisionRoleBinding that makes users administrators. It is absent if there are several.
+	// binding is the name of the KubeVisionRoleBinding that makes users administrators. It is absent if several
+	// KubeVisionRoleBindings do so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
 
-	// bindingSubjects are the subjects of the binding that are usable administrators, or groups with a usable
-	// administrator. The binding must keep at least one of these subjects.
+	// bindingSubjects are subjects of this KubeVisionRoleBinding: usable administrators, and groups with a usable
+	// administrator. The KubeVisionRoleBinding must keep at least one of these subjects.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	BindingSubjects []AdminSubject `json:"bindingSubjects,omitempty"`
 
-	// admins are the usable administrators, for information: the first 256 in alphabetical order.
+	// admins are the first 256 usable administrators in alphabetical order. The field is only for information.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
@@ -124,8 +125,8 @@ type ObjectQuotaParameter struct {
 	// +required
 	RoleBindings ObjectQuotaUsage `json:"roleBindings"`
 
-	// bytes is the size of all these objects, as JSON without managed fields; the flag --max-object-bytes sets its
-	// limit. At the limit, objects can only shrink.
+	// bytes is the size of the objects of all kinds above, as JSON without managed fields. The flag --max-object-bytes
+	// sets its limit. At the limit, objects can only shrink.
 	// +required
 	Bytes ObjectQuotaUsage `json:"bytes"`
 }
