@@ -44,8 +44,8 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix is the end of the names of the ClusterRoles to which ClusterRoleBindings for the roles dev and ops
-// refer. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also applies to protected
+// clusterSuffix is appended to the ClusterRole name of the roles dev and ops in a ClusterRoleBinding, for example
+// kubevision:dev-cluster. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also applies to protected
 // namespaces.
 const clusterSuffix = "-cluster"
 

@@ -35,9 +35,9 @@ type scanner struct {
 	// open contains the arrays and objects that are open at the current position.
 	open            []openValue
 	quoted, escaped bool
-	// bytes is the length of the current top-level value so far. remaining is a cost of less than one byte of memory,
-	// in units of 1/bytesOfCost. scan adds it to the cost of the next JSON byte.
-	bytes, remaining int64
+	// bytes is the length of the current top-level value so far. remainder is the remainder of the last division by
+	// bytesOfCost. It is a cost of less than one byte of memory, and is carried over to the next JSON byte.
+	bytes, remainder int64
 	// length is the length of the current string so far.
 	length int64
 }
@@ -57,8 +57,8 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		if s.bytes > s.limit {
 			return cost, false
 		}
-		s.remaining += s.weight()
-		cost, s.remaining = cost+s.remaining/bytesOfCost, s.remaining%bytesOfCost
+		s.remainder += s.weight()
+		cost, s.remainder = cost+s.remainder/bytesOfCost, s.remainder%bytesOfCost
 		switch {
 		case s.escaped:
 			s.escaped = false

@@ -26,7 +26,8 @@ type account struct {
 	loading, kept int64
 	// held is the memory of objects that were replaced in the store, but are still part of a response in progress.
 	held int64
-	// buffered is the memory that is used for reading from the cluster, and memory that subscribers have added.
+	// buffered is the sum of the memory for reading from the cluster and the memory that subscribers have added with
+	// Subscription.Count.
 	buffered int64
 	closed   bool
 }

@@ -44,8 +44,8 @@ func isCodeField(err error) bool {
 	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
 }
 
-// mayHoldCode returns true if freshCode searches the body of a request with this method and access rule for a one-time
-// code.
+// mayHoldCode returns true if freshCode also looks for a one-time code in the body. This depends on the method and the
+// access rule of the request.
 func mayHoldCode(method string, rule Rule) bool {
 	return rule != RulePublic && method != http.MethodPatch && method != http.MethodGet && method != http.MethodHead
 }

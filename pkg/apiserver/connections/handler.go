@@ -73,10 +73,10 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter subtracts the parameter held from the memory of the connection when an HTTP/2 stream has ended. A
-// goroutine waits for the end of the stream. The context of the request is not sufficient, because it ends before the
+// releaseAfter starts a goroutine that waits until an HTTP/2 stream has ended, and then subtracts the given number of
+// bytes from the memory of the connection. The context of the request is not sufficient, because it ends before the
 // response is sent. releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http.
-func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
+func (c *connection) releaseAfter(w http.ResponseWriter, bytes int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
 		sent = notifier.CloseNotify()
@@ -89,8 +89,8 @@ func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !c.dropped {
-			c.held -= held
-			l.count(c, -held)
+			c.held -= bytes
+			l.count(c, -bytes)
 		}
 	}()
 }

@@ -28,8 +28,8 @@ const (
 	// SecondFactorKey is the key of the second factor. The value is JSON.
 	SecondFactorKey = "secondFactor"
 
-	// PasswordSourceAnnotation contains the name and resource version of the Secret from which the password was
-	// imported last.
+	// PasswordSourceAnnotation contains the UID and resource version of the Secret from which the password was imported
+	// last, and the key in this Secret.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
 	// passwordChosenKey is a key that exists if the user has set the password. It does not exist if the password was

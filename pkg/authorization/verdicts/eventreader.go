@@ -35,7 +35,7 @@ type event struct {
 // memory, regardless of the events that a member cluster sends.
 type eventReader struct {
 	in *bufio.Reader
-	// left bounds the number of bytes in the rest of the current event.
+	// left is the number of bytes that may still be read from the current event, object or list.
 	left int
 	text [maxTextBytes]byte
 }

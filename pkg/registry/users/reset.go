@@ -37,9 +37,9 @@ const (
 )
 
 // replacePassword calls the function hash, and writes the result to the password Secret of u as the caller. Because
-// hash is expensive, replacePassword first executes all writes as dry runs. It sets spec.mustChangePassword before it
-// writes the Secret. Otherwise, the user could log in without having to change the new password. replacePassword
-// returns the version of the Secret for isImported.
+// hash is expensive, replacePassword first executes all writes as dry runs. It writes spec.mustChangePassword before
+// the Secret. Otherwise, the user could log in without having to change the new password. replacePassword returns the
+// UID and the resource version of the Secret in the form that isImported expects.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),

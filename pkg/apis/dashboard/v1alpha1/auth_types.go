@@ -184,7 +184,7 @@ type SetupEnvelope struct {
 
 // Enabled confirms that the second factor is active.
 type Enabled struct {
-	// enabled is true.
+	// enabled is always true: the second factor is active.
 	Enabled bool `json:"enabled"`
 }
 
@@ -200,7 +200,7 @@ type EnabledEnvelope struct {
 
 // Disabled confirms that the second factor was removed.
 type Disabled struct {
-	// disabled is true.
+	// disabled is always true: the user has no second factor.
 	Disabled bool `json:"disabled"`
 }
 

@@ -83,12 +83,13 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failed logins at lastFailureTime, without the failures that were forgiven by then.
+	// failures is the number of failures that still counted at lastFailureTime, including the one at that time. A failure
+	// stops counting after some time. The field is only updated at the next failure.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`
 
-	// lastFailureTime is the time of the last failed login.
+	// lastFailureTime is the time of the last failure.
 	// +required
 	LastFailureTime metav1.MicroTime `json:"lastFailureTime"`
 
