@@ -45,8 +45,8 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 const builtInPrefix = "kubevision:"
 
 // clusterSuffix is appended to the ClusterRole name of the roles dev and ops in a ClusterRoleBinding, for example
-// kubevision:dev-cluster. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also applies to protected
-// namespaces.
+// kubevision:dev-cluster. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also
+// applies to protected namespaces.
 const clusterSuffix = "-cluster"
 
 // RoleShare returns three quarters of the budget. This is the part that the bindings of one role may use. Therefore, a

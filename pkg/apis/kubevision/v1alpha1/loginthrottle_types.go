@@ -83,8 +83,8 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures that still counted at lastFailureTime, including the one at that time. A failure
-	// stops counting after some time. The field is only updated at the next failure.
+	// failures is the number of failures that still counted at lastFailureTime, including the one at that time. A
+	// failure stops counting after some time. The field is only updated at the next failure.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`
