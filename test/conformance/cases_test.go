@@ -114,7 +114,7 @@ func (c *cast) parameters() map[string]probe {
 		"half an object":      body(wire.Invalid, "body", `{"username":"x"`),
 		"two objects":         body(wire.Invalid, "body", `{"username":"x","password":"x"}{}`),
 		"an array":            body(wire.Invalid, "body", `[]`),
-		"a number as a name":  body(wire.Invalid, "*", `{"username":1,"password":"x"}`),
+		"a number as a name":  body(wire.Invalid, "username", `{"username":1,"password":"x"}`),
 		"an unknown field":    body(wire.Invalid, "*", `{"username":"x","password":"x","admin":true}`),
 		"a field twice":       body(wire.Invalid, "username", `{"username":"x","username":"y","password":"x"}`),
 		"a field in capitals": body(wire.Invalid, "*", `{"Username":"x","password":"x"}`),

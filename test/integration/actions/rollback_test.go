@@ -96,7 +96,7 @@ func TestRollbackDeployment(t *testing.T) {
 		`{"revision":1}`: {wire.NotFound, ""}, `{"revision":99}`: {wire.NotFound, ""},
 		`{"revision":-1}`: {wire.Invalid, "revision"},
 		`{}`:              {wire.Required, "revision"}, ``: {wire.Required, "body"},
-		`{"revision":"1"}`: {wire.Invalid, "body"},
+		`{"revision":"1"}`: {wire.Invalid, "revision"},
 	} {
 		refused(t, dev.post(t, path+"/rollback", body), want.code, want.field)
 	}

@@ -179,7 +179,7 @@ func TestUpdateUser(t *testing.T) {
 		"an unknown field": {fields{"uid": "x"}, wire.Invalid, "uid"},
 		"a password":       {fields{"password": anotherPassword}, wire.Invalid, "password"},
 		"a status":         {fields{"totpEnabled": false}, wire.Invalid, "totpEnabled"},
-		"words for a flag": {fields{"isActive": "yes"}, wire.Invalid, "body"},
+		"words for a flag": {fields{"isActive": "yes"}, wire.Invalid, "isActive"},
 		"a bad group":      {fields{"groups": []string{"No Group"}}, wire.Rejected, ""},
 	} {
 		t.Run(what, func(t *testing.T) { w.check(t, c.Call(t, as(a.AccessToken, put(t, path, w.change)))) })

@@ -72,7 +72,7 @@ func TestResetPassword(t *testing.T) {
 		"a name with a slash": {"/users/x%2f..%2f" + victim.Name + "/reset-password",
 			map[string]any{"newPassword": anotherPassword}, wire.Invalid, ""},
 		"nobody's word for it": {path, map[string]any{"newPassword": anotherPassword, "mustChangePassword": "no"},
-			wire.Invalid, "body"},
+			wire.Invalid, "mustChangePassword"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := c.Call(t, as(manager.AccessToken, put(t, tc.path, tc.body))).Want(t, tc.want)
