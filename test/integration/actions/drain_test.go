@@ -151,7 +151,7 @@ func TestCordon(t *testing.T) {
 	for body, field := range map[string]string{
 		`{"timeoutSeconds":0}`: "timeoutSeconds", `{"timeoutSeconds":46}`: "timeoutSeconds",
 		`{"gracePeriodSeconds":-1}`: "gracePeriodSeconds",
-		`{"forced":true}`:           "forced", `{"force":"yes"}`: "body",
+		`{"forced":true}`:           "forced", `{"force":"yes"}`: "force",
 	} {
 		refused(t, ops.post(t, "/resources/nodes/"+n.Name+"/drain", body), wire.Invalid, field)
 	}
