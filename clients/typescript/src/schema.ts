@@ -3583,7 +3583,7 @@ export interface components {
         /** @description Disabled confirms that the second factor was removed. */
         "io.kubevision.dashboard.v1alpha1.Disabled": {
             /**
-             * @description disabled is true.
+             * @description disabled is always true: the user has no second factor.
              * @default false
              */
             disabled: boolean;
@@ -3743,7 +3743,7 @@ export interface components {
         /** @description Enabled confirms that the second factor is active. */
         "io.kubevision.dashboard.v1alpha1.Enabled": {
             /**
-             * @description enabled is true.
+             * @description enabled is always true: the second factor is active.
              * @default false
              */
             enabled: boolean;

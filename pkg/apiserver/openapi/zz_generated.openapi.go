@@ -3125,7 +3125,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"disabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "disabled is true.",
+							Description: "disabled is always true: the user has no second factor.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3573,7 +3573,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Enabled(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled is true.",
+							Description: "enabled is always true: the second factor is active.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
