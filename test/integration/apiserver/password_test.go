@@ -90,7 +90,7 @@ func TestChangePassword(t *testing.T) {
 			"newPassword"},
 		"a wrong old one": {map[string]string{"oldPassword": "wrong", "newPassword": anotherPassword},
 			wire.Unauthenticated, ""},
-		"numbers": {map[string]int{"oldPassword": 1, "newPassword": 2}, wire.Invalid, "oldPassword"},
+		"numbers": {map[string]int{"oldPassword": 1, "newPassword": 2}, wire.Invalid, "newPassword"},
 		"another user's name": {map[string]string{"oldPassword": a.Password, "newPassword": anotherPassword,
 			"username": "admin"}, wire.Invalid, "username"},
 	} {
