@@ -30,10 +30,7 @@ const (
 	// child did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// If two hashes follow each other in less than startInterval, a child is started. Less frequent hashes are computed
-	// in this process.
-	startInterval = 5 * time.Second
-	// idleTime is the time without a hash after which a child ends, so that it holds no memory.
+	// idleTime is the time without concurrent hashes after which a child ends, so that it holds no memory.
 	idleTime = 10 * time.Second
 	// freeDelay is the time without a hash after which a child returns memory to the kernel.
 	freeDelay = 200 * time.Millisecond
@@ -47,8 +44,8 @@ const (
 )
 
 // Process computes hashes in a child process of low CPU priority. Otherwise, other requests would wait for a processor
-// during a flood of logins. It starts a child when two hashes follow each other closely, and ends the child when no
-// hash has been computed for some time. If this process ends, the child ends too, because its standard input ends.
+// during a flood of logins. It starts a child when passwords are hashed concurrently, and ends the child when this has
+// not happened for some time. If this process ends, the child ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -61,8 +58,8 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
-	// lastHash is the last time at which a hash was requested or finished, or at which a child was started.
-	lastHash time.Time
+	// lastUse is the last time at which one of several concurrent hashes was requested, or at which a child was started.
+	lastUse time.Time
 	// calls is the number of hashes that the child is computing or has not started yet.
 	calls int
 }
@@ -128,9 +125,10 @@ type pipes struct {
 func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteCloser.Close()) }
 
 // key computes a key in the child. It returns false if no child is ready, if the child ends, or if the child exceeds
-// the timeout. It does not wait for the start of a child.
-func (p *Process) key(r KeyRequest) ([]byte, bool) {
-	c := p.acquire()
+// the timeout. It does not wait for the start of a child. The parameter concurrent is true if other passwords are being
+// hashed or wait.
+func (p *Process) key(r KeyRequest, concurrent bool) ([]byte, bool) {
+	c := p.acquire(concurrent)
 	if c == nil {
 		return nil, false
 	}
@@ -143,18 +141,20 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 }
 
 // acquire returns the child. The caller must call release after its call of the child. If no child is ready, acquire
-// returns nil, and may start a child in the background.
-func (p *Process) acquire() *child {
+// returns nil. It then starts a child in the background if the parameter concurrent is true: a child of low priority
+// would only delay a single hash.
+func (p *Process) acquire(concurrent bool) *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	isFrequent := now.Sub(p.lastHash) < startInterval
-	p.lastHash = now
+	if concurrent {
+		p.lastUse = now
+	}
 	if p.child != nil {
 		p.calls++
 		return p.child
 	}
-	if isFrequent && !p.starting && !now.Before(p.notBefore) {
+	if concurrent && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
@@ -166,10 +166,9 @@ func (p *Process) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls--
-	p.lastHash = time.Now()
 }
 
-// endIdle waits until no hash has been computed for the idle time, and then ends the child c. If the child ends or is
+// endIdle waits until no hashes were concurrent for the idle time, and then ends the child c. If the child ends or is
 // discarded before, endIdle returns.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
@@ -184,7 +183,7 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child c if no hash has been computed for the idle time. Otherwise, it returns the time to wait.
+// endIfIdle ends the child c if no hashes were concurrent for the idle time. Otherwise, it returns the time to wait.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -194,7 +193,7 @@ func (p *Process) endIfIdle(c *child) time.Duration {
 	if p.calls > 0 {
 		return p.idle
 	}
-	if wait := time.Until(p.lastHash.Add(p.idle)); wait > 0 {
+	if wait := time.Until(p.lastUse.Add(p.idle)); wait > 0 {
 		return wait
 	}
 	p.child = nil
@@ -219,7 +218,7 @@ func (p *Process) start() {
 		p.notBefore = time.Now().Add(slowPause)
 		return
 	}
-	p.child, p.lastHash = c, time.Now()
+	p.child, p.lastUse = c, time.Now()
 	go p.endIdle(c)
 }
 
