@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -104,8 +103,6 @@ type Hasher struct {
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
 	// process.
 	process *Process
-	// inProgress is the number of passwords that are being hashed or wait.
-	inProgress atomic.Int64
 }
 
 // NewHasher returns a Hasher with the given number of concurrent hashes. If the parameter process is nil, the Hasher
@@ -181,8 +178,6 @@ func (h *Hasher) derive(
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
-	h.inProgress.Add(1)
-	defer h.inProgress.Add(-1)
 	places := h.places(p)
 	if err := h.enter(ctx, places); err != nil {
 		return nil, err
@@ -192,7 +187,7 @@ func (h *Hasher) derive(
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
 	if h.process != nil {
-		if key, ok := h.process.key(r, h.inProgress.Load() > 1); ok {
+		if key, ok := h.process.key(r); ok {
 			return key, nil
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/klog/v2"
 )
 
@@ -30,8 +31,12 @@ const (
 	// child did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// idleTime is the time without concurrent hashes after which a child ends, so that it holds no memory.
-	idleTime = 10 * time.Second
+	// A child is started if more than frequentRate hashes per second are requested, after a burst of frequentBurst. Fewer
+	// hashes are computed in this process. idleTime is the time without so many hashes after which a child ends, so that
+	// it holds no memory.
+	frequentRate  = 10
+	frequentBurst = 20
+	idleTime      = 10 * time.Second
 	// freeDelay is the time without a hash after which a child returns memory to the kernel.
 	freeDelay = 200 * time.Millisecond
 	// childMemory is the soft memory limit of a child, and childGC is its value of GOGC. The sum of childMemory and the
@@ -44,8 +49,8 @@ const (
 )
 
 // Process computes hashes in a child process of low CPU priority. Otherwise, other requests would wait for a processor
-// during a flood of logins. It starts a child when passwords are hashed concurrently, and ends the child when this has
-// not happened for some time. If this process ends, the child ends too, because its standard input ends.
+// during a flood of logins. It starts a child when many passwords are hashed, and ends the child when this has not
+// happened for some time. If this process ends, the child ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -58,7 +63,9 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
-	// lastUse is the last time at which one of several concurrent hashes was requested, or at which a child was started.
+	// frequent allows a hash if hashes are not frequent.
+	frequent *rate.Limiter
+	// lastUse is the last time at which hashes were frequent, or at which a child was started.
 	lastUse time.Time
 	// calls is the number of hashes that the child is computing or has not started yet.
 	calls int
@@ -68,7 +75,7 @@ type Process struct {
 // child may use as many processors as the parameter concurrency says.
 func NewProcess(concurrency int, command ...string) *Process {
 	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
-		idle: idleTime}
+		idle: idleTime, frequent: rate.NewLimiter(frequentRate, frequentBurst)}
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -125,10 +132,9 @@ type pipes struct {
 func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteCloser.Close()) }
 
 // key computes a key in the child. It returns false if no child is ready, if the child ends, or if the child exceeds
-// the timeout. It does not wait for the start of a child. The parameter concurrent is true if other passwords are being
-// hashed or wait.
-func (p *Process) key(r KeyRequest, concurrent bool) ([]byte, bool) {
-	c := p.acquire(concurrent)
+// the timeout. It does not wait for the start of a child.
+func (p *Process) key(r KeyRequest) ([]byte, bool) {
+	c := p.acquire()
 	if c == nil {
 		return nil, false
 	}
@@ -141,20 +147,21 @@ func (p *Process) key(r KeyRequest, concurrent bool) ([]byte, bool) {
 }
 
 // acquire returns the child. The caller must call release after its call of the child. If no child is ready, acquire
-// returns nil. It then starts a child in the background if the parameter concurrent is true: a child of low priority
-// would only delay a single hash.
-func (p *Process) acquire(concurrent bool) *child {
+// returns nil. It then starts a child in the background if hashes are frequent. If they are not, a child of low priority
+// would only delay them.
+func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if concurrent {
+	isFrequent := !p.frequent.AllowN(now, 1)
+	if isFrequent {
 		p.lastUse = now
 	}
 	if p.child != nil {
 		p.calls++
 		return p.child
 	}
-	if concurrent && !p.starting && !now.Before(p.notBefore) {
+	if isFrequent && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
@@ -168,7 +175,7 @@ func (p *Process) release() {
 	p.calls--
 }
 
-// endIdle waits until no hashes were concurrent for the idle time, and then ends the child c. If the child ends or is
+// endIdle waits until hashes were not frequent for the idle time, and then ends the child c. If the child ends or is
 // discarded before, endIdle returns.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
@@ -183,7 +190,7 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child c if no hashes were concurrent for the idle time. Otherwise, it returns the time to wait.
+// endIfIdle ends the child c if hashes were not frequent for the idle time. Otherwise, it returns the time to wait.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

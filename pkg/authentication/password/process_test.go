@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -77,7 +76,7 @@ func (p *Process) current() *child {
 func awaitChild(t *testing.T, p *Process) *child {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
-		if c := p.acquire(true); c != nil {
+		if c := acquireFrequent(p); c != nil {
 			p.release()
 			return c
 		}
@@ -157,7 +156,7 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	cheap := Parameters{Memory: 64, Time: 1, Threads: 1}
-	if _, ok := p.key(KeyRequest{Salt: make([]byte, minSalt), Cost: cheap, Length: minKey}, false); !ok {
+	if _, ok := p.key(KeyRequest{Salt: make([]byte, minSalt), Cost: cheap, Length: minKey}); !ok {
 		t.Error("the child has not computed a key")
 	}
 	verify(t, p)
@@ -177,7 +176,7 @@ func TestProcessEnds(t *testing.T) {
 	}
 	awaitEnd(t, old)
 	verify(t, p)
-	if p.acquire(true) != nil || p.starting {
+	if acquireFrequent(p) != nil || p.starting {
 		t.Error("another child was started before the end of the pause")
 	}
 	p.notBefore = time.Time{}
@@ -197,7 +196,7 @@ func TestProcessDoesNotRespond(t *testing.T) {
 	p.timeout = 50 * time.Millisecond
 	verify(t, p)
 	awaitEnd(t, stopped)
-	if pause := time.Until(p.notBefore); p.acquire(true) != nil || p.starting || pause < slowPause/2 {
+	if pause := time.Until(p.notBefore); acquireFrequent(p) != nil || p.starting || pause < slowPause/2 {
 		t.Errorf("another child may start after %s", pause)
 	}
 }
@@ -207,7 +206,7 @@ func TestProcessCannotStart(t *testing.T) {
 	for _, command := range []string{"/does/not/exist", "/bin/false"} {
 		p := NewProcess(1, command)
 		for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-			p.acquire(true)
+			acquireFrequent(p)
 			verify(t, p)
 			p.mu.Lock()
 			failed := !p.notBefore.IsZero()
@@ -219,43 +218,31 @@ func TestProcessCannotStart(t *testing.T) {
 				t.Fatalf("%s: the start has not failed", command)
 			}
 		}
-		if p.acquire(true) != nil || p.starting {
+		if acquireFrequent(p) != nil || p.starting {
 			t.Errorf("%s: another start follows at once", command)
 		}
 	}
 }
 
-// TestProcessOfSingleHashes verifies that passwords that are hashed one after the other start no child, and that
-// concurrent ones start a child.
-func TestProcessOfSingleHashes(t *testing.T) {
+// acquireFrequent calls acquire as if many hashes were requested before.
+func acquireFrequent(p *Process) *child {
+	p.frequent.AllowN(time.Now(), int(p.frequent.Tokens()))
+	return p.acquire()
+}
+
+// TestProcessOfFewHashes verifies that hashes that are not frequent start no child, and that frequent ones start one.
+func TestProcessOfFewHashes(t *testing.T) {
 	p := newTestProcess(t)
-	for range 3 {
-		verify(t, p)
-	}
-	if p.current() != nil || p.starting {
-		t.Fatal("a child was started")
-	}
-	h, err := newHasher(t.Context(), 1, Parameters{Memory: 64, Time: 1, Threads: 1}, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !h.slots.TryAcquire(1) {
-		t.Fatal("a hash is in progress")
-	}
-	var logins sync.WaitGroup
-	for range 2 {
-		logins.Go(func() { _, _ = h.Hash(t.Context(), "correct horse") })
-	}
-	for h.inProgress.Load() < 2 {
-		time.Sleep(time.Millisecond)
-	}
-	h.slots.Release(1)
-	logins.Wait()
-	for begun := time.Now(); p.current() == nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > 30*time.Second {
-			t.Fatal("no child was started")
+	for range frequentBurst {
+		if p.acquire() != nil || p.starting {
+			t.Fatal("a child was started")
 		}
 	}
+	p.acquire()
+	if !p.starting {
+		t.Error("no child was started")
+	}
+	awaitChild(t, p)
 }
 
 // TestProcessIsIdle verifies that a child without hashes ends, but not during a hash, and that the next hashes start
@@ -264,7 +251,7 @@ func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond
 	old := awaitChild(t, p)
-	if p.acquire(true) != old { // a hash in progress
+	if acquireFrequent(p) != old { // a hash in progress
 		t.Fatal("the child has ended during the hashes")
 	}
 	select {
