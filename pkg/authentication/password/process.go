@@ -31,9 +31,9 @@ const (
 	// child did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// A child is started if more than frequentRate hashes per second are requested, after a burst of frequentBurst. Fewer
-	// hashes are computed in this process. idleTime is the time without so many hashes after which a child ends, so that
-	// it holds no memory.
+	// A child is started if more than frequentRate hashes per second are requested, after a burst of frequentBurst.
+	// Fewer hashes are computed in this process. idleTime is the time without so many hashes after which a child ends,
+	// so that it holds no memory.
 	frequentRate  = 10
 	frequentBurst = 20
 	idleTime      = 10 * time.Second
@@ -147,8 +147,8 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 }
 
 // acquire returns the child. The caller must call release after its call of the child. If no child is ready, acquire
-// returns nil. It then starts a child in the background if hashes are frequent. If they are not, a child of low priority
-// would only delay them.
+// returns nil. It then starts a child in the background if hashes are frequent. If they are not, a child of low
+// priority would only delay them.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
