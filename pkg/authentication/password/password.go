@@ -187,6 +187,7 @@ func (h *Hasher) derive(
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
 	if h.process != nil {
+		defer h.process.done()
 		if key, ok := h.process.key(r); ok {
 			return key, nil
 		}

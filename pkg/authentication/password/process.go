@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/klog/v2"
 )
 
@@ -31,12 +30,11 @@ const (
 	// child did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// A child is started if more than frequentRate hashes per second are requested, after a burst of frequentBurst.
-	// Fewer hashes are computed in this process. idleTime is the time without so many hashes after which a child ends,
-	// so that it holds no memory.
-	frequentRate  = 10
-	frequentBurst = 20
-	idleTime      = 10 * time.Second
+	// Hashes are frequent if one begins during another one, or less than startGap after its end. The time between the
+	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in this process.
+	// idleTime is the time without frequent hashes after which a child ends, so that it holds no memory.
+	startGap = 10 * time.Millisecond
+	idleTime = 10 * time.Second
 	// freeDelay is the time without a hash after which a child returns memory to the kernel.
 	freeDelay = 200 * time.Millisecond
 	// childMemory is the soft memory limit of a child, and childGC is its value of GOGC. The sum of childMemory and the
@@ -63,8 +61,10 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
-	// frequent allows a hash if hashes are not frequent.
-	frequent *rate.Limiter
+	// running is the number of hashes in progress, in the child and in this process. lastEnd is the last time at which
+	// a hash was complete.
+	running int
+	lastEnd time.Time
 	// lastUse is the last time at which hashes were frequent, or at which a child was started.
 	lastUse time.Time
 	// calls is the number of hashes that the child is computing or has not started yet.
@@ -75,7 +75,15 @@ type Process struct {
 // child may use as many processors as the parameter concurrency says.
 func NewProcess(concurrency int, command ...string) *Process {
 	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
-		idle: idleTime, frequent: rate.NewLimiter(frequentRate, frequentBurst)}
+		idle: idleTime}
+}
+
+// done must be called after each hash for which acquire was called, even if this process has computed the hash.
+func (p *Process) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+	p.lastEnd = time.Now()
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -153,7 +161,8 @@ func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	isFrequent := !p.frequent.AllowN(now, 1)
+	isFrequent := p.running > 0 || now.Sub(p.lastEnd) < startGap
+	p.running++
 	if isFrequent {
 		p.lastUse = now
 	}

@@ -224,25 +224,38 @@ func TestProcessCannotStart(t *testing.T) {
 	}
 }
 
-// acquireFrequent calls acquire as if many hashes were requested before.
+// acquireFrequent calls acquire as if a hash had just ended.
 func acquireFrequent(p *Process) *child {
-	p.frequent.AllowN(time.Now(), int(p.frequent.Tokens()))
+	p.mu.Lock()
+	p.lastEnd = time.Now()
+	p.mu.Unlock()
+	defer p.done()
 	return p.acquire()
 }
 
-// TestProcessOfFewHashes verifies that hashes that are not frequent start no child, and that frequent ones start one.
+// TestProcessOfFewHashes verifies that hashes with time between them start no child, and that a hash that begins during
+// another one, or soon after it, starts one.
 func TestProcessOfFewHashes(t *testing.T) {
 	p := newTestProcess(t)
-	for range frequentBurst {
+	for range 3 {
 		if p.acquire() != nil || p.starting {
 			t.Fatal("a child was started")
 		}
+		p.done()
+		time.Sleep(2 * startGap)
 	}
-	p.acquire()
-	if !p.starting {
-		t.Error("no child was started")
+	for name, isComplete := range map[string]bool{"during another one": false, "soon after another one": true} {
+		p := newTestProcess(t)
+		p.acquire()
+		if isComplete {
+			p.done()
+		}
+		p.acquire()
+		if !p.starting {
+			t.Errorf("a hash %s started no child", name)
+		}
+		awaitChild(t, p)
 	}
-	awaitChild(t, p)
 }
 
 // TestProcessIsIdle verifies that a child without hashes ends, but not during a hash, and that the next hashes start
