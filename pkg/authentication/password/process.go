@@ -31,8 +31,8 @@ const (
 	startPause = time.Second
 	slowPause  = time.Minute
 	// Hashes are frequent if one begins during another one, or less than startGap after its end. The time between the
-	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in this process.
-	// idleTime is the time without frequent hashes after which a child ends, so that it holds no memory.
+	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in this
+	// process. idleTime is the time without frequent hashes after which a child ends, so that it holds no memory.
 	startGap = 10 * time.Millisecond
 	idleTime = 10 * time.Second
 	// freeDelay is the time without a hash after which a child returns memory to the kernel.
