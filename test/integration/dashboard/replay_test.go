@@ -51,6 +51,9 @@ func TestCalls(t *testing.T) {
 		if strings.Contains(c.body, "WEB") {
 			r.await(t, namespace)
 		}
+		if strings.HasSuffix(c.path, "/deployments/web/rollback") {
+			r.awaitRevisions(t, namespace)
+		}
 		r.send(t, c)
 	}
 }
@@ -69,6 +72,19 @@ func (r *replay) await(t *testing.T, namespace string) {
 		text, err := json.Marshal(got)
 		r.words["WEB"] = string(text)
 		return err
+	})
+}
+
+// awaitRevisions waits until the Deployment has a revision to return to. kube-controller-manager creates the
+// revision of a restart after the response to the restart.
+func (r *replay) awaitRevisions(t *testing.T, namespace string) {
+	t.Helper()
+	path := onHost + "/namespaces/" + namespace + "/deployments/web/history"
+	fixture.Eventually(t, "wait for two revisions", func(context.Context) error {
+		if got := read[[]any](t, r.browser, path); len(got) < 2 {
+			return fmt.Errorf("there are %d revisions", len(got))
+		}
+		return nil
 	})
 }
 
