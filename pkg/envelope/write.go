@@ -118,6 +118,9 @@ func Encode(data any) (Body, error) {
 
 // annotate adds the code and the request id to the audit event, because the HTTP status is 200 for all codes.
 func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string) {
+	if !audit.AuditContextFrom(ctx).Enabled() {
+		return
+	}
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(code)),
 		auditAnnotationPrefix+"request-id", requestID)
 }

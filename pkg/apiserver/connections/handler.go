@@ -46,7 +46,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			r = &counted
 		}
 		if c != nil {
-			w = responsewriter.WrapForHTTP1Or2(&hijacker{ResponseWriter: w, connection: c})
+			w = responsewriter.WrapForHTTP1Or2(&hijacker{
+				ResponseWriter: w, connection: c, http2: r.ProtoMajor > 1,
+			})
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -116,11 +118,13 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker is a ResponseWriter that tells the Listener when the connection is hijacked.
+// hijacker is a ResponseWriter that tells the Listener when the connection is hijacked. It also joins the writes of a
+// small response.
 type hijacker struct {
 	http.ResponseWriter
 
 	connection *connection
+	http2      bool
 }
 
 // Unwrap implements responsewriter.UserProvidedDecorator.

@@ -202,8 +202,8 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is the connection of one client. The lock of the Listener guards all fields except Conn, listener and
-// remote.
+// connection is the connection of one client. The lock of the Listener guards all fields except Conn, listener, remote
+// and unsent.
 type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
 
@@ -221,6 +221,10 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	dropped     bool
 	// takenOver is true after the connection was upgraded to a WebSocket.
 	takenOver bool
+
+	writes sync.Mutex
+	// unsent contains the data between the calls of hold and send. Otherwise, it is nil. The mutex writes guards it.
+	unsent *[]byte
 }
 
 // Read reads from the connection, and counts the bytes that were read.

@@ -7,6 +7,7 @@ package filters
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -45,15 +46,23 @@ func canonical(r *http.Request) *http.Request {
 	if ok && r.Method == http.MethodGet {
 		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""
 	}
-	if query := u.Query(); query.Has("timeout") || query.Has("watch") {
-		query.Del("timeout")
-		query.Del("watch")
-		u.RawQuery = query.Encode()
+	if u.RawQuery != "" {
+		u.RawQuery = withoutTimeout(u.RawQuery, u.Query())
 	}
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u
 	r2.RequestURI = u.EscapedPath() // The library logs RequestURI, and values of the query may be confidential.
 	return r2
+}
+
+// withoutTimeout returns an encoded query without the parameters timeout and watch.
+func withoutTimeout(encoded string, query url.Values) string {
+	if !query.Has("timeout") && !query.Has("watch") {
+		return encoded
+	}
+	query.Del("timeout")
+	query.Del("watch")
+	return query.Encode()
 }
 
 // malformed returns the reason for which a path is ambiguous, or an empty string. It rejects backslashes, percent
@@ -70,10 +79,7 @@ func malformed(r *http.Request) string {
 			return "the path must not contain control characters, backslashes or percent signs"
 		}
 	}
-	for i, segment := range strings.Split(r.URL.Path, "/") {
-		if i == 0 {
-			continue
-		}
+	for segment := range strings.SplitSeq(strings.TrimPrefix(r.URL.Path, "/"), "/") {
 		if segment == "" {
 			return "the path must not contain empty segments"
 		}

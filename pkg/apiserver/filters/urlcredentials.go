@@ -18,6 +18,9 @@ const tokenParameter = "token"
 // credentialInURL returns true if the query contains a parameter with the name of a credential. Such a request is
 // rejected before its URL is logged.
 func credentialInURL(u *url.URL) bool {
+	if u.RawQuery == "" {
+		return false
+	}
 	for name := range u.Query() {
 		switch strings.ToLower(name) {
 		case tokenParameter, "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken",
@@ -31,6 +34,9 @@ func credentialInURL(u *url.URL) bool {
 // withoutCredentials returns a request without a ticket in the query, because the query may be logged. It moves the
 // ticket to the context.
 func withoutCredentials(r *http.Request) *http.Request {
+	if r.URL.RawQuery == "" {
+		return r
+	}
 	query := r.URL.Query()
 	before := streams.CredentialsFrom(r.Context())
 	found := before
@@ -60,6 +66,10 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 // query.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
 		below, ok := strings.CutPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)
 		if !ok {
 			below = strings.TrimPrefix(r.URL.Path, dashboardv1alpha1.RootPath)

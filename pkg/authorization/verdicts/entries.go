@@ -8,9 +8,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
-	"hash"
 	"maps"
 	"slices"
 	"sync"
@@ -18,6 +16,8 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/transport"
+
+	"github.com/kubevision-io/kubevision/pkg/fingerprint"
 )
 
 // maxEntries bounds the number of cached results of all users and clusters. Each needs about 400 bytes.
@@ -29,34 +29,22 @@ type question [sha256.Size]byte
 
 // newQuestion hashes all fields of the identity and the attributes, so that different questions have different hashes.
 func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.ResourceAttributes) question {
-	h := sha256.New()
-	texts(h, identity.UserName, identity.UID)
-	texts(h, identity.Groups...)
+	text := make([]byte, 0, 512) //nolint:mnd // of a usual identity
+	text = fingerprint.Append(text, identity.UserName, identity.UID)
+	text = fingerprint.Append(text, identity.Groups...)
 	for _, key := range slices.Sorted(maps.Keys(identity.Extra)) {
-		texts(h, key)
-		texts(h, identity.Extra[key]...)
+		text = fingerprint.Append(text, key)
+		text = fingerprint.Append(text, identity.Extra[key]...)
 	}
-	texts(h, a.Namespace, a.Verb, a.Group, a.Version, a.Resource, a.Subresource, a.Name)
+	text = fingerprint.Append(text, a.Namespace, a.Verb, a.Group, a.Version, a.Resource, a.Subresource, a.Name)
 	if a.FieldSelector != nil || a.LabelSelector != nil {
 		selectors, err := json.Marshal([]any{a.FieldSelector, a.LabelSelector})
 		if err != nil { // Impossible, because the attributes contain only strings.
 			panic(err)
 		}
-		texts(h, string(selectors))
+		text = fingerprint.Append(text, string(selectors))
 	}
-	var q question
-	h.Sum(q[:0])
-	return q
-}
-
-// texts writes the number of strings, and the length and content of each string, to the hash.
-func texts(h hash.Hash, all ...string) {
-	size := binary.AppendUvarint(nil, uint64(len(all)))
-	for _, text := range all {
-		size = binary.AppendUvarint(size, uint64(len(text)))
-		size = append(size, text...)
-	}
-	_, _ = h.Write(size) // a hash returns no error
+	return sha256.Sum256(text)
 }
 
 // grants is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
@@ -69,12 +57,11 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	if err != nil || len(found) == 0 {
 		return g, err
 	}
-	h := sha256.New()
+	var text []byte
 	for _, role := range found {
-		texts(h, string(role.Kind), role.Name)
+		text = fingerprint.Append(text, string(role.Kind), role.Name)
 	}
-	h.Sum(g[:0])
-	return g, nil
+	return sha256.Sum256(text), nil
 }
 
 // entryKey identifies a cached result by the scope of the cluster and the question.

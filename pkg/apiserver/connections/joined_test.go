@@ -1,0 +1,143 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// countingListener accepts connections that count their writes. The writes fail while failing is true.
+type countingListener struct {
+	net.Listener
+
+	writes  atomic.Int64
+	failing atomic.Bool
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &countingConn{Conn: c, listener: l}, err
+}
+
+type countingConn struct {
+	net.Conn
+
+	listener *countingListener
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	if c.listener.failing.Load() {
+		return 0, net.ErrClosed
+	}
+	c.listener.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// echo is a handler that sends the body of the request. It sends the body in the given number of parts.
+func echo(parts int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		for i := range parts {
+			if _, err := w.Write(body[len(body)*i/parts : len(body)*(i+1)/parts]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// serve starts a TLS server, and returns a client that uses one connection.
+func serve(t *testing.T, handler http.Handler) (*countingListener, func(body []byte) ([]byte, error)) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	counting := &countingListener{Listener: server.Listener}
+	limited := Limit(counting, Options{
+		Bytes: 100 * idleBytes, Networks: func(netip.Addr) []netip.Prefix { return nil },
+		Known: func(netip.Addr) bool { return false },
+	})
+	server.Listener = limited
+	server.Config.Handler = limited.Handler(handler, func(*http.Request) bool { return false })
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return counting, func(body []byte) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		response, err := server.Client().Do(request)
+		if err != nil {
+			return nil, err
+		}
+		received, err := io.ReadAll(response.Body)
+		return received, errors.Join(err, response.Body.Close())
+	}
+}
+
+// TestSmallResponses verifies that a small response is sent in one write, and that other responses are complete.
+func TestSmallResponses(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		size, parts int
+		joined      bool
+	}{
+		{"empty", 0, 1, true},
+		{"small", 300, 1, true},
+		{"larger than the buffer of net/http", 6 << 10, 1, true},
+		{"the largest joined one", joinedBytes, 1, true},
+		{"larger", joinedBytes + 1, 1, false},
+		{"in parts", 6 << 10, 3, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			counting, send := serve(t, echo(c.parts))
+			body := bytes.Repeat([]byte("0123456789"), c.size/10+1)[:c.size]
+			for i := range 3 {
+				before := counting.writes.Load()
+				received, err := send(body)
+				if err != nil || !bytes.Equal(received, body) {
+					t.Fatalf("received %d bytes (%v), want %d", len(received), err, len(body))
+				}
+				writes := counting.writes.Load() - before
+				if i > 0 && (writes == 1) != c.joined { // the first response contains the handshake
+					t.Errorf("%d writes", writes)
+				}
+			}
+		})
+	}
+}
+
+// TestFailedSmallResponses verifies that the handler gets the error of a joined write, and that the connection is
+// closed. Otherwise, the client would wait for the response.
+func TestFailedSmallResponses(t *testing.T) {
+	var counting *countingListener
+	failed := make(chan error, 1)
+	counting, send := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		counting.failing.Store(true)
+		w.Header().Set("Content-Length", "5")
+		_, err := w.Write([]byte("hello"))
+		failed <- err
+	}))
+	if received, err := send(nil); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the client received %q (%v)", received, err)
+	}
+	if err := <-failed; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the handler got %v", err)
+	}
+}
