@@ -175,7 +175,8 @@ func (q *cachedQuery) page(
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 512) //nolint:mnd // of a usual identity and query
-	text = fingerprint.Append(text, caller.Cluster(), q.id, q.encoded, identity.UserName, strconv.FormatBool(found.Partial))
+	text = fingerprint.Append(text, caller.Cluster(), q.id, q.encoded, identity.UserName,
+		strconv.FormatBool(found.Partial))
 	text = fingerprint.Append(text, identity.Groups...)
 	text = fingerprint.Append(text, found.Namespaces...)
 	sum := sha256.New()
