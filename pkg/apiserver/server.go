@@ -36,7 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// NewCodecs returns a scheme and codecs for the types of discovery documents. The server stores no objects.
+// NewCodecs returns a scheme and codecs for the types of discovery documents. Other types are not needed, because the
+// server stores no objects.
 func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}

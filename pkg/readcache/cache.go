@@ -260,11 +260,11 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause that follows the previous pause r. If the parameter length is not refusedFor, the new pause
-// has this length. Otherwise, the length of the new pause depends on the end of r:
+// next returns the pause that follows the pause r. The new pause lasts for length, unless length is refusedFor. In this
+// case, the new pause begins short and grows:
 //
+//   - If r is the zero value or ended at least refusedFor ago, the new pause lasts for refusedFirst.
 //   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
-//   - If r ended earlier or is the zero value, the new pause lasts for refusedFirst.
 func (r refusal) next(length time.Duration) refusal {
 	pause := length
 	if length == refusedFor {

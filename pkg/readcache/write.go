@@ -37,8 +37,8 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the cache cannot
-// serve the reads of the user for the time writeMemory.
+// maxDeleted bounds the number of remembered deletions per user and resource. If a user deletes more objects within
+// writeMemory, the cache does not serve the user's reads of the resource until writeMemory has passed.
 const maxDeleted = 32
 
 // written contains the remembered writes of one user to one resource.

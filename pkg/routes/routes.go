@@ -184,8 +184,8 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the error code for a caller who must first set up a second factor. The code is 40900 if the route
-// with this method and path is ambient, and 40102 otherwise.
+// SetupCode returns the error code for a caller who must first set up a second factor. The code is 40900 if the field
+// Ambient of the route with this method and path is true, and 40102 if the field is false.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {

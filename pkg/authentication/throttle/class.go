@@ -16,8 +16,8 @@ const (
 	KnownAddress
 	// TrustedNetwork is a client in a network that a flag declares as trusted.
 	TrustedNetwork
-	// KnownDevice is a client with a device token of an earlier login of the user, or a client that enters a password
-	// in a session.
+	// KnownDevice is a client with a device token of an earlier login of the user, or a logged-in client that enters
+	// its password again.
 	KnownDevice
 
 	classes

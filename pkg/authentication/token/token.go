@@ -131,8 +131,8 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify verifies a token and returns its claims. It accepts only the kind of the service and the algorithm ES256. It
-// finds the key by the key ID in the header (see Keys.Find).
+// Verify verifies a token and returns its claims. It returns an error for tokens of a kind other than s.kind, and for
+// algorithms other than ES256. It finds the key by the key ID in the header of the token (see Keys.Find).
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")

@@ -34,8 +34,8 @@ type scope struct {
 	used             time.Time
 	ended            bool
 	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
-	// is scheduled. While pending is true, no second call is scheduled. Otherwise, a member cluster could cause any
-	// number of calls.
+	// of notify is scheduled. At most one call is scheduled at a time, because a member cluster can change its RBAC
+	// objects at any rate.
 	notify  func()
 	pending bool
 }

@@ -54,8 +54,8 @@ type pass struct {
 // Ensure creates the ServiceAccount and its roles, which allow it to impersonate exactly the names in
 // KubeVisionRoleBindings. Ensure revokes rights before it grants any. Concurrent calls share one execution.
 //
-// The ServiceAccounts of a namespace need a Role and a RoleBinding in this namespace. If the API server rejects these
-// objects, for example because of a ResourceQuota, Ensure only logs the error.
+// To impersonate ServiceAccounts of a namespace, the account needs a Role and a RoleBinding in this namespace. If the
+// API server rejects these objects, for example because of a ResourceQuota, Ensure only logs the error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {

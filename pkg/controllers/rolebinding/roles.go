@@ -81,7 +81,7 @@ func (g *grant) bindable(role string) bool {
 	return g.roles == nil || known
 }
 
-// ready returns true if the ClusterRole exists, or is a custom role.
+// ready returns true if role is a custom role, or a built-in role whose ClusterRole exists.
 func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
 
 // unready returns the names of the built-in ClusterRoles that the objects bind, but that do not exist yet.

@@ -102,11 +102,10 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. The parameter t is the target in the URL. The parameter asked is the
-// resource in the URL as text. The text may omit the group or the version. In this case, the group or version of the
-// manifest is used.
+// resource returns the resource of the manifest. t is the target of the URL, and inURL is its resource as the client
+// wrote it. If the URL does not contain a group or a version, the one of the manifest is used.
 func (m manifestObject) resource(
-	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
+	ctx context.Context, caller *clusters.Client, t objectref.Target, inURL string,
 ) (clusters.Resource, error) {
 	found := t.Resource
 	gvk, err := m.kind()
@@ -120,10 +119,10 @@ func (m manifestObject) resource(
 	}
 	plural := found.GroupVersionResource.Resource
 	if !fits(&found) {
-		if asked == plural || (asked == plural+"."+found.Group && gv.Group == found.Group) {
-			asked = plural + "." + gv.Version + "." + gv.Group
+		if inURL == plural || (inURL == plural+"."+found.Group && gv.Group == found.Group) {
+			inURL = plural + "." + gv.Version + "." + gv.Group
 		}
-		other, ok, err := caller.Resource(ctx, asked, fits)
+		other, ok, err := caller.Resource(ctx, inURL, fits)
 		if err != nil {
 			return found, envelope.FromAPIError(err)
 		}

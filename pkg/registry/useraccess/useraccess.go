@@ -90,8 +90,8 @@ func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha
 	return all[i : i+1], nil
 }
 
-// get returns the access to each cluster in g. It calls the clusters concurrently. Otherwise, a cluster that does not
-// respond would delay the others.
+// get returns the user's access to each cluster in g.clusters. It calls the clusters concurrently, so that a cluster
+// that does not respond does not delay the others.
 func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {
