@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -30,6 +33,9 @@ const (
 	// of the outage and the readiness of the program.
 	waitIsSaid       = 20 * time.Second
 	startAfterOutage = time.Minute
+	// pauseTimeout is the timeout of the requests that detect a pause. pauseBegins bounds the time until it is detected.
+	pauseTimeout = 200 * time.Millisecond
+	pauseBegins  = 10 * time.Second
 )
 
 // pauseHost stops the process of kube-apiserver until the returned function is called or the test ends. The pause must
@@ -46,7 +52,28 @@ func pauseHost(t *testing.T) (resume func()) {
 		}
 	})
 	t.Cleanup(resume)
+	awaitPause(t)
 	return resume
+}
+
+// awaitPause waits until kube-apiserver no longer responds. The threads of its process do not stop at the same time, and
+// may still respond to a request shortly after the signal.
+func awaitPause(t *testing.T) {
+	t.Helper()
+	config := rest.CopyConfig(env.Cluster.Config())
+	config.Timeout = pauseTimeout
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := localcluster.Poll(t.Context(), pauseBegins, "wait for the pause", func(context.Context) error {
+		if _, err := client.ServerVersion(); err == nil {
+			return errors.New("kube-apiserver responds")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // startInOutage starts a program while the host does not respond. It returns when the program has logged that it waits.
