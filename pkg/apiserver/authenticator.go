@@ -53,10 +53,9 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
-// AuthenticateRequest implements authenticator.Request. Below the API's prefixes, it returns false without an error for
-// a rejected request. Otherwise, k8s.io/apiserver would log each rejected request as an error. If a token or ticket is
-// invalid, the reason is stored in the envelope.State of the request, and filters.WithEnvelope sends this reason to the
-// client.
+// AuthenticateRequest implements authenticator.Request. For a rejected request below the API's prefixes, it returns
+// false without an error, because k8s.io/apiserver logs each returned error. If a token or ticket is invalid, the
+// reason is stored in the envelope.State of the request, and filters.WithEnvelope sends this reason to the client.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -99,9 +98,9 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated completes the authentication with a token or a ticket. The parameter err is the error from verifying
-// the token or ticket. If err is nil and the principal may call the route, authenticated returns the principal.
-// Otherwise, it returns false, and stores the reason in the envelope.State of the request.
+// authenticated completes the authentication with a token or a ticket. It gets the principal or the error from the
+// verification of the token or ticket. If there is no error and the principal may call the route, authenticated returns
+// the principal. If not, it returns false, and stores the reason in the envelope.State of the request.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {

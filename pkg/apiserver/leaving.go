@@ -18,9 +18,9 @@ func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	}
 }
 
-// closeConnections returns a handler that calls next. While the function leaving returns true, the handler also closes
-// the client's connection after each request, and the next request reaches another replica. Otherwise, kube-apiserver
-// would send requests on its open connections until this replica stops. Concurrent requests on the same HTTP/2
+// closeConnections returns a handler that calls next. If clients should use another replica, the handler also closes
+// the client's connection after the request, so that the next request reaches another replica. kube-apiserver would
+// send further requests on an open connection until this replica stops. Concurrent requests on the same HTTP/2
 // connection are not interrupted.
 func closeConnections(next http.Handler, leaving func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -30,7 +30,7 @@ type CredentialsStore struct {
 }
 
 // get returns the Secret with the credentials of a user, or an empty Secret if there is none. It calls the API server
-// even if the name is invalid. Otherwise, the duration would reveal that there is no such user.
+// even if the name is invalid, so that the duration does not reveal that there is no such user.
 func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"
@@ -44,8 +44,8 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 	return secret, nil
 }
 
-// getOwn returns the Secret with the credentials of the caller. It returns ErrSessionEnded if the session of the caller
-// is not valid for these credentials, for example because the password has changed.
+// getOwn returns the Secret with the credentials of the caller. It returns ErrSessionEnded if the password or the
+// second factor was changed after the login, unless the change has kept the session of the caller.
 func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := c.get(ctx, p.User.Name)
 	if err != nil {
@@ -57,11 +57,11 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 	return secret, nil
 }
 
-// update reads the credentials of a user, and calls the function change with them. If change returns true, update
-// stores the credentials. If another request has changed the credentials meanwhile, update reads them and calls change
-// again. Therefore, only one of several concurrent requests with the same one-time code can succeed.
+// update reads the credentials of a user, and calls change() with them. If change() returns true, update stores the
+// credentials. If another request has changed the credentials meanwhile, update reads them and calls change() again.
+// Therefore, only one of several concurrent requests with the same one-time code can succeed.
 //
-// If change returns an error, update returns this error. If change also returns true, update first stores the
+// If change() returns an error, update returns this error. If change() also returns true, update first stores the
 // credentials. update returns ErrRevoked if there are no credentials, or if they belong to a user with another UID.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
@@ -93,8 +93,8 @@ func (c *CredentialsStore) update(
 	return verdict
 }
 
-// updateOwn is like update, but for the credentials of the caller. It returns ErrSessionEnded if the session of the
-// caller is not valid for these credentials, even if the session object still exists.
+// updateOwn is like update, but for the credentials of the caller. It returns ErrSessionEnded in the same cases as
+// getOwn, even if the session object still exists.
 func (c *CredentialsStore) updateOwn(
 	ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -110,15 +110,15 @@ func (c *CredentialsStore) updateOwn(
 	return err
 }
 
-// updateSecondFactor is like updateOwn, but the function edit gets only the second factor in the credentials.
+// updateSecondFactor is like updateOwn, but edit() gets only the second factor in the credentials.
 func (c *CredentialsStore) updateSecondFactor(
 	ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error),
 ) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls the function edit with the second factor in the Secret. If edit returns true, editSecondFactor
-// replaces the second factor in the Secret object. It returns the results of edit.
+// editSecondFactor calls edit() with the second factor in the Secret. If edit() returns true, editSecondFactor replaces
+// the second factor in the Secret object. It returns the results of edit().
 func editSecondFactor(
 	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
 ) (bool, error) {
@@ -136,8 +136,8 @@ func editSecondFactor(
 	return true, verdict
 }
 
-// readUser reads a user from the API server, and stores the user in the parameter u. It does not read a cache, because
-// a cache may not show yet that the user was disabled. It returns ErrRevoked if the user may no longer log in.
+// readUser reads a user from the API server into u. It does not read a cache, because a cache may not show yet that the
+// user was disabled. It returns ErrRevoked if the user may no longer log in.
 func (c *CredentialsStore) readUser(
 	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
 ) error {

@@ -37,7 +37,7 @@ var (
 type Logins struct {
 	// Cache reads KubeVisionUsers from an informer.
 	Cache client.Reader
-	// Throttle delays logins after failures, and limits their number.
+	// Throttle delays logins after failures, and limits the number of concurrent logins.
 	Throttle      *throttle.Throttle
 	Store         *CredentialsStore
 	Passwords     *Passwords
@@ -123,7 +123,7 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 }
 
 // class returns the class of the client. If the client has sent a valid device token of the user, the class is
-// KnownDevice. Otherwise, the class depends only on the address of the client.
+// KnownDevice. If not, the class depends only on the address of the client.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -211,7 +211,7 @@ func (l *Logins) verify(
 }
 
 // proceed continues a login after the password was verified. If the user has a second factor, it returns a
-// ChallengeError. Otherwise, it starts a session. It also replaces a stored hash whose cost is too low.
+// ChallengeError. If the user has none, it starts a session. It also replaces a stored hash whose cost is too low.
 func (l *Logins) proceed(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, secret *corev1.Secret, from Client,
 ) (*Session, error) {
@@ -232,15 +232,15 @@ func (l *Logins) proceed(
 	return l.Sessions.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// checkOutcome returns the reason for which a login is rejected, or nil. The parameter known is true if the user has a
-// password. The parameter right is true if the given password is correct.
-func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
+// checkOutcome returns the reason for which a login is rejected, or nil. hasPassword is true if the user has a
+// password, and isCorrect is true if the given password is correct.
+func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, hasPassword, isCorrect bool) error {
 	switch {
 	case u == nil:
 		return &credentialsError{"there is no such user"}
-	case !known:
+	case !hasPassword:
 		return &credentialsError{"the user has no password"}
-	case !right:
+	case !isCorrect:
 		return &credentialsError{"the password is wrong"}
 	case u.Spec.Disabled:
 		return &credentialsError{"the user is disabled"}

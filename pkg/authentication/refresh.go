@@ -61,7 +61,7 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	session := &kubevisionv1alpha1.KubeVisionSession{}
 	err := m.Client.Get(ctx, types.NamespacedName{Name: presented.session}, session)
 	if apierrors.IsNotFound(err) {
-		m.Rates.gone.add(presented.session)
+		m.Rates.deletedSessions.add(presented.session)
 		return nil, ErrRevoked
 	}
 	if err != nil {

@@ -33,19 +33,22 @@ const (
 // genuine tokens for each session. Each replica has its own limits.
 type RefreshLimits struct {
 	invented, shown *rateLimiters
-	gone            *DeletedObjects
+	deletedSessions *DeletedObjects
 }
 
-// NewRefreshLimits returns RefreshLimits. The parameter gone contains sessions that were deleted.
-func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
-	return &RefreshLimits{invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), gone: gone}
+// NewRefreshLimits returns RefreshLimits with the given list of deleted sessions.
+func NewRefreshLimits(deletedSessions *DeletedObjects) *RefreshLimits {
+	return &RefreshLimits{
+		invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), deletedSessions: deletedSessions,
+	}
 }
 
-// admitRefresh returns nil if the API server must be called to verify the refresh token. It returns ErrRevoked for a
-// forged token or a deleted session. It returns a throttle.BlockedError in these cases:
-//   - the address has sent too many forged tokens
-//   - too many logins from the address have failed, and the token is forged
-//   - the session is renewed too often
+// admitRefresh returns nil if the API server must be called to verify the refresh token. It returns these errors:
+//   - a throttle.BlockedError for a forged token, if the address has sent too many forged tokens, or if too many logins
+//     from the address have failed
+//   - ErrRevoked for any other forged token
+//   - ErrRevoked for a token of a deleted session
+//   - a throttle.BlockedError if the session is renewed too often
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
@@ -54,7 +57,7 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 	if !genuine {
 		return m.countForged(ctx, from)
 	}
-	if m.Rates.gone.has(presented.session) {
+	if m.Rates.deletedSessions.has(presented.session) {
 		return ErrRevoked
 	}
 	return m.countGenuine(presented.session)
@@ -91,8 +94,8 @@ func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	return ErrRevoked
 }
 
-// countGenuine counts a request with a genuine token. The parameter key is the ID of the session or of the login to
-// which the token belongs. countGenuine returns a throttle.BlockedError if there are too many requests with this key.
+// countGenuine counts a request with a genuine token. The key is the ID of the session or of the login to which the
+// token belongs. countGenuine returns a throttle.BlockedError if there are too many requests with this key.
 func (m *SessionManager) countGenuine(key string) error {
 	if !m.Rates.shown.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
@@ -100,8 +103,8 @@ func (m *SessionManager) countGenuine(key string) error {
 	return nil
 }
 
-// countMalformed is like countForged, but for a token that cannot be parsed. The parameter reason is the error of the
-// parser. If countMalformed returns ErrRevoked, the error also wraps the reason.
+// countMalformed is like countForged, but for a token that cannot be parsed. The reason is the error of the parser. If
+// countMalformed returns ErrRevoked, the error also wraps the reason.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

@@ -48,8 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is set if SetupRequired is true. It is for dashboards that do not support the set-up. Such a dashboard
-	// sends it as a challenge token, with any code. VerifyTOTP then returns a session that allows only the set-up.
+	// SetupToken is set if SetupRequired is true. It is for dashboards that ask for a code instead of setting up a
+	// second factor. VerifyTOTP accepts this token with any code, and returns a session that allows only the set-up of
+	// a second factor.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
@@ -81,9 +82,9 @@ type SessionManager struct {
 	Clock clock.PassiveClock
 }
 
-// start creates a session for a user, and returns the tokens of the session. The parameter known is the user as read
-// from the cache. The parameter secret contains the credentials with which the login was verified. start returns
-// ErrRevoked if the credentials have changed since then.
+// start creates a session for a user, and returns the tokens of the session. The user may come from the cache. The
+// secret contains the credentials with which the login was verified. start returns ErrRevoked if the credentials have
+// changed since then.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -236,7 +237,7 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 	return session.CreationTimestamp.Time
 }
 
-// update calls the function change with the spec of the session, and stores the session.
+// update calls change() with the spec of the session, and stores the session.
 func (m *SessionManager) update(
 	ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec),
 ) error {

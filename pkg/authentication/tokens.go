@@ -157,8 +157,8 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 }
 
 // get reads an object from the cache, or from the API server if the cache does not contain it. If the object does not
-// exist, get returns ErrSessionEnded, and stores the parameter identity in Tokens.Gone. Otherwise, each request with a
-// token of a deleted session would call the API server. The identity is the name of a session or the UID of a user.
+// exist, get returns ErrSessionEnded, and stores the identity in Tokens.Gone, so that further requests with the same
+// token do not call the API server. The identity is the name of a session or the UID of a user.
 func (t *Tokens) get(
 	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
 ) error {

@@ -27,7 +27,7 @@ const ClusterParameter = "cluster"
 type Verdicts interface {
 	// Reviewed returns true if the user may send the request to the cluster. The attributes describe the request.
 	// Reviewed returns a cached result if the result is at most a few seconds old and no RBAC object of the cluster has
-	// changed since. Otherwise, it calls the function review.
+	// changed since. If there is no such result, it calls review().
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -51,15 +51,15 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
 	// The name comes from the URL, so a client can send any number of names. Only the name of a registered cluster is
-	// recorded. Otherwise, each of these names would become a label value of metrics.
+	// recorded, because each recorded name becomes a label value of metrics.
 	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
 		s.SetCluster(name)
 	}
 	return caller, err
 }
 
-// isRegistered returns true if err proves that the cluster is registered. The parameter err is the error that
-// ClusterByName returned, or nil.
+// isRegistered returns true if the error of ClusterByName proves that the cluster is registered. No error is also a
+// proof.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
@@ -146,13 +146,13 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// newNotBound converts clusters.ErrNobodyToActAs to an error with a message for the user. It returns other errors
-// unchanged. The parameter where describes the cluster in the message, for example: the host cluster.
-func newNotBound(err error, where string) error {
+// newNotBound converts clusters.ErrNobodyToActAs to an error with a message for the user, and returns other errors
+// unchanged. The message contains the description of the cluster, for example "the host cluster".
+func newNotBound(err error, description string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
 			"no role binding names you or one of your groups, so KubeVision may not act for you on %s",
-			where).WithCause(err)
+			description).WithCause(err)
 	}
 	return err
 }

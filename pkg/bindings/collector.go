@@ -15,14 +15,14 @@ import (
 
 // collector adds the names in the subjects of bindings to an Impersonation, one binding at a time.
 type collector struct {
-	users   Users
-	members map[string][]*kubevisionv1alpha1.KubeVisionUser
-	out     Impersonation
-	// collected contains the KubeVisionUsers whose names have been added to the field out.
+	users         Users
+	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
+	impersonation Impersonation
+	// collected contains the KubeVisionUsers whose names have been added to the impersonation.
 	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded contains the KubeVision groups whose members have been added to the field out.
+	// expanded contains the KubeVision groups whose members have been added to the impersonation.
 	expanded sets.Set[string]
-	// accounts is the number of ServiceAccounts in the field out, by namespace.
+	// accounts is the number of ServiceAccounts in the impersonation, by namespace.
 	accounts map[string]int
 	// left is the remaining budget for all names, in bytes. share is the budget for the names of one role. leftOf
 	// contains the remaining budget by role. A role without an entry has the whole share.
@@ -41,7 +41,7 @@ func newCollector(
 	c := &collector{
 		users:   IndexUsers(users),
 		members: map[string][]*kubevisionv1alpha1.KubeVisionUser{},
-		out: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
+		impersonation: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
 			ServiceAccounts: sets.New[types.NamespacedName]()},
 		collected: sets.New[*kubevisionv1alpha1.KubeVisionUser](),
 		expanded:  sets.New[string](),
@@ -67,7 +67,7 @@ func newCollector(
 	return c
 }
 
-// collect adds the names in the subjects of one binding to c.out. The parameter role is the ClusterRole of the binding.
+// collect adds the names in the subjects of one binding to c.impersonation. The role is the ClusterRole of the binding.
 // If the names exceed the remaining total budget or the remaining budget of the role, collect adds no name and returns
 // false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
@@ -86,10 +86,10 @@ func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) 
 		case kubevisionv1alpha1.SubjectKubeVisionGroup:
 			c.group(s.Name)
 		case kubevisionv1alpha1.SubjectUser:
-			c.name(c.out.Users, s.Name)
+			c.name(c.impersonation.Users, s.Name)
 		case kubevisionv1alpha1.SubjectGroup:
-			c.name(c.out.Groups, s.Name)
-			c.name(c.out.Users, identity.GroupMember)
+			c.name(c.impersonation.Groups, s.Name)
+			c.name(c.impersonation.Users, identity.GroupMember)
 		case kubevisionv1alpha1.SubjectServiceAccount:
 			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
@@ -110,9 +110,9 @@ func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
 	}
 	c.collected.Insert(u)
 	c.undo = append(c.undo, func() { c.collected.Delete(u) })
-	c.name(c.out.Users, identity.UserName(u.Name))
+	c.name(c.impersonation.Users, identity.UserName(u.Name))
 	for _, g := range identity.Groups(u.Spec.Groups) {
-		c.name(c.out.Groups, g)
+		c.name(c.impersonation.Groups, g)
 	}
 }
 
@@ -122,7 +122,7 @@ func (c *collector) group(name string) {
 	}
 	c.expanded.Insert(name)
 	c.undo = append(c.undo, func() { c.expanded.Delete(name) })
-	c.name(c.out.Groups, identity.GroupName(name))
+	c.name(c.impersonation.Groups, identity.GroupName(name))
 	for _, u := range c.members[name] {
 		c.user(u)
 	}
@@ -137,7 +137,7 @@ func (c *collector) name(into sets.Set[string], name string) {
 }
 
 func (c *collector) account(a types.NamespacedName) {
-	if c.out.ServiceAccounts.Has(a) {
+	if c.impersonation.ServiceAccounts.Has(a) {
 		return
 	}
 	bytes := len(a.Name) + nameOverhead
@@ -145,10 +145,10 @@ func (c *collector) account(a types.NamespacedName) {
 		bytes += accountNamespaceBytes
 	}
 	c.accounts[a.Namespace]++
-	c.out.ServiceAccounts.Insert(a)
+	c.impersonation.ServiceAccounts.Insert(a)
 	c.spend(bytes, func() {
 		c.accounts[a.Namespace]--
-		c.out.ServiceAccounts.Delete(a)
+		c.impersonation.ServiceAccounts.Delete(a)
 	})
 }
 

@@ -59,7 +59,7 @@ func CollectImpersonation(
 			left.Insert(b.UID)
 		}
 	}
-	return c.out, left
+	return c.impersonation, left
 }
 
 // SortByCreation returns pointers to the given bindings, from the oldest to the newest. Bindings of the same second are

@@ -40,19 +40,19 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// memberNames converts names to those on a cluster other than the host. If no name changes, it returns the same set,
-// because a copy of up to 600,000 names would be expensive.
-func memberNames(named sets.Set[string]) sets.Set[string] {
+// memberNames converts the names of users or groups on the host to their names on other clusters. If no name changes,
+// it returns the same set, because a copy of up to 600,000 names would be expensive.
+func memberNames(hostNames sets.Set[string]) sets.Set[string] {
 	var differing []string
-	for n := range named {
+	for n := range hostNames {
 		if identity.OnMember(n) != n {
 			differing = append(differing, n)
 		}
 	}
 	if len(differing) == 0 {
-		return named
+		return hostNames
 	}
-	out := named.Clone().Delete(differing...)
+	out := hostNames.Clone().Delete(differing...)
 	for _, n := range differing {
 		out.Insert(identity.OnMember(n))
 	}

@@ -20,9 +20,8 @@ func builtIn() []string {
 		kubevisionv1alpha1.RoleReadonly}
 }
 
-// BuiltInRole returns the name of the built-in role to which the parameter ref refers. The name in ref is either the
-// name of the role or the name of the ClusterRole of the role. BuiltInRole returns false if ref refers to any other
-// role.
+// BuiltInRole returns the name of the built-in role to which ref refers. The name in ref is either the name of the role
+// or the name of the ClusterRole of the role. BuiltInRole returns false if ref refers to any other role.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
 	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {
@@ -44,9 +43,9 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix is appended to the ClusterRole name of the roles dev and ops in a ClusterRoleBinding, for example
-// kubevision:dev-cluster. These ClusterRoles have fewer rules than dev and ops, because a ClusterRoleBinding also
-// applies to protected namespaces.
+// clusterSuffix is the end of the name of the ClusterRole to which a ClusterRoleBinding for the role dev or ops refers,
+// for example kubevision:dev-cluster. This ClusterRole has fewer rules than kubevision:dev, because a
+// ClusterRoleBinding also applies to protected namespaces.
 const clusterSuffix = "-cluster"
 
 // RoleShare returns three quarters of the budget. This is the part that the bindings of one role may use. Therefore, a
@@ -68,10 +67,10 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. The parameter protected is
-// true if the namespace of the RoleBinding is protected.
-func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string {
-	if protected && SparesProtected(ref) {
+// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. isProtected is true if the
+// namespace of the RoleBinding is protected.
+func NamespaceRole(ref kubevisionv1alpha1.RoleReference, isProtected bool) string {
+	if isProtected && SparesProtected(ref) {
 		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)
 	}
 	return ClusterRole(ref)

@@ -27,9 +27,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses a request for bytes if the holder would have more bytes after the request than are free before it.
-// Therefore, a single holder that takes memory in small steps can have at most half of the total. Each of n equal
-// holders can have at most 1/(n+1) of the total. Some memory always remains free for new holders.
+// A Budget refuses a request for bytes if the holder would then have more bytes than are free now. Therefore, a single
+// holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have at most
+// 1/(n+1) of the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 
@@ -178,9 +178,9 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do waits until the processor time of the holder is within the limit. Then it calls the function work, and charges the
-// processor time of this call to the holder. If ctx ends during the wait, Do returns an error and does not call work().
-// The function work must not wait for other requests and must not call Do.
+// Do waits until the processor time of the holder is within the limit. Then it calls work(), and charges the processor
+// time of this call to the holder. If ctx ends during the wait, Do returns an error and does not call work(). work()
+// must not wait for other requests and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {
 	if a == nil || a.budget.Work == nil {
 		work()

@@ -38,10 +38,11 @@ type Queue struct {
 	mu    sync.Mutex
 	used  int64
 	lanes map[string]*lane
-	// turns contains the holders with waiting work, in the order in which they are served.
+	// turns contains a lane for each holder (see QueueOptions) with waiting work, in the order in which the holders are
+	// served.
 	turns list.List
 	// full is true while the next unit of work must wait because of Total. Until this unit is admitted, no other work
-	// may begin. Otherwise, small units could delay a large unit without a limit.
+	// may begin, so that small units do not delay a large unit without a limit.
 	full bool
 }
 
@@ -203,7 +204,7 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow adds the parameter cost to the cost of the work in progress. The sum is at most Largest. Grow is intended for
+// Grow increases the cost of the work in progress by the given cost. The sum is at most Largest. Grow is intended for
 // work that costs more than expected. It does not wait, even if a limit is exceeded.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {

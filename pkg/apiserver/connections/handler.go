@@ -24,10 +24,10 @@ const (
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that tells the Listener which requests have arrived. The handler calls the function
-// isTrusted with the first request of each connection. If isTrusted returns true, the Listener no longer limits this
-// connection. For other connections, the bytes of a request body count only until they are read. Afterwards,
-// filters.Bodies limits the memory of the body.
+// Handler returns a handler that tells the Listener which requests have arrived. The handler calls isTrusted with the
+// first request of each connection. If isTrusted returns true, the Listener no longer limits this connection. For other
+// connections, the Listener counts the bytes of a request body only until they are read. Afterwards, filters.Bodies
+// limits the memory of the body.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -38,9 +38,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			defer c.releaseAfter(w, streamMemory(r))
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// The counting body is set in a copy of the request. The original request must keep the body of net/http.
-			// Otherwise, net/http would not recognize that a handler has not read the whole body. It would then close
-			// the connection too early, and the client could not read the response.
+			// The counting body is set in a copy of the request. The original request must keep the body of net/http,
+			// so that net/http recognizes when a handler has not read the whole body. If net/http does not recognize
+			// this, it closes the connection too early, and the client cannot read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -139,8 +139,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// markTakenOver records that the connection was hijacked. From then on, the connection counts as an idle connection.
-// Data that arrives does not count, because net/http no longer buffers headers.
+// markTakenOver records that the connection was hijacked. From then on, the Listener counts only idleBytes for the
+// connection, even if data arrives, because net/http no longer buffers this data.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
@@ -151,7 +151,8 @@ func (c *connection) markTakenOver() {
 	}
 }
 
-// body is a request body. Bytes that were read from it no longer count for the connection.
+// body is a request body. When bytes were read from the body, the Listener subtracts them from the memory of the
+// connection.
 type body struct {
 	io.ReadCloser
 

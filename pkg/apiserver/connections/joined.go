@@ -47,16 +47,16 @@ func (h *hijacker) isWholeBody(p []byte) bool {
 
 // hold makes Write keep data until the next call of send.
 func (c *connection) hold() {
-	c.writes.Lock()
-	defer c.writes.Unlock()
+	c.writeMutex.Lock()
+	defer c.writeMutex.Unlock()
 	c.unsent, _ = joinedBuffers.Get().(*[]byte)
 }
 
 // send sends the data that was kept since the call of hold. If an error occurs, it closes the connection, because TLS
 // assumes that the data was sent.
 func (c *connection) send() error {
-	c.writes.Lock()
-	defer c.writes.Unlock()
+	c.writeMutex.Lock()
+	defer c.writeMutex.Unlock()
 	buffer := c.unsent
 	c.unsent = nil
 	_, err := c.Conn.Write(*buffer)
@@ -72,12 +72,12 @@ func (c *connection) send() error {
 
 // Write writes p to the connection. After a call of hold, it keeps p until the next call of send.
 func (c *connection) Write(p []byte) (int, error) {
-	c.writes.Lock()
+	c.writeMutex.Lock()
 	if c.unsent != nil {
-		defer c.writes.Unlock()
+		defer c.writeMutex.Unlock()
 		*c.unsent = append(*c.unsent, p...)
 		return len(p), nil
 	}
-	c.writes.Unlock()
+	c.writeMutex.Unlock()
 	return c.Conn.Write(p) //nolint:wrapcheck // as net.Conn returns it
 }

@@ -49,8 +49,8 @@ type Listener struct {
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
-	// clock increases with each use of a connection. The field connection.used is the value of clock at the last use of
-	// that connection.
+	// clock increases with each use of a connection. connection.used is the value of clock at the last use of that
+	// connection.
 	clock uint64
 }
 
@@ -161,10 +161,11 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed before the parameter other. The connection whose client networks use
-// more memory in total is closed first. If the networks use the same memory, the connection that uses more memory is
-// closed first, and then the least recently used one. Amounts are rounded down to multiples of idleBytes. Without
-// rounding, a client with one small request would lose its connection before a client with many idle connections.
+// closesBefore returns true if c must be closed earlier than the other connection. It compares the memory of the
+// networks that contain the two clients, from the largest network to the smallest. If these amounts are equal, it
+// compares the memory of the two connections. The connection with the larger amount is closed first. If all amounts are
+// equal, the least recently used connection is closed first. Amounts are rounded down to multiples of idleBytes, so
+// that one small request makes no difference.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
@@ -222,8 +223,9 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	// takenOver is true after the connection was upgraded to a WebSocket.
 	takenOver bool
 
-	writes sync.Mutex
-	// unsent contains the data between the calls of hold and send. Otherwise, it is nil. The mutex writes guards it.
+	// writeMutex guards unsent.
+	writeMutex sync.Mutex
+	// unsent contains the data between a call of hold() and the next call of send(). At all other times, it is nil.
 	unsent *[]byte
 }
 

@@ -61,9 +61,9 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies. The parameter total bounds the memory of all bodies, in bytes. A part of this memory is
-// reserved for unauthenticated clients in known networks, and another part for those in unknown networks. The function
-// origin describes the client of a request.
+// NewBodies returns Bodies that use at most total bytes of memory. A part of this memory is reserved for
+// unauthenticated clients in known networks, and another part for those in unknown networks. origin() describes the
+// client of a request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -74,8 +74,8 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody returns a handler that reads the whole body into memory before it calls next. The handler next must contain
-// the filter that limits requests in flight. Otherwise, a client that sends its body slowly would count as a request in
+// WithBody returns a handler that reads the whole body into memory before it calls next. The filter that limits
+// requests in flight must be part of next, so that a client that sends its body slowly does not count as a request in
 // flight. WithBody must run after authentication, because the memory limits depend on the user.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -147,9 +147,9 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. The parameter length is the Content-Length. If it is larger than limit,
-// readAll returns an error before it reads. readAll allocates memory only while data arrives, because the client may
-// send less than the Content-Length.
+// readAll reads a body of at most limit bytes. If the Content-Length is larger than limit, readAll returns an error
+// before it reads. readAll allocates memory only while data arrives, because the client may send less than the
+// Content-Length.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
@@ -204,8 +204,8 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// expectBody sets the read deadline for the body of a request, and returns an arrival. It returns nil if there is no
-// body.
+// expectBody sets the read deadline for the body of a request. It returns an arrival, which records whether the body
+// has arrived. If there is no body, it returns nil.
 func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is expected
@@ -221,9 +221,9 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 // answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels the
-// parameter ctx. The returned context then remains valid for answerTime, because the server still has to send the error
-// response. In all other cases, the returned context ends together with ctx.
+// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels ctx.
+// The returned context then remains valid for answerTime, because the server still has to send the error response. In
+// all other cases, the returned context ends together with ctx.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {

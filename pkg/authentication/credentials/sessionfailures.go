@@ -21,7 +21,7 @@ const (
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
-	// wrong codes. Otherwise, the holder of a stolen access token could guess more codes whenever the user enters a
+	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
 	forgiveCode = time.Hour
 	// maxSessions bounds the number of sessions with a separate count. A new session replaces the session whose last
@@ -32,9 +32,9 @@ const (
 // SessionFailures counts the wrong codes that were entered in sessions of a user, for each session and in total. It
 // limits how many codes an attacker can try with stolen access tokens.
 type SessionFailures struct {
-	// Sum counts the wrong codes in all sessions.
+	// Sum is the number of wrong codes in all sessions.
 	Sum Failures `json:"sum"`
-	// Sessions contains the wrong codes in each session.
+	// Sessions contains the number of wrong codes in each session.
 	Sessions []NamedFailures `json:"sessions,omitempty"`
 }
 
@@ -44,7 +44,7 @@ type Failures struct {
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures contains the wrong codes in one session. Name is the name of the session.
+// NamedFailures contains the number of wrong codes in one session. Name is the name of the session.
 type NamedFailures struct {
 	Failures
 

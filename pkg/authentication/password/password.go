@@ -35,7 +35,7 @@ const (
 type Parameters struct {
 	// Memory is in KiB.
 	Memory uint32
-	// Time is the number of passes.
+	// Time is the number of passes over the memory.
 	Time uint32
 	// Threads is the degree of parallelism.
 	Threads uint8
@@ -92,8 +92,8 @@ func Placeholder() Hash {
 // Hasher hashes passwords, and bounds the memory of concurrent hashes.
 type Hasher struct {
 	cost Parameters
-	// slots limits the number of concurrent hashes. A new hash takes one place. An imported hash that needs more memory
-	// takes several places, or all of them.
+	// slots is a semaphore that limits the number of concurrent hashes. A new hash takes one slot. An imported hash
+	// that needs more memory takes several slots, or all of them.
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
@@ -105,8 +105,8 @@ type Hasher struct {
 	process *Process
 }
 
-// NewHasher returns a Hasher with the given number of concurrent hashes. If the parameter process is nil, the Hasher
-// computes the hashes in this process.
+// NewHasher returns a Hasher with the given number of concurrent hashes. If process is nil, the Hasher computes the
+// hashes in the current process.
 func NewHasher(ctx context.Context, concurrency int, process *Process) (*Hasher, error) {
 	return newHasher(ctx, concurrency, recommended(), process)
 }
@@ -140,9 +140,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
-// HashNew is like Hash, but for a new password. The parameter user is the name of the user who has sent the password.
-// New passwords first wait outside the queue of the Hasher, and enter it one at a time. Otherwise, they could crowd out
-// logins. A user with many new passwords does not delay the new passwords of other users.
+// HashNew is like Hash, but for a new password that the given user has sent. New passwords first wait outside the queue
+// of the Hasher, and enter it one at a time, so that they do not crowd out logins. A user with many new passwords does
+// not delay the new passwords of other users.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.replacements.Enter(ctx, user)
 	if err != nil {
@@ -178,11 +178,11 @@ func (h *Hasher) derive(
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
-	places := h.places(p)
-	if err := h.enter(ctx, places); err != nil {
+	n := h.slotsFor(p)
+	if err := h.enter(ctx, n); err != nil {
 		return nil, err
 	}
-	defer h.slots.Release(places)
+	defer h.slots.Release(n)
 	begun := time.Now()
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
@@ -213,16 +213,16 @@ func normalize(password string) string {
 	return normal
 }
 
-// places returns the number of places that a hash takes. The number is proportional to the memory of the hash. It is at
-// most the number of all places.
-func (h *Hasher) places(p Parameters) int64 {
+// slotsFor returns the number of slots in h.slots that a hash takes. The number is proportional to the memory of the
+// hash, but is at most the number of all slots.
+func (h *Hasher) slotsFor(p Parameters) int64 {
 	return min((int64(p.Memory)+int64(h.cost.Memory)-1)/int64(h.cost.Memory), h.size)
 }
 
-// enter acquires the given number of places in h.slots. It waits until they are free. It returns ErrBusy if maxWaiting
-// passwords already wait, and another error if ctx ends first. The caller must release the places after the hash.
-func (h *Hasher) enter(ctx context.Context, places int64) error {
-	if h.slots.TryAcquire(places) {
+// enter acquires the given number of slots in h.slots. It waits until they are free. It returns ErrBusy if maxWaiting
+// passwords already wait, and another error if ctx ends first. The caller must release the slots after the hash.
+func (h *Hasher) enter(ctx context.Context, n int64) error {
+	if h.slots.TryAcquire(n) {
 		return nil
 	}
 	select {
@@ -231,7 +231,7 @@ func (h *Hasher) enter(ctx context.Context, places int64) error {
 	default:
 		return ErrBusy
 	}
-	if err := h.slots.Acquire(ctx, places); err != nil {
+	if err := h.slots.Acquire(ctx, n); err != nil {
 		return fmt.Errorf("waiting for a place to hash a password: %w", err)
 	}
 	return nil

@@ -167,7 +167,7 @@ func TestHashingWaitsForItsTurn(t *testing.T) {
 	}
 }
 
-// TestMemoryOfHashes verifies that a hash of more memory takes the places of several hashes, and never more than all.
+// TestMemoryOfHashes verifies that a hash of more memory takes the slots of several hashes, and never more than all.
 func TestMemoryOfHashes(t *testing.T) {
 	cost := Parameters{Memory: 64, Time: 1, Threads: 1}
 	h, err := newHasher(t.Context(), 4, cost, nil)
@@ -179,13 +179,13 @@ func TestMemoryOfHashes(t *testing.T) {
 			key: make([]byte, keyLength)}
 		for others := range h.size + 1 {
 			if !h.slots.TryAcquire(others) {
-				t.Fatal("a hash has not released its places")
+				t.Fatal("a hash has not released its slots")
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-			err := h.enter(ctx, h.places(hash.params))
+			err := h.enter(ctx, h.slotsFor(hash.params))
 			cancel()
 			if fits := others+want <= h.size; fits != (err == nil) {
-				t.Errorf("%d KiB beside %d places: %v", memory, others, err)
+				t.Errorf("%d KiB beside %d slots: %v", memory, others, err)
 			}
 			if err == nil {
 				h.slots.Release(want)
@@ -196,7 +196,7 @@ func TestMemoryOfHashes(t *testing.T) {
 			t.Errorf("%d KiB: %v", memory, err)
 		}
 		if !h.slots.TryAcquire(h.size) {
-			t.Errorf("%d KiB: a hash has not released its places", memory)
+			t.Errorf("%d KiB: a hash has not released its slots", memory)
 		}
 		h.slots.Release(h.size)
 	}

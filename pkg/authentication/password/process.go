@@ -46,9 +46,9 @@ const (
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes in a child process of low CPU priority. Otherwise, other requests would wait for a processor
-// during a flood of logins. It starts a child when many passwords are hashed, and ends the child when this has not
-// happened for some time. If this process ends, the child ends too, because its standard input ends.
+// Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
+// during a flood of logins. It starts a child when hashes are frequent (see startGap), and ends the child when hashes
+// have not been frequent for idleTime. If this process ends, the child ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -65,20 +65,20 @@ type Process struct {
 	// a hash was complete.
 	running int
 	lastEnd time.Time
-	// lastUse is the last time at which hashes were frequent, or at which a child was started.
+	// lastUse is the last time at which hashes were frequent (see startGap), or at which a child was started.
 	lastUse time.Time
 	// calls is the number of hashes that the child is computing or has not started yet.
 	calls int
 }
 
-// NewProcess returns a Process. The parameter command is a program that calls Serve, together with its arguments. The
-// child may use as many processors as the parameter concurrency says.
+// NewProcess returns a Process that runs the given command, a program with its arguments, as the child. The program
+// must call Serve. The child uses at most the given number of processors.
 func NewProcess(concurrency int, command ...string) *Process {
 	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
 		idle: idleTime}
 }
 
-// done must be called after each hash for which acquire was called, even if this process has computed the hash.
+// done must be called after each hash for which acquire was called, even if the child has not computed the hash.
 func (p *Process) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +95,7 @@ type KeyRequest struct {
 	Length uint32
 }
 
-// service is the service of the child.
+// service is the net/rpc service that the child process provides.
 type service struct {
 	// free returns memory to the kernel after freeDelay.
 	free *time.Timer
@@ -107,7 +107,7 @@ func newService() service {
 }
 
 // Key computes the key of a hash. The method has the form that net/rpc requires, but never returns an error. It first
-// frees the memory of the previous hash. Otherwise, two hashes in succession would need twice the memory of one.
+// frees the memory of the previous hash, so that two hashes in succession do not need twice the memory of one.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.free.Stop()
 	runtime.GC()
@@ -117,7 +117,7 @@ func (s service) Key(r KeyRequest, key *[]byte) error {
 }
 
 // Serve is the main function of the child. It lowers the priority of the current process. Then it reads the requests of
-// a Process from the parameter in, and writes the hashes to the parameter out. It returns when the input ends.
+// a Process and writes the hashes, until the input ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	if err := lowerPriority(niceIncrement); err != nil {
 		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")
@@ -154,9 +154,9 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire returns the child. The caller must call release after its call of the child. If no child is ready, acquire
-// returns nil. It then starts a child in the background if hashes are frequent. If they are not, a child of low
-// priority would only delay them.
+// acquire returns the child process, or nil if no child is ready. If it returns a child, the caller must call release
+// after the hash. If no child is ready and hashes are frequent (see startGap), acquire also starts a child in the
+// background. Rare hashes start no child, because its low priority would only delay them.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,15 +177,15 @@ func (p *Process) acquire() *child {
 	return nil
 }
 
-// release ends a call of the child.
+// release records that the child process has completed a hash, or has failed.
 func (p *Process) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls--
 }
 
-// endIdle waits until hashes were not frequent for the idle time, and then ends the child c. If the child ends or is
-// discarded before, endIdle returns.
+// endIdle waits until hashes have not been frequent (see startGap) for the time p.idle. Then it ends the child process
+// c. If c ends or is discarded earlier, endIdle returns.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
 		select {
@@ -199,7 +199,8 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child c if hashes were not frequent for the idle time. Otherwise, it returns the time to wait.
+// endIfIdle ends the child process c if hashes have not been frequent (see startGap) for the time p.idle. It returns
+// the time to wait before the next call, or 0 if c has ended or was discarded.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

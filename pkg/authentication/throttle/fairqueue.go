@@ -23,7 +23,8 @@ type ticket struct {
 	// account is the name of the account or device. Only one attempt of an account or device runs at a time.
 	account string
 	flows   []flow
-	// start is the virtual start time in rounds. The ticket with the smallest start is served next.
+	// start is the virtual time (see fairQueue) at which the attempt may start. The ticket with the smallest start is
+	// served next.
 	start float64
 	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
@@ -36,8 +37,8 @@ type fairQueue struct {
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
 	waiting []*ticket
 	now     float64
-	// finish contains the virtual time at which the next attempt of each flow may start. A flow without an entry may
-	// start immediately.
+	// finish contains the virtual time at which the last attempt of each flow ends. The next attempt of the flow may
+	// start then. A flow without an entry may start immediately.
 	finish map[string]float64
 }
 
@@ -45,8 +46,8 @@ type fairQueue struct {
 // fairQueue.limit.
 const finishFactor = 16
 
-// place returns the virtual start time of a new attempt of the flows. It also returns the number of waiting attempts
-// that are served before it.
+// place returns the virtual start time of a new attempt that belongs to the given flows. It also returns the number of
+// waiting attempts that are served before the new attempt.
 func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
@@ -60,8 +61,8 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the queue is full, it removes and returns the ticket with the latest start. This may be the
-// new ticket.
+// join adds a ticket. If the queue is full, it removes and returns the ticket with the largest virtual start time. This
+// may be the new ticket.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -87,8 +88,8 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next removes and returns the ticket with the earliest start. The parameter busy contains the accounts that have a
-// running attempt. next skips the tickets of these accounts. It returns nil if it finds no ticket.
+// next removes and returns the ticket with the smallest virtual start time. It skips the tickets of busy accounts,
+// which have a running attempt. It returns nil if it finds no ticket.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -115,9 +116,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed,
-// because an entry that does not exist means the same. If more than half of the limit remains, it removes all entries,
-// and all flows may start immediately.
+// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed. These
+// flows may start immediately, with or without an entry. If the number is then still above half of the limit, forget
+// removes all entries, and all flows may start immediately.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -146,7 +147,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait estimates how long an attempt waits. The parameter ahead is the number of attempts before it in the same queue.
+// wait estimates how long an attempt waits behind the given number of attempts in the same queue.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -157,8 +158,8 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes and returns a ticket of the next queue in which an attempt may run. It returns nil if no attempt may
-// run.
+// next removes and returns a ticket of the next queue that contains an attempt that may run. It returns nil if there is
+// no such attempt.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -174,9 +175,8 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the time for which the place of a failed attempt stays occupied after the attempt. This time is the
-// duration of the attempt (the parameter took), multiplied by restFactor. It is at most maxRest, and shorter if many
-// attempts are waiting.
+// restAfter returns the time for which the place of a failed attempt stays occupied after the attempt. This time is
+// restFactor times the duration of the attempt. It is at most maxRest, and shorter if many attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -42,8 +42,8 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network. The parameter free is Policy.Free for a single client. The parameter
-// clients is Network.Clients: it multiplies Policy.Free and divides Policy.Forgive.
+// addressPolicy returns the policy for a network. Policy.Free is the value for one client, multiplied by
+// Network.Clients. Policy.Forgive is addressForgive, divided by Network.Clients.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -72,7 +72,7 @@ func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	return accountPolicy()
 }
 
-// userKey returns the key for the failures of a user.
+// userKey returns the key of the counter for the failures of a user.
 func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
@@ -83,9 +83,9 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey returns the key for the failures of a name that no user has. The name is hashed, because users sometimes
-// enter a password in the field for the name. The hash depends on a secret. Otherwise, a reader of the hash could find
-// the password by trying many candidates.
+// nameKey returns the key of the counter for the failures of a name that no user has. The name is hashed, because users
+// sometimes enter a password in the field for the name. The hash depends on a secret, so that a reader of the hash
+// cannot find the password by trying many candidates.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -95,7 +95,7 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey returns the key for the wrong passwords that a user enters in a session.
+// sessionKey returns the key of the counter for wrong passwords in a session of the user.
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
@@ -104,7 +104,7 @@ func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	return k
 }
 
-// deviceKey returns the key for the wrong passwords that a known device of a user sends.
+// deviceKey returns the key of the counter for wrong passwords from a known device of the user.
 func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	k := userKey(u)
 	k.name = "device-" + device
@@ -112,8 +112,9 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys for the networks that contain the address. The parameter free is Throttle.AddressFree.
-func addressKeys(address netip.Addr, free int) []key {
+// addressKeys returns the keys of the counters for the networks that contain the address. addressFree is
+// Throttle.AddressFree.
+func addressKeys(address netip.Addr, addressFree int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
 	for _, n := range networks {
@@ -122,7 +123,7 @@ func addressKeys(address netip.Addr, free int) []key {
 			shown = n.Prefix.Addr().String()
 		}
 		keys = append(keys, key{
-			name: "address-" + networkName(n.Prefix), policy: addressPolicy(free, n.Clients),
+			name: "address-" + networkName(n.Prefix), policy: addressPolicy(addressFree, n.Clients),
 			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress,
 				Address: shown},
 		})
@@ -144,10 +145,9 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns Network.Clients for a network. The parameter shown is spec.address of the
-// KubeVisionLoginThrottle of the network.
-func networkClients(shown string) int {
-	prefix, err := netip.ParsePrefix(shown)
+// networkClients returns Network.Clients for the network in spec.address of a KubeVisionLoginThrottle.
+func networkClients(address string) int {
+	prefix, err := netip.ParsePrefix(address)
 	if err != nil {
 		return clientsOfClient
 	}

@@ -43,7 +43,8 @@ func ClientNetwork(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// CountedPrefixes returns the prefixes of CountedNetworks, the largest network first.
+// CountedPrefixes returns the prefixes of the networks that CountedNetworks returns for the address, the largest
+// network first.
 func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))

@@ -24,8 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the duration of the write of a failure. The write continues after the client has disconnected.
-// Otherwise, a client could prevent the write by disconnecting early.
+// recordTimeout bounds the duration of the write of a failure. The write continues after the client has disconnected,
+// so that a client cannot prevent the write by disconnecting early.
 const recordTimeout = 10 * time.Second
 
 // BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
@@ -94,8 +94,8 @@ type Attempt struct {
 // only the failures of this device count. For other clients, the failures of the account and of the address count.
 // Begin returns a BusyError if too many attempts are waiting.
 //
-// On each replica, only one attempt for an account runs at a time. Otherwise, concurrent attempts could exceed the
-// number of allowed failures.
+// On each replica, only one attempt for an account runs at a time, so that concurrent attempts cannot exceed the number
+// of allowed failures.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -163,8 +163,8 @@ func (a *Attempt) decisiveCounter() *keyedCounter {
 	return &a.account
 }
 
-// flows returns the flows of the attempt in the fair queue. These are the account or the known device, and the networks
-// of the address.
+// flows returns the flows (see flow) to which the attempt belongs. The first flow is the known device or, if the device
+// is unknown, the account. The other flows are the networks that contain the client address.
 func (a *Attempt) flows() []flow {
 	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -175,11 +175,11 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. It uses the parameter accounts to read the
-// counter of the account or the known device. It reads the counters of networks from the cache, because slightly
-// outdated values are sufficient for networks.
-func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
-	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
+// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
+// device with the given reader. It reads the counters of networks from the cache, because slightly outdated values are
+// sufficient for networks.
+func (a *Attempt) admit(ctx context.Context, reader client.Reader) error {
+	pause, err := a.decisiveCounter().wait(ctx, reader, a.throttle.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -221,8 +221,8 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a key with the KubeVisionLoginThrottle that was last read for this key. The field failures is nil if
-// the KubeVisionLoginThrottle did not exist.
+// keyedCounter is a key with the KubeVisionLoginThrottle that was last read for this key. failures is nil if the
+// KubeVisionLoginThrottle did not exist.
 type keyedCounter struct {
 	key
 
@@ -267,12 +267,12 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded ends an attempt. If the device is known, Succeeded resets the failures of the device. Otherwise, it resets
-// the failures of the account.
+// Succeeded ends an attempt. If the device is known, Succeeded resets the failures of the device. If not, it resets the
+// failures of the account.
 //
-// A login from a known device does not reset the failures of the account. Otherwise, each login of the user would give
-// attackers more tries. No login resets the failures of the address. Otherwise, the owner of one account could log in
-// regularly, and could guess the passwords of other accounts without a limit.
+// A login from a known device does not reset the failures of the account, so that the logins of the user do not give
+// attackers more tries. No login resets the failures of the address, so that the owner of one account cannot log in
+// regularly to guess the passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -291,8 +291,8 @@ type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed counts a failure of the account, of the networks of the address, and of the known device. Then it ends the
-// attempt. It returns the times for which the account and the address are blocked now.
+// Failed counts a failure for the account, for each network that contains the client address, and for the known device.
+// Then it ends the attempt. It returns the times for which the account and the address are blocked now.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
@@ -313,7 +313,7 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 }
 
 // record adds a failure to a counter, and returns the time for which further attempts are blocked. If another replica
-// has changed the counter meanwhile, it reads the counter and tries again.
+// has changed the counter meanwhile, record reads the counter and tries again.
 func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time.Duration, err error) {
 	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {

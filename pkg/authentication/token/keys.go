@@ -115,8 +115,8 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current returns the key that signs. This is the newest key whose age is at least the constant propagation. If all
-// keys are younger, Current returns the oldest key. It returns ErrNoKeys if there are no keys.
+// Current returns the key that signs new tokens. This is the newest key that is old enough (see propagation). If no key
+// is old enough, Current returns the oldest key. It returns ErrNoKeys if there are no keys.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -140,8 +140,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key with the ID. It returns false if there is no such key. It also returns false if all tokens that
-// the key has signed have expired, because a newer key has signed for a longer time than the lifetime of a token.
+// Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
+// replaced the key so long ago that all tokens of the old key have expired.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

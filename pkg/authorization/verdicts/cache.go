@@ -26,8 +26,8 @@ const (
 	// maxAge is the time for which a verdict is valid. It is short, because a cluster may have authorizers other than
 	// RBAC, whose changes cannot be watched.
 	maxAge = 10 * time.Second
-	// renewalAge is the age from which the next use of a verdict starts a new review in the background. Otherwise, a
-	// user would wait for a review each time the verdict expires.
+	// renewalAge is the age from which the next use of a verdict starts a new review in the background, so that users
+	// do not wait for a review each time the verdict expires.
 	renewalAge = maxAge / 2
 	// If at least maxRenewals reviews are in progress, verdicts are not renewed in the background.
 	maxRenewals = 256
@@ -116,8 +116,8 @@ type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 //   - KubeVisionRoleBindings grant the caller the same roles as at the time of the review, and at least one role. All
 //     roles are compared, because KubeVision does not know which role allowed the read.
 //
-// The read must return only objects that are no newer than asOf. Therefore, the caller gets only objects that it could
-// also have read before the outage.
+// The read must return only objects that are no newer than asOf. Therefore, AllowedStale reveals no object that is
+// newer than the beginning of the outage by more than maxAge.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -144,8 +144,8 @@ func (c *Cache) AllowedStale(
 }
 
 // reviewContext returns the context for an access review. During an outage, the context ends after outageReviewTimeout
-// if a verdict from before the outage can be used instead. The cause of this timeout is clusters.ErrImpatient.
-// Otherwise, the timeout would open the circuit breaker of the cluster.
+// if a verdict from before the outage can be used instead. context.Cause then returns clusters.ErrImpatient, so that
+// this timeout does not open the circuit breaker of the cluster.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
@@ -186,11 +186,10 @@ func (c *Cache) ask(
 // review.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns the result for the question q from a valid verdict or from the function review. If all RBAC resources
-// are watched, concurrent requests share one review, and verdict stores its result. The parameter holder is the name of
-// the user.
+// verdict returns the result for the question q from a valid verdict or from review(). If all RBAC resources are
+// watched, concurrent requests share one review, and verdict stores its result. user is the name of the user.
 func (c *Cache) verdict(
-	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
+	ctx context.Context, s *scope, q question, user string, review reviewFunc,
 ) (bool, error) {
 	generation, healthy := s.use(c.clock.Now())
 	if !healthy {
@@ -212,7 +211,7 @@ func (c *Cache) verdict(
 		allowed, roles, err := review(ctx)
 		if err == nil {
 			s.keep(generation, asked, func(until time.Time) {
-				c.entries.put(entryKey{s, q}, holder, verdict{
+				c.entries.put(entryKey{s, q}, user, verdict{
 					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
 				})
 			})

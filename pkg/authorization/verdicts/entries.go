@@ -64,7 +64,7 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	return sha256.Sum256(text), nil
 }
 
-// entryKey identifies a cached result by the scope of the cluster and the question.
+// entryKey identifies a cached result. scope stands for the cluster, and question for the user and the request.
 type entryKey struct {
 	scope    *scope
 	question question
@@ -116,10 +116,9 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get looks up the verdict for the key. The result allowed is true if the verdict allows the request. The result ok is
-// false if there is no verdict for the generation, or if the verdict has expired. The result renew is true if the
-// verdict is at least renewalAge old, and the caller should start a renewal. get requests a renewal only once for each
-// verdict.
+// get looks up the verdict for the key. It returns whether the verdict allows the request, whether the caller should
+// start a renewal, and whether there is a verdict for the generation that has not expired. The caller should start a
+// renewal if the verdict is at least renewalAge old. get requests a renewal only once for each verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -155,7 +154,7 @@ func (e *entries) last(key entryKey) (verdict, bool) {
 	return verdict{}, false
 }
 
-// put stores a verdict of the user with the given name. It does nothing if a newer verdict is stored.
+// put stores a verdict about the user with the given name. It does nothing if a newer verdict for the key is stored.
 func (e *entries) put(key entryKey, name string, v verdict) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

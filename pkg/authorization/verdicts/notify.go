@@ -44,8 +44,8 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true if the result of the review is still valid: the period t has not ended, and no RBAC object has
-// changed since the call of Term.
+// InForce returns true if the result of an access review is still valid. The caller must have got the period t from
+// Cache.Term before the review. The result is valid until t ends, or until an RBAC object of the cluster changes.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// scope determines which verdicts of one cluster are valid.
+// scope determines which cached results of access reviews (verdicts) are still valid for one cluster.
 type scope struct {
 	clock clock.PassiveClock
 	stop  context.CancelFunc
@@ -52,9 +52,8 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term records the use of the scope. It returns the generation, and the time for which the result of a review that is
-// sent now is valid. This time is unsettledAge if RBAC objects are not watched or have just changed. Otherwise, it is
-// maxAge.
+// term records the use of the scope. It returns the generation, and the time for which the result is valid if an access
+// review is sent now. This time is maxAge. If RBAC objects are not watched or have just changed, it is unsettledAge.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,20 +79,20 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls the function store with the time at which a verdict expires. The parameters asked and generation are the
-// time and the generation at which the review was sent. keep does nothing if the generation has changed since, or if
-// not all RBAC resources are watched.
-func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
+// keep calls store() with the time at which a verdict expires. The review for the verdict was sent at reviewTime, with
+// the given generation of the scope. keep does nothing if the generation has changed since, or if not all RBAC
+// resources are watched.
+func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.generation != generation || !s.healthy() {
 		return
 	}
 	age := maxAge
-	if asked.Sub(s.changed) < settleTime {
+	if reviewTime.Sub(s.changed) < settleTime {
 		age = unsettledAge
 	}
-	store(asked.Add(age))
+	store(reviewTime.Add(age))
 }
 
 // connected records that a watch of the resource has started. It increases the generation, because earlier changes may
@@ -155,8 +154,8 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the beginning of the outage, and the generation at that time. The result ok is false if all watches
-// are connected, or if no verdict from before the outage may be used.
+// outage returns the beginning of the outage, and the generation at that time. It returns false if all watches are
+// connected, or if no verdict from before the outage may be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

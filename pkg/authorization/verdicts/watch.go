@@ -48,8 +48,8 @@ func rbacResources() []string {
 	return []string{"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
 }
 
-// watchRBAC watches all RBAC objects of a cluster until ctx ends, and reports changes to the scope. It acts as the
-// ServiceAccount kubevision-reader. It stores no objects.
+// watchRBAC watches all RBAC objects of a cluster until ctx ends, and tells the scope when an object changes. It acts
+// as the ServiceAccount kubevision-reader. It stores no objects.
 func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
 	pace := pacing.New(workShare, workBurst)
@@ -137,8 +137,8 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch watches the resource, and reports changes to the scope, until the watch ends. It returns nil if the next watch
-// can start from the resource version w.version.
+// watch watches the resource until the watch ends, and tells w.scope when an object changes. It returns nil if the next
+// watch can start from the resource version w.version.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(

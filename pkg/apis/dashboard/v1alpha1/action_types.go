@@ -33,11 +33,11 @@ type ScaleEnvelope struct {
 type Revision struct {
 	// revision is the number of the revision.
 	Revision int64 `json:"revision"`
-	// changeCause is the value of the annotation kubernetes.io/change-cause at that revision.
+	// changeCause is the value of the annotation kubernetes.io/change-cause for the revision.
 	ChangeCause string `json:"changeCause"`
 	// name is the name of the ReplicaSet or ControllerRevision that contains the revision.
 	Name string `json:"name"`
-	// createdAt is the creation time of that ReplicaSet or ControllerRevision.
+	// createdAt is the creation time of the ReplicaSet or ControllerRevision that contains the revision.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// current is true for the current revision.
 	Current bool `json:"current"`
@@ -67,7 +67,7 @@ type RollbackRequest struct {
 type Rollback struct {
 	// revision is the target of the rollback.
 	Revision int64 `json:"revision"`
-	// changed is false if the workload already had that revision.
+	// changed is false if the workload was already at the target revision.
 	Changed bool `json:"changed"`
 }
 

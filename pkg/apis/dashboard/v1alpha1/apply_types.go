@@ -18,7 +18,7 @@ const (
 	// ApplyDeferred means that a dry run cannot test the object, because the same request creates the namespace
 	// or the kind of the object.
 	ApplyDeferred ApplyOperation = "deferred"
-	// ApplySkipped means that the object was not applied because of other objects.
+	// ApplySkipped means that the object was not applied, because another object has failed or the request has ended.
 	ApplySkipped ApplyOperation = "skipped"
 	// ApplyFailed means that the object was rejected.
 	ApplyFailed ApplyOperation = "failed"

@@ -137,7 +137,7 @@ type CodeRequest struct {
 type Reverified struct {
 	// reverified is true.
 	Reverified bool `json:"reverified"`
-	// expiresIn is the time in seconds.
+	// expiresIn is the time, in seconds, for which requests of the session need no one-time code.
 	ExpiresIn int64 `json:"expiresIn"`
 }
 
@@ -235,18 +235,19 @@ type RecoveryCodesEnvelope struct {
 type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together
-	// with any code, for a session that is restricted to the set-up.
+	// sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid
+	// for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only
+	// the set-up of a second factor.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
-	// setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted
-	// to the set-up.
+	// setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up
+	// of a second factor.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
-	// accessToken is the credential for the set-up.
+	// accessToken is the credential for the requests that set up a second factor.
 	// +optional
 	AccessToken string `json:"accessToken,omitempty"`
 	// refreshToken can be exchanged once for the next access token.

@@ -11,7 +11,7 @@ type BatchDelete []BatchDeleteItem
 // +k8s:openapi-gen=false
 type BatchRestart []BatchRestartItem
 
-// OpenAPIModelName returns the name of the body in the OpenAPI document. The generator describes only structs.
+// OpenAPIModelName returns the name of the body in the OpenAPI document.
 func (BatchDelete) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchDelete"
 }

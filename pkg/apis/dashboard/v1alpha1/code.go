@@ -10,11 +10,11 @@ type Code int32
 const (
 	// CodeOK is success.
 	CodeOK Code = 0
-	// CodeRequired is returned if a required field, query parameter or path value is missing or empty. meta.field is
-	// its name.
+	// CodeRequired is returned if a required field, query parameter or path value is missing or empty. In the response,
+	// meta.field is the name of the missing value.
 	CodeRequired Code = 40001
-	// CodeInvalid is returned if a field, query parameter, path value or header has the wrong type or form. meta.field
-	// is its name.
+	// CodeInvalid is returned if a field, query parameter, path value or header has the wrong type or form. In the
+	// response, meta.field is the name of the invalid value.
 	CodeInvalid Code = 40002
 	// CodeUnauthenticated is returned if the credential is missing, or is invalid for a reason other than its expiry.
 	CodeUnauthenticated Code = 40100
@@ -23,7 +23,7 @@ const (
 	// CodeTwoFactorRequired is returned if the request requires a code of the caller's second factor, or if the caller
 	// must first set up a second factor.
 	CodeTwoFactorRequired Code = 40102
-	// CodeTwoFactorFailed is returned for a wrong, expired or used one-time or recovery code.
+	// CodeTwoFactorFailed is returned if a one-time code or recovery code is wrong, has expired, or was used before.
 	CodeTwoFactorFailed Code = 40103
 	// CodeForbidden is returned if RBAC denies the action.
 	CodeForbidden Code = 40300

@@ -18,10 +18,10 @@ type ObjectReference struct {
 
 // CompareRequest names two objects, as source and target or as left and right.
 type CompareRequest struct {
-	// source is the first object.
+	// source is the first of the two objects that are compared.
 	// +optional
 	Source *ObjectReference `json:"source,omitempty"`
-	// target is the second object.
+	// target is the second of the two objects that are compared.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
 	// left is an alias of source.
@@ -34,9 +34,9 @@ type CompareRequest struct {
 
 // Comparison contains two objects as YAML, without the metadata that differ between any two objects.
 type Comparison struct {
-	// sourceYaml is the first object as YAML.
+	// sourceYaml is the first of the two compared objects, as YAML.
 	SourceYaml string `json:"sourceYaml"`
-	// targetYaml is the second object as YAML.
+	// targetYaml is the second of the two compared objects, as YAML.
 	TargetYaml string `json:"targetYaml"`
 	// sourceRef identifies the object of sourceYaml: the cluster, the namespace if there is one, the resource and the
 	// name, joined by slashes.

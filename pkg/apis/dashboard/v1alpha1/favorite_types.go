@@ -5,11 +5,11 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Favorite is an object that a user has marked to find it again.
+// Favorite is an object that a user has added to a personal list to find it again.
 type Favorite struct {
 	// id is a number that is unique among the user's favorites.
 	ID int64 `json:"id"`
-	// createdAt is the time at which the object was marked.
+	// createdAt is the time at which the user made the object a favorite.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// userId is the name of the KubeVisionUser.
 	UserID string `json:"userId"`

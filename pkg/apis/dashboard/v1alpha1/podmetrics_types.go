@@ -18,9 +18,9 @@ const (
 // PodMetrics contains the usage, the requests and the limits of a Pod.
 type PodMetrics struct {
 	ResourceUse `json:",inline"`
-	// timestamp is the end of the measured interval.
+	// timestamp is the end of the interval in which the usage was measured.
 	Timestamp metav1.Time `json:"timestamp"`
-	// window is the length of the interval.
+	// window is the length of the interval in which the usage was measured.
 	// +optional
 	Window string `json:"window,omitempty"`
 	// containers contains the usage of each container.

@@ -11,7 +11,7 @@ type APIResource struct {
 	Group string `json:"group"`
 	// version is the version of the group.
 	Version string `json:"version"`
-	// apiVersion is the group and version, in the form of objects.
+	// apiVersion is the value of the field apiVersion in the objects, for example apps/v1.
 	APIVersion string `json:"apiVersion"`
 	// kind is the name of the kind.
 	Kind string `json:"kind"`

@@ -40,10 +40,10 @@ type ImageReference struct {
 	Registry string `json:"registry"`
 	// repository is the path of the image on the registry.
 	Repository string `json:"repository"`
-	// tag is the tag in the name.
+	// tag is the tag in the name of the image.
 	// +optional
 	Tag string `json:"tag,omitempty"`
-	// digest is the digest in the name.
+	// digest is the digest in the name of the image.
 	// +optional
 	Digest string `json:"digest,omitempty"`
 }

@@ -9,7 +9,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 type TerminalSession struct {
 	// id is the name of the recording.
 	ID string `json:"id"`
-	// createdAt is the time at which the terminal was opened.
+	// createdAt is the time at which the recording started.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// userId is the name of the user.
 	UserID string `json:"userId"`
@@ -30,7 +30,7 @@ type TerminalSession struct {
 	Command []string `json:"command,omitempty"`
 	// part is the number of this recording among the recordings of the terminal, from 1.
 	Part int32 `json:"part"`
-	// durationMs is the time of the last event, in milliseconds.
+	// durationMs is the time from the start of the recording to its last write, in milliseconds.
 	DurationMS int64 `json:"durationMs"`
 	// bytes is the size of the recording in bytes.
 	Bytes int64 `json:"bytes"`
@@ -48,7 +48,7 @@ type TerminalRecording struct {
 	ID string `json:"id"`
 	// recording is a file in the format of asciinema, version 2: a line with a header, and a line for each event.
 	Recording string `json:"recording"`
-	// durationMs is the time of the last event, in milliseconds.
+	// durationMs is the time from the start of the recording to its last write, in milliseconds.
 	DurationMS int64 `json:"durationMs"`
 }
 

@@ -5,7 +5,7 @@ package v1alpha1
 
 // Values of TopologyEdge.Relation.
 const (
-	// RelationOwns is the relation of an owner to an object with an owner reference to it.
+	// RelationOwns is the relation of an owner to an object whose owner references name the owner.
 	RelationOwns = "owns"
 	// RelationSelects is the relation of a Service to the Pods that it selects, and of an Ingress to its backend
 	// Services.
@@ -18,16 +18,16 @@ type Topology struct {
 	// +listType=map
 	// +listMapKey=id
 	Nodes []TopologyNode `json:"nodes"`
-	// edges are the relations between the nodes.
+	// edges are the relations between the objects.
 	// +listType=atomic
 	Edges []TopologyEdge `json:"edges"`
 }
 
 // TopologyNode is an object of a topology.
 type TopologyNode struct {
-	// id is the plural of the kind, a slash and the name.
+	// id is the name of the resource in the API, a slash and the name of the object, for example pods/web.
 	ID string `json:"id"`
-	// kind is the plural of the kind.
+	// kind is the name of the resource in the API, for example pods.
 	Kind string `json:"kind"`
 	// name is the object's name.
 	Name string `json:"name"`
@@ -44,11 +44,11 @@ type TopologyNode struct {
 
 // TopologyEdge is a relation between two objects.
 type TopologyEdge struct {
-	// source is the id of the node that owns or selects.
+	// source is the id of the object that owns or selects the target.
 	Source string `json:"source"`
-	// target is the id of the node that is owned or selected.
+	// target is the id of the object that the source owns or selects.
 	Target string `json:"target"`
-	// relation is owns or selects.
+	// relation is "owns" or "selects".
 	Relation string `json:"relation"`
 }
 

@@ -62,29 +62,30 @@ type KubeVisionLoginThrottleSpec struct {
 	// +required
 	Target ThrottleTarget `json:"target"`
 
-	// userName is the KubeVisionUser. It is set for the target User. An unknown name is not stored, because it may be a
-	// mistyped password.
+	// userName is the name of the KubeVisionUser if spec.target is User. An unknown name is not stored, because it may
+	// be a mistyped password.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName,omitempty"`
 
-	// session is the KubeVisionSession. It is set for the target Session.
+	// session is the name of the KubeVisionSession if spec.target is Session.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Session string `json:"session,omitempty"`
 
-	// device is the id of the device. It is set for the target Device.
+	// device is the id of the device if spec.target is Device.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Device string `json:"device,omitempty"`
 
-	// address is the client address or, for IPv6, its network of 64, 56 or 48 bits. It is set for the target Address.
+	// address is the client address or, for IPv6, its network of 64, 56 or 48 bits. It is set if spec.target is
+	// Address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures that still counted at lastFailureTime, including the one at that time. A
-	// failure stops counting after some time. The field is only updated at the next failure.
+	// failures is the number of failures that still counted at lastFailureTime, including the failure at that time. A
+	// failure stops counting after some time, but the number is only updated at the next failure.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

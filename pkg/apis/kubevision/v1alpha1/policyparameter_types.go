@@ -41,7 +41,7 @@ type KubeVisionPolicyParameterSpec struct {
 	// +optional
 	LastAdmin *LastAdminParameter `json:"lastAdmin,omitempty"`
 
-	// objectQuota is the number and the size of objects, for the policy kubevision-object-quota.
+	// objectQuota contains the limits for the number and the size of objects, for the policy kubevision-object-quota.
 	// +optional
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
@@ -104,8 +104,8 @@ type AdminSubject struct {
 	Name string `json:"name"`
 }
 
-// ObjectQuotaParameter contains the number and the size of KubeVision's objects. The policy rejects an object that
-// would exceed a limit.
+// ObjectQuotaParameter contains the limits for the number and the size of KubeVision's objects, and the current values.
+// The policy rejects an object that would exceed a limit.
 type ObjectQuotaParameter struct {
 	// countTime is the time of the count. The objects are counted each minute, and when a number reaches its limit or
 	// falls below it. If the last count is older than five minutes, no object can be created, because the number is
@@ -125,20 +125,20 @@ type ObjectQuotaParameter struct {
 	// +required
 	RoleBindings ObjectQuotaUsage `json:"roleBindings"`
 
-	// bytes is the size of the objects of all kinds above, as JSON without managed fields. The flag --max-object-bytes
-	// sets its limit. At the limit, objects can only shrink.
+	// bytes is the size of all KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings, as JSON without managed
+	// fields. The flag --max-object-bytes sets its limit. At the limit, objects can only shrink.
 	// +required
 	Bytes ObjectQuotaUsage `json:"bytes"`
 }
 
-// ObjectQuotaUsage is a limit and its usage.
+// ObjectQuotaUsage is a limit and the current value.
 type ObjectQuotaUsage struct {
-	// used is the number at countTime.
+	// used is the number of objects, or their size in bytes, at countTime.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the number at which the policy rejects further objects.
+	// limit is the number of objects, or their size in bytes, at which the policy rejects further objects.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`

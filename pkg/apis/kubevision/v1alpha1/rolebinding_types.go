@@ -100,7 +100,7 @@ type KubeVisionRoleBindingSpec struct {
 	// +required
 	Clusters ClusterTargets `json:"clusters"`
 
-	// namespaces restricts the role to namespaces of these clusters, by name or by label. If it is absent, the role
+	// namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role
 	// applies in the whole cluster.
 	// +optional
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
@@ -256,8 +256,9 @@ type RoleBindingClusterStatus struct {
 	// all namespaces.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
-	// namespaces are the namespaces with a RoleBinding that spec.namespaces selects, in alphabetical order. The list
-	// is truncated at 256, or earlier if many clusters share the size of one status.
+	// namespaces are the namespaces on the cluster that spec.namespaces selects and that have a RoleBinding, in
+	// alphabetical order. The list has at most 256 entries, and fewer if the lists of all clusters together would be
+	// too large.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
