@@ -22,19 +22,19 @@ const (
 // catalogBudget drops the largest catalogs of other clusters. The next request to one of these clusters discovers its
 // resources again.
 type catalogBudget struct {
-	total int64
+	limit int64
 
 	mu   sync.Mutex
 	held map[*resourceMapper]int64
 	sum  int64
 }
 
-func newCatalogBudget(total int64) *catalogBudget {
-	return &catalogBudget{total: total, held: map[*resourceMapper]int64{}}
+func newCatalogBudget(limit int64) *catalogBudget {
+	return &catalogBudget{limit: limit, held: map[*resourceMapper]int64{}}
 }
 
-// keep records the size of the catalog of a member cluster. If all catalogs together exceed the field total, keep drops
-// the largest catalogs of other clusters. It does nothing if the budget is nil.
+// keep records the size of the catalog of a member cluster. If all catalogs together exceed the limit, keep drops the
+// largest catalogs of other clusters. It does nothing if the budget is nil.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil {
 		return
@@ -43,7 +43,7 @@ func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	defer d.mu.Unlock()
 	d.sum += bytes - d.held[r]
 	d.held[r] = bytes
-	for d.sum > d.total {
+	for d.sum > d.limit {
 		most := d.largestOther(r)
 		if most == nil {
 			return
@@ -77,8 +77,8 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf estimates the memory of a catalog with the given resources. A catalog holds each resource twice: in the field
-// ordered and in the field byPlural.
+// sizeOf estimates the memory of a catalog with the given resources. A catalog holds each resource twice: in a list,
+// and in a map by plural name.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

@@ -37,8 +37,8 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a request whose response is decoded as one object. chargingRoundTripper charges at least
-// decodedObject for each byte of the response.
+// withObjectResponse marks a request whose response is decoded as one object, so that chargingRoundTripper charges at
+// least the memory of this object (see decodedObject).
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

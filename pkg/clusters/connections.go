@@ -157,7 +157,7 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	if err != nil {
 		return nil, err
 	}
-	return connection.with(cluster), nil
+	return connection.setReadCacheMode(cluster), nil
 }
 
 // hostBy returns the connection to the host cluster. Several KubeVisionClusters may set spec.inCluster, but only the
@@ -172,7 +172,7 @@ func (c *Connections) hostBy(
 	if inForce != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host.named(registration.Name).with(registration), nil
+	return c.host.setName(registration.Name).setReadCacheMode(registration), nil
 }
 
 // Host returns the connection to the host cluster.
@@ -282,8 +282,8 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection. The parameter authenticated is the transport of all its requests. The parameter
-// anonymous contains the address of the cluster, but no credential.
+// newConnection returns a connection that sends all requests with the given transport. The config contains the address
+// of the cluster, but no credential.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,
@@ -314,16 +314,17 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
 
-// named sets the name of the KubeVisionCluster, and returns the connection. The name of the host cluster may change
-// when its KubeVisionCluster is replaced.
-func (c *Connection) named(name string) *Connection {
+// setName records the name of the KubeVisionCluster to which the connection belongs, and returns the connection. For
+// the host cluster, this name changes if another KubeVisionCluster represents the host cluster.
+func (c *Connection) setName(name string) *Connection {
 	if c.name() != name {
 		c.registration.Store(&name)
 	}
 	return c
 }
 
-// name returns the name of the KubeVisionCluster, or an empty string if the host cluster has no KubeVisionCluster.
+// name returns the name of the KubeVisionCluster to which the connection belongs. It returns an empty string for a
+// connection to the host cluster if no KubeVisionCluster represents the host cluster.
 func (c *Connection) name() string {
 	if name := c.registration.Load(); name != nil {
 		return *name

@@ -30,13 +30,13 @@ type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// noted contains the tags that the discovery in progress has received, by path. tags contains the tags of the
-	// current catalog, by path.
-	noted, tags map[string]string
+	// newTags contains the entity tags (HTTP header ETag) that the discovery in progress has received. catalogTags
+	// contains the entity tags of the current catalog. The keys of both maps are the paths of the documents.
+	newTags, catalogTags map[string]string
 }
 
 func newEntityTags(next http.RoundTripper) *entityTags {
-	return &entityTags{next: next, noted: map[string]string{}}
+	return &entityTags{next: next, newTags: map[string]string{}}
 }
 
 // discoveryPaths returns the paths of the discovery documents.
@@ -58,25 +58,25 @@ func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		if ok, err := discovery.ContentTypeIsGVK(response.Header.Get("Content-Type"), document); ok && err == nil {
 			t.mu.Lock()
-			t.noted[path] = tag
+			t.newTags[path] = tag
 			t.mu.Unlock()
 		}
 	}
 	return response, nil
 }
 
-// begin clears the recorded tags at the start of a discovery.
+// begin clears newTags at the start of a discovery.
 func (t *entityTags) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.noted = map[string]string{}
+	t.newTags = map[string]string{}
 }
 
-// commit stores the recorded tags after a successful discovery.
+// commit copies newTags to catalogTags after a successful discovery.
 func (t *entityTags) commit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tags = maps.Clone(t.noted)
+	t.catalogTags = maps.Clone(t.newTags)
 }
 
 // complete returns true if both documents have a tag.
@@ -85,7 +85,7 @@ func (t *entityTags) complete() bool { return len(t.all()) == len(discoveryPaths
 func (t *entityTags) all() map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tags // The map is never modified.
+	return t.catalogTags // The map is never modified.
 }
 
 // unchanged returns true if neither document has changed since the last successful discovery. It returns false if a

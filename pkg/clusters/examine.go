@@ -93,8 +93,8 @@ func RefusesCredential(err error) bool {
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// errorKind returns a suffix for a message about err. If err wraps a response.Failure, the suffix is a colon, a space,
-// and the text of the response.Failure. This text contains no data of the server. Otherwise, the suffix is empty.
+// errorKind returns a suffix for a message about err: a colon, a space, and the text of the response.Failure in err.
+// This text contains no data of the server. The suffix is empty if err wraps no response.Failure.
 func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()

@@ -26,8 +26,8 @@ type hostRegistration struct {
 
 	mu      sync.Mutex
 	version int64
-	// inForce is the cached UID, or empty.
-	inForce types.UID
+	// selectedUID is the cached UID of the KubeVisionCluster that HostRegistration selects, or empty.
+	selectedUID types.UID
 }
 
 // newHostRegistration returns a hostRegistration that reads KubeVisionClusters from the cache.
@@ -54,15 +54,15 @@ func (h *hostRegistration) uid(ctx context.Context) (types.UID, error) {
 	defer h.mu.Unlock()
 	version := h.changes.Load()
 	if version == h.version {
-		return h.inForce, nil
+		return h.selectedUID, nil
 	}
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := h.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("listing clusters: %w", err)
 	}
-	h.version, h.inForce = version, ""
+	h.version, h.selectedUID = version, ""
 	if inForce := HostRegistration(all.Items); inForce != nil {
-		h.inForce = inForce.UID
+		h.selectedUID = inForce.UID
 	}
-	return h.inForce, nil
+	return h.selectedUID, nil
 }

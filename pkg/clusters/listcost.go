@@ -56,9 +56,9 @@ const (
 	sizeMask = 1<<sizeBits - 1
 )
 
-// expected returns the expected cost of a list request in bytes. It also returns the key of the request for the method
-// learn.
-func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
+// expectedCost returns the expected cost of a list request in bytes. It also returns a key, with which recordSize
+// records the size of the response.
+func (s *listSizes) expectedCost(r *http.Request) (cost int64, key uint64) {
 	query := r.URL.Query()
 	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {
 		query.Del(parameter)
@@ -70,7 +70,7 @@ func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
 	return unknownListCost, key
 }
 
-func (s *listSizes) learn(key uint64, size int64) {
+func (s *listSizes) recordSize(key uint64, size int64) {
 	s.sizes[key%maxListSizes].Store(key>>sizeBits<<sizeBits | uint64(min(max(size, 0), sizeMask)))
 }
 
@@ -83,7 +83,7 @@ func withListResponse(ctx context.Context) context.Context {
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list request in progress. A nil list stands for a request that is no list request. Its methods do nothing.
+// list is a list request in progress. Other requests have a nil list. The methods of a nil list do nothing.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes
@@ -97,7 +97,7 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call
 	}
-	cost, key := p.sizes.expected(r)
+	cost, key := p.sizes.expectedCost(r)
 	place, err := p.lists.Enter(r.Context(), p.user, cost)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (l *list) leave() {
 		return
 	}
 	if l.read > 0 {
-		l.sizes.learn(l.key, l.read)
+		l.sizes.recordSize(l.key, l.read)
 	}
 	l.place.Leave()
 }

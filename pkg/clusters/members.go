@@ -59,7 +59,7 @@ func (r Revision) replaces(old Revision) bool {
 	return order > 0
 }
 
-// RevisionOf returns the Revision of a KubeVisionCluster. The parameter secret is the Secret with the kubeconfig.
+// RevisionOf returns the Revision of a KubeVisionCluster whose kubeconfig is in the given Secret.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
 		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),
@@ -144,7 +144,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
 	}
 	wanted := RevisionOf(c, secret)
-	serving, renew := m.at(c.Name, wanted)
+	serving, renew := m.connectionFor(c.Name, wanted)
 	if renew {
 		go m.renew(context.WithoutCancel(ctx), c, key, serving)
 	}
@@ -152,7 +152,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		return serving.connection, nil
 	}
 	opened, err, _ := m.flight.Do(fmt.Sprint(c.Name, wanted), func() (any, error) {
-		if o, _ := m.at(c.Name, wanted); o != nil {
+		if o, _ := m.connectionFor(c.Name, wanted); o != nil {
 			return o, nil
 		}
 		o, err := m.connect(context.WithoutCancel(ctx), c, key) // other callers share the result
@@ -172,16 +172,17 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at returns the connection that is used for requests to a cluster. It returns nil if the caller must open a connection
-// with the revision wanted. The result renew is true if the caller must also call the method renew in the background.
-func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
+// connectionFor returns the open connection for requests to a cluster whose kubeconfig currently has the given
+// revision. It returns nil if the caller must open a new connection. isRenewalDue is true if the caller must also call
+// m.renew in the background.
+func (m *members) connectionFor(name string, revision Revision) (serving *openMember, isRenewalDue bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.open[name]
 	switch {
-	case o == nil || o.revision.Cluster != wanted.Cluster:
+	case o == nil || o.revision.Cluster != revision.Cluster:
 		return nil, false
-	case !wanted.replaces(o.revision):
+	case !revision.replaces(o.revision):
 		return o, false
 	}
 	now := time.Now()
@@ -232,7 +233,7 @@ func (m *members) connect(
 		return nil, err
 	}
 	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
-	connection.named(c.Name).member, connection.kubeconfig = true, k
+	connection.setName(c.Name).member, connection.kubeconfig = true, k
 	//nolint:contextcheck // the account lives as long as the connection
 	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
@@ -253,14 +254,14 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes the connections for which the function gone returns true.
-func (m *members) forget(gone func(name string, r Revision) bool) {
+// forget closes the connections for which isGone returns true.
+func (m *members) forget(isGone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, o := range m.open {
-		if gone(name, o.revision) {
+		if isGone(name, o.revision) {
 			m.close(name)
 		}
 	}
-	m.forgetRetired(gone)
+	m.forgetRetired(isGone)
 }

@@ -48,20 +48,20 @@ func TestRevisions(t *testing.T) {
 	} {
 		o := &openMember{revision: made, member: &Member{dialer: newDialer(addresspolicy.Policy{})}}
 		m := &members{open: map[string]*openMember{"c": o}}
-		serving, renew := m.at("c", test.wanted)
+		serving, renew := m.connectionFor("c", test.wanted)
 		if (serving != nil) != test.serves || renew != test.renew {
 			t.Errorf("%s: serves %v, renew %v", what, serving != nil, renew)
 		}
-		if _, again := m.at("c", test.wanted); again {
+		if _, again := m.connectionFor("c", test.wanted); again {
 			t.Errorf("%s: it is renewed twice at once", what)
 		}
 		if o.outdated = time.Now().Add(-2 * renewPatience); test.renew {
-			if serving, _ := m.at("c", test.wanted); serving != nil {
+			if serving, _ := m.connectionFor("c", test.wanted); serving != nil {
 				t.Errorf("%s: it serves for ever", what)
 			}
 		}
 		m.forget(func(string, Revision) bool { return true })
-		if serving, _ := m.at("c", made); serving != nil {
+		if serving, _ := m.connectionFor("c", made); serving != nil {
 			t.Errorf("%s: it is not forgotten", what)
 		}
 	}

@@ -68,11 +68,12 @@ func take(ctx context.Context, gates *userlimit.Gates, user string, full error) 
 // pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// The field turns limits the processor time for large responses of all clusters together. The field large limits
-	// the number of large responses of this cluster that are open. The field calls limits the number of concurrent
-	// calls to this cluster. A common limit of calls for all clusters would let a slow cluster block calls to other
-	// clusters.
-	turns, large, calls *userlimit.Gates
+	// turns limits the processor time of the user for large responses of all clusters together.
+	turns *userlimit.Gates
+	// large limits the number of large responses of this cluster that are open for the user. calls limits the number of
+	// concurrent calls of the user to this cluster. A common limit of calls for all clusters would let a slow cluster
+	// block calls to other clusters.
+	large, calls *userlimit.Gates
 	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
 	// may be nil.
 	lists *budget.Queue
@@ -115,12 +116,13 @@ type pacedBody struct {
 	paced   *pacedRoundTripper
 	read    int64
 
-	// turn and large are the limits of the user. They are nil until the response is large.
-	turn, large *userlimit.Gate
-	inTurn      bool
-	turnBegan   time.Time
-	list        *list
-	leaveCalls  func()
+	// workGate limits the processor time of the user for large responses. largeGate limits the number of open large
+	// responses of the user. Both are nil until this response is large.
+	workGate, largeGate *userlimit.Gate
+	inTurn              bool
+	turnBegan           time.Time
+	list                *list
+	leaveCalls          func()
 }
 
 // Read reads from the body. For a large response, it waits until the limits of the user allow more work. It returns
@@ -134,10 +136,10 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	if err != nil || b.read <= unpacedBytes {
 		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
-	if b.large == nil && !b.becomeLarge() {
+	if b.largeGate == nil && !b.becomeLarge() {
 		return 0, errLarge
 	}
-	b.inTurn, b.turnBegan = b.turn.Enter(b.context, maxTurnWait), time.Now()
+	b.inTurn, b.turnBegan = b.workGate.Enter(b.context, maxTurnWait), time.Now()
 	return n, nil
 }
 
@@ -147,22 +149,22 @@ func (b *pacedBody) becomeLarge() bool {
 		b.paced.large.Leave(b.paced.user)
 		return false
 	}
-	b.large, b.turn = large, b.paced.turns.Join(b.paced.user)
+	b.largeGate, b.workGate = large, b.paced.turns.Join(b.paced.user)
 	return true
 }
 
 // rest waits until the processor time since the last Read is within the user's limit.
 func (b *pacedBody) rest() {
-	if b.turn == nil {
+	if b.workGate == nil {
 		return
 	}
-	b.turn.Charge(min(time.Since(b.turnBegan), maxWork))
-	_ = b.turn.Rest(b.context) // if the context ends, the next Read fails
+	b.workGate.Charge(min(time.Since(b.turnBegan), maxWork))
+	_ = b.workGate.Rest(b.context) // if the context ends, the next Read fails
 }
 
 func (b *pacedBody) endTurn() {
 	if b.inTurn {
-		b.turn.Exit()
+		b.workGate.Exit()
 		b.inTurn = false
 	}
 }
@@ -170,11 +172,11 @@ func (b *pacedBody) endTurn() {
 // Close closes the body and releases the limits that the response occupies.
 func (b *pacedBody) Close() error {
 	b.endTurn()
-	if b.large != nil {
-		b.large.Exit()
+	if b.largeGate != nil {
+		b.largeGate.Exit()
 		b.paced.large.Leave(b.paced.user)
 		b.paced.turns.Leave(b.paced.user)
-		b.large, b.turn = nil, nil
+		b.largeGate, b.workGate = nil, nil
 	}
 	b.leave()
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// growthPart determines which member cluster is disconnected when a Pool is full. If changes of objects use more memory
-// than total/growthPart, the member cluster with the most changes is disconnected (see next). A new connection to this
-// cluster counts only the current versions of its objects.
+// growthPart determines which member cluster is disconnected when a Pool is full. The memory of a cluster grows with
+// each change of an object, because the Pool does not subtract previous versions. If this growth of all clusters
+// exceeds 1/growthPart of the limit, the cluster with the largest growth is disconnected (see candidate). After the
+// cluster is connected again, only the current versions of its objects are counted.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -78,7 +79,7 @@ func (s *share) spend(n int64) bool {
 		p.end(s)
 	}
 	for p.spent-p.ending > p.total {
-		p.end(p.next())
+		p.end(p.candidate())
 	}
 	if n > 0 {
 		p.await(func() bool { return p.spent <= p.total || s.over || s.stopped })
@@ -122,29 +123,32 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// next returns the member cluster to disconnect. If changes use more than total/growthPart, this is the cluster with
-// the most changes. Otherwise, this is the newest cluster among those that use at least the average memory. Therefore,
-// a new cluster with many objects cannot disconnect older clusters.
-func (p *Pool) next() *share {
+// candidate returns the member cluster to disconnect:
+//
+//   - If the memory of all clusters has grown by more than 1/growthPart of the limit since their initial lists, this is
+//     the cluster with the largest growth.
+//   - If the growth is smaller, this is the newest cluster among those that use at least the average memory, so that a
+//     new cluster with many objects cannot disconnect older clusters.
+func (p *Pool) candidate() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
-	var changes int64
+	var growth int64
 	var most, last *share
 	for s := range p.shares {
-		changes += s.changes()
-		if most == nil || s.changes() > most.changes() {
+		growth += s.growth()
+		if most == nil || s.growth() > most.growth() {
 			most = s
 		}
 		if s.spent >= average && (last == nil || s.registered.After(last.registered)) {
 			last = s
 		}
 	}
-	if changes > p.total/growthPart {
+	if growth > p.total/growthPart {
 		return most
 	}
 	return last
 }
 
-func (s *share) changes() int64 {
+func (s *share) growth() int64 {
 	if s.filled == 0 {
 		return 0
 	}

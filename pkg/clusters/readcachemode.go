@@ -25,9 +25,9 @@ func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == kubevisionv1alpha1.ReasonDisabled
 }
 
-// with applies the read cache mode of the registration to the connection, and returns the connection. If the mode
-// changes to disabled, the channels that ReaderDone has returned are closed.
-func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *Connection {
+// setReadCacheMode disables or enables the read cache as the KubeVisionCluster requires, and returns the connection. If
+// the read cache becomes disabled, the channels that ReaderDone has returned are closed.
+func (c *Connection) setReadCacheMode(registration *kubevisionv1alpha1.KubeVisionCluster) *Connection {
 	if c.reader != nil {
 		c.reader.setDisabled(isReadCacheDisabled(registration))
 	}
@@ -77,7 +77,7 @@ func (c *Connections) setReadCache(ctx context.Context, registration *kubevision
 	defer m.mu.Unlock()
 	for _, o := range append(m.retired[registration.Name], m.open[registration.Name]) {
 		if o != nil && o.connection != nil && o.revision.Cluster == registration.UID {
-			o.connection.with(registration)
+			o.connection.setReadCacheMode(registration)
 		}
 	}
 }

@@ -48,8 +48,9 @@ type Reader struct {
 	CacheClient *http.Client
 }
 
-// Reader returns the access of the read cache to the cluster. It returns ErrNoReader if the read cache cannot be used,
-// and ErrNotConnected if the cluster does not respond. It waits for the cluster only if no valid token is cached.
+// Reader returns a Reader, with which the read cache sends requests to the cluster. It returns ErrNoReader if the read
+// cache cannot be used, and ErrNotConnected if the cluster does not respond. It waits for the cluster only if no valid
+// token is cached.
 func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	if c.reader == nil || c.reader.disabled.Load() {
 		return nil, fmt.Errorf("%w: spec.readCache is %s", ErrNoReader, kubevisionv1alpha1.ReadCacheDisabled)
@@ -60,13 +61,13 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if a token for the read cache was available within the last second. The method Reader then
-// does not wait.
+// HasReader returns true if a token for the read cache was available within the last second. A call of Reader then does
+// not wait.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
 
-// readerAccount manages the access of the read cache to one cluster.
+// readerAccount contains the Reader of one cluster and its tokens.
 type readerAccount struct {
 	access Reader
 	tokens oauth2.TokenSource
@@ -75,13 +76,14 @@ type readerAccount struct {
 
 	disabled atomic.Bool
 	mu       sync.Mutex
-	// life ends with the connection. term is derived from life, and also ends when the read cache is disabled. The
-	// function end() cancels term.
-	life, term context.Context //nolint:containedctx // neither ends with a request
-	end        context.CancelFunc
+	// connectionCtx ends with the connection. enabledCtx is derived from connectionCtx, and also ends when the read
+	// cache is disabled. cancelEnabled cancels enabledCtx.
+	connectionCtx, enabledCtx context.Context //nolint:containedctx // neither ends with a request
+	cancelEnabled             context.CancelFunc
 }
 
-// setDisabled disables or enables the read cache. Disabling cancels term; enabling creates a new one.
+// setDisabled disables or enables the read cache. It cancels enabledCtx to disable the read cache, and creates a new
+// enabledCtx to enable it.
 func (a *readerAccount) setDisabled(disabled bool) {
 	if a.disabled.Load() == disabled {
 		return
@@ -91,23 +93,24 @@ func (a *readerAccount) setDisabled(disabled bool) {
 	if a.disabled.Swap(disabled) == disabled {
 		return
 	}
-	a.end()
+	a.cancelEnabled()
 	if !disabled {
-		a.term, a.end = context.WithCancel(a.life)
+		a.enabledCtx, a.cancelEnabled = context.WithCancel(a.connectionCtx)
 	}
 }
 
 func (a *readerAccount) done() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.term.Done()
+	return a.enabledCtx.Done()
 }
 
-// newReaderAccount returns the access of the read cache to a cluster. The parameter anonymous is a transport without a
-// credential. The returned access has its own limit of requests in flight and its own circuit breaker. Therefore, it
-// does not compete with requests of users.
+// newReaderAccount returns the readerAccount of a cluster. The given transport must not add a credential. The Reader
+// has its own limit of requests in flight and its own circuit breaker, so that it does not compete with requests of
+// users.
 func newReaderAccount(
-	life context.Context, config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
+	connectionCtx context.Context, config *rest.Config, anonymous http.RoundTripper,
+	accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {
 	tokens := transport.NewCachedTokenSource(&patientSource{
 		next: &tokenSource{accounts: accounts, account: names.Reader}, now: time.Now,
@@ -117,12 +120,12 @@ func newReaderAccount(
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.Timeout = 0 // Watches must not time out, and the transport bounds all other requests.
 	next := guarded(authenticated)
-	a := &readerAccount{tokens: tokens, life: life, access: Reader{
+	a := &readerAccount{tokens: tokens, connectionCtx: connectionCtx, access: Reader{
 		Config:      config,
 		Client:      &http.Client{Transport: &readOnly{next: next}, CheckRedirect: refuseRedirect},
 		CacheClient: &http.Client{Transport: &readOnly{next: next, cached: true}, CheckRedirect: refuseRedirect},
 	}}
-	a.term, a.end = context.WithCancel(life)
+	a.enabledCtx, a.cancelEnabled = context.WithCancel(connectionCtx)
 	return a
 }
 
@@ -154,7 +157,8 @@ func (a *readerAccount) await(ctx context.Context) error {
 	}
 }
 
-// patientSource requests tokens. After a failed request, it returns the same error for readerRetry, without a request.
+// patientSource requests tokens. After a failed request, it sends no further request until readerRetry has passed, and
+// returns the same error.
 type patientSource struct {
 	next *tokenSource
 	now  func() time.Time

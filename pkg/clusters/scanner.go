@@ -13,11 +13,11 @@ const (
 	// counts as a large map.
 	costOfEntry = 84
 	maxFields   = 16
-	// bytesOfCost is the number of JSON bytes that count as one byte of memory. It is more than one, because cached
-	// objects contain neither field names nor managed fields.
-	bytesOfCost = 2
-	// The first shortText bytes of a string count like bytes outside of strings (see bytesOfCost), because most short
-	// strings are field names, which use no memory after decoding. Each further byte counts as one byte of memory.
+	// unitsPerByte is the number of cost units in one byte of memory. Most JSON bytes cost one unit, and thus less than
+	// one byte of memory, because cached objects contain neither field names nor managed fields.
+	unitsPerByte = 2
+	// The first shortText bytes of a string cost one unit each, because most short strings are field names, which use
+	// no memory after decoding. Each further byte costs one byte of memory.
 	shortText = 16
 
 	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the
@@ -35,9 +35,11 @@ type scanner struct {
 	// open contains the arrays and objects that are open at the current position.
 	open            []openValue
 	quoted, escaped bool
-	// bytes is the length of the current top-level value so far. remainder is the remainder of the last division by
-	// bytesOfCost. It is a cost of less than one byte of memory, and is carried over to the next JSON byte.
-	bytes, remainder int64
+	// bytes is the length of the current top-level value so far.
+	bytes int64
+	// remainder is a cost in units (see unitsPerByte). It is not returned yet, because it is less than one byte of
+	// memory.
+	remainder int64
 	// length is the length of the current string so far.
 	length int64
 }
@@ -57,8 +59,8 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		if s.bytes > s.limit {
 			return cost, false
 		}
-		s.remainder += s.weight()
-		cost, s.remainder = cost+s.remainder/bytesOfCost, s.remainder%bytesOfCost
+		s.remainder += s.costOfByte()
+		cost, s.remainder = cost+s.remainder/unitsPerByte, s.remainder%unitsPerByte
 		switch {
 		case s.escaped:
 			s.escaped = false
@@ -87,8 +89,8 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight returns the cost of the next JSON byte. A cost of bytesOfCost means one byte of memory.
-func (s *scanner) weight() int64 {
+// costOfByte returns the cost of the next JSON byte in units (see unitsPerByte).
+func (s *scanner) costOfByte() int64 {
 	if !s.quoted {
 		return 1
 	}
@@ -96,7 +98,7 @@ func (s *scanner) weight() int64 {
 	if s.length <= shortText || len(s.open) > keptDepth {
 		return 1
 	}
-	return bytesOfCost
+	return unitsPerByte
 }
 
 // each returns the cost of the next element or member of the innermost open value.

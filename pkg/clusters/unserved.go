@@ -34,14 +34,14 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall looks the resource of a call up again, and returns the call with the version that the cluster serves now.
-// If the cluster does not serve the subresource, it returns a 404 error. In these cases, it returns the parameter cause
-// unchanged:
+// refreshCall looks the resource of a failed call up again, and returns the call with the version that the cluster
+// serves now. If the cluster does not serve the subresource, refreshCall returns a 404 error. It returns callErr, the
+// error of the failed call, if one of the following conditions is true:
 //
 //   - The cluster serves no version of the resource.
 //   - The cluster serves the same version as before.
 //   - The call cannot be sent to another version.
-func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
+func (r *resourceMapper) refreshCall(ctx context.Context, call Call, callErr error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {
 		return call, err
@@ -50,13 +50,13 @@ func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error
 	subresource, _, _ := strings.Cut(call.Subresource, "/") // The subresource proxy is followed by a path.
 	switch {
 	case !ok:
-		return call, cause
+		return call, callErr
 	case subresource != "" && !slices.Contains(found.Subresources, subresource):
 		err := subresourceNotFound(&call)
 		return call, err
 	case found.GroupVersionResource == call.Resource.GroupVersionResource,
 		found.Namespaced != call.Resource.Namespaced, !call.repeatable():
-		return call, cause
+		return call, callErr
 	}
 	call.Resource = found
 	return call, nil

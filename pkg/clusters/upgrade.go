@@ -57,14 +57,14 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if err == nil && u.frames.isCut() { // A command that has ended has a result, even if it succeeded.
 		return response.NewFailure("the connection was closed before the command ended", nil)
 	}
-	if u.conn.open() {
+	if u.conn.isUpgraded() {
 		return err //nolint:wrapcheck // it is that of the command
 	}
 	return upgradeError(ctx, err)
 }
 
-// Forward opens a SPDY connection to the subresource portforward of a Pod as the user. The parameter protocol is the
-// name of the streaming protocol. The connection is closed when ctx ends.
+// Forward opens a SPDY connection to the subresource portforward of a Pod as the user, with the streaming protocol of
+// the given name. The connection is closed when ctx ends.
 func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	}
 	u.ctx, u.close = context.WithCancel(ctx)
 	spdyUpgrader, err := httpstreamspdy.NewRoundTripperWithConfig(httpstreamspdy.RoundTripperConfig{
-		PingPeriod: upgradePing, UpgradeTransport: &http.Transport{DialContext: u.dial(dialed)},
+		PingPeriod: upgradePing, UpgradeTransport: &http.Transport{DialContext: u.spdyDialer(dialed)},
 	})
 	if err != nil {
 		u.close()
@@ -172,10 +172,11 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	return u, nil
 }
 
-// dial returns a function that connects to the cluster with the dial function and TLS configuration of the given
-// http.Transport. The returned function establishes TLS itself, because frameConn must limit the decrypted frames.
-// Therefore, dial changes the scheme of the URL to http. Otherwise, the SPDY library would establish TLS again.
-func (u *upgrade) dial(known *http.Transport) dialFunc {
+// spdyDialer returns the function with which the SPDY library connects to the cluster. This function uses DialContext
+// and TLSClientConfig of the given http.Transport. It establishes TLS itself, because frameConn must limit the
+// decrypted frames. spdyDialer changes the scheme of u.url from https to http, so that the SPDY library does not
+// establish TLS again.
+func (u *upgrade) spdyDialer(known *http.Transport) dialFunc {
 	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
 	if secure {
 		u.url.Scheme = "http"
@@ -237,7 +238,7 @@ type openedRoundTripper struct {
 func (o *openedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := o.next.RoundTrip(r)
 	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {
-		err = o.conn.release()
+		err = o.conn.removeLimits()
 	}
 	return answer, err
 }

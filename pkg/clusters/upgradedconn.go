@@ -22,14 +22,14 @@ type upgradedConn struct {
 
 	mu       sync.Mutex
 	read     int
-	released bool
+	upgraded bool
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dialWith wraps the given dial function. The returned function stores the new connection in c, and may be called only
-// once. The connection is closed when the context in the parameter stream ends.
-func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc {
+// once. The connection is closed when streamCtx ends.
+func (c *upgradedConn) dialWith(streamCtx context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		made, err := dial(ctx, network, address)
 		if err != nil {
@@ -40,7 +40,7 @@ func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc 
 			return nil, fmt.Errorf("setting a deadline: %w", err)
 		}
 		c.Conn = made
-		context.AfterFunc(stream, func() { _ = made.Close() })
+		context.AfterFunc(streamCtx, func() { _ = made.Close() })
 		return c, nil
 	}
 }
@@ -50,26 +50,25 @@ func (c *upgradedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.read += n; !c.released && c.read > maxHandshakeBytes {
+	if c.read += n; !c.upgraded && c.read > maxHandshakeBytes {
 		return 0, ErrTooLarge
 	}
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
 // release removes the deadline and the limit maxHandshakeBytes. It is called after the upgrade.
-func (c *upgradedConn) release() error {
+func (c *upgradedConn) removeLimits() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.released = true
+	c.upgraded = true
 	if c.Conn == nil {
 		return nil
 	}
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns true if release has removed the limits.
-func (c *upgradedConn) open() bool {
+func (c *upgradedConn) isUpgraded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.released
+	return c.upgraded
 }

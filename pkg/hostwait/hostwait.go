@@ -27,12 +27,12 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// Listen opens the listener that serves the probes of the program while it waits. It may return a nil listener, and no
-// probes are served then.
+// Listen opens the listener on which Await serves the probes of the program. If it returns a nil listener, no probes
+// are served.
 type Listen func(context.Context) (net.Listener, error)
 
 // Await waits until the API server of the host cluster is ready. It returns an error if ctx ends first. While it waits,
-// it serves the given handler on the listener from the function listen. It closes the listener before it returns.
+// it serves the given handler on the listener that listen opens. It closes the listener before it returns.
 func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = askTimeout

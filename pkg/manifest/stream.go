@@ -49,8 +49,8 @@ func ParseAll(contentType string, body []byte, maxObjects int) ([]map[string]any
 	return out, nil
 }
 
-// wrapping returns the value of the field manifest if there is exactly one object, and the object is a wrapper (see
-// isWrapper). Otherwise, it returns false.
+// wrapping returns the value of the field manifest, and true, if there is exactly one object, and the object is a
+// wrapper (see isWrapper). It returns false if there is no wrapper.
 func wrapping(objects []map[string]any, isJSON bool) (any, bool) {
 	if len(objects) != 1 {
 		return nil, false
@@ -102,8 +102,8 @@ func flatten(out []map[string]any, object map[string]any) ([]map[string]any, err
 
 const listSuffix = "List"
 
-// itemsOf returns the items of object, and true if object is a list. A list has a kind that ends with List, the field
-// items, and no name.
+// itemsOf returns the items of object, and true if object is a list. A list has the field items, no name, and a kind
+// that ends with List.
 func itemsOf(object map[string]any) ([]any, bool) {
 	kind, _ := object["kind"].(string)
 	items, hasItems := object["items"].([]any)

@@ -24,8 +24,8 @@ const (
 // The port is necessary because the API server of another cluster may use another port of the same address.
 type endpoint struct{ name, port string }
 
-// WithHost returns a copy of the policy. If Host is true, the copy also denies the host cluster's API server at the
-// given URL. WithHost returns the policy unchanged if the URL is invalid.
+// WithHost returns a copy of p. If p.Host is true, the copy also denies the host cluster's API server at the given URL.
+// WithHost returns p unchanged if the URL is invalid.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -38,8 +38,8 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of the policy for the given ClusterIP of the host cluster's Service kubernetes. If Host is
-// true, the copy also denies all ports of this address. withService returns the policy unchanged if the address is
+// withService returns a copy of p. If p.Host is true, the copy also denies the given address with all ports. The
+// address is the ClusterIP of the host cluster's Service kubernetes. withService returns p unchanged if the address is
 // empty.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
@@ -133,12 +133,12 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 }
 
 // isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
-// The parameter looked is the result of lookUp.
-func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
+// resolvedAddresses contains the addresses that lookUp has returned, or is nil.
+func (p Policy) isHost(address netip.Addr, port uint16, resolvedAddresses []netip.AddrPort) bool {
 	if !p.Host {
 		return false
 	}
-	if slices.ContainsFunc(looked, func(a netip.AddrPort) bool {
+	if slices.ContainsFunc(resolvedAddresses, func(a netip.AddrPort) bool {
 		return a.Addr() == address &&
 			(port == 0 || a.Port() == port)
 	}) {

@@ -10,8 +10,8 @@ import (
 )
 
 // AcceptEncoding is the value of the header Accept-Encoding of a request whose response is read from a Body. With this
-// header, the transport does not decompress the response. Its decompression would be no part of a turn: compressed data
-// can take long to decompress even if it contains no text.
+// header, the transport leaves the decompression to the Body, which counts it as processor time of the cluster:
+// compressed data can take long to decompress even if it contains no text.
 const AcceptEncoding = "gzip"
 
 const (
@@ -21,8 +21,8 @@ const (
 	gzipMagic = "\x1f\x8b"
 )
 
-// Body is the text of a response. It decompresses the response if necessary. Its consumer is in a turn, except while
-// Read waits for data of the network.
+// Body is the text of a response. It decompresses the response if necessary. The Turn limits the processor time of the
+// goroutine that reads the Body. The wait for data from the network does not count.
 type Body struct {
 	turn *Turn
 	raw  io.ReadCloser
@@ -67,7 +67,7 @@ func (b *Body) Close() error { return b.raw.Close() } //nolint:wrapcheck // as i
 // network reads the data as it comes from the network.
 type network struct{ *Body }
 
-// Read implements io.Reader. It leaves the turn while it waits for data.
+// Read implements io.Reader. It does not count the wait for data as processor time.
 func (n network) Read(p []byte) (int, error) {
 	n.turn.Leave()
 	count, err := n.raw.Read(p)

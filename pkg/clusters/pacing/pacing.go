@@ -22,20 +22,21 @@ const (
 	maxWork = 100 * time.Millisecond
 )
 
-// processing is a semaphore for the turns of all clusters together. Half of the processors remain for other work.
+// processing bounds the number of goroutines that process data of all clusters concurrently. Half of the processors
+// remain for other work.
 var processing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
 
 // Pace limits the processor time for the responses of one cluster.
 type Pace struct {
-	// places is a semaphore for the turns of the cluster. It has half as many places as the semaphore processing, so
-	// that one cluster does not delay the others.
+	// places bounds the number of goroutines that process data of this cluster concurrently. This limit is half of the
+	// limit for all clusters, so that one cluster does not delay the others.
 	places chan struct{}
 	// work limits the processor time in microseconds.
 	work *rate.Limiter
 }
 
-// New returns a Pace that allows the parameter share, a fraction of one processor, on average. The parameter burst is
-// the processor time that may be used before this limit applies.
+// New returns a Pace that limits the processor time to the given share of one processor on average. The burst is the
+// processor time that may be used before this limit applies.
 func New(share float64, burst time.Duration) *Pace {
 	return &Pace{
 		places: make(chan struct{}, max(1, cap(processing)/2)), //nolint:mnd // half of them
@@ -62,8 +63,8 @@ func (p *Pace) settled(ctx context.Context) error {
 	return nil
 }
 
-// Turn is the right of one goroutine to process data of a cluster. It is not safe for concurrent use. A nil Turn has no
-// limit.
+// Turn is the right of one goroutine to process data of a cluster. It is valid between Enter and Leave; this period is
+// called a turn. A Turn is not safe for concurrent use. A nil Turn has no limit.
 type Turn struct {
 	pace    *Pace
 	context context.Context //nolint:containedctx // it is that of the response
@@ -71,7 +72,7 @@ type Turn struct {
 	began time.Time
 }
 
-// Turn returns the Turn of a goroutine that processes a response. The parameter ctx is the context of the request.
+// Turn returns the Turn of a goroutine that processes the response to the request with the given context.
 func (p *Pace) Turn(ctx context.Context) *Turn { return &Turn{pace: p, context: ctx} }
 
 // Enter begins a turn. It waits until the limits of the cluster and of all clusters allow the turn, and returns an
@@ -83,8 +84,8 @@ func (t *Turn) Enter() error {
 	if err := take(t.context, t.pace.places); err != nil {
 		return err
 	}
-	// Only goroutines that have a place wait for processor time. Otherwise, all of them would begin at once after the
-	// wait.
+	// Only goroutines that have a place wait for processor time. If all goroutines waited for it, all of them would
+	// begin at once after the wait.
 	err := t.pace.settled(t.context)
 	if err == nil {
 		err = take(t.context, processing)

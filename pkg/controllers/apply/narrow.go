@@ -21,7 +21,7 @@ func Matches(existing, desired client.Object) bool {
 // returns the resulting object, or nil if it has deleted the object. It does nothing if the existing object has another
 // owner. Narrow deletes the object in these cases:
 //
-//   - The parameter desired is nil.
+//   - There is no desired object.
 //   - The objects are bindings that have no common subject or refer to different roles.
 //   - Only the existing ClusterRole has an aggregation rule.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
@@ -75,10 +75,13 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns an object with the rights that both objects grant. The second result is true if the existing object
-// grants other rights, which must be revoked. If the first result is then nil, the existing object must be deleted. The
-// second result is always false for a kind that grants no rights, and for a desired ClusterRole with an aggregation
-// rule.
+// narrow determines which rights of the existing object must be revoked, because the desired object does not grant
+// them. It returns:
+//
+//   - an object and true, if some rights must be revoked: the returned object has the rights that both objects grant
+//   - nil and true, if the existing object must be deleted
+//   - false, if nothing must be revoked. This includes each kind that grants no rights, and each desired ClusterRole
+//     with an aggregation rule.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -169,7 +172,7 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names that are in both lists. An empty list means all names. The result all is true if both
+// narrowNames returns the names that are in both lists. An empty list means all names. narrowNames returns true if both
 // lists are empty.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {

@@ -40,7 +40,8 @@ const (
 type Admin struct {
 	// Client writes to the host cluster.
 	Client client.Client
-	// Live reads from the API server. A cache may not contain the objects that an earlier leader has created.
+	// Live reads from the API server instead of a cache, because a cache can lack objects that an earlier leader has
+	// created.
 	Live client.Reader
 	// KeepsPassword is true if the user need not change the generated password.
 	KeepsPassword bool

@@ -127,7 +127,7 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 }
 
 // requestsForMembers returns requests for the clusters that a change on a member cluster affects. These clusters depend
-// on the parameter o (see clustercache.Registry.Source):
+// on the object o (see clustercache.Registry.Source):
 //
 //   - nil: the clusters for which clustercache.Registry.IsWaiting returns true
 //   - a KubeVisionCluster: this cluster
@@ -256,8 +256,9 @@ func (r *Reconciler) applyObjects(
 	return err
 }
 
-// summarize sets the condition Ready. If one of the conditions in the loop is not True, Ready is False with the reason
-// and the message of the first such condition. Otherwise, Ready is True.
+// summarize sets the condition Ready. If one of the conditions Reachable, CredentialsValid and ImpersonationReady is
+// False or Unknown, Ready is False with the reason and the message of the first such condition. If there is none, Ready
+// is True.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,

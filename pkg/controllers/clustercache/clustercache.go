@@ -174,8 +174,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// Revision returns the revision of the kubeconfig with which a KubeVisionCluster is connected now. The parameter name
-// is the name of the KubeVisionCluster. Revision returns an empty Revision if there is no connection.
+// Revision returns the revision of the kubeconfig with which the KubeVisionCluster of the given name is connected now.
+// It returns an empty Revision if there is no connection.
 func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -186,9 +186,9 @@ func (r *Registry) Revision(name string) clusters.Revision {
 }
 
 // Open returns a client that authenticates with the credential of the kubeconfig. If the current connection has the
-// same revision, Open returns the client of this connection. Otherwise, Open closes the current connection and prepares
-// a new one. Open sends no request. It returns ErrLimitExceeded for some time after a cluster has exceeded its memory
-// limit.
+// same revision, Open returns the client of this connection. If the revision differs, Open closes the current
+// connection and prepares a new one. Open sends no request. It returns ErrLimitExceeded for some time after a cluster
+// has exceeded its memory limit.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {
@@ -197,7 +197,7 @@ func (r *Registry) Open(
 	m := r.members[name]
 	r.mu.RUnlock()
 	if m != nil && m.revision == revision {
-		return m.kube, nil
+		return m.clientset, nil
 	}
 	r.Close(name)
 	if r.isPenalized(revision) {
@@ -215,12 +215,12 @@ func (r *Registry) Open(
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.members[name] = m
-	return m.kube, nil
+	return m.clientset, nil
 }
 
 // Connect waits until the caches of a cluster are filled, and notifies the subscribers. Open must have been called for
-// the KubeVisionCluster with this name. The parameter id is the confirmed identity of the cluster. Connect does nothing
-// if the caches are filled already.
+// the KubeVisionCluster with this name. The id is the UID of the namespace kube-system of the cluster, and must be
+// confirmed (see Confirm). Connect does nothing if the caches are filled already.
 func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	r.mu.RLock()
 	m := r.members[name]

@@ -65,7 +65,9 @@ func (r *Registry) hold(id, name string) {
 // proven records the proof that a registration leads to the cluster of another registration, for their current
 // connections.
 func (r *Registry) proven(name, holder string) {
-	r.identities.proofs[types.UID(name)] = proof{own: r.members[name].revision, holder: r.members[holder].revision}
+	r.identities.proofs[types.UID(name)] = proof{
+		ownRevision: r.members[name].revision, holderRevision: r.members[holder].revision,
+	}
 }
 
 // wants compares the clusters of registrations with the expected ones. A nil cluster means ErrNotConnected.
@@ -183,8 +185,8 @@ func TestReleaseHandsOver(t *testing.T) {
 	r.connectAt("e", "1", &Cluster{ID: "1"})
 	r.proven("c", "b")
 	r.proven("d", "b")
-	r.identities.proofs["e"] = proof{own: r.members["e"].revision,
-		holder: clusters.Revision{Cluster: "b", Version: "0"}}
+	r.identities.proofs["e"] = proof{ownRevision: r.members["e"].revision,
+		holderRevision: clusters.Revision{Cluster: "b", Version: "0"}}
 	r.Release("b", "b")
 	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
 }

@@ -30,22 +30,25 @@ type ConflictError struct {
 	// Holder is the name of the KubeVisionCluster that holds the identity. It is empty if the host cluster has the
 	// identity and no KubeVisionCluster represents the host.
 	Holder string
-	// Message describes the conflict and how to solve it. The only data of the cluster in it is the identity.
+	// Message describes the conflict and how to solve it. Apart from the UID of the namespace kube-system, it contains
+	// no data that the cluster has sent.
 	Message string
 }
 
 // Error implements error.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities contains the holders of identities, the proofs and the conflicts (see the package comment). An identity
-// alone proves nothing, because a hostile API server can respond with any UID.
+// identities records which KubeVisionCluster holds which identity. The identity of a Kubernetes cluster is the UID of
+// its namespace kube-system. The first KubeVisionCluster with an identity is the holder of this identity. A hostile API
+// server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
+// it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders contains the holder of each identity, by identity.
+	// holders contains the KubeVisionCluster that holds an identity, by identity.
 	holders map[string]registration
-	// proofs contains the proofs that a KubeVisionCluster is the same Kubernetes cluster as the holder of its identity.
-	// The keys of this map and of the map conflicts are the UIDs of these KubeVisionClusters.
+	// proofs contains a proof for each KubeVisionCluster that is proven to be the same Kubernetes cluster as the holder
+	// of its identity, by UID.
 	proofs map[types.UID]proof
-	// conflicts contains the conflicts of KubeVisionClusters without a proof.
+	// conflicts contains a conflict for each KubeVisionCluster that must not be used because of its identity, by UID.
 	conflicts map[types.UID]conflict
 	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
 	// process.
@@ -60,12 +63,12 @@ type registration struct {
 	name string
 }
 
-// conflict records that a KubeVisionCluster has a conflict with the holder of an identity. The fields own and holder
-// are the revisions of the two connections that were compared.
+// conflict records that a KubeVisionCluster must not be used, because the host cluster or another KubeVisionCluster
+// holds its identity. ownRevision and holderRevision are the revisions of the two kubeconfigs at that time.
 type conflict struct {
-	id, name    string
-	own, holder clusters.Revision
-	err         *ConflictError
+	id, name                    string
+	ownRevision, holderRevision clusters.Revision
+	err                         *ConflictError
 }
 
 func newIdentities() identities {
@@ -78,7 +81,7 @@ func newIdentities() identities {
 // Confirm returns nil if the KubeVisionCluster c may be used with the identity id. This is the identity with which the
 // API server of c has responded. The first KubeVisionCluster with an identity holds the identity. Any other
 // KubeVisionCluster needs a proof that it is the same Kubernetes cluster as the holder. Without a proof, Confirm
-// returns a ConflictError or ErrUndecided. The parameter all contains all KubeVisionClusters.
+// returns a ConflictError or ErrUndecided. The caller must pass all KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -150,8 +153,8 @@ func (r *Registry) prove(
 	switch {
 	case own == nil || own.revision.Cluster != c.UID:
 		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
-	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid &&
-		(other == nil || other.revision == known.holder):
+	case isProven && known.ownRevision == own.revision && known.holderRevision.Cluster == holder.uid &&
+		(other == nil || other.revision == known.holderRevision):
 		r.EndConflict(c.UID)
 		return nil
 	case other == nil && (isOpen || !isExamined):
@@ -178,26 +181,26 @@ func (r *Registry) prove(
 			"delete the wrong registration")
 	}
 	r.mu.Lock()
-	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
+	r.identities.proofs[c.UID] = proof{ownRevision: own.revision, holderRevision: other.revision}
 	r.mu.Unlock()
 	r.EndConflict(c.UID)
 	return nil
 }
 
-// compare returns true if two connections lead to the same Kubernetes cluster. It first creates the impersonating
-// ServiceAccount through the connection of the holder. This step also creates the namespace for the Secret of the
-// comparison.
+// compare returns true if two connections lead to the same Kubernetes cluster: a Secret that is written through one
+// connection can be read through the other one (see sameCluster). First, compare creates the impersonating
+// ServiceAccount through the connection of the holder. This step also creates the namespace of the Secret.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
 	}
-	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
+	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the KubeVisionCluster in the parameter holder. It returns nil in these cases:
+// connected returns the connection of the KubeVisionCluster that holds the identity id. It returns nil in these cases:
 //   - The KubeVisionCluster is retired.
 //   - There is no connection, or its caches are not filled.
-//   - The identity of the connected cluster is not the parameter id.
+//   - The connected cluster has another identity.
 //
 // The caller must hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
@@ -216,16 +219,18 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records the conflict e of the KubeVisionCluster c, removes the proof of c, and returns e. If the conflict is
-// new, dispute also triggers a reconciliation of the holder of the identity.
+// dispute records the conflict e of the KubeVisionCluster c, and returns e. It removes the proof that c is the same
+// Kubernetes cluster as the holder of the identity. If the conflict is new, dispute also triggers a reconciliation of
+// the holder.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
 	r.mu.Lock()
 	before, isKnown := r.identities.conflicts[c.UID]
 	delete(r.identities.proofs, c.UID)
-	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder,
-		err: e}
+	r.identities.conflicts[c.UID] = conflict{
+		id: id, name: c.Name, ownRevision: revisionOf(r.members[c.Name]), holderRevision: holder, err: e,
+	}
 	r.mu.Unlock()
 	if !isKnown || before.err.Holder != e.Holder {
 		r.wake(e.Holder)
@@ -257,29 +262,30 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the recorded conflict of a KubeVisionCluster. It returns nil if there is none, or if one of the two
-// connections was replaced since they were compared. The parameter own is the current revision of the kubeconfig of the
-// KubeVisionCluster.
-func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
+// Conflict returns the recorded conflict of a KubeVisionCluster with the holder of its identity. It returns nil if
+// there is none, or if the kubeconfig of the KubeVisionCluster, the holder, or the connection of the holder has changed
+// since the conflict was recorded. The given revision is the current revision of the kubeconfig.
+func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	known, ok := r.identities.conflicts[uid]
-	if !ok || known.own != own {
+	if !ok || known.ownRevision != revision {
 		return nil
 	}
 	if known.id == r.host.ID {
 		return known.err
 	}
 	holder, ok := r.identities.holders[known.id]
-	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holder {
+	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holderRevision {
 		return nil
 	}
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof. The KubeVisionCluster must then be
-// reconciled whenever another cluster is connected or disconnected: the conflict may end, or the proof may become
-// invalid because the holder has a new connection.
+// IsWaiting returns true if the KubeVisionCluster has a conflict with the holder of its identity, or is proven to be
+// the same Kubernetes cluster as the holder. The KubeVisionCluster must then be reconciled whenever another cluster is
+// connected or disconnected: the conflict may end, or the proof may become invalid because the holder has a new
+// connection.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -288,7 +294,8 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that have a conflict with the holder c.
+// Rivals returns the sorted names of the KubeVisionClusters that have a conflict with c, because c holds their
+// identity.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -331,7 +338,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
-	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
+	return ok && p.ownRevision == m.revision && p.holderRevision.Cluster == holder.uid &&
+		(other == nil || other.revision == p.holderRevision)
 }
 
 // hostRegistration returns a function that returns the UID of the KubeVisionCluster that represents the host cluster,

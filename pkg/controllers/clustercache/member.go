@@ -47,13 +47,13 @@ var ErrLimitExceeded = errors.New(
 		"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
 		names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
-// member is the connection to one member cluster. The field cluster is nil until the caches are filled.
+// member is the connection to one member cluster. Its *Cluster is nil until the caches are filled.
 type member struct {
-	revision clusters.Revision
-	// way contains the transports to the cluster. kube sends requests with the credential of the kubeconfig.
-	way     *clusters.Member
-	kube    kubernetes.Interface
-	cluster *Cluster
+	revision   clusters.Revision
+	transports *clusters.Member
+	// clientset authenticates with the credential of the kubeconfig.
+	clientset kubernetes.Interface
+	cluster   *Cluster
 	// running is a context that ends when the connection is closed.
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
@@ -82,7 +82,7 @@ func newMember(
 	if err != nil {
 		return nil, fmt.Errorf("creating a client: %w", err)
 	}
-	m.way, m.kube = way, kube
+	m.transports, m.clientset = way, kube
 	m.running, m.stop = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -92,10 +92,10 @@ func (m *member) close() {
 	m.startMu.Lock()
 	m.stop()
 	m.startMu.Unlock()
-	m.way.Close()
+	m.transports.Close()
 	go func() {
 		m.caches.Wait()
-		m.way.Release()
+		m.transports.Release()
 	}()
 }
 
@@ -119,15 +119,15 @@ func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
 	mapper := restMapper()
-	own, err := cluster.New(m.way.Config, func(o *cluster.Options) {
-		o.Scheme, o.HTTPClient, o.Cache = scheme, m.way.Registered, cacheOptions()
+	own, err := cluster.New(m.transports.Config, func(o *cluster.Options) {
+		o.Scheme, o.HTTPClient, o.Cache = scheme, m.transports.Registered, cacheOptions()
 		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil }
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating a client: %w", err)
 	}
-	others, err := cache.New(m.way.Config, cache.Options{
-		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper,
+	others, err := cache.New(m.transports.Config, cache.Options{
+		Scheme: scheme, HTTPClient: m.transports.Registered, Mapper: mapper,
 		DefaultTransform: cache.TransformStripManagedFields(),
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func (m *member) connect(
 		}
 		return nil, errNotFilled
 	}
-	m.way.MarkSynced()
+	m.transports.MarkSynced()
 	live := &pagedReader{response.NewReader(own.GetAPIReader())}
 	writer := &apply.Writer{Client: response.NewClient(own.GetClient()), Live: live}
 	return &Cluster{

@@ -15,8 +15,8 @@ const penalty = 30 * time.Second
 
 // penalize is called when the connection m has exceeded its memory limit. If m was opened recently (see patience), a
 // new connection would probably exceed the limit again. Therefore, penalize makes Open fail for some time (see
-// penalty). The memory of an older connection may consist of many changes of objects, which a new connection does not
-// count.
+// penalty). If m is older, penalize does nothing: the counted memory grows with each change of an object, and a new
+// connection counts only the current objects.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return

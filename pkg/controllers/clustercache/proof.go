@@ -22,16 +22,16 @@ import (
 )
 
 const (
-	// proofTimeout bounds a proof, and separately the deletion of its Secret.
+	// proofTimeout bounds a call of sameCluster, and separately the deletion of its Secret.
 	proofTimeout = 10 * time.Second
 
 	nonceKey   = "nonce"
 	nonceBytes = 32
 )
 
-// proof says that the connections with the two revisions lead to the same Kubernetes cluster.
+// proof says that two connections lead to the same Kubernetes cluster. It contains the revisions of their kubeconfigs.
 type proof struct {
-	own, holder clusters.Revision
+	ownRevision, holderRevision clusters.Revision
 }
 
 // sameCluster returns true if two connections lead to the same Kubernetes cluster. To find this out, it writes a random
@@ -77,5 +77,6 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of the Secret for the proof of the KubeVisionCluster with the given UID.
+// nonceSecret returns the name of the Secret with which sameCluster compares the KubeVisionCluster of the given UID
+// with the holder of its identity.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

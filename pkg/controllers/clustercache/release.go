@@ -30,9 +30,10 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster has a proof, this
-// KubeVisionCluster becomes the new holder. Other proofs for the identity then refer to the connection of the new
-// holder instead of the old one. The caller must hold the lock.
+// transferIdentity gives the identity id to a new holder: a connected KubeVisionCluster that is proven to be the same
+// Kubernetes cluster as the old holder. The proofs of further KubeVisionClusters then refer to the connection of the
+// new holder. If there is no such KubeVisionCluster, nobody holds the identity afterwards. The caller must hold the
+// lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -42,11 +43,11 @@ func (r *Registry) transferIdentity(id string, holder registration) {
 			continue
 		}
 		r.identities.holders[id] = registration{uid: uid, name: name}
-		with := r.identities.proofs[uid].holder
+		with := r.identities.proofs[uid].holderRevision
 		delete(r.identities.proofs, uid)
 		for other, p := range r.identities.proofs {
-			if p.holder == with {
-				r.identities.proofs[other] = proof{own: p.own, holder: m.revision}
+			if p.holderRevision == with {
+				r.identities.proofs[other] = proof{ownRevision: p.ownRevision, holderRevision: m.revision}
 			}
 		}
 		return

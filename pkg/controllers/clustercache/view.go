@@ -16,7 +16,7 @@ import (
 )
 
 // View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
-// must use the same View for both steps. Otherwise, a cluster could be connected between the two steps. The controller
+// must use the same View for both steps, because another cluster may be connected between the two steps. The controller
 // would delete all objects from this cluster, because the plan contains none for it.
 type View struct {
 	all        []*Cluster
@@ -51,14 +51,17 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m. The caller must hold the lock. The result is:
+// clusterOf returns the *Cluster for the connection m. KubeVisionClusters that are proven to be the same Kubernetes
+// cluster share one *Cluster. The caller must hold the lock. The result depends on the holder of the identity, which is
+// the KubeVisionCluster that may use the Kubernetes cluster without a proof:
 //
-//   - the *Cluster of m, if the KubeVisionCluster of m holds the identity of the Kubernetes cluster
-//   - nil, if no KubeVisionCluster holds the identity
-//   - nil, if another KubeVisionCluster holds the identity and there is no proof for m
-//   - the *Cluster of the holder, if there is a proof for m and the holder is connected
-//   - a *Cluster from byHolder, if there is a proof for m and the holder is not connected. The key in byHolder is the
-//     revision of the holder in the proof. If byHolder has no *Cluster for this key, clusterOf adds the *Cluster of m.
+//   - If m is the connection of the holder, the result is the *Cluster of m.
+//   - If m is proven to lead to the same Kubernetes cluster as the holder, and the holder is connected, the result is
+//     the *Cluster of the holder.
+//   - If m is proven to lead to the same Kubernetes cluster as the holder, but the holder is not connected, the result
+//     is the *Cluster in byHolder for the revision of the holder's kubeconfig. If byHolder contains none, clusterOf
+//     adds the *Cluster of m.
+//   - In all other cases, the result is nil.
 func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -72,7 +75,7 @@ func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster)
 	if other := r.connected(holder, m.cluster.ID); other != nil {
 		return other.cluster
 	}
-	with := r.identities.proofs[m.revision.Cluster].holder
+	with := r.identities.proofs[m.revision.Cluster].holderRevision
 	if byHolder[with] == nil {
 		byHolder[with] = m.cluster
 	}

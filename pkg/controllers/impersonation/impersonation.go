@@ -40,13 +40,14 @@ type AccountManager struct {
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
 	mu sync.Mutex
-	// nextMu guards next. The field next is the pass that has not begun yet, or nil.
+	// nextMu guards nextExecution.
 	nextMu sync.Mutex
-	next   *pass
+	// nextExecution is the execution of Ensure that has not begun yet, or nil.
+	nextExecution *execution
 }
 
-// pass is one execution of Ensure. Callers share the result of a pass if they arrive before the pass begins.
-type pass struct {
+// execution is one execution of Ensure. It serves all callers that arrive before it begins.
+type execution struct {
 	done chan struct{}
 	err  error
 }
@@ -57,11 +58,11 @@ type pass struct {
 // To impersonate ServiceAccounts of a namespace, the account needs a Role and a RoleBinding in this namespace. If the
 // API server rejects these objects, for example because of a ResourceQuota, Ensure only logs the error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
-	p, mine := k.join()
+	e, mine := k.join()
 	if !mine {
 		select {
-		case <-p.done:
-			return p.err
+		case <-e.done:
+			return e.err
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the impersonating account: %w", ctx.Err())
 		}
@@ -69,21 +70,21 @@ func (k *AccountManager) Ensure(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.nextMu.Lock()
-	k.next = nil // Later calls must start another pass, because this one may miss their changes.
+	k.nextExecution = nil // Later calls must start another execution, because this one may miss their changes.
 	k.nextMu.Unlock()
-	defer close(p.done)
-	p.err = k.ensure(context.WithoutCancel(ctx))
-	return p.err
+	defer close(e.done)
+	e.err = k.ensure(context.WithoutCancel(ctx))
+	return e.err
 }
 
-func (k *AccountManager) join() (p *pass, mine bool) {
+func (k *AccountManager) join() (e *execution, mine bool) {
 	k.nextMu.Lock()
 	defer k.nextMu.Unlock()
-	if k.next != nil {
-		return k.next, false
+	if k.nextExecution != nil {
+		return k.nextExecution, false
 	}
-	k.next = &pass{done: make(chan struct{})}
-	return k.next, true
+	k.nextExecution = &execution{done: make(chan struct{})}
+	return k.nextExecution, true
 }
 
 // Narrow revokes the right to impersonate names that no KubeVisionRoleBinding contains. It grants nothing.
@@ -153,8 +154,7 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 }
 
 // ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, ensureAccount
-// revokes all rights of this ServiceAccount and returns an error. Otherwise, the other owner could use the rights with
-// a token of the ServiceAccount.
+// returns an error and revokes all rights of this ServiceAccount, because the other owner could use them with a token.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err

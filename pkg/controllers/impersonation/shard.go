@@ -38,7 +38,7 @@ func newEntry(resource, name string) entry {
 	return entry{resource: resource, name: name, hash: binary.BigEndian.Uint64(sum[:])}
 }
 
-// shard is one role, which contains a part of the names.
+// shard contains some of the names that may be impersonated. Each shard becomes one Role or ClusterRole.
 type shard struct {
 	namespace string
 	// bits contains the first bits that the hashes of all names in the shard have in common, as a string of 0 and 1.

@@ -52,7 +52,8 @@ func (d *Desired) rolesFor(k *AccountManager) *roles {
 	return d.host
 }
 
-// IsOverBudget returns true if the names of the role binding were omitted because of their size.
+// IsOverBudget returns true if the desired roles omit the subjects of the role binding, because the names of these
+// subjects would exceed a size limit (see bindings.CollectImpersonation).
 func (d *Desired) IsOverBudget(binding types.UID) bool { return d.left.Has(binding) }
 
 // NewSource returns a Source with the reader.

@@ -44,25 +44,25 @@ type budgets struct {
 
 // charge is the size of the objects of one binding on one cluster, in bytes.
 type charge struct {
-	// wanted is the size that the spec requires. It is computed again if the generation or the fingerprint changes. The
-	// fingerprint is a hash of the namespaces and KubeVisionClusters that determine the size.
-	wanted      int64
-	role        string
-	generation  int64
-	fingerprint uint64
-	// held is the size that the binding already occupies or is allowed to occupy. Other bindings cannot use this part
-	// of the limit. The field is negative until its value is known.
-	held int64
+	// requiredBytes is the size that the spec requires. It is computed again if the generation or the fingerprint
+	// changes. The fingerprint is a hash of the namespaces and KubeVisionClusters that determine the size.
+	requiredBytes int64
+	role          string
+	generation    int64
+	fingerprint   uint64
+	// reservedBytes is the size of the objects that the binding already has or is allowed to create. It reduces the
+	// size that other bindings may use. It is negative until it is known.
+	reservedBytes int64
 }
 
 func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the binding may create its objects on the cluster t. Otherwise, it returns the
-// reason for the refusal. Separate limits apply to one binding, to all bindings of one role, and to all bindings. If
-// several bindings together would exceed a limit, older bindings have precedence. However, a newer binding keeps the
-// size that it already occupies, even if admit then refuses an older binding.
+// admit returns an empty string if the binding may create its objects on the cluster t, and the reason if it may not.
+// The size of the objects is limited for each binding, for all bindings of one role, and for all bindings. If several
+// bindings together would exceed a limit, older bindings have precedence. However, a newer binding keeps the objects
+// that it already has, even if admit then refuses an older binding.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -83,19 +83,19 @@ func (l *budgets) admit(
 		return desiredBytes(o, leading, namespaces)
 	}, fingerprint)
 	own := charges[b.UID]
-	if own == nil || own.wanted > bindingBudget {
+	if own == nil || own.requiredBytes > bindingBudget {
 		return fmt.Sprintf("the objects of the binding would exceed %d MiB, the budget of one binding on one "+
 			"cluster: bind groups instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
 	if isWithinBudget(charges) {
-		own.held = max(own.held, own.wanted)
+		own.reservedBytes = max(own.reservedBytes, own.requiredBytes)
 		return "", nil
 	}
-	if err := readHeld(ctx, t, all.Items, charges); err != nil {
+	if err := readReserved(ctx, t, all.Items, charges); err != nil {
 		return "", err
 	}
 	allocate(bindings.SortByCreation(all.Items), charges)
-	if own.held < own.wanted {
+	if own.reservedBytes < own.requiredBytes {
 		return fmt.Sprintf("this binding is one of the newest, and the objects of all bindings would exceed %d MiB, "+
 			"the budget of a cluster, or the objects of all bindings with its role would exceed %d MiB: bind "+
 			"groups instead of users, or fewer namespaces",
@@ -105,7 +105,7 @@ func (l *budgets) admit(
 }
 
 // refresh returns the charges of the existing bindings. If the generation or the fingerprint of a binding has changed,
-// refresh computes charge.wanted of the binding again.
+// refresh computes its requiredBytes again.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -116,10 +116,10 @@ func (l *budgets) refresh(
 		b := &all[i]
 		c := before[b.UID]
 		if c == nil {
-			c = &charge{held: -1, generation: -1}
+			c = &charge{reservedBytes: -1, generation: -1}
 		}
 		if c.generation != b.Generation || c.fingerprint != fingerprint {
-			c.wanted, c.generation, c.fingerprint = wanted(b), b.Generation, fingerprint
+			c.requiredBytes, c.generation, c.fingerprint = wanted(b), b.Generation, fingerprint
 			c.role = bindings.ClusterRole(b.Spec.RoleRef)
 		}
 		charges[b.UID] = c
@@ -128,20 +128,19 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle updates charge.held of a binding after rights were revoked on a cluster. The parameter existing contains the
-// remaining objects of the binding, and charge.held becomes the size of these objects. If the parameter admitted is
-// true, charge.held becomes at least charge.wanted.
+// settle updates the reservedBytes of a binding after rights were revoked on a cluster. They become the size of the
+// existing objects. If admit has allowed the binding to create its objects, they become at least requiredBytes.
 func (l *budgets) settle(
-	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
+	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, isAdmitted bool,
 	existing map[objectKey]client.Object,
 ) {
 	held := bytesOf(existing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := l.charged[t.ID][b.UID]; c != nil {
-		c.held = held
-		if admitted {
-			c.held = max(held, c.wanted)
+		c.reservedBytes = held
+		if isAdmitted {
+			c.reservedBytes = max(held, c.requiredBytes)
 		}
 	}
 }
@@ -150,7 +149,7 @@ func (l *budgets) settle(
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
-		most := max(c.held, min(c.wanted, bindingBudget))
+		most := max(c.reservedBytes, min(c.requiredBytes, bindingBudget))
 		if !s.allows(c.role, most) {
 			return false
 		}
@@ -176,38 +175,38 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld sets charge.held of each binding for which charge.held is unknown. It computes the value from the objects in
-// the cache.
-func readHeld(
+// readReserved sets unknown reservedBytes of bindings to the size of their objects in the cache.
+func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,
 ) error {
 	for i := range all {
 		c := charges[all[i].UID]
-		if c.held >= 0 {
+		if c.reservedBytes >= 0 {
 			continue
 		}
 		found, err := listMade(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})
 		if err != nil {
 			return err
 		}
-		c.held = bytesOf(found)
+		c.reservedBytes = bytesOf(found)
 	}
 	return nil
 }
 
-// allocate raises charge.held to charge.wanted for each binding whose increase fits into the limits. It considers the
-// bindings in the given order. It never lowers charge.held.
+// allocate raises reservedBytes to requiredBytes for each binding whose increase fits into the limits. It considers the
+// bindings in the given order. It never lowers reservedBytes.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {
-		s.add(c.role, c.held)
+		s.add(c.role, c.reservedBytes)
 	}
 	for _, b := range ordered {
 		c := charges[b.UID]
-		if more := c.wanted - c.held; more > 0 && c.wanted <= bindingBudget && s.allows(c.role, more) {
+		more := c.requiredBytes - c.reservedBytes
+		if more > 0 && c.requiredBytes <= bindingBudget && s.allows(c.role, more) {
 			s.add(c.role, more)
-			c.held = c.wanted
+			c.reservedBytes = c.requiredBytes
 		}
 	}
 }
@@ -226,7 +225,7 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes returns the size of the objects that a binding requires on a cluster. The parameter leading contains all
+// desiredBytes returns the size of the objects that a binding requires on a cluster. The caller must pass all
 // KubeVisionClusters whose connections lead to this cluster. The size includes subjects that do not exist yet.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,

@@ -23,7 +23,7 @@ func served(entries [][2]int64) ([]bool, int64) {
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i, e := range entries {
 		uid := types.UID(strconv.Itoa(i))
-		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib, role: strconv.Itoa(i)}
+		charges[uid] = &charge{requiredBytes: e[0] * mib, reservedBytes: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
 	allocate(ordered, charges)
@@ -31,8 +31,8 @@ func served(entries [][2]int64) ([]bool, int64) {
 	out := make([]bool, len(entries))
 	for i := range entries {
 		c := charges[types.UID(strconv.Itoa(i))]
-		out[i] = c.held >= c.wanted
-		total += c.held
+		out[i] = c.reservedBytes >= c.requiredBytes
+		total += c.reservedBytes
 	}
 	return out, total
 }
@@ -73,7 +73,7 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range 9 {
 		uid := types.UID(strconv.Itoa(i))
-		charges[uid] = &charge{wanted: 16 * mib, role: "one"}
+		charges[uid] = &charge{requiredBytes: 16 * mib, role: "one"}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
 	if charges["8"].role = "other"; isWithinBudget(charges) {
@@ -81,7 +81,7 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 	allocate(ordered, charges)
 	for uid, c := range charges {
-		if given, want := c.held == c.wanted, uid <= "5" || uid == "8"; given != want {
+		if given, want := c.reservedBytes == c.requiredBytes, uid <= "5" || uid == "8"; given != want {
 			t.Errorf("binding %s of role %s is given its objects: %t, want %t", uid, c.role, given, want)
 		}
 	}

@@ -86,8 +86,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 }
 
 // grantUse applies the objects on the host cluster that grant the subjects the verb "use" on the selected
-// KubeVisionClusters. If an object cannot be applied, grantUse returns this error. Otherwise, it returns the field err
-// of the grant for the host cluster, or nil if there is no such grant.
+// KubeVisionClusters. It returns the first error of a write. If all writes succeed, it returns the error that the plan
+// has recorded for the host cluster, or nil.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -100,9 +100,9 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster applies the planned objects to one cluster. In one call, it writes about as many RoleBindings as the
-// constant turn allows, and counts the others in g.waiting. After an error in one namespace, for example because
-// another object has the same name, it continues with the other namespaces.
+// grantOnCluster applies the planned objects to one cluster. One call writes a limited number of RoleBindings (see
+// turn), and counts the others in g.waiting. After an error in one namespace, for example because another object has
+// the same name, it continues with the other namespaces.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -120,8 +120,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	// The variable written counts only successful writes. If it also counted failures, objects that always fail could
-	// fill each reconciliation, and other objects would never be written.
+	// Only successful writes are counted. If failures were counted, too, objects that always fail could fill each
+	// reconciliation, and other objects would never be written.
 	var left, written atomic.Int64
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
@@ -155,9 +155,9 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have written
-// this label to an object of an existing binding. If the reconciliation of the existing binding restores the label
-// first, DeleteUnchanged does not delete the object.
+// removeOrphans deletes the objects whose label names a binding that does not exist. The label may be wrong, because
+// another client has changed the label of an object of an existing binding. DeleteUnchanged does not delete such an
+// object if the reconciliation of the existing binding has already restored the label.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
@@ -185,8 +185,7 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 	})
 }
 
-// removeFromEach calls the function remove for each cluster concurrently. removalTimeout bounds each call.
-// removeFromEach returns all errors.
+// removeFromEach calls remove for each cluster concurrently, and returns all errors. removalTimeout bounds each call.
 func removeFromEach(
 	ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error,
 ) error {

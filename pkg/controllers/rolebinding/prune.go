@@ -104,9 +104,9 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of the existing object o if the namespaces could not be listed. It keeps a
-// RoleBinding, because the binding may still select the namespace of the RoleBinding. It returns nil if o must be
-// deleted in any case, for example because the binding no longer needs RoleBindings.
+// keep returns the desired state of the existing object o. It is called only if the namespaces could not be listed. It
+// keeps a RoleBinding, because b may still select the namespace of the RoleBinding. It returns nil if o must be deleted
+// in any case, for example because b no longer needs RoleBindings.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
