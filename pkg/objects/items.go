@@ -47,8 +47,8 @@ var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", 
 // too much memory. With a nil Omit, such an object causes an error for the whole list.
 type Omit func(namespace, name string)
 
-// except handles the error of decoding one object of a list. If err is ErrTooLarge and the function omit is not nil, it
-// calls omit with the namespace and name of the object, and returns nil. Otherwise, it returns err unchanged.
+// except handles the error of decoding one object of a list. If err is ErrTooLarge and omit is not nil, it calls omit
+// with the namespace and name of the object, and returns nil. In all other cases, it returns err unchanged.
 func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	if omit == nil || !errors.Is(err, ErrTooLarge) {
 		return err
@@ -71,8 +71,8 @@ func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) 
 	return out, err
 }
 
-// Each decodes the objects of a JSON list one by one, and calls visit with each. It charges account for each object
-// until visit returns. If omit is not nil, objects that are too large are omitted.
+// Each decodes the objects of a JSON list one by one, and calls visit with each. The memory of each object is charged
+// to account until visit() returns. If omit is not nil, objects that are too large are omitted.
 func Each[T any](body []byte, account *budget.Account, omit Omit, visit func(*T) error) error {
 	return each(body, account, ElementBytes, omit, visit)
 }
@@ -94,8 +94,8 @@ func Count(body []byte) (n int64, err error) {
 	return n, err
 }
 
-// Item decodes raw, an object of a JSON list, and calls the function visit with the result. The memory of the object is
-// charged to account until visit() returns. Item returns ErrTooLarge for an object whose decoding would take more than
+// Item decodes raw, an object of a JSON list, and calls visit with the result. The memory of the object is charged to
+// account until visit() returns. Item returns ErrTooLarge for an object whose decoding would take more than
 // maxReadBytes.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
@@ -119,14 +119,14 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges account for the memory that the decoding of an object needs, until release is called. The
-// parameter length is the size of the encoded object in bytes. A small object is not charged. For other objects, the
-// function needed returns the memory in bytes. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
-func takeForReading(account *budget.Account, length int, needed func() int64) (release func(), err error) {
+// takeForReading charges account for the memory that the decoding of an object needs, until release is called. length
+// is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger object,
+// decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
+func takeForReading(account *budget.Account, length int, decodedBytes func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil
 	}
-	size := needed()
+	size := decodedBytes()
 	if size > maxReadBytes {
 		return nil, ErrTooLarge
 	}
@@ -162,8 +162,8 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem reserves memory of account for item: for an element of a growing slice, and for everything that item
-// references.
+// HoldItem charges to account the memory of item as an element of a growing slice, and the memory of everything that
+// item references.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	size := int64(value.Type().Size()) //nolint:gosec // the size of a type is small

@@ -83,7 +83,7 @@ const (
 	freeBytes = 32 << 10
 )
 
-// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to the field account.
+// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to account.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account
@@ -91,7 +91,7 @@ type objectReader struct {
 	read int64
 	// consumed is the offset of the end of the last decoded object, in bytes.
 	consumed int64
-	// charged is the number of bytes that were charged to the field account.
+	// charged is the number of bytes that were charged to account.
 	charged int64
 }
 
@@ -143,9 +143,9 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a List or a Table, field by field. The parameter members contains one function for each field that the
-// caller needs. The keys of members are the names of the fields. Each function must decode the value of its field. read
-// itself decodes the field metadata into l.page, and skips all other fields.
+// read decodes a List or a Table, field by field. members contains, by the name of the field, a function for each field
+// that the caller needs. The function must decode the value of the field. read itself decodes the metadata into l.page,
+// and skips all other fields.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
@@ -174,9 +174,9 @@ func (l *list) readMember(name string, read func() error) error {
 	}
 }
 
-// decode decodes the next JSON value. The parameter into is a pointer to the result.
-func (l *list) decode(into any) error {
-	if err := l.decoder.Decode(into); err != nil {
+// decode decodes the next JSON value into target, which must be a pointer.
+func (l *list) decode(target any) error {
+	if err := l.decoder.Decode(target); err != nil {
 		return Unreadable(err)
 	}
 	l.bounded.consumed = l.decoder.InputOffset()

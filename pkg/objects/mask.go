@@ -86,19 +86,19 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask masks the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
-// manifest. It does not change the keys of these fields. The parameter o is the Secret, and metadata is its metadata.
+// mask masks the values in data and stringData of the Secret o. In metadata, the metadata of o, it masks the annotation
+// in which kubectl apply stores the manifest. It does not change the keys of these fields.
 //
-// If a user compares the Secret with another Secret, the parameter beside contains the values of the other Secret.
-// Otherwise, it is nil. Values that differ between the two Secrets are replaced by the text Differs. All other values
-// are replaced by the text Masked.
-func mask(o, metadata Object, beside values) error {
+// If a user compares the Secret with another Secret, otherValues contains the values of the other Secret. Values that
+// differ between the two Secrets are replaced by the text Differs, and all other values by the text Masked. If
+// otherValues is nil, all values are replaced by the text Masked.
+func mask(o, metadata Object, otherValues values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},
 		fieldStringData: {[]byte(masked), []byte(differs)},
 	} {
 		err := o.rewrite(field, func(key rawjson.Quoted, value []byte) ([]byte, error) {
-			if beside.differ(field, key, value) {
+			if otherValues.differ(field, key, value) {
 				return masks[1], nil
 			}
 			return masks[0], nil
@@ -113,7 +113,7 @@ func mask(o, metadata Object, beside values) error {
 			return nil, rawjson.ErrSyntax
 		case !key.Is(corev1.LastAppliedConfigAnnotation):
 			return nil, nil
-		case beside.differ(fieldAnnotations, key, value):
+		case otherValues.differ(fieldAnnotations, key, value):
 			return []byte(differs), nil
 		default:
 			return []byte(masked), nil

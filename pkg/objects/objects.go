@@ -116,26 +116,26 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, but shows which values of two Secrets differ. The parameter other is the object with
-// which a user compares body, or nil. In a Secret, values that differ between the two objects are replaced by the text
-// Differs. All other values are replaced by the text Masked.
-func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
-	if !IsSecret(r) || other == nil {
+// DecodeBeside is like Decode, but shows which values of two Secrets differ. otherBody is the object with which a user
+// compares body, or nil. In a Secret, values that differ between the two objects are replaced by the text Differs. All
+// other values are replaced by the text Masked.
+func DecodeBeside(body, otherBody []byte, r clusters.Resource) (Object, error) {
+	if !IsSecret(r) || otherBody == nil {
 		return Decode(body, r)
 	}
-	beside, err := valuesOf(other)
+	otherValues, err := valuesOf(otherBody)
 	if err != nil {
 		return nil, err
 	}
-	return decode(body, r, true, beside)
+	return decode(body, r, true, otherValues)
 }
 
-func decode(body []byte, r clusters.Resource, masking bool, beside values) (Object, error) {
+func decode(body []byte, r clusters.Resource, masking bool, otherValues values) (Object, error) {
 	var o Object
 	if err := o.split(body); err != nil {
 		return nil, Unreadable(err)
 	}
-	if err := o.prepare(r, masking, beside); err != nil {
+	if err := o.prepare(r, masking, otherValues); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -152,8 +152,8 @@ func Unreadable(err error) error {
 }
 
 // prepare adds a missing kind and apiVersion, because the items of a list have neither. It removes managedFields. If
-// masking is true, it calls mask(), which masks the values of a Secret. The parameter beside is an argument of mask().
-func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
+// masking is true, it calls mask() with otherValues, so that the values of a Secret are masked.
+func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
@@ -168,7 +168,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	}
 	delete(metadata, "managedFields")
 	if masking {
-		if err := mask(o, metadata, beside); err != nil {
+		if err := mask(o, metadata, otherValues); err != nil {
 			return err
 		}
 	}

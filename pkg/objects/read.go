@@ -11,20 +11,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Read decodes body, a response of a cluster's API server. The argument into is a pointer to a struct. Read ignores
-// unknown fields. It decodes integers in values of type any into int64 instead of float64. It charges account for the
-// decoded value if body is larger than smallItem.
-func Read(body []byte, account *budget.Account, into any) error {
+// Read decodes body, a response of a cluster's API server, into target, a pointer to a struct. Read ignores unknown
+// fields. It decodes integers in values of type any into int64 instead of float64. If body is larger than smallItem,
+// the memory of the decoded value is charged to account.
+func Read(body []byte, account *budget.Account, target any) error {
 	if len(body) > smallItem {
 		if err := account.Take(DecodingBytes(body)); err != nil {
 			return fmt.Errorf("reading an object: %w", err)
 		}
 	}
-	return read(body, into)
+	return read(body, target)
 }
 
-// HoldUntyped charges memory to the parameter account. This is the memory that is needed to decode body into maps and
-// slices instead of a struct. If body is not larger than smallItem, HoldUntyped charges nothing.
+// HoldUntyped charges to account the memory that is needed to decode body into maps and slices instead of a struct. If
+// body is not larger than smallItem, HoldUntyped charges nothing.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil
@@ -35,8 +35,8 @@ func HoldUntyped(body []byte, account *budget.Account) error {
 	return nil
 }
 
-func read(body []byte, into any) error {
-	if err := utiljson.Unmarshal(body, into); err != nil {
+func read(body []byte, target any) error {
+	if err := utiljson.Unmarshal(body, target); err != nil {
 		return Unreadable(err)
 	}
 	return nil

@@ -42,8 +42,8 @@ type Row struct {
 }
 
 // ReadTable reads a Table of the resource r from a reader, and calls visit with each row. It returns the column
-// definitions and the metadata of the Table. Only one row at a time is in memory, and ReadTable charges account for it.
-// It returns ErrNoTable if the response is not a Table.
+// definitions and the metadata of the Table. Only one row at a time is in memory, and its memory is charged to account.
+// ReadTable returns ErrNoTable if the response is not a Table.
 func ReadTable(
 	from io.Reader, r clusters.Resource, account *budget.Account, visit func(Row) error,
 ) ([]dashboardv1alpha1.TableColumn, Page, error) {
@@ -72,8 +72,8 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the number of bytes of all columns. A malicious cluster may send the field columnDefinitions
-	// several times. Therefore, columnsSize includes the columns of previous fields.
+	// columnsSize is the number of bytes of all columns. A malicious cluster may send columnDefinitions several times.
+	// Therefore, columnsSize includes the columns that were sent before.
 	columnsSize int
 }
 
@@ -136,9 +136,8 @@ func (t *table) readRows() error {
 	})
 }
 
-// begin reads the beginning of a JSON array. The result empty is true if the value is null, which counts as an empty
-// array.
-func (t *table) begin() (empty bool, err error) {
+// begin reads the beginning of a JSON array. isEmpty is true if the value is null, which counts as an empty array.
+func (t *table) begin() (isEmpty bool, err error) {
 	token, err := t.decoder.Token()
 	switch {
 	case err != nil:
@@ -173,11 +172,11 @@ func (r Row) Encode(members ...string) ([]byte, error) {
 	if err := all.split(r.Object["metadata"]); err != nil {
 		return nil, Unreadable(err)
 	}
-	metadata, err := all.only("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp").Encode()
+	metadata, err := all.subset("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp").Encode()
 	if err != nil {
 		return nil, err
 	}
-	out := r.Object.only(members...)
+	out := r.Object.subset(members...)
 	out["cells"], out["metadata"] = r.cells, metadata
 	for field, value := range map[string]string{
 		"kind": r.resource.Kind, "apiVersion": r.resource.GroupVersion().String(),
@@ -189,8 +188,8 @@ func (r Row) Encode(members ...string) ([]byte, error) {
 	return out.Encode()
 }
 
-// only returns a new Object with the given top-level fields of o. It omits fields that are missing or null.
-func (o Object) only(names ...string) Object {
+// subset returns a new Object with the given top-level fields of o. It omits fields that are missing or null.
+func (o Object) subset(names ...string) Object {
 	out := Object{}
 	for _, name := range names {
 		if value, ok := o[name]; ok && string(value) != "null" {
@@ -200,8 +199,7 @@ func (o Object) only(names ...string) Object {
 	return out
 }
 
-// WithoutRows returns the JSON of a Table with an empty list of rows. The parameter body is the JSON of the original
-// Table.
+// WithoutRows returns the JSON of a Table with an empty list of rows. body is the JSON of the original Table.
 func WithoutRows(body []byte) ([]byte, error) {
 	var o Object
 	if err := o.split(body); err != nil {

@@ -5,8 +5,8 @@ package rawjson
 
 import "strconv"
 
-// At returns the value at the path in valid JSON. An element of the path is the name of a field or the index of an
-// array element; a negative index counts from the end. It returns false if there is no such value.
+// At returns the JSON at the path in value, which must be valid JSON. An element of the path is the name of a field or
+// the index of an array element; a negative index counts from the end. At returns false if there is no such element.
 func At(value []byte, path ...string) ([]byte, bool) {
 	for _, segment := range path {
 		var found bool
@@ -45,7 +45,8 @@ func element(array []byte, segment string) (found []byte, ok bool) {
 	return found, ok
 }
 
-// Elements calls visit with the JSON of each element of an array. It does nothing if the valid JSON is not an array.
+// Elements calls visit with the JSON of each element of array, which must be valid JSON. It does nothing if array is
+// not a JSON array.
 func Elements(array []byte, visit func(element []byte)) {
 	s := NewScanner(array)
 	if s.Peek() != '[' {

@@ -49,13 +49,13 @@ func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error
 	return append(out, '}'), err
 }
 
-// appendCompact appends valid JSON to out without the white space between tokens.
-func appendCompact(out, text []byte) []byte {
+// appendCompact appends a JSON text to buffer, without the white space between tokens. The text must be valid JSON.
+func appendCompact(buffer, text []byte) []byte {
 	quoted := false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case quoted && c == '\\':
-			out = append(out, c, text[i+1])
+			buffer = append(buffer, c, text[i+1])
 			i++
 			continue
 		case c == '"':
@@ -63,7 +63,7 @@ func appendCompact(out, text []byte) []byte {
 		case !quoted && isSpace(c):
 			continue
 		}
-		out = append(out, text[i])
+		buffer = append(buffer, text[i])
 	}
-	return out
+	return buffer
 }

@@ -150,8 +150,9 @@ func (s *Scanner) nested(end byte) error {
 	}
 }
 
-// enclosed reads an object or an array. It calls item at the beginning of each field or element, and item must read it.
-func (s *Scanner) enclosed(begin, end byte, item func() error) error {
+// enclosed reads an object or an array. At the beginning of each field or element, it calls readItem, which must read
+// the field or element.
+func (s *Scanner) enclosed(begin, end byte, readItem func() error) error {
 	s.depth++
 	if s.depth > maxDepth || !s.take(begin) {
 		return ErrSyntax
@@ -162,7 +163,7 @@ func (s *Scanner) enclosed(begin, end byte, item func() error) error {
 		return nil
 	}
 	for {
-		if err := item(); err != nil {
+		if err := readItem(); err != nil {
 			return err
 		}
 		s.Space()

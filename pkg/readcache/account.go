@@ -50,7 +50,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace sets the memory of the stored objects to bytes when a list is complete.
+// replace sets the memory of the stored objects when a list is complete.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +60,7 @@ func (a *account) replace(bytes int64) {
 	}
 }
 
-// add adds bytes to the memory of the stored objects. bytes may be negative.
+// add changes the memory of the stored objects by the given number of bytes, which may be negative.
 func (a *account) add(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -70,7 +70,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds the parameter bytes, which may be negative, to the field buffered.
+// buffer changes the memory for reading and for subscribers by the given number of bytes, which may be negative.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -80,7 +80,8 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold sets the memory of replaced objects that are part of responses in progress.
+// hold sets the number of bytes of the objects that were replaced in the store, but are still part of a response in
+// progress.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

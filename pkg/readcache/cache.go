@@ -48,8 +48,8 @@ const (
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
-	// inUse protects recently read resources: a resource is not evicted if it was read within this time.
-	inUse = time.Minute
+	// inUseTime protects recently read resources: a resource is not evicted if it was read within this time.
+	inUseTime = time.Minute
 	// refusedFirst is the first pause after the cluster rejects a list. During a pause, the resource is not listed
 	// again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because the cluster
 	// may only need a moment to apply the RBAC rules of a new ServiceAccount.
@@ -78,17 +78,17 @@ type Cache struct {
 
 	mu    sync.Mutex
 	kinds map[kindKey]*kind
-	// paces contains the pace of each cluster with cached resources, and of clusters that recently had some.
+	// paces contains the rate limits of the clusters that have cached resources or recently had some.
 	paces   map[Cluster]*pace
 	refused *lru.Cache
 	closed  bool
 
-	// evicting serializes makeRoom. Otherwise, two calls could evict two resources where one is enough.
+	// evicting serializes makeRoom, so that two calls do not evict two resources where one is enough.
 	evicting sync.Mutex
 
-	// writing serializes changes of the entries in the field writes.
-	writing sync.Mutex
-	writes  *lru.Cache
+	// writes contains the recent writes of each user and resource. writesMu serializes changes of its entries.
+	writesMu sync.Mutex
+	writes   *lru.Cache
 }
 
 type kindKey struct {
@@ -145,7 +145,7 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep drops the resources that have not been read since the given time, and the idle paces of other clusters.
+// sweep drops the resources that have not been read since the given time. It also calls dropIdlePaces.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()
@@ -172,8 +172,8 @@ func cacheable(r schema.GroupVersionResource, kindName string) bool {
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which the
-	// watch worked.
+	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which data has
+	// arrived or the watch has worked.
 	Stale bool
 	AsOf  time.Time
 
@@ -227,8 +227,9 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 }
 
 // kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
-// and also returns true. It returns nil and false if the resource cannot be cached now.
-func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
+// and also returns true. It returns nil and false if the resource cannot be cached now. kindName is the kind of the
+// objects.
+func (c *Cache) kind(key kindKey, kindName string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k = c.kinds[key]
@@ -239,32 +240,32 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 		if c.closed || len(c.kinds) >= maxKinds {
 			return nil, false
 		}
-		k, started = c.start(key, name), true
+		k, started = c.start(key, kindName), true
 		c.kinds[key] = k
 	}
 	k.used.Store(time.Now().UnixNano())
 	return k, started
 }
 
-// refusal is a pause in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
+// refusal is a period in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
 // when the objects do not fit into the cache.
 type refusal struct {
 	until time.Time
 	pause time.Duration
 }
 
-// refusalOf returns the last pause of a resource, or the zero value. The caller must hold the lock.
+// refusalOf returns the last refusal of a resource, or the zero value. The caller must hold the lock.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns the pause that follows the pause r. The new pause lasts for length, unless length is refusedFor. In this
-// case, the new pause begins short and grows:
+// next returns a new refusal that follows r and begins now. It lasts for length, unless length is refusedFor. If length
+// is refusedFor, the new refusal may be shorter:
 //
-//   - If r is the zero value or ended at least refusedFor ago, the new pause lasts for refusedFirst.
-//   - If r ended less than refusedFor ago, the new pause is twice as long as r, up to refusedFor.
+//   - If r is the zero value or ended at least refusedFor ago, the new refusal lasts for refusedFirst.
+//   - If r ended less than refusedFor ago, the new refusal lasts twice as long as r, up to refusedFor.
 func (r refusal) next(length time.Duration) refusal {
 	pause := length
 	if length == refusedFor {
@@ -276,8 +277,8 @@ func (r refusal) next(length time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If the parameter pause is not 0, the resource cannot be cached again during a pause.
-// The method refusal.next determines the length of this pause.
+// stop drops a cached resource. If pause is not 0, stop also starts a refusal, so that the resource is not cached again
+// at once. refusal.next() computes the duration of the refusal from pause.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {

@@ -134,7 +134,7 @@ func TestBound(t *testing.T) {
 	if get("c") || c.Holds(f, core("c")) || !c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
 		t.Error("a kind in use gives way")
 	}
-	c.kinds[kindKey{f, core("a")}].used.Store(time.Now().Add(-2 * inUse).UnixNano())
+	c.kinds[kindKey{f, core("a")}].used.Store(time.Now().Add(-2 * inUseTime).UnixNano())
 	if !get("d") || c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
 		t.Error("the kind that was not read lately does not give way")
 	}

@@ -75,7 +75,8 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	return event, object, nil
 }
 
-// inTurn decodes the next event in a turn. The turn ends before the event is returned, because the store may need time.
+// inTurn waits until the limit d.turn allows processor time, and decodes the next event. It does not hold d.turn while
+// the store processes the event, because this may take time.
 func (d *decoder) inTurn() (watch.EventType, runtime.Object, error) {
 	if err := d.turn.Enter(); err != nil {
 		return "", nil, io.ErrUnexpectedEOF // as if the connection had ended

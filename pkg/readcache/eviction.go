@@ -8,8 +8,8 @@ import "time"
 // makeRoom drops resources until the memory of the cache is within its limit. It is called when the memory of k has
 // grown, and returns an error if it has dropped k.
 //
-// It first drops resources that were not read within the time inUse, the least recently read one first. If all other
-// resources are in use, it drops the resource that victim returns.
+// It first drops resources that were not read within inUseTime, the least recently read one first. If all other
+// resources are in use, it drops the resource that selectVictim returns.
 func (c *Cache) makeRoom(k *kind) error {
 	if !c.pool.over() {
 		return nil
@@ -17,11 +17,11 @@ func (c *Cache) makeRoom(k *kind) error {
 	c.evicting.Lock()
 	defer c.evicting.Unlock()
 	for c.pool.over() && !k.ended.Load() {
-		if oldest := c.leastRecentlyRead(k); oldest != nil && time.Since(oldest.lastUse()) >= inUse {
+		if oldest := c.leastRecentlyRead(k); oldest != nil && time.Since(oldest.lastUse()) >= inUseTime {
 			c.stop(oldest, errEvicted, 0)
 			continue
 		}
-		c.stop(c.victim(k), errTooMuch, tooLargeFor)
+		c.stop(c.selectVictim(k), errTooMuch, tooLargeFor)
 	}
 	if k.ended.Load() {
 		return errTooMuch
@@ -29,13 +29,13 @@ func (c *Cache) makeRoom(k *kind) error {
 	return nil
 }
 
-// victim returns the resource to drop if all resources are in use. This is the largest resource of the cluster that
-// uses the most memory. Otherwise, a cluster that fills the cache would displace the resources of other clusters.
+// selectVictim returns the resource to drop if all resources are in use. It first selects the cluster whose resources
+// use the most memory, so that this cluster cannot displace the resources of other clusters. It then returns the
+// largest resource of the cluster.
 //
-// However, if k has no complete list yet, and the cluster of k uses more than its share of the memory, victim returns
-// k. All clusters in the cache have equal shares. Without this rule, a list that does not fit would displace resources
-// in use before it is dropped itself.
-func (c *Cache) victim(k *kind) *kind {
+// However, selectVictim returns k if k has no complete list yet, and the cluster of k uses more than an equal share of
+// the memory. Without this rule, a list that does not fit would displace resources in use before it is dropped itself.
+func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sizes := make(map[Cluster]int64, len(c.kinds))

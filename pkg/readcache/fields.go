@@ -45,8 +45,8 @@ func selectable(r schema.GroupVersionResource) []string {
 // the number of requirements and values of a label selector.
 const maxRequirements = 64
 
-// FieldMatcher returns a function that returns true for objects that match the field selector. The second result is
-// false if the cache cannot evaluate the selector. The list must then be requested from the API server.
+// FieldMatcher returns a function that returns true for objects that match the field selector. FieldMatcher returns nil
+// and false if the cache cannot evaluate the selector. The list must then be requested from the API server.
 func FieldMatcher(
 	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
 ) (func(*Object) bool, bool) {

@@ -13,27 +13,28 @@ const holdPart = 8
 // it.
 type holds struct {
 	all []*hold
-	// replaced is the total memory of all objects that the store has ever replaced.
-	replaced int64
+	// replacedBytes is the total memory of all objects, compressed JSON and summaries that the store has ever replaced.
+	replacedBytes int64
 }
 
-// hold is a response in progress. begun is the value of holds.replaced when the snapshot of the response was created.
-// The response may still contain objects that the store has replaced since then. holds.replaced - begun is an upper
-// bound of the memory of these objects.
+// hold is a response in progress. The response may contain objects that the store has replaced since the snapshot of
+// the response.
 type hold struct {
-	begun int64
-	drop  func()
+	// startBytes is the value of holds.replacedBytes at the time of the snapshot. The increase of replacedBytes since
+	// then is an upper bound of the memory of the replaced objects in the response.
+	startBytes int64
+	drop       func()
 }
 
-// Hold registers a response in progress that uses the objects of the view. The caller must call release when the
-// response ends. The cache calls the function drop if the store replaces too many of these objects before the response
-// ends, or if the resource is no longer cached. This function must end all use of the objects, and must not block.
+// Hold registers a response in progress that uses the objects of the view. The caller must call release() when the
+// response ends. The cache calls drop() if the store replaces too many of these objects before the response ends, or if
+// the resource is no longer cached. drop() must end all use of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
 		return func() {}
 	}
-	h := &hold{begun: v.replaced, drop: drop}
+	h := &hold{startBytes: v.replacedBytes, drop: drop}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -59,24 +60,23 @@ func (h *holds) remove(one *hold) {
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
-		if out == nil || one.begun < out.begun {
+		if out == nil || one.startBytes < out.startBytes {
 			out = one
 		}
 	}
 	return out
 }
 
-// memory returns the memory, in bytes, of the objects that the store has replaced since the snapshot of the oldest
-// response. The responses contain no other replaced objects.
+// memory returns an upper bound of the memory, in bytes, of the replaced objects that responses in progress still
+// contain: the memory of all objects that the store has replaced since the oldest snapshot of these responses.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
-		return h.replaced - oldest.begun
+		return h.replacedBytes - oldest.startBytes
 	}
 	return 0
 }
 
-// dropHolds calls dropOldest until the memory of replaced objects in responses is at most maxMemory. The caller must
-// hold the lock.
+// dropHolds calls dropOldest until holds.memory() is at most maxMemory. The caller must hold the lock.
 func (s *store) dropHolds(maxMemory int64) {
 	if len(s.holds.all) == 0 {
 		return
@@ -87,7 +87,7 @@ func (s *store) dropHolds(maxMemory int64) {
 	s.account.hold(s.holds.memory())
 }
 
-// dropOldest calls the function drop of the response with the oldest snapshot. There must be at least one response. The
+// dropOldest calls hold.drop() of the response with the oldest snapshot. There must be at least one response. The
 // caller must hold the lock.
 func (s *store) dropOldest() {
 	oldest := s.holds.oldest()

@@ -33,22 +33,22 @@ type kind struct {
 // object, only itemBytes are counted. The object itself is then already counted, because it is in the store.
 const itemBytes = 2 * 16
 
-// backoff returns the pauses between attempts to list or watch. They are shorter than the defaults of a Reflector. With
-// these defaults, objects could remain stale for a minute after the cluster has become reachable again.
+// backoff returns the pauses between attempts to list or watch. The default pauses of a Reflector are longer. With the
+// default pauses, objects could remain stale for a minute after the cluster has become reachable again.
 func backoff() *wait.Backoff {
 	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
 }
 
-// start returns a new kind and starts its goroutines: the Reflector, and a goroutine that drops the kind when the
-// connection to the cluster is gone. The parameter name is the Kubernetes kind of the objects. The caller must hold the
-// lock of the cache.
-func (c *Cache) start(key kindKey, name string) *kind {
+// start begins to cache a resource. It starts two goroutines: the Reflector, and a goroutine that drops the resource
+// when the connection to the cluster is gone. kindName is the kind of the objects, such as Pod. The caller must hold
+// the lock of the cache.
+func (c *Cache) start(key kindKey, kindName string) *kind {
 	ctx, cancel := context.WithCancel(context.Background())
 	account := &account{pool: &c.pool}
 	k := &kind{key: key, store: &store{account: account}, cancel: cancel, started: time.Now()}
 	k.source = &source{
-		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(name),
+		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(kindName),
 		begin: account.begin, pace: c.paceOf(key.cluster),
 	}
 	k.source.late = func() { c.stop(k, errLongList, refusedFor) }

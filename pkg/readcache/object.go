@@ -108,7 +108,7 @@ func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 }
 
 // scanObject reads an object at the position of the scanner. API servers omit kind and apiVersion from the objects of a
-// list. In this case, scanObject adds these fields from the parameter kind.
+// list. If these fields are missing, scanObject adds them from kind.
 func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{}
 	hasKind, hasVersion := false, false

@@ -48,9 +48,9 @@ func (c *Cache) paceOf(cluster Cluster) *pace {
 	return p
 }
 
-// dropIdlePaces drops the paces of clusters without cached resources. It keeps those that are not idle. Otherwise, a
-// cluster whose resources are all dropped would get a new pace with a full workBurst at the next read. The caller must
-// hold the lock of the cache.
+// dropIdlePaces drops the idle paces of clusters without cached resources. It keeps a pace that is not idle, so that
+// the cluster does not get a new pace with a full workBurst at the next read. The caller must hold the lock of the
+// cache.
 func (c *Cache) dropIdlePaces() {
 	used := make(map[Cluster]bool, len(c.kinds))
 	for key := range c.kinds {

@@ -10,13 +10,13 @@ import "io"
 const itemCopies = 3
 
 // pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes. It
-// reports the memory for decoding to the function buffered.
+// calls buffered() when the memory for decoding changes.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes of the current item or field that were read so far. counted is the total memory that
-	// Read has reported to the function buffered.
+	// read is the number of bytes of the current item or field that were read so far. counted is the memory, in bytes,
+	// that was reported by calls of buffered().
 	read, counted int64
 }
 

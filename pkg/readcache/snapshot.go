@@ -54,7 +54,7 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// The serials of Groups start at a random value. Otherwise, two processes could use the same entity tag for different
+// The serials of Groups start at a random value, so that two processes do not use the same entity tag for different
 // lists.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
@@ -118,8 +118,8 @@ type Snapshot struct {
 	// Count is the number of objects.
 	Count int
 
-	// replaced is the total memory of all objects that the store had replaced before it created the snapshot.
-	replaced int64
+	// replacedBytes is the value of holds.replacedBytes when the store created the snapshot.
+	replacedBytes int64
 }
 
 // compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name. For
@@ -179,9 +179,8 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop drops all groups of s when the store replaces s by another list. The parameter next is the new list. drop
-// returns the memory that is no longer part of the current list: the compressed JSON, the Summaries, and the objects
-// that next does not contain.
+// drop drops all groups of s when the store replaces s by the list next. It returns the number of bytes that only s
+// used: those of the compressed JSON, of the Summaries, and of the objects that next does not contain.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

@@ -202,10 +202,10 @@ func (s *source) isRedefined() bool {
 	return s.redefined
 }
 
-// closed checks why a watch has ended. If the API server ends the watch of a custom resource early, the
-// CustomResourceDefinition may have changed. closed then sets redefined, so that the resource is listed again.
-// Otherwise, the cache would keep old representations, because API servers send no events for objects whose stored data
-// is unchanged. seconds is the requested duration of the watch.
+// closed records how a watch has ended. If the API server ends the watch of a custom resource early, the
+// CustomResourceDefinition may have changed. closed then sets redefined, so that the resource is listed again. Without
+// a new list, the cache would keep objects in the form of the old definition, because API servers send no events for
+// objects whose stored data is unchanged. seconds is the requested duration of the watch.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
@@ -241,12 +241,12 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// found records that data has arrived or that a watch has started. The parameter complete is true for a watch and false
-// for a list. A working watch proves that the stored list is up to date. The field failed then becomes false.
-func (s *source) found(complete bool) {
+// found records that data has arrived or that a watch has started. isWatch is true for a watch and false for a list. A
+// working watch proves that the stored list is up to date. Therefore, found resets s.failed if isWatch is true.
+func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
-	changed := complete && !s.connected
+	changed := isWatch && !s.connected
 	if changed {
 		s.connected, s.failed = true, false
 	}
@@ -276,16 +276,16 @@ func (s *source) lost(err error) {
 	s.noted(err)
 }
 
-// reconnect is the time within which a new watch must start after the end of a watch. After this time, the cached
+// reconnectTime is the time within which a new watch must start after the end of a watch. After this time, the cached
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
-const reconnect = time.Second
+const reconnectTime = time.Second
 
-// stale returns true if the watch has ended and no new one has started within the time reconnect. asOf is then the last
-// time at which the watch worked.
+// stale returns true if the watch has ended and no new one has started within reconnectTime. asOf is then the last time
+// at which data has arrived or the watch has worked.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connected || time.Since(s.alive) < reconnect {
+	if s.connected || time.Since(s.alive) < reconnectTime {
 		return time.Time{}, false
 	}
 	return s.alive, true

@@ -39,14 +39,14 @@ var (
 // snapshot returns the current content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish makes the parameter next the current snapshot and wakes waiting goroutines. replaced is the memory that only
-// the previous snapshot uses: objects, compressed JSON and summaries. The caller must hold the lock.
+// publish stores next as the current snapshot, and wakes waiting goroutines. replaced is the memory that only the
+// previous snapshot uses: objects, compressed JSON and summaries. The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	if s.closed {
 		return
 	}
-	s.holds.replaced += replaced
-	next.replaced = s.holds.replaced
+	s.holds.replacedBytes += replaced
+	next.replacedBytes = s.holds.replacedBytes
 	s.current.Store(next)
 	s.dropHolds(s.account.pool.limit / holdPart)
 	if s.changed != nil {

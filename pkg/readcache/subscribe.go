@@ -39,7 +39,7 @@ type Changes struct {
 }
 
 // Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription must not
-// contain objects. Otherwise, replaced objects would remain in memory, and the cache does not count them.
+// contain objects, because it would keep replaced objects in memory, which the cache does not count.
 type Subscription struct {
 	kind    *kind
 	deliver func(Changes)
@@ -115,10 +115,10 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count adds bytes to the memory of the cached resource. A subscriber calls Count to report its own memory. The
-// parameter bytes may be negative. If the cache then exceeds its limit, the next event of the resource evicts unused
-// resources and, if that is not enough, this resource. The caller must hold the lock of the store. The cache holds this
-// lock while it calls deliver.
+// Count changes the memory of the cached resource by the given number of bytes, which may be negative. A subscriber
+// calls Count to report its own memory. If the cache then exceeds its limit, the next event of the resource evicts
+// unused resources and, if that is not enough, this resource. The caller must hold the lock of the store. The cache
+// holds this lock while it calls deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

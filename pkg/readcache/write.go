@@ -17,8 +17,8 @@ const (
 	// writeTimeout bounds the time for which a read waits until the cache contains earlier writes of the same user.
 	// After this time, the read is sent to the API server.
 	writeTimeout = time.Second
-	// writeMemory is the time for which a write is remembered.
-	writeMemory = 10 * time.Second
+	// writeRetention is the time for which a write is remembered.
+	writeRetention = 10 * time.Second
 )
 
 // Write describes a successful write of a user, which later reads of the same user must include.
@@ -38,7 +38,8 @@ type writeKey struct {
 }
 
 // maxDeleted bounds the number of remembered deletions per user and resource. If a user deletes more objects within
-// writeMemory, the cache does not serve the user's reads of the resource until writeMemory has passed.
+// writeRetention, the cache cannot check whether a list includes all deletions. Until writeRetention has passed, it
+// does not serve the user's reads of the resource.
 const maxDeleted = 32
 
 // written contains the remembered writes of one user to one resource.
@@ -47,9 +48,10 @@ type written struct {
 	version string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
-	// unknown is true if the cache cannot detect whether a list includes all writes.
-	unknown bool
-	expires time.Time
+	// uncheckable is true if the cache cannot check whether a list includes all writes of the user, for example because
+	// there were more than maxDeleted deletions.
+	uncheckable bool
+	expires     time.Time
 }
 
 // Wrote remembers a write. For some seconds, each list that Get returns to the same user includes the write.
@@ -58,15 +60,15 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 		return
 	}
 	key := writeKey{cluster, w.Resource, user}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writesMu.Lock()
+	defer c.writesMu.Unlock()
 	note := written{}
 	if before, ok := c.writes.Get(key); ok {
 		if before, ok := before.(*written); ok && time.Now().Before(before.expires) {
 			note = *before
 		}
 	}
-	note.expires = time.Now().Add(writeMemory)
+	note.expires = time.Now().Add(writeRetention)
 	version := versionOf(w.Response)
 	if len(version) > maxVersion { // the response is that of a cluster
 		version = ""
@@ -78,14 +80,15 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	case w.Deleted && w.hasName() && len(note.deleted) < maxDeleted:
 		note.deleted = append(slices.Clip(note.deleted), [2]string{w.Namespace, w.Name})
 	case w.Deleted, version == "":
-		note.unknown = true
+		note.uncheckable = true
 	default:
-		note.deleted, note.unknown = nil, false // The version of the write is later than those of the deletions.
+		note.deleted, note.uncheckable = nil, false // The version of the write is later than those of the deletions.
 	}
 	c.writes.Add(key, &note)
 }
 
-// hasName returns true if an object may have the name and the namespace of the write.
+// hasName returns true if the write contains the name of an object, and neither the name nor the namespace is longer
+// than maxName.
 func (w Write) hasName() bool {
 	return w.Name != "" && len(w.Name) <= maxName && len(w.Namespace) <= maxName
 }
@@ -103,7 +106,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 		return s, true
 	}
 	valid := time.Now().Before(note.expires)
-	if valid && note.unknown { // Waiting would not help.
+	if valid && note.uncheckable { // Waiting would not help.
 		return nil, false
 	}
 	if valid && !note.shownBy(s) {
@@ -113,15 +116,15 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 			return nil, false
 		}
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writesMu.Lock()
+	defer c.writesMu.Unlock()
 	if last, ok := c.writes.Get(key); ok && last == value { // Later snapshots include the writes, too.
 		c.writes.Remove(key)
 	}
 	return s, true
 }
 
-// shownBy returns true if the cached list includes all remembered writes. The field unknown must be false.
+// shownBy returns true if the cached list s includes all remembered writes. w.uncheckable must be false.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false

@@ -109,8 +109,8 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 	}, nil
 }
 
-func (*bucket) pace() pace {
-	return pace{bytes: pieceBytes, interval: pieceInterval, scan: bucketScan, memory: bucketMemory}
+func (*bucket) settings() settings {
+	return settings{bytes: pieceBytes, interval: pieceInterval, scan: bucketScan, memory: bucketMemory}
 }
 
 // check writes and deletes an object. It returns an error if one of the two fails.

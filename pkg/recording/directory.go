@@ -39,8 +39,8 @@ func newDirectory(path string) (*directory, error) {
 	return d, nil
 }
 
-func (*directory) pace() pace {
-	return pace{bytes: flushBytes, interval: flushInterval, scan: directoryScan, memory: directoryMemory}
+func (*directory) settings() settings {
+	return settings{bytes: flushBytes, interval: flushInterval, scan: directoryScan, memory: directoryMemory}
 }
 
 func (d *directory) check() error {

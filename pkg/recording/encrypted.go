@@ -25,8 +25,8 @@ import (
 // the recording.
 //
 // Therefore, decryption fails if chunks were changed or moved, if a chunk before another one is missing, or if the file
-// was copied to another ID. It does not fail if chunks are missing at the end. Otherwise, a recording in progress could
-// not be decrypted.
+// was copied to another ID. It does not fail if chunks are missing at the end, so that a recording in progress can be
+// decrypted.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
@@ -90,14 +90,14 @@ func nonce(number uint32, last bool) []byte {
 // sealed writes an encrypted recording. It implements chunkWriter.
 type sealed struct {
 	to io.Writer
-	// begin contains the constant magic and the salt. It is written with the first chunk, and is nil afterwards.
+	// begin contains the magic bytes and the salt. It is written with the first chunk, and is nil afterwards.
 	begin  []byte
 	cipher cipher.AEAD
 	id     []byte
 	number uint32
 }
 
-// newSealed returns a writer that encrypts the recording with the given ID.
+// newSealed returns a writer that encrypts a recording with the given key. id is the ID of the recording.
 func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {

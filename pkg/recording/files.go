@@ -24,10 +24,10 @@ type files interface {
 	open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	// remove deletes a recording.
 	remove(ctx context.Context, info fileInfo) error
-	// tidy deletes the pieces of a complete recording in a bucket.
+	// tidy deletes the pieces of a recording in a bucket if one object contains the complete recording.
 	tidy(ctx context.Context, info fileInfo) error
-	// pace returns the properties of the storage.
-	pace() pace
+	// settings returns the settings of the storage.
+	settings() settings
 }
 
 // file is a recording that is being written.
@@ -45,8 +45,9 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the highest number of a piece in the bucket. found is the number of pieces in the bucket. Both are 0 if
-	// there are no pieces, for example in a directory.
+	// pieces is the number of the last piece in the bucket, and found is the count of pieces there. They differ if a
+	// piece is missing. Both are 0 for a recording that is not stored in pieces, for example a recording in a
+	// directory.
 	pieces, found int
 	// isWhole is true if an object in a bucket contains the complete recording.
 	isWhole bool
@@ -69,9 +70,9 @@ func (f *fileInfo) merge(part *fileInfo) {
 	f.pieces, f.found = max(f.pieces, part.pieces), f.found+part.found
 }
 
-// pace contains the properties of a storage of recordings.
-type pace struct {
-	// Pending events are written when they have this number of bytes, and at the latest after this interval.
+// settings contains values that depend on the kind of storage: a directory or a bucket.
+type settings struct {
+	// Pending events are written when they have at least this number of bytes, and at the latest after this interval.
 	bytes    int
 	interval time.Duration
 	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because

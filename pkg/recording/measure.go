@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// staleScans multiplied by pace.scan is the maximum age of a measurement. An older measurement is not used.
+	// staleScans multiplied by settings.scan is the maximum age of a measurement. An older measurement is not used.
 	staleScans = 5
 	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000
@@ -49,12 +49,12 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure uses pace.scan as the interval between measurements. If the last measurement is older than this interval,
-// measure starts a goroutine that measures the size of all recordings, unless one is running. If the last measurement
-// is older than staleScans intervals, measure also waits for the goroutine and returns its error. Otherwise, measure
-// returns nil at once.
+// measure starts a goroutine that measures the size of all recordings if the last measurement is older than
+// settings.scan, unless such a goroutine is running. If the last measurement is older than staleScans*settings.scan,
+// measure also waits for the goroutine and returns its error. If the last measurement is newer, measure returns nil at
+// once.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
-	interval := s.files.pace().scan
+	interval := s.files.settings().scan
 	s.mu.Lock()
 	age, m := now.Sub(s.measured), s.running
 	if age >= interval && m == nil {
@@ -88,8 +88,8 @@ func (s *Store) run(m *measurement, now time.Time) {
 	close(m.done)
 }
 
-// scan measures the size of all recordings. It returns the recordings that are older than MaxAge, and complete
-// recordings whose pieces still exist.
+// scan measures the size of all recordings. It returns the recordings to clean up: recordings that are older than
+// MaxAge, and recordings whose pieces were joined to one object but still exist.
 func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Lock()
 	before := s.taken
@@ -113,9 +113,9 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp starts a goroutine that deletes recordings and pieces, if no such goroutine is running. It waits for the
-// goroutine, but at most for cleanPatience. Otherwise, a long deletion would delay the start of terminal sessions,
-// which need a measurement.
+// cleanUp starts a goroutine that calls clean() for the given recordings, if no such goroutine is running. It waits for
+// the goroutine, but at most for cleanPatience, because new terminal sessions may wait for the measurement that calls
+// cleanUp.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -149,8 +149,8 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes a recording that is older than MaxAge, or the pieces of a complete recording. measured is the time of
-// the measurement that found the recording.
+// clean deletes a recording that is older than MaxAge. If the recording is newer, clean deletes only the pieces that
+// were joined to one object. measured is the time of the measurement that found the recording.
 func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) error {
 	if !s.isOld(f, measured) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged

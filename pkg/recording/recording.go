@@ -65,7 +65,7 @@ type header struct {
 	Height    int    `json:"height"`
 	Timestamp int64  `json:"timestamp"`
 	Title     string `json:"title,omitempty"`
-	// KubeVision is a field that players ignore.
+	// KubeVision describes the terminal session. Programs that play asciinema recordings ignore this field.
 	KubeVision Terminal `json:"kubevision"`
 }
 
@@ -88,7 +88,7 @@ const (
 type Recording struct {
 	store    *Store
 	terminal Terminal
-	pace     pace
+	settings settings
 
 	mu      sync.Mutex
 	began   time.Time
@@ -115,7 +115,7 @@ func (r *Recording) Resize(columns, rows uint16) error {
 	return r.add(eventResize, fmt.Sprintf("%dx%d", columns, rows))
 }
 
-// Mark records a marker, which players show as a bookmark with the text.
+// Mark records a marker. Programs that play asciinema recordings show it as a bookmark with the text.
 func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
 
 // text records bytes as UTF-8. If a character is split over two calls, it is recorded with the second call. Invalid
@@ -146,11 +146,11 @@ func (r *Recording) add(kind, text string) error {
 	if err := encoder.Encode([]any{at, kind, text}); err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
-	if r.pending.Len() >= r.pace.bytes {
+	if r.pending.Len() >= r.settings.bytes {
 		return r.flush()
 	}
 	if r.timer == nil {
-		r.timer = time.AfterFunc(r.pace.interval, r.flushLater)
+		r.timer = time.AfterFunc(r.settings.interval, r.flushLater)
 	}
 	return nil
 }
@@ -229,8 +229,8 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if pending events cannot be written after pace.interval. If a write fails
-// during a call of another method, the method returns the error and does not call the function.
+// OnFailure sets a function that is called if a write of pending events in the background fails. If a write fails
+// during a call of a method, the method returns the error, and the function may be called as well.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

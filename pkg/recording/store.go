@@ -93,7 +93,7 @@ func NewStore(o Options) (*Store, error) {
 func (s *Store) RecordsInput() bool { return s.options.Input }
 
 // Memory returns the memory that one recording in progress uses, in bytes.
-func (s *Store) Memory() int64 { return s.files.pace().memory }
+func (s *Store) Memory() int64 { return s.files.settings().memory }
 
 // Check returns an error if a new recording could not be written now. Terminals are opened only if it returns nil.
 func (s *Store) Check(ctx context.Context) error {
@@ -108,7 +108,7 @@ func (s *Store) Check(ctx context.Context) error {
 
 // Begin starts the recording of a terminal session. It returns an error if the recording cannot be written.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
-	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
+	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, settings: s.files.settings()}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -139,9 +139,9 @@ type Summary struct {
 // listedBytes is the memory of an element of a list of recordings, in bytes.
 const listedBytes = 256
 
-// List returns a part of the recordings, the newest first, and the number of all recordings. The part begins after the
-// first offset recordings, and contains at most limit recordings. The Summary of a recording that cannot be read
-// contains only the ID. List charges its memory to the budget.Account in ctx.
+// List returns a page of the recordings, the newest first, and the number of all recordings. offset is the number of
+// recordings before the page, and limit is the maximum length of the page. The Summary of a recording that cannot be
+// read contains only the ID. List charges its memory to the budget.Account in ctx.
 func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, error) {
 	all, account := []fileInfo{}, budget.AccountFrom(ctx)
 	_, err := s.files.list(ctx, func(f fileInfo) error {

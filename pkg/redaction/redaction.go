@@ -33,20 +33,20 @@ const (
 // Redactor removes a set of values from texts. At each position of a text, it uses a binary search to find a value,
 // because comparing each value would take too long for many values.
 type Redactor struct {
-	// values is sorted and contains no duplicates. parents has an element for each value: the index of the longest
-	// other value that is a prefix of the value. The element is -1 if there is no such prefix.
+	// values is sorted and contains no duplicates. For each value, parents contains the index of the longest other
+	// value with which the value begins, or -1 if there is none.
 	values  []string
 	parents []int
 	short   []string
 }
 
 // New returns a Redactor that removes the values. API servers may quote values, so the Redactor also removes the
-// escaped forms of Go and JSON strings. The function done returns an error after the request has ended. New then
-// returns false.
-func New(values []string, done func() error) (*Redactor, bool) {
+// escaped forms of Go and JSON strings. ctxErr returns an error after the request has ended. If ctxErr returns an
+// error, New returns false.
+func New(values []string, ctxErr func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
-		if i%checkEvery == 0 && done() != nil {
+		if i%checkEvery == 0 && ctxErr() != nil {
 			return nil, false
 		}
 		if value != "" && len(value) < minValue {
@@ -70,7 +70,7 @@ func New(values []string, done func() error) (*Redactor, bool) {
 		}
 		r.parents[i] = parent
 	}
-	return r, done() == nil
+	return r, ctxErr() == nil
 }
 
 // forms returns the forms of the value that a text may contain: the value itself, and its escaped forms in quoted
@@ -89,10 +89,10 @@ func forms(value string) []string {
 	return out
 }
 
-// Text replaces the values in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent or overlapping
-// values are replaced by one Placeholder. Text returns General if a short value occurs as a separate word, or if done()
-// returns an error.
-func (r *Redactor) Text(text string, done func() error) string {
+// Text replaces the values of the Redactor in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent
+// or overlapping values are replaced by one Placeholder. If a value that is shorter than minValue occurs as a separate
+// word, or if ctxErr returns an error, Text returns the message General instead of the text.
+func (r *Redactor) Text(text string, ctxErr func() error) string {
 	cut := len(text) > maxRead
 	if cut {
 		text = text[:maxRead]
@@ -103,7 +103,7 @@ func (r *Redactor) Text(text string, done func() error) string {
 	var out strings.Builder
 	copied, covered := 0, 0 // text[:copied] has been written. text[:covered] contains all values found so far.
 	for i := range len(text) {
-		if i%checkEvery == 0 && done() != nil {
+		if i%checkEvery == 0 && ctxErr() != nil {
 			return General
 		}
 		length := r.longest(text[i:], cut)
@@ -121,12 +121,12 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value with which text begins, or 0 if there is none. If the parameter cut
-// is true, the end of the text was removed, and a value at the end may be incomplete. Therefore, if cut is true and the
-// whole text is the beginning of a value, longest returns the length of the text.
-func (r *Redactor) longest(text string, cut bool) int {
+// longest returns the length of the longest value with which text begins, or 0 if there is none. If isCut is true, the
+// end of the text was removed, and a value at the end may be incomplete. Therefore, if isCut is true and the whole text
+// is the beginning of a value, longest returns the length of the text.
+func (r *Redactor) longest(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
-	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
+	if exact || (isCut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
 		return len(text)
 	}
 	at := next - 1

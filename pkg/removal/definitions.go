@@ -19,8 +19,8 @@ import (
 )
 
 // defineMissing creates the missing CustomResourceDefinitions of the kinds that users create, and waits until the host
-// cluster serves these kinds. The controllers must watch all these kinds. Otherwise, they could not remove the
-// finalizers of the remaining objects.
+// cluster serves these kinds. The controllers must watch all these kinds to remove the finalizers of the remaining
+// objects.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
@@ -73,9 +73,9 @@ const (
 )
 
 // retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The patch makes
-// kube-apiserver retry the deletion of the custom resources. Otherwise, kube-apiserver would wait for minutes after a
-// failed attempt. An attempt may fail if kube-apiserver has not served a request for the kind before. The first call
-// patches nothing, and later calls patch at most once per retryInterval.
+// kube-apiserver retry the deletion of the custom resources. Without the patch, kube-apiserver would wait for minutes
+// after a failed attempt. An attempt may fail if kube-apiserver has not served a request for the kind before. The first
+// call patches nothing, and later calls patch at most once per retryInterval.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]

@@ -39,8 +39,8 @@ type Remover struct {
 }
 
 // Remove removes the installation. If objects remain after Timeout, it returns an error that names the objects. It
-// deletes the controllers only after the role bindings, clusters and users. Otherwise, the controllers could no longer
-// revoke the rights that KubeVision has granted on member clusters.
+// deletes the controllers only after the role bindings, clusters and users, because the controllers revoke the rights
+// that KubeVision has granted on member clusters.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err
@@ -54,13 +54,13 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await polls until no objects remain. The parameter left is a function that returns a description of each remaining
-// object. If ctx ends first, await returns an error that contains the descriptions.
-func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
+// await polls until no objects remain. listRemaining returns a description of each remaining object. If ctx ends first,
+// await returns an error that contains the descriptions.
+func await(ctx context.Context, listRemaining func(context.Context) ([]string, error)) error {
 	var remaining []string
 	var failure error
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		found, err := left(ctx)
+		found, err := listRemaining(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				failure = err

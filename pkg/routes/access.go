@@ -81,8 +81,8 @@ func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(
 	})}
 }
 
-// Reviewed returns an endpoint for authenticated users. The function review checks their access. Its result is passed
-// to the handler. If review returns an error, that error is the response and the handler is not called.
+// Reviewed returns an endpoint for authenticated users. It calls review() to check their access, and passes the result
+// to handler(). If review() returns an error, that error is the response and handler() is not called.
 func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		granted, err := review(r, u)

@@ -57,7 +57,7 @@ func answerCost(data envelope.Body) int64 {
 	return size
 }
 
-// expire sets a write deadline of answerTime on the connection. Otherwise, a client that does not read could keep the
+// expire sets a write deadline of answerTime on the connection, so that a client that does not read cannot keep the
 // response in memory. The HTTP server resets the deadline for the next request on the connection.
 func (t *Table) expire(w http.ResponseWriter) {
 	// The error is ignored. It means that w does not support deadlines, or that the connection has ended.

@@ -17,19 +17,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
-// DecodeJSON decodes body. Like for json.Unmarshal, the argument into is a pointer to the result. Unknown and duplicate
-// fields are errors. Errors contain no values of body, because the values may be passwords.
-func DecodeJSON(body []byte, into any) error {
-	strict, err := decodeJSON(body, into)
+// DecodeJSON decodes body into target, which is a pointer as for json.Unmarshal. Unknown and duplicate fields are
+// errors. Errors contain no values of body, because the values may be passwords.
+func DecodeJSON(body []byte, target any) error {
+	strict, err := decodeJSON(body, target)
 	if err != nil {
 		return err
 	}
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes body. The result strict contains an error for each unknown or duplicate field. decodeJSON decodes
-// all other fields nevertheless. It returns err if body cannot be decoded.
-func decodeJSON(body []byte, into any) (strict []error, err error) {
+// decodeJSON decodes body into target. It returns an error in strictErrs for each unknown or duplicate field, and
+// decodes all other fields nevertheless. It returns err if body cannot be decoded.
+func decodeJSON(body []byte, target any) (strictErrs []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")
 	}
@@ -40,17 +40,17 @@ func decodeJSON(body []byte, into any) (strict []error, err error) {
 		field := cmp.Or(problem.Path, "body")
 		return nil, envelope.Invalid(field, "%s %s", field, problem.Reason)
 	}
-	strict, err = kjson.UnmarshalStrict(body, into)
+	strictErrs, err = kjson.UnmarshalStrict(body, target)
 	if err != nil {
-		return nil, undecodable(body, into)
+		return nil, undecodable(body, target)
 	}
-	return strict, nil
+	return strictErrs, nil
 }
 
-// undecodable returns the error for a body that cannot be decoded. It decodes the body again with encoding/json, whose
-// errors contain the field and the type. It does not change the parameter into.
-func undecodable(body []byte, into any) error {
-	err := json.Unmarshal(body, reflect.New(reflect.TypeOf(into).Elem()).Interface())
+// undecodable returns the error for a body that cannot be decoded into target. It decodes the body again with
+// encoding/json, whose errors contain the field and the type. The second decoding does not change target.
+func undecodable(body []byte, target any) error {
+	err := json.Unmarshal(body, reflect.New(reflect.TypeOf(target).Elem()).Interface())
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {
 		return envelope.Invalid("body", "the body is not valid JSON of the expected form")

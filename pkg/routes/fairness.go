@@ -27,10 +27,10 @@ type fairness struct {
 	inFlight map[string]int
 }
 
-// enter counts a request as in flight until leave is called. The parameter limit is the maximum number of requests in
-// flight of one user. If the user has reached this number, enter returns an error with the code 42900. Anonymous
-// requests are not counted, because public endpoints have separate limits.
-func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
+// enter counts a request as in flight until leave() is called. If the user already has maxInFlight requests in flight,
+// enter returns an error with the code 42900. Anonymous requests are not counted, because public endpoints have
+// separate limits.
+func (f *fairness) enter(ctx context.Context, maxInFlight int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || IsAnonymous(u) {
 		return func() {}, nil
@@ -38,9 +38,9 @@ func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err erro
 	name := u.GetName()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.inFlight[name] >= limit {
+	if f.inFlight[name] >= maxInFlight {
 		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
-			"you have %d requests in flight: wait for some of them", limit)
+			"you have %d requests in flight: wait for some of them", maxInFlight)
 		e.RetryAfterSeconds = retrySeconds
 		return nil, e
 	}

@@ -50,12 +50,12 @@ func (r *Request) Query(name string) string {
 	return strings.Clone(r.query.Get(name))
 }
 
-// ParseBool returns the value of a query parameter, which must be true or false. The argument absent is the default: it
-// is returned if the query parameter is missing or empty. For any other value, ParseBool returns an error with 40002.
-func ParseBool(query url.Values, name string, absent bool) (bool, error) {
+// ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
+// empty, it returns defaultValue. For any other value, it returns an error with 40002.
+func ParseBool(query url.Values, name string, defaultValue bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
-		return absent, nil
+		return defaultValue, nil
 	case "true":
 		return true, nil
 	case "false":
@@ -89,9 +89,9 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON decodes the JSON body of the request. Like for json.Unmarshal, the argument is a pointer to the result.
-// Unknown and duplicate fields are errors. However, the body may contain a one-time code in the field totpCode.
-func (r *Request) ReadJSON(into any) error {
+// ReadJSON decodes the JSON body of the request into target, which is a pointer as for json.Unmarshal. Unknown and
+// duplicate fields are errors. However, the body may contain a one-time code in the field totpCode.
+func (r *Request) ReadJSON(target any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 			return envelope.Invalid("Content-Type", "send the body as application/json")
@@ -103,7 +103,7 @@ func (r *Request) ReadJSON(into any) error {
 	}
 	var strict []error
 	var malformed error
-	err = r.Decode(len(body), func() { strict, malformed = decodeJSON(body, into) })
+	err = r.Decode(len(body), func() { strict, malformed = decodeJSON(body, target) })
 	if err := cmp.Or(err, malformed); err != nil {
 		return err
 	}
@@ -124,10 +124,9 @@ const (
 	decodePatience = 10 * time.Second
 )
 
-// Decode calls the function decode, and charges its memory and its processor time to the account of the request. The
-// parameter bytes is the size of the body. Decode returns an error without calling the function if the body is larger
-// than maxDecoded, if the memory budget is exceeded, or if the processor time of the user is not within the limit after
-// decodePatience.
+// Decode calls decode(), and charges the memory and the processor time of the call to the account of the request. bytes
+// is the size of the body. Decode returns an error without calling decode() if the body is larger than maxDecoded, if
+// the memory budget is exceeded, or if the processor time of the user is not within the limit after decodePatience.
 func (r *Request) Decode(bytes int, decode func()) error {
 	if bytes > maxDecoded {
 		return envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)

@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route that matches method and path, or nil. The parameter path is relative to n and must not begin
-// with a slash. find also returns the given values, with the values of the path parameters appended.
+// find returns the route that matches method and path, or nil. path is relative to n and must not begin with a slash.
+// find also returns the given values, with the values of the path parameters appended.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -61,7 +61,7 @@ type Route struct {
 	// Endless is true if the response has no time limit, for example a log that is followed. The response is not an
 	// envelope, and is counted as a stream instead of a request.
 	Endless bool
-	// Events is true if a route with a Verb sends server-sent events instead of opening a WebSocket.
+	// Events is true if the route opens a stream of server-sent events instead of a WebSocket.
 	Events bool
 	// Parameters contains the documentation of the path and query parameters, by name. Parameters that are not in Path
 	// are query parameters. Table.Add documents the path parameters cluster and session if they are missing.
@@ -85,7 +85,7 @@ type Table struct {
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory bounds the memory that authenticated requests hold, mainly for responses of clusters. Nil means no bound.
 	Memory *budget.Budget
-	// Streams serves the routes with a Verb.
+	// Streams serves the routes that open a stream.
 	Streams *streams.Manager
 	// PublicMemory bounds the memory that requests to public endpoints hold. It is separate from Memory, so that the
 	// requests of authenticated users cannot prevent logins. Nil means no bound.
@@ -97,8 +97,8 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes with a Verb and the endless routes. The HTTP filters search these few routes
-	// several times for each request, which is faster than searching all routes.
+	// longRunning contains the routes that open a stream or whose response has no time limit. The HTTP filters search
+	// these few routes several times for each request, which is faster than searching all routes.
 	longRunning []pattern
 }
 
@@ -116,7 +116,7 @@ func (t *Table) Add(routes ...Route) error {
 		t.routes = append(t.routes, r)
 		if r.Verb != "" || r.Endless {
 			t.longRunning = append(t.longRunning, pattern{
-				method: r.Method, path: segments(r.Path), stream: r.Verb != "",
+				method: r.Method, path: segments(r.Path), isStream: r.Verb != "",
 			})
 		}
 	}
@@ -184,8 +184,8 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the error code for a caller who must first set up a second factor. The code is 40900 if the field
-// Ambient of the route with this method and path is true, and 40102 if the field is false.
+// SetupCode returns the error code for a caller who must first set up a second factor. The code depends on
+// Route.Ambient of the route with this method and path: 40900 if it is true, and 40102 if it is false.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {

@@ -58,8 +58,8 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted, because this request opens no stream: send an access token in a header")
 }
 
-// openStream opens the stream of a route with a Verb. The stream is handled by h. For a WebSocket, openStream returns
-// as soon as the connection is hijacked. For server-sent events, it returns at the end of the stream.
+// openStream opens the stream of a route. The stream is handled by h. For a WebSocket, openStream returns as soon as
+// the connection is hijacked. For server-sent events, it returns at the end of the stream.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {
@@ -77,8 +77,8 @@ func (t *Table) openStream(
 	}
 }
 
-// IsLongRunning returns true if the route with this method and path opens a stream or is endless. path is relative to
-// the root of the API.
+// IsLongRunning returns true if the route with this method and path opens a stream, or if its response has no time
+// limit. path is relative to the root of the API.
 func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
@@ -86,7 +86,7 @@ func (t *Table) IsLongRunning(method, path string) bool {
 // OpensStream returns true if the route with this method and path opens a stream. The URLs of such routes may contain a
 // ticket. path is relative to the root of the API.
 func (t *Table) OpensStream(method, path string) bool {
-	return t.contains(method, path, func(p pattern) bool { return p.stream })
+	return t.contains(method, path, func(p pattern) bool { return p.isStream })
 }
 
 func (t *Table) contains(method, path string, accept func(pattern) bool) bool {
@@ -96,10 +96,10 @@ func (t *Table) contains(method, path string, accept func(pattern) bool) bool {
 	})
 }
 
-// pattern is the method and path of a route that opens a stream or is endless.
+// pattern is the method and path of a route that opens a stream, or whose response has no time limit.
 type pattern struct {
 	method string
 	path   []string
-	// stream is true if the route has a Verb.
-	stream bool
+	// isStream is true if the route opens a stream.
+	isStream bool
 }

@@ -15,19 +15,19 @@ import (
 
 type proofKey struct{}
 
-// WithProof returns a copy of ctx for Require. Require calls the function ask to verify the user's code. ask is called
-// at most once, and all calls of Require return its result. Therefore, one code is valid for all requests to clusters
-// that one request of a user causes. A wrong code is counted only once.
-func WithProof(ctx context.Context, ask func() error) context.Context {
-	return context.WithValue(ctx, proofKey{}, sync.OnceValue(ask))
+// WithProof returns a copy of ctx for Require. Require calls verify() to check the user's code. verify() is called at
+// most once, and all calls of Require return its result. Therefore, one code is valid for all requests to clusters that
+// one request of a user causes. A wrong code is counted only once.
+func WithProof(ctx context.Context, verify func() error) context.Context {
+	return context.WithValue(ctx, proofKey{}, sync.OnceValue(verify))
 }
 
 // Require returns nil if the user has sent a valid fresh code, or has no second factor. It returns an error if the code
 // is missing or wrong, or if ctx was not created by WithProof.
 func Require(ctx context.Context) error {
-	ask, ok := ctx.Value(proofKey{}).(func() error)
+	verify, ok := ctx.Value(proofKey{}).(func() error)
 	if !ok {
 		return envelope.Internal(errors.New("a sensitive request without an authenticated caller"))
 	}
-	return ask()
+	return verify()
 }

@@ -34,8 +34,8 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Refuse closes the body of a request that a round tripper rejects, and returns err as an *envelope.Error. The result
-// contains the text of the cause of err, but does not wrap the cause. Otherwise, errors.As could find the cause, and
-// callers could treat it as a response of the cluster.
+// contains the text of the cause of err. It does not wrap the cause, so that callers cannot find the cause with
+// errors.As and treat it as a response of the cluster.
 func Refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()

@@ -26,7 +26,7 @@ const (
 	apiExtensionsGroup   = "apiextensions.k8s.io"
 	// dashboardGroup is the API group that kubevision-apiserver serves. Users can also send requests to this group
 	// through the kube-apiserver of the host. kubevision-apiserver requires no code for requests that kube-apiserver
-	// forwards. Therefore, the request to kube-apiserver must require a code. Otherwise, users could avoid the check of
+	// forwards. Therefore, the request to kube-apiserver must require a code, so that users cannot avoid the check of
 	// the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
@@ -37,10 +37,11 @@ const (
 // request; "" is the core group, and "*" matches all groups. Other empty fields match all requests.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. For example, exec runs a command even
-	// with the method GET.
+	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. This is necessary for exec, for
+	// example, because exec runs a command even with the method GET.
 	Reads bool
-	// DryRuns is true if the rule also matches dry runs. For example, exec runs a command even in a dry run.
+	// DryRuns is true if the rule also matches dry runs. This is necessary for exec, for example, because exec runs a
+	// command even in a dry run.
 	DryRuns bool
 }
 

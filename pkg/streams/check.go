@@ -59,8 +59,8 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns true if another check is needed and the stream has not ended. It stores the result in the field
-// checks.running, and resets the field checks.again.
+// nextCheck returns true if another check is needed and the stream has not ended. It stores the result in
+// checks.running, and resets checks.again.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -69,8 +69,8 @@ func (s *Stream) nextCheck() bool {
 	return s.checks.running
 }
 
-// failedCheck handles a check that failed without a denial. If no check has succeeded for checkGrace, it ends the
-// stream. Otherwise, it waits for unwatchedInterval and requests another check.
+// failedCheck handles a check that failed without a denial. If a check has succeeded within checkGrace, it waits for
+// unwatchedInterval and requests another check. If no check has succeeded within checkGrace, it ends the stream.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)

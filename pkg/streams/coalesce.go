@@ -16,15 +16,17 @@ const (
 )
 
 // Coalescer calls a function after changes of RBAC objects. It calls the function at once, and then every callInterval.
-// The calls end staleTime after the last change, because API servers may use old RBAC objects until then. While calls
-// for a key continue, further changes with the same key only prolong them.
+// The calls end staleTime after the last change, because API servers may use old RBAC objects until then. A further
+// change with the same key starts no additional calls. The calls for the key then end later: staleTime after the
+// further change.
 type Coalescer[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
 }
 
-// Changed reports a change. It starts to call the given function in the background. If the Coalescer already calls a
-// function for the same key, Changed only prolongs these calls, and does not use the given function.
+// Changed reports a change, and starts to call the given function in the background. If the calls for an earlier change
+// with the same key have not ended, Changed does not use the given function. The calls for the earlier change then
+// continue until staleTime after this change.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,8 +40,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the given function. It schedules another run, unless the call began at least staleTime after the last
-// change.
+// run calls the given function. If the call began less than staleTime after the last change with the key, run schedules
+// another call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -54,7 +54,7 @@ type Handler struct {
 	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
 	// not count as messages. Zero means no limit.
 	MaxTime, IdleTime time.Duration
-	// Last returns a text message that is sent before the stream is closed, or nil. The function itself may be nil.
+	// Last returns a text message that is sent before the stream is closed, or nil for no message. Last may be nil.
 	Last func(End) []byte
 	// Began is called once before Received and Serve. It may be nil.
 	Began func(s *Stream)

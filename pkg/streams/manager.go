@@ -38,10 +38,10 @@ type Options struct {
 	// PerUser bounds the number of streams of one user on this replica. Total bounds the number of streams of all users
 	// on this replica.
 	PerUser, Total int
-	// Bytes bounds the memory of all streams, in bytes. Work limits the processor time of each user (see Stream.Work).
-	// Nil means no limit.
+	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
-	Work  *userlimit.Gates
+	// Work limits the processor time of each user (see Stream.Work). Nil means no limit.
+	Work *userlimit.Gates
 	// Admit verifies the one-time ticket of a request, if there is one, and consumes it. It may be nil.
 	Admit func(ctx context.Context, u user.Info, target Target) error
 	// Check returns an error if the session of the user has ended. It may be nil.
@@ -143,7 +143,7 @@ func (m *Manager) enter(name, verb string) error {
 	return e
 }
 
-// leave subtracts a stream that enter has counted.
+// leave removes a stream from the count. It must be called once after each successful call of enter().
 func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -157,9 +157,9 @@ func (m *Manager) leave(name string) {
 	}
 }
 
-// EnterResponse counts an HTTP response without an end, such as a followed log, as a stream of its user. The returned
-// context also ends when the replica shuts down. The caller must call leave at the end of the response. EnterResponse
-// returns an error if there are too many streams.
+// EnterResponse counts an HTTP response without a time limit, such as a followed log, as a stream of its user. The
+// returned context also ends when the replica shuts down. The caller must call leave at the end of the response.
+// EnterResponse returns an error if there are too many streams.
 func (m *Manager) EnterResponse(
 	ctx context.Context, u user.Info,
 ) (response context.Context, leave context.CancelFunc, err error) {
@@ -301,8 +301,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 }
 
 // recheckEvery returns the time between two regular checks of a stream. The time is recheckInterval if the RBAC objects
-// of all clusters in s.depends are watched. Otherwise, the time is between unwatchedInterval and recheckInterval. It
-// increases with the number of streams, which limits the load of the checks.
+// of all clusters in s.depends are watched. If a cluster is not watched, the time is between unwatchedInterval and
+// recheckInterval, and increases with the number of streams, which limits the load of the checks.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

@@ -65,9 +65,9 @@ func (s *Stream) User() user.Info {
 // Account returns the budget.Account for the memory of the stream. It is closed when the stream ends.
 func (s *Stream) Account() *budget.Account { return s.account }
 
-// Work waits until the processor time of the user of the stream is within the limit (see budget.Account.Do). Then it
-// calls the function work, which processes a message, and returns the error of this function. The processor time of the
-// call is charged to the user.
+// Work waits until the processor time of the user of the stream is within the limit (see budget.Account.Do). It then
+// calls work(), which processes a message, and returns the error of work(). The processor time of the call is charged
+// to the user.
 func (s *Stream) Work(work func() error) error {
 	var failed error
 	if err := s.account.Do(s.done, func() { failed = work() }); err != nil {
@@ -255,8 +255,8 @@ func (s *Stream) untilCheck() time.Duration {
 	return next
 }
 
-// every repeatedly calls the function f until the stream ends. Before each call, it waits for the time that the
-// function interval returns.
+// every calls f() repeatedly until the stream ends. Before each call, it calls interval() and waits for the returned
+// duration.
 func (s *Stream) every(interval func() time.Duration, f func()) {
 	first := interval()
 	s.mu.Lock()

@@ -19,9 +19,9 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends the message in the parameter last, if it is not nil, and then the reason of the end. close is called
-	// once, after all other writes.
-	close(last []byte, end *End, readDone <-chan struct{})
+	// close sends lastMessage, if it is not nil, and then the reason of the end. close is called once, after all other
+	// writes.
+	close(lastMessage []byte, end *End, readDone <-chan struct{})
 	// read returns the next message. On a WebSocket, it waits at most for the given time.
 	read(wait time.Duration) (Message, error)
 	// subprotocol returns the negotiated WebSocket subprotocol, or an empty string.

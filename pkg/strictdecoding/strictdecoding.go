@@ -17,7 +17,7 @@ import (
 type Problem struct {
 	// Path is the path of the field, for example spec.ports[0].port, or empty for the whole document.
 	Path string
-	// Reason describes the problem. It does not contain the value.
+	// Reason describes the problem. It does not contain the value of the field.
 	Reason string
 }
 
@@ -29,14 +29,15 @@ const (
 	longFloat    = "is a number with too many digits"
 )
 
-// JSON returns the first Problem of a JSON document, or nil. It does not check the syntax.
+// JSON returns the first Problem of a JSON document: a value that a decoder would change without an error. It returns
+// nil if there is none. JSON does not report syntax errors.
 func JSON(document []byte) *Problem {
 	s := scanner{text: document}
 	return s.scan()
 }
 
-// Number returns the reason for which a decoder would change the decimal number. It returns an empty string if a
-// decoder would not change the number.
+// Number returns an empty string if a decoder keeps the exact value of a decimal number. If a decoder would change the
+// value, Number returns a description of the problem for Problem.Reason.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {

@@ -16,7 +16,7 @@ import (
 const (
 	// WorkRate limits the processor time of each user, as a fraction of one processor.
 	WorkRate = 1.0 / 3
-	// WorkBurst is the processor time that a user may use before this limit applies. It suffices for a list of 5,000
+	// WorkBurst is the processor time that a user may use before WorkRate applies. It suffices for a list of 5,000
 	// Pods.
 	WorkBurst = 500 * time.Millisecond
 )
@@ -31,10 +31,10 @@ type Gates struct {
 
 // Options configures Gates.
 type Options struct {
-	// AtOnce is the number of places of each user.
+	// AtOnce bounds the number of tasks that run for one user at the same time.
 	AtOnce int
 	// Work also limits the processor time of each user. The Gate of an idle user is then kept until the whole WorkBurst
-	// is available again. Otherwise, the next request of the user would create a new Gate with a full WorkBurst.
+	// is available again, so that the user does not get a new Gate with a full WorkBurst too early.
 	Work bool
 }
 
@@ -49,7 +49,7 @@ func NewWork() *Gates {
 
 // Gate limits the concurrent work of one user.
 type Gate struct {
-	// places is a semaphore.
+	// places is a semaphore with AtOnce places.
 	places chan struct{}
 	// work limits the processor time in microseconds. It may be nil.
 	work *rate.Limiter
@@ -104,9 +104,9 @@ func (g *Gates) Leave(user string) {
 	}
 }
 
-// Do waits until a place of the user is free and the processor time of the user is within the limit. It then calls the
-// function work, and charges the duration of this call. If ctx ends first, Do returns an error and does not call work.
-// Nil Gates have no limit.
+// Do waits until fewer than AtOnce tasks of the user run and the processor time of the user is within the limit. It
+// then calls work(), and charges the duration of this call. If ctx ends first, Do returns an error and does not call
+// work(). Nil Gates have no limit.
 func (g *Gates) Do(ctx context.Context, user string, work func()) error {
 	if g == nil {
 		work()
@@ -138,7 +138,8 @@ func (g *Gates) Charge(user string, took time.Duration) {
 	g.Leave(user)
 }
 
-// Enter acquires a place. It returns false if no place is free within the duration wait, or if ctx ends.
+// Enter acquires a place of the semaphore for a new task. It returns false if no place is free within the duration
+// wait, or if ctx ends.
 func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:

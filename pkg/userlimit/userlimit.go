@@ -26,8 +26,7 @@ type userTasks struct {
 	tasks int
 }
 
-// New returns a Limiter. The parameter total bounds the number of all concurrent tasks, and perUser bounds the number
-// for one user.
+// New returns a Limiter. total bounds the number of all concurrent tasks, and perUser bounds the number for one user.
 func New(total, perUser int) *Limiter {
 	return &Limiter{all: make(chan struct{}, total), perUser: perUser, users: map[string]*userTasks{}}
 }
