@@ -87,16 +87,16 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 }
 
 // requireFreshCode returns an error if a change requires a one-time code of the caller's second factor, and the request
-// contains no valid code. It is called before the first change of a batch. The function method returns the HTTP method
-// of the change.
+// contains no valid code. It is called before the first change of a batch. methodOf returns the HTTP method of the
+// change of a target.
 func requireFreshCode(
-	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
+	ctx context.Context, caller *clusters.Client, items []item, methodOf func(objectref.Target) string,
 ) error {
 	for i := range items {
 		if items[i].err != nil {
 			continue
 		}
-		if err := caller.Prove(ctx, items[i].target.Call(method(items[i].target))); err != nil {
+		if err := caller.Prove(ctx, items[i].target.Call(methodOf(items[i].target))); err != nil {
 			return err
 		}
 	}
@@ -111,8 +111,8 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do calls the function action with the target of the item. It converts an error to an outcome, because a returned
-// error would end the whole batch.
+// do calls action() with the target of the item. It converts an error to an outcome, because a returned error would end
+// the whole batch.
 func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
@@ -125,10 +125,11 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch decodes the items in the request body, and finds their targets. The parameter name is a function that
-// returns the itemReference of an item. If an item is malformed, readBatch returns an error, and no item of the batch
-// is changed.
-func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
+// readBatch decodes the items in the request body, and finds their targets. referenceOf returns the itemReference of an
+// item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
+func readBatch[T any](
+	r *routes.Request, caller *clusters.Client, referenceOf func(T) itemReference,
+) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
 		return nil, nil, err
@@ -142,7 +143,7 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 	}
 	items := make([]item, 0, len(named))
 	for i := range named {
-		found, err := name(named[i]).find(r.Context(), caller, fmt.Sprintf("[%d]", i))
+		found, err := referenceOf(named[i]).find(r.Context(), caller, fmt.Sprintf("[%d]", i))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -152,8 +153,8 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 }
 
 // find returns the item with its target. If the target does not exist, find stores the error in the item, and the batch
-// continues. find returns an error if the item is malformed or if the lookup has failed. The parameter prefix is
-// prepended to the names of fields in errors.
+// continues. find returns an error if the item is malformed or if the lookup has failed. In errors, the names of fields
+// begin with the given prefix.
 func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {

@@ -22,18 +22,18 @@ import (
 // maxCalls bounds the number of concurrent calls of one request to the cluster.
 const maxCalls = 8
 
-// read gets the target from the cluster and decodes it. The parameter into is a pointer to the result.
-func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, into any) error {
+// read gets the target from the cluster and decodes it to object, which must be a pointer.
+func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, object any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
-	return objects.Read(body, budget.AccountFrom(ctx), into)
+	return objects.Read(body, budget.AccountFrom(ctx), object)
 }
 
 // list requests a list from the cluster, and decodes each object to the type T. The memory of the objects counts
-// towards the memory limit of the request. The function omit is called for each object that is too large to be decoded.
-// If omit is nil, such an object causes an error.
+// towards the memory limit of the request. If an object is too large to be decoded, list calls omit() and continues. If
+// omit is nil, list returns an error instead.
 func list[T any](
 	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
 ) ([]T, error) {

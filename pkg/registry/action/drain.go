@@ -77,8 +77,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
-// drainOptions returns the options in the request body. The body is optional. drainOptions sets the default time if the
-// options contain none, and returns an error if an option is invalid.
+// drainOptions returns the options in the request body, which may be empty. It sets the default timeout if the options
+// contain none, and returns an error if an option is invalid.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
 	if r.ContentLength != 0 {
@@ -128,14 +128,14 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 }
 
 // nothingEvictedError returns an error if the drain attempted evictions, and all of them failed with the same code. For
-// example, the caller may not evict Pods. The parameter waiting contains the indexes of the Pods in d.found. The
-// parameter data is the response of the drain, and becomes part of the error.
-func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
-	if len(waiting) == 0 {
+// example, the caller may not evict Pods. podIndexes contains the indexes, in d.found, of the Pods to evict. The error
+// contains data, which is the response of the drain.
+func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
+	if len(podIndexes) == 0 {
 		return nil
 	}
-	first := d.results[waiting[0]]
-	for _, i := range waiting {
+	first := d.results[podIndexes[0]]
+	for _, i := range podIndexes {
 		if d.results[i].Status != dashboardv1alpha1.DrainFailed || d.results[i].Code != first.Code {
 			return nil
 		}

@@ -31,12 +31,12 @@ const (
 	reserve = 5 * time.Second
 )
 
-// evictAll evicts Pods, and returns the number of Pods that were not evicted. The parameter waiting contains the
-// indexes of the Pods in d.found. If a PodDisruptionBudget or an overloaded cluster blocks an eviction, evictAll
-// retries it until the time d.until. It attempts to evict every Pod once before it retries any eviction. Otherwise,
-// blocked Pods would delay all others.
-func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
-	blocked := waiting
+// evictAll evicts the Pods with the given indexes in d.found, and returns the number of Pods that were not evicted. If
+// a PodDisruptionBudget or an overloaded cluster blocks an eviction, evictAll retries the eviction until the deadline
+// d.until. It attempts to evict every Pod once before it retries any eviction, so that blocked Pods do not delay all
+// others.
+func (d *draining) evictAll(ctx context.Context, podIndexes []int) (left int, err error) {
+	blocked := podIndexes
 	for len(blocked) > 0 {
 		err := fanout.Each(ctx, len(blocked), maxCalls, func(ctx context.Context, i int) error {
 			d.evict(ctx, blocked[i])
@@ -50,7 +50,7 @@ func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err e
 			break
 		}
 	}
-	return len(blocked) + len(d.withStatus(waiting, dashboardv1alpha1.DrainFailed)), nil
+	return len(blocked) + len(d.withStatus(podIndexes, dashboardv1alpha1.DrainFailed)), nil
 }
 
 func (d *draining) withStatus(pods []int, status string) []int {

@@ -105,8 +105,8 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}}, nil)
 }
 
-// revision returns the revision that r stores. The parameter ofDeployment is true if r is a ReplicaSet, and false if r
-// is a ControllerRevision. The second result is false if the ReplicaSet has no revision number yet, or if the
+// revision returns the revision that r stores. ofDeployment is true if r is a ReplicaSet, and false if r is a
+// ControllerRevision. The second result is false if the ReplicaSet has no revision number yet, or if the
 // ControllerRevision has no Pod template.
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {

@@ -57,10 +57,9 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}, err
 }
 
-// rollbackTo replaces the Pod template of w by the template of a revision. The parameter chosen is this revision. If
-// withAnnotations is true, rollbackTo also restores the annotations of the revision. During a rollout, the status of
-// the workload changes often, and causes conflicts. rollbackTo retries after these conflicts, but not if the spec has
-// changed.
+// rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
+// rollbackTo also restores the annotations of the revision. During a rollout, the status of the workload changes often,
+// and causes conflicts. rollbackTo retries after these conflicts, but not if the spec has changed.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,

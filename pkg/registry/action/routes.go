@@ -56,7 +56,7 @@ func (p *Provider) workloadRoutes() []routes.Route {
 }
 
 // onObject returns three routes for an action on an object. In two paths, the namespace is a segment. In the third
-// path, it is a query parameter. The parameter action is the last segment of each path.
+// path, it is a query parameter. Each path ends with the given action.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{

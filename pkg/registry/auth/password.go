@@ -36,7 +36,7 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 
 // Prove returns a function that verifies a one-time code of the second factor of u. The function returns nil if the
 // code is valid or not required. Callers that kube-apiserver has authenticated need no code, because KubeVision stores
-// no second factor for them. The function origin returns the properties of the client, for example its address.
+// no second factor for them. origin() returns the properties of the client, for example its address.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {

@@ -139,8 +139,8 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 	}}, nil
 }
 
-// withCode returns a handler that calls the function do with the caller and the code in the request. The handler
-// returns an error if the caller is not a KubeVisionUser, or if the request contains no code.
+// withCode returns a handler that calls do() with the caller and the code in the request. The handler returns an error
+// if the caller is not a KubeVisionUser, or if the request contains no code.
 func withCode(
 	do func(*routes.Request, *authentication.Principal, string) (any, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {

@@ -118,8 +118,8 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 	return c
 }
 
-// newSecret returns a Secret. The parameter key is its only key, and the parameter text is the value. The owner
-// reference to c makes Kubernetes delete the Secret together with c.
+// newSecret returns a Secret with one key, whose value is text. The owner reference to c makes Kubernetes delete the
+// Secret together with c.
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

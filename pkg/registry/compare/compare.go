@@ -74,25 +74,24 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference to one of the two objects. The parameters name and alias are the names of two synonymous
-// fields in the request. pick returns an error if both fields are set, if both are missing, or if the reference is
-// incomplete.
-func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
+// pick returns the object reference in one of two synonymous request fields, such as source and left. It returns an
+// error if both fields are set, if both are missing, or if the reference is incomplete.
+func pick(name, alias string, ref, aliasRef *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
-	case named != nil && aliased != nil:
+	case ref != nil && aliasRef != nil:
 		return side{}, envelope.Invalid(alias, "%s and %s are synonyms: send only one of them", name, alias)
-	case named == nil && aliased == nil:
+	case ref == nil && aliasRef == nil:
 		return side{}, envelope.Required(name)
-	case named == nil:
-		name, named = alias, aliased
+	case ref == nil:
+		name, ref = alias, aliasRef
 	}
-	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource,
-		"name": named.Name} {
+	for field, value := range map[string]string{"cluster": ref.Cluster, "resource": ref.Resource,
+		"name": ref.Name} {
 		if value == "" {
 			return side{}, envelope.Required(name + "." + field)
 		}
 	}
-	return side{field: name, ref: *named}, nil
+	return side{field: name, ref: *ref}, nil
 }
 
 func compare(r *routes.Request, sides []side) (routes.Result, error) {
@@ -158,12 +157,12 @@ func (s *side) locate(err error) error {
 }
 
 // text returns the object as YAML, without the fields that differ between any two objects, for example uid. The values
-// of a Secret are masked. If the parameter other is a Secret, the masks show which values differ. The
-// parameter may be nil.
-func (s *side) text(other *side) (string, error) {
+// of a Secret are masked. If counterpart is another Secret, the masks show which values differ from its values.
+// counterpart may be nil.
+func (s *side) text(counterpart *side) (string, error) {
 	var beside []byte
-	if other != nil && objects.IsSecret(other.resource) {
-		beside = other.body
+	if counterpart != nil && objects.IsSecret(counterpart.resource) {
+		beside = counterpart.body
 	}
 	object, err := objects.DecodeBeside(s.body, beside, s.resource)
 	if err != nil {

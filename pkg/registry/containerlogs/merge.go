@@ -67,7 +67,7 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 }
 
 // advance reads the next line of a log, and stores it in *into. At the end of the log, it stores nil. It omits lines
-// that are older than the time s.options.since.
+// that are older than s.options.since.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
 		line, err := from.next()
@@ -103,14 +103,14 @@ type follower struct {
 	slots chan struct{}
 }
 
-// follow calls emit with each line as it arrives, including the lines of Pods that are created later. The parameter
-// first contains the logs of the existing Pods. follow returns when ctx ends, or when emit returns an error.
-func (f *follower) follow(ctx context.Context, first []*source) error {
+// follow calls f.emit with each line of the given logs as it arrives, and also with the lines of Pods that are created
+// later. It returns when ctx ends, or when f.emit returns an error.
+func (f *follower) follow(ctx context.Context, logs []*source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()
 	defer cancel()
 	f.events, f.slots = make(chan event), make(chan struct{}, maxSources)
-	f.start(ctx, first)
+	f.start(ctx, logs)
 	f.running.Go(func() { f.rescanPeriodically(ctx) })
 	for {
 		select {
@@ -124,7 +124,7 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 	}
 }
 
-// rescanPeriodically calls rescan until ctx ends. Calls do not overlap. Otherwise, an older list of Pods could arrive
+// rescanPeriodically calls rescan until ctx ends. Calls do not overlap. If they did, an older list of Pods could arrive
 // after a newer one, and the logs of a new container would be followed twice.
 func (f *follower) rescanPeriodically(ctx context.Context) {
 	ticker := time.NewTicker(rescanInterval)
@@ -154,14 +154,15 @@ func (f *follower) rescan(ctx context.Context) {
 	f.start(ctx, found)
 }
 
-// start starts a goroutine for each new log in the parameter found. A log that has ended is not requested again. If
-// maxSources logs are open, start skips the remaining new logs. The next rescan then tries to start them again.
-func (f *follower) start(ctx context.Context, found []*source) {
+// start starts a goroutine for each of the given logs that was not requested before. A log that has ended is not
+// requested again. If maxSources logs are open, start skips the remaining new logs. The next rescan then tries to start
+// them again.
+func (f *follower) start(ctx context.Context, logs []*source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before := f.known
-	f.known = make(map[string]bool, len(found))
-	for _, s := range found {
+	f.known = make(map[string]bool, len(logs))
+	for _, s := range logs {
 		key := s.uid + "/" + s.container
 		if before[key] {
 			f.known[key] = true

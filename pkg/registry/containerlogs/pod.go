@@ -66,16 +66,16 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes the JSON text. The parameter into is a pointer to the result. Before decoding, decode reserves the
-// largest memory that the elements of the JSON may need. It returns an error if account has less memory, and releases
-// the memory after decoding.
-func decode(text []byte, account *budget.Account, into any) error {
+// decode decodes the JSON text to object, which must be a pointer. Before decoding, decode reserves the largest memory
+// that the elements of the JSON may need. It returns an error if account has less memory, and releases the memory after
+// decoding.
+func decode(text []byte, account *budget.Account, object any) error {
 	size := objects.DecodingBytes(text)
 	if err := account.Take(size); err != nil {
 		return envelope.OutOfMemory(err)
 	}
 	defer account.Give(size)
-	if err := json.Unmarshal(text, into); err != nil {
+	if err := json.Unmarshal(text, object); err != nil {
 		return objects.Unreadable(err)
 	}
 	return nil

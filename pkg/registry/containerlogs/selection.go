@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// selection determines the logs that a request reads. If the field pod is not empty, these are the logs of this Pod.
-// Otherwise, they are the logs of the Pods that match the label selector.
+// selection determines the logs that a request reads. These are the logs of one Pod if pod is not empty, or else the
+// logs of the Pods that match the label selector.
 type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource

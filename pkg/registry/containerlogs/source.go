@@ -86,20 +86,20 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line of a log. The parameter opened is the response body of the first request. If the log
-// is followed, read requests the log again after the container has restarted or the connection was lost. It then
-// continues with the first line that was not emitted.
-func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
+// read calls emit with each line of a log. body is the response body of the first request for the log. If the log is
+// followed, read requests the log again after the container has restarted or the connection was lost. It then continues
+// with the first line that was not emitted.
+func (s *source) read(ctx context.Context, body io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
-		emitted, err := s.copy(opened, emit)
+		emitted, err := s.copy(body, emit)
 		if err != nil || !s.options.follow {
 			return err
 		}
 		if emitted {
 			wait, failures = firstWait, 0
 		}
-		for opened = nil; opened == nil; {
+		for body = nil; body == nil; {
 			if over, err := s.isOver(ctx); err != nil || over {
 				return err
 			}
@@ -109,7 +109,7 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 				return context.Cause(ctx)
 			}
 			wait = min(2*wait, longestWait)
-			opened, err = s.open(ctx)
+			body, err = s.open(ctx)
 			if err == nil {
 				continue
 			}
@@ -121,17 +121,17 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 	}
 }
 
-// failed converts the error of a request for the log to an error with a code.
+// failed converts err, which a log request has returned, to an error with a code.
 func (s *source) failed(ctx context.Context, err error) error {
 	return authorization.CallError(ctx, s.caller, attributes(s.namespace, s.pod), err)
 }
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads lines from the response body, and closes it. It calls emit with each line that was not emitted before. The
-// result emitted is true if copy has called emit at least once. If the log is followed, copy ignores a read error,
-// because the caller then requests the log again.
-func (s *source) copy(from io.ReadCloser, emit func(Line) error) (emitted bool, err error) {
+// copy reads lines from a response body, and closes the body. It calls emit with each line that was not emitted before,
+// and returns true if there was such a line. If the log is followed, copy ignores a read error, because the caller then
+// requests the log again.
+func (s *source) copy(from io.ReadCloser, emit func(Line) error) (hasEmitted bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
 	for {
@@ -139,9 +139,9 @@ func (s *source) copy(from io.ReadCloser, emit func(Line) error) (emitted bool, 
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF), s.options.follow:
-			return emitted, nil
+			return hasEmitted, nil
 		default:
-			return emitted, err
+			return hasEmitted, err
 		}
 		if !again.IsZero() && (line.at.Before(again) || line.at.Equal(again) && skip > 0) {
 			if line.at.Equal(again) {
@@ -152,11 +152,11 @@ func (s *source) copy(from io.ReadCloser, emit func(Line) error) (emitted bool, 
 		if !s.options.since.IsZero() && line.at.Before(s.options.since) {
 			continue
 		}
-		emitted = true
+		hasEmitted = true
 		s.note(line.at)
 		line.Pod, line.Container = s.pod, s.container
 		if err := emit(line); err != nil {
-			return emitted, err
+			return hasEmitted, err
 		}
 	}
 }

@@ -74,8 +74,8 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// forUser returns a handler that calls the function handle if the caller is a KubeVisionUser. The handler returns an
-// error for all other callers, because the ConfigMap with favorites must be owned by a KubeVisionUser.
+// forUser returns a handler that calls handle() if the caller is a KubeVisionUser. The handler returns an error for all
+// other callers, because the ConfigMap with favorites must be owned by a KubeVisionUser.
 func forUser(
 	handle func(*routes.Request, *authentication.Principal) (routes.Result, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {

@@ -62,8 +62,8 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of u, calls the function modify with them, and writes them. It retries after a conflict.
-// If modify returns an error, change writes nothing and returns the error.
+// change reads the favorites of u, calls modify() with them, and writes them. It retries after a conflict. If modify
+// returns an error, change writes nothing and returns the error.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, modify func(*favorites) error,
 ) error {

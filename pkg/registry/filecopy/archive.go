@@ -36,8 +36,8 @@ func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
 
-// take subtracts an entry from the remaining bytes. The parameter size is the number of bytes of its content. take
-// returns an error if too few bytes remain.
+// take subtracts an entry with size bytes of content from the remaining bytes. It returns an error if too few bytes
+// remain.
 func (l *limits) take(size int64) error {
 	if size < 0 || size > l.bytes-blockBytes {
 		return errTooLarge()
@@ -46,22 +46,22 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader is an io.Reader that returns an error if the field left is 0. Each read byte decrements left. The
-// method entries.next sets left to the maximum size of a header, and then to the size of the content.
+// boundedReader is an io.Reader that returns an error if bytesLeft is 0. Each read byte decrements bytesLeft.
+// entries.next sets bytesLeft to the maximum size of a header, and then to the size of the content.
 type boundedReader struct {
-	from io.Reader
-	left int64
+	from      io.Reader
+	bytesLeft int64
 }
 
 var errHeader = errors.New("a header of the archive is too large")
 
 // Read implements io.Reader.
 func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+	if b.bytesLeft <= 0 {
 		return 0, errHeader
 	}
-	n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
+	n, err := b.from.Read(p[:min(int64(len(p)), b.bytesLeft)])
+	b.bytesLeft -= int64(n)
 	return n, err //nolint:wrapcheck // as a reader returns it
 }
 
@@ -79,12 +79,12 @@ func newEntries(from io.Reader, l *limits) *entries {
 	return &entries{bounded: b, archive: tar.NewReader(b), limits: l}
 }
 
-// next returns the header of the next file or directory, or io.EOF. It skips all other entries. Otherwise, a symbolic
-// link in the archive could redirect later entries to a different directory. next returns an error if the archive is
+// next returns the header of the next file or directory, or io.EOF. It skips all other entries, because a symbolic link
+// in the archive could redirect later entries to a different directory. next returns an error if the archive is
 // malformed or too large.
 func (e *entries) next() (*tar.Header, error) {
 	for {
-		e.bounded.left = maxHeaderBytes
+		e.bounded.bytesLeft = maxHeaderBytes
 		header, err := e.archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil, io.EOF
@@ -100,7 +100,7 @@ func (e *entries) next() (*tar.Header, error) {
 			return nil, err
 		}
 		if clean.Typeflag == tar.TypeReg || clean.Typeflag == tar.TypeDir {
-			e.bounded.left = clean.Size + blockBytes
+			e.bounded.bytesLeft = clean.Size + blockBytes
 			return clean, nil
 		}
 		e.skipped++

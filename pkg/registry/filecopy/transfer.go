@@ -48,8 +48,7 @@ type transfer struct {
 	provider *Provider
 	// recording records the copy, or is nil.
 	recording *recording.Recording
-	// input and inputRead are the two ends of a pipe. Content that the client sends is written to the field input, and
-	// copyIn reads it from the field inputRead.
+	// input and inputRead are the two ends of a pipe for the content that the client sends. copyIn reads the content.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
@@ -218,7 +217,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note calls the function change with t.progress. It holds t.mu during the call.
+// note calls change() with t.progress. It holds t.mu during the call.
 func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -97,7 +97,7 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile adds two files to archive. The first file has the given name and the content from the client. The second
+// passFile adds two files to the archive. The first file has the given name and the content from the client. The second
 // file is empty, and its name ends with completeSuffix. passFile returns an error if the number of bytes of the content
 // is not the size in the request.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
@@ -131,8 +131,8 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	return nil
 }
 
-// passEntries reads the archive that the client sends, and copies its files and directories to the parameter archive.
-func (t *transfer) passEntries(archive *tar.Writer) error {
+// passEntries reads the archive that the client sends, and writes its files and directories to output.
+func (t *transfer) passEntries(output *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {
 		header, err := from.next()
@@ -147,10 +147,10 @@ func (t *transfer) passEntries(archive *tar.Writer) error {
 			t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files++ })
 		}
 		header.Name = "./" + header.Name // prevents names that tar interprets as options
-		if err := archive.WriteHeader(header); err != nil {
+		if err := output.WriteHeader(header); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)
 		}
-		if err := from.copyTo(archive); err != nil {
+		if err := from.copyTo(output); err != nil {
 			return err
 		}
 	}

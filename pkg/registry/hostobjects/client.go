@@ -76,10 +76,10 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, notF
 	}
 }
 
-// WriteError converts err, the error of a write, to an error with a code. The parameter actions contains the rights
-// that the write requires. A Forbidden error can come from RBAC or from an admission plugin. Therefore, WriteError
-// reviews the actions after such an error. If RBAC allows all actions, an admission plugin has rejected the write, and
-// the code is CodeRejected. If envelope.LacksRight returns true for err, the code is always CodeForbidden.
+// WriteError converts err, the error of a write, to an error with a code. actions contains the rights that the write
+// requires. A Forbidden error can come from RBAC or from an admission plugin. Therefore, WriteError reviews the actions
+// after such an error. If RBAC allows all actions, an admission plugin has rejected the write, and the code is
+// CodeRejected. If envelope.LacksRight returns true for err, the code is always CodeForbidden.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -117,10 +117,10 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 		Name: name}
 }
 
-// CheckVersion returns an error with CodeStale if object has another ResourceVersion than the request. The parameter
-// given is the ResourceVersion in the request. If the request contains none, CheckVersion returns nil.
-func CheckVersion(given string, object client.Object) error {
-	if given != "" && given != object.GetResourceVersion() {
+// CheckVersion returns an error with CodeStale if requestVersion is not the ResourceVersion of object. requestVersion
+// is the ResourceVersion in the request. If it is empty, CheckVersion returns nil.
+func CheckVersion(requestVersion string, object client.Object) error {
+	if requestVersion != "" && requestVersion != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",
 			object.GetName())
 	}

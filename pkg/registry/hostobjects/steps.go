@@ -21,7 +21,7 @@ const undoTimeout = 10 * time.Second
 
 // Step is one write of a sequence. If one write fails, the earlier writes are reverted.
 type Step struct {
-	// Object is the name of the written object in messages.
+	// Object names the written object in messages.
 	Object string
 	// Do writes the object with the given client. It is called first with a dry-run client, and then with a normal
 	// client. Therefore, it must not change its inputs.
@@ -30,51 +30,56 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that calls the function build and creates the returned object. The parameter description names
-// the object in error messages. The function refused converts the error of the write, which may be nil, to an error
-// with a code.
-func Create(description string, build func() client.Object, refused func(context.Context, error) error) Step {
-	var made client.Object
+// Create returns a step that creates the object that newObject() returns. description names the object in error
+// messages. errorMapper converts the error of the write to an error with a code. It returns nil if the error of the
+// write is nil.
+func Create(description string, newObject func() client.Object, errorMapper func(context.Context, error) error) Step {
+	var created client.Object
 	return Step{
 		Object: description,
 		Do: func(ctx context.Context, c client.Client) error {
-			made = build()
-			return refused(ctx, c.Create(ctx, made))
+			created = newObject()
+			return errorMapper(ctx, c.Create(ctx, created))
 		},
-		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, UIDPrecondition(made)) },
+		Undo: func(ctx context.Context, c client.Client) error {
+			return c.Delete(ctx, created, UIDPrecondition(created))
+		},
 	}
 }
 
-// Patch returns a step that patches an object. The parameter from is the object as it was read. The parameter to is the
-// changed object. The parameter description names the object in error messages. The parameter given is the
-// ResourceVersion in the request, or empty. If it is not empty, the step fails if the object has changed since it was
-// read. The function refused converts the error of the write, which may be nil, to an error with a code.
-func Patch(description string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
-	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
+// Patch returns a step that changes an object from oldObject, which is the object as it was read, to newObject.
+// requestVersion is the ResourceVersion in the request, or empty. If it is not empty, the step fails if the object has
+// changed since it was read. description names the object in error messages. errorMapper converts the error of the
+// write to an error with a code. It returns nil if the error of the write is nil.
+func Patch(
+	description string, oldObject, newObject client.Object, requestVersion string,
+	errorMapper func(context.Context, error) error,
+) Step {
+	write := func(ctx context.Context, c client.Client, from, to client.Object, version string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
 		if !ok { // Impossible, because a copy has the type of its original.
 			return fmt.Errorf("copying %s", description)
 		}
-		return c.Patch(ctx, written, PatchFrom(from, given))
+		return c.Patch(ctx, written, PatchFrom(from, version))
 	}
 	return Step{
 		Object: description,
 		Do: func(ctx context.Context, c client.Client) error {
-			return refused(ctx, write(ctx, c, from, to, given))
+			return errorMapper(ctx, write(ctx, c, oldObject, newObject, requestVersion))
 		},
-		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
+		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, newObject, oldObject, "") },
 	}
 }
 
-// PatchFrom returns a merge patch against before, which is the object as it was read. If the request contains a
-// ResourceVersion, the patch contains the ResourceVersion of before, and kube-apiserver rejects the patch with a
-// conflict if the object has changed since it was read. CheckVersion compares the ResourceVersion of the request with
-// that of the object.
-func PatchFrom(before client.Object, requestVersion string) client.Patch {
+// PatchFrom returns a merge patch against oldObject, which is the object as it was read. requestVersion is the
+// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of oldObject,
+// and kube-apiserver rejects the patch with a conflict if the object has changed since it was read. PatchFrom does not
+// compare requestVersion with oldObject (see CheckVersion).
+func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
-		return client.MergeFrom(before)
+		return client.MergeFrom(oldObject)
 	}
-	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return client.MergeFromWithOptions(oldObject, client.MergeFromWithOptimisticLock{})
 }
 
 // Apply calls DryRun and then Execute. If a step fails, Apply reverts the steps before it. The returned error names the

@@ -102,8 +102,8 @@ func failed(ctx context.Context, caller *clusters.Client, a authorizationv1.Reso
 	return authorization.CallError(ctx, caller, a, err)
 }
 
-// callOf converts the query parameters of r to a call of the subresource proxy of target. It returns an error if a
-// parameter is malformed.
+// callOf converts the query parameters of r to a request for the proxy subresource of target. It returns an error if a
+// query parameter is malformed.
 func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	call := target.Call(http.MethodGet)
 	call.Accept, call.Once = "*/*", true
@@ -159,8 +159,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of the response to the client. The parameter contentType is the media type of the HTTP
-// server's response. No other headers of that response are used.
+// headerOf returns the header of the response to the client. contentType is the media type of the HTTP server's
+// response. No other headers of that response are used.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

@@ -95,18 +95,18 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is like Read, but takes the resource, the namespace and the name from its parameters. The parameter kind is the
-// name of the resource. The parameters namespace and name may be empty.
-func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
+// Find is like Read, but takes the resource, the namespace and the name as arguments. The namespace and the name may be
+// empty.
+func Find(ctx context.Context, caller *clusters.Client, verb, resource, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
-		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
+		verb: verb, resource: resource, namespace: namespace, name: name, namespaced: namespace != "",
 	})
 }
 
 // wanted contains the parameters that identify a target. It also contains the verb and the subresource that the
 // resource of the target must support.
 type wanted struct {
-	verb, subresource, kind, namespace, name string
+	verb, subresource, resource, namespace, name string
 	// namespaced is true if the resource must be namespaced, because the path contains a namespace.
 	namespaced bool
 }
@@ -114,7 +114,7 @@ type wanted struct {
 func requested(r *routes.Request, verb string) wanted {
 	inPath := r.Path(Namespace)
 	return wanted{
-		verb: verb, kind: r.Path(Resource), namespace: cmp.Or(inPath, r.Query(Namespace)), name: r.Path(Name),
+		verb: verb, resource: r.Path(Resource), namespace: cmp.Or(inPath, r.Query(Namespace)), name: r.Path(Name),
 		namespaced: inPath != "",
 	}
 }
@@ -130,10 +130,10 @@ func (w wanted) check() error {
 	if problems := content.IsPathSegmentName(w.name); len(problems) > 0 {
 		return envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
 	}
-	if w.kind == "" {
+	if w.resource == "" {
 		return envelope.Required(Resource)
 	}
-	if problems := utilvalidation.IsDNS1123Subdomain(w.kind); len(problems) > 0 {
+	if problems := utilvalidation.IsDNS1123Subdomain(w.resource); len(problems) > 0 {
 		return envelope.Invalid(Resource, "resource: %s", strings.Join(problems, "; "))
 	}
 	return nil
@@ -144,11 +144,11 @@ func (w wanted) check() error {
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support %s of %s", w.verb, w.kind)
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support %s of %s", w.verb, w.resource)
 	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.kind)
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.resource)
 	case !r.Namespaced && w.namespaced:
-		return envelope.Invalid(Namespace, "%s are not namespaced: omit the namespace", w.kind)
+		return envelope.Invalid(Namespace, "%s are not namespaced: omit the namespace", w.resource)
 	default:
 		return nil
 	}
@@ -158,7 +158,7 @@ func find(ctx context.Context, caller *clusters.Client, w wanted) (Target, error
 	if err := w.check(); err != nil {
 		return Target{}, err
 	}
-	found, ok, err := caller.Resource(ctx, w.kind, func(r *clusters.Resource) bool {
+	found, ok, err := caller.Resource(ctx, w.resource, func(r *clusters.Resource) bool {
 		lacksNamespace := r.Namespaced && w.name != "" && w.namespace == ""
 		return w.mismatch(r) == nil && !lacksNamespace
 	})
@@ -166,7 +166,7 @@ func find(ctx context.Context, caller *clusters.Client, w wanted) (Target, error
 		return Target{}, envelope.FromAPIError(err)
 	}
 	if !ok {
-		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", w.kind)
+		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", w.resource)
 	}
 	if err := w.mismatch(&found); err != nil {
 		return Target{}, err

@@ -50,48 +50,48 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind that counts its objects without decoding them. The function set stores the number in an
+// countedKind returns a kind that counts its objects without decoding them. setCount stores the number of objects in an
 // overview.
-func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
+func (t *tally) countedKind(resource string, setCount func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
 		n, err := a.Count()
-		set(part, n)
+		setCount(part, n)
 		t.add(part)
 		return err //nolint:wrapcheck // it has its code
 	}
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a kind whose objects are decoded to T. The function look adds one object to an overview, and must
-// not retain the object.
+// typedKind returns a kind whose objects are decoded to T. addObject adds one object to an overview, and must not
+// retain the object.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
-}](t *tally, resource string, look func(P, *dashboardv1alpha1.Overview),
+}](t *tally, resource string, addObject func(P, *dashboardv1alpha1.Overview),
 ) scopedlist.Kind {
-	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) }, look)
+	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
 // partialKind returns a kind whose objects are decoded to T or C. Objects from the cluster are decoded to T. Objects
-// from the read cache are decoded to C, a type with fewer fields. The functions look and lookCached add one object to
-// an overview, and must not retain the object.
+// from the read cache are decoded to C, a type with fewer fields. addObject and addCached add one object to an
+// overview, and must not retain the object.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error
-}](t *tally, resource string, lookCached func(*C, *dashboardv1alpha1.Overview),
-	look func(P, *dashboardv1alpha1.Overview),
+}](t *tally, resource string, addCached func(*C, *dashboardv1alpha1.Overview),
+	addObject func(P, *dashboardv1alpha1.Overview),
 ) scopedlist.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
 			g := grouped{sum: part, account: account, omit: a.Omitted.Add}
-			if err := addGroups(ctx, g, a.Cached.Groups, lookCached); err != nil {
+			if err := addGroups(ctx, g, a.Cached.Groups, addCached); err != nil {
 				return err
 			}
 		}
 		for _, body := range a.Bodies {
-			if err := each(body, account, a.Omitted.Add, func(o P) { look(o, part) }); err != nil {
+			if err := each(body, account, a.Omitted.Add, func(o P) { addObject(o, part) }); err != nil {
 				return err
 			}
 		}

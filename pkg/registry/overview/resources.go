@@ -24,14 +24,14 @@ func amountOf(l corev1.ResourceList) amount {
 
 func (a amount) plus(b amount) amount { return amount{cpu: a.cpu + b.cpu, memory: a.memory + b.memory} }
 
-// addRequests adds the requests and limits of pod to out, as the scheduler computes them.
-func addRequests(pod *corev1.Pod, out *dashboardv1alpha1.OverviewResources) {
+// addRequests computes the requests and limits of a Pod like the scheduler, and adds them to sum.
+func addRequests(pod *corev1.Pod, sum *dashboardv1alpha1.OverviewResources) {
 	requests := amountOf(podresource.PodRequests(pod, podresource.PodResourcesOptions{}))
 	limits := amountOf(podresource.PodLimits(pod, podresource.PodResourcesOptions{}))
-	out.CPU.Requests += requests.cpu
-	out.CPU.Limits += limits.cpu
-	out.Memory.Requests += requests.memory
-	out.Memory.Limits += limits.memory
+	sum.CPU.Requests += requests.cpu
+	sum.CPU.Limits += limits.cpu
+	sum.Memory.Requests += requests.memory
+	sum.Memory.Limits += limits.memory
 }
 
 // usage is the sum of the CPU and memory usage that the API metrics.k8s.io reports.

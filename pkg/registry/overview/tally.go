@@ -50,20 +50,20 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped contains parameters of addGroups. The field sum is the destination, account is the memory account, and omit
-// is called for each omitted object.
+// grouped contains parameters of addGroups. sum is the destination, account is the memory account, and omit is called
+// for each omitted object.
 type grouped struct {
 	sum     *dashboardv1alpha1.Overview
 	account *budget.Account
 	omit    objects.Omit
 }
 
-// counted is the overview of one readcache.Group, which is a part of a list. The field omitted contains the objects of
-// the group that are too large to be decoded.
+// counted is the overview of one readcache.Group, which is a part of a list. omissions contains the objects of the
+// group that are too large to be decoded.
 type counted struct {
 	dashboardv1alpha1.Overview
 
-	omitted []*readcache.Object
+	omissions []*readcache.Object
 }
 
 // addGroups adds the objects of a cached list to g.sum. The read cache splits the list into groups of objects, and also
@@ -84,16 +84,16 @@ func addGroups[T any](
 			continue
 		}
 		addTo(g.sum, &part.Overview)
-		for _, o := range part.omitted {
+		for _, o := range part.omissions {
 			g.omit(o.Namespace, o.Name)
 		}
 	}
 	return nil
 }
 
-// summaryOf returns the stored overview of a group. If there is none, it calls the function compute, and charges the
-// processor time to the account. A cluster may send objects that take long to decode. Without the limit of processor
-// time, the overviews of such a cluster could occupy all processors.
+// summaryOf returns the stored overview of a group. If there is none, it calls compute(), and charges the processor
+// time to the account. A cluster may send objects that take long to decode. Without the limit of processor time, the
+// overviews of such a cluster could occupy all processors.
 func summaryOf(
 	ctx context.Context,
 	account *budget.Account,
@@ -127,7 +127,7 @@ func summarize[T any](
 			return nil
 		})
 		if errors.Is(err, objects.ErrTooLarge) {
-			part.omitted = append(part.omitted, o)
+			part.omissions = append(part.omissions, o)
 			continue
 		}
 		if err != nil {
@@ -136,7 +136,7 @@ func summarize[T any](
 	}
 	part.RecentEvents = newest(part.RecentEvents)
 	const pointerBytes = 16 // includes the growth of the slice
-	size := eventBytes(part.RecentEvents) + int64(len(part.omitted))*pointerBytes
+	size := eventBytes(part.RecentEvents) + int64(len(part.omissions))*pointerBytes
 	return readcache.Summary{Value: part, TextBytes: size}, nil
 }
 

@@ -31,13 +31,13 @@ func Docs() map[string]string {
 	}
 }
 
-// Grant contains the call that creates a subresource of a Pod. Find returns a Grant without an access review.
-// Therefore, Review must be called before Call is sent to the cluster.
+// Grant contains the request that creates a subresource of a Pod. Find returns a Grant without an access review.
+// Therefore, Review must be called before the request is sent to the cluster.
 type Grant struct {
 	Caller  *clusters.Client
 	User    user.Info
 	Cluster string
-	// Call creates the subresource. Its query may be changed.
+	// Call is the request that creates the subresource. Call.Query may be changed before the request is sent.
 	Call clusters.Call
 
 	access *authorization.Access
@@ -81,8 +81,8 @@ func FindPod(
 	return g, nil
 }
 
-// Review returns an error if the user may not create the subresource. It also returns an error if Call requires a
-// one-time code of the user's second factor and the request contains no valid code.
+// Review returns an error if the user may not create the subresource. It also returns an error if creating the
+// subresource requires a one-time code of the user's second factor, and the user's request contains no valid code.
 func (g *Grant) Review(ctx context.Context) error {
 	if err := authorization.Require(ctx, g.Caller, g.Attributes()); err != nil {
 		return err

@@ -54,7 +54,7 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 }
 
 // received handles a message from the client. The first byte of the message is the number of a channel for data. Each
-// port has one channel for data. The method writes the other bytes to the pipe of this port, and blocks until the
+// port has one channel for data. received writes the other bytes to the pipe of this port, and blocks until the
 // connection to the port has read them.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||

@@ -126,11 +126,10 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest sets the results of all objects of later stages to ApplySkipped. The parameter after is the last stage that
-// is not changed. Objects with an error are not changed either.
-func (b *bundle) skipRest(after int) {
+// skipRest marks the objects of all stages after the given one as ApplySkipped, except objects with an error.
+func (b *bundle) skipRest(stage int) {
 	for _, a := range b.items {
-		if a.stage > after && a.err == nil {
+		if a.stage > stage && a.err == nil {
 			a.result.Operation = dashboardv1alpha1.ApplySkipped
 		}
 	}
@@ -237,8 +236,8 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 	return b, nil
 }
 
-// located returns a copy of err for the object with the index i. It adds the index to the message, and to the field if
-// the field is not empty.
+// located returns a copy of err for the object with the index i. The index precedes the message and, if the error names
+// a field of the object, also the name of the field.
 func located(err error, i int) error {
 	known := *envelope.As(err)
 	prefix := fmt.Sprintf("[%d]", i)

@@ -34,8 +34,8 @@ func (b *bundle) dependencies() dependencies {
 // the CustomResourceDefinition of the object's kind.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates the
-// object in the parameter a. For example, this object is a RoleBinding, and the bundle creates a Role.
+// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates the given
+// object. For example, the given object is a RoleBinding, and the bundle creates a Role.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

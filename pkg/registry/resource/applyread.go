@@ -49,8 +49,8 @@ type bundleReader struct {
 	seen    map[string]int
 }
 
-// read checks an object of the bundle and finds its resource. The parameter i is the index of the object in the bundle.
-// read returns an error if the object cannot be applied.
+// read checks the object with the index i in the bundle, and finds the resource of the object. It returns an error if
+// the object cannot be applied.
 func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
 	gvk, err := object.kind()
 	if err != nil {

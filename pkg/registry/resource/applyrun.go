@@ -29,7 +29,7 @@ const (
 	// maxTries bounds the number of dry runs of an object. A dry run is repeated if another client has changed the
 	// object at the same time.
 	maxTries = 3
-	// maxPaths bounds the number of changed fields in the result of an object.
+	// maxPaths bounds the number of changed fields that a response contains for one object.
 	maxPaths = 64
 )
 
@@ -69,7 +69,7 @@ func (b *bundle) tryAll(ctx context.Context) error {
 		if found.surround(a) {
 			a.deferUntil(stageOfDefinitions)
 		} else {
-			a.try(ctx, b)
+			a.executeDryRun(ctx, b)
 		}
 		if found.precede(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
 			a.deferUntil(a.stage - 1)
@@ -91,10 +91,10 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object, and compares a.current with the dry run. The differences are the result. If
-// another client has changed the object since a.current was read, the result would contain the changes of that client.
-// Therefore, try then reads the object again and repeats the dry run.
-func (a *applied) try(ctx context.Context, b *bundle) {
+// executeDryRun executes a dry run of the object, and stores how the dry run differs from a.current. If another client
+// has changed the object since a.current was read, the differences include the changes of that client. In this case,
+// executeDryRun reads the object again and repeats the dry run.
+func (a *applied) executeDryRun(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
 		tried.call.Query = maps.Clone(tried.call.Query)
@@ -121,22 +121,21 @@ func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
 
-// change compares the stored object with the parameter proposed, the object after a dry run. It returns the operation
-// for the result of the object: created, configured or unchanged. It also stores the paths of the changed fields in
-// this result.
-func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
-	if a.current == nil && versionOf(proposed) == "" {
+// change compares a.current with dryRunObject, the object that a dry run has returned. It returns ApplyCreated,
+// ApplyConfigured or ApplyUnchanged, and stores the paths of the changed fields in a.result.
+func (a *applied) change(ctx context.Context, dryRunObject []byte) (dashboardv1alpha1.ApplyOperation, error) {
+	if a.current == nil && versionOf(dryRunObject) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil
 	}
 	if a.current == nil { // the caller may not get the object
 		return dashboardv1alpha1.ApplyConfigured, nil
 	}
-	for _, body := range [][]byte{a.current, proposed} {
+	for _, body := range [][]byte{a.current, dryRunObject} {
 		if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
 			return "", envelope.OutOfMemory(err)
 		}
 	}
-	paths, err := diff.Paths(a.current, proposed)
+	paths, err := diff.Paths(a.current, dryRunObject)
 	switch {
 	case err != nil:
 		return "", envelope.Internal(err)
@@ -149,8 +148,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 }
 
 // applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If any object has failed by the end of stageOfDefinitions, applyAll skips all later stages. In the later
-// stages, an object that fails does not affect the other objects.
+// stage. If any object has failed by the end of stageOfDefinitions, applyAll skips all later stages. After a failure in
+// a later stage, it continues with the other objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -183,13 +182,13 @@ func (b *bundle) rediscover(ctx context.Context) {
 }
 
 // tryDeferred executes the dry runs that were deferred until the given stage. A dry run fails while the cluster does
-// not serve a new kind yet. Therefore, tryDeferred retries such a dry run until the time servedWithin has passed.
+// not serve a new kind yet. Therefore, tryDeferred retries such a dry run until servedWithin has passed.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)
 	b.each(ctx, due, func(ctx context.Context, a *applied) {
 		for {
-			a.try(ctx, b)
+			a.executeDryRun(ctx, b)
 			isMissing := a.err != nil && envelope.As(a.err).Code == dashboardv1alpha1.CodeNotFound
 			if !a.defined || !isMissing || time.Now().After(end) {
 				return

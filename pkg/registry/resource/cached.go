@@ -37,14 +37,14 @@ type cachedQuery struct {
 	selected func(*readcache.Object) bool
 	// filtered is false if both selectors are empty. All objects match in this case.
 	filtered bool
-	// id identifies the list. Each page token contains this id. Otherwise, a client could use the token of a different
+	// id identifies the list. Each page token contains the id, so that a client cannot use the token of a different
 	// list.
 	id string
 	// after is the last object of the previous page. It is nil for the first page.
 	after *keyToken
 }
 
-// fromCache returns the list t from the read cache. It returns false if the list must be requested from the cluster.
+// fromCache returns the objects of t from the read cache. It returns false if they must be requested from the cluster.
 func (o *listOptions) fromCache(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
 ) (routes.Result, bool, error) {
@@ -74,8 +74,8 @@ func (o *listOptions) fromCache(
 	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns the parameters of the list t. It returns false if the read cache cannot return the same result as
-// the API server.
+// cachedQuery returns the parameters of a list of the objects of t. It returns false if the read cache cannot return
+// the same result as the API server.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics || o.table {
 		return nil, false, nil
@@ -109,7 +109,7 @@ func notOfThisList() error {
 	return envelope.Invalid(queryContinue, "continue does not belong to this list: begin without it")
 }
 
-// matching returns the elements of objects that match both selectors.
+// matching returns those of the given objects that match both selectors.
 func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object {
 	if !q.filtered {
 		return objects

@@ -30,9 +30,11 @@ const (
 // cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop is
 // called.
 type cachedBody struct {
-	// loose is the number of objects in parts without a group. looseBytes is the number of bytes of their JSON.
-	loose      int
-	looseBytes int64
+	// looseObjects is the number of objects in the body that do not form a complete group of the read cache. The read
+	// cache compresses a group only once, but these objects must be compressed for each response. looseBytes is the
+	// number of bytes of the JSON of these objects.
+	looseObjects int
+	looseBytes   int64
 
 	mu      sync.Mutex
 	parts   []part
@@ -69,11 +71,10 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body of a response. Complete groups are already compressed, but loose objects must be compressed for
-// the response. The body implements envelope.Compressible only if there are few loose objects and account has memory
-// for their compressed copies.
+// data returns the body of a response. The body implements envelope.Compressible only if looseObjects and looseBytes
+// are small, and account has memory for the compressed copies of these objects.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
-	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
+	if b.looseObjects > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
 	}
 	return b
@@ -84,30 +85,30 @@ type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that consists of exactly these objects, or nil.
 	group *readcache.Group
-	// compressed contains the compressed objects, or nil. The method segment sets it if group is nil.
+	// compressed contains the compressed objects, or nil. cachedBody.segment sets it if group is nil.
 	compressed *gzipmember.Segment
 }
 
 var _ envelope.Compressible = &cachedBody{}
 
-// partBytes is the number of bytes of memory for a part.
+// partBytes is the number of bytes of memory for an element of cachedBody.parts.
 const partBytes = 40
 
-// reserve allocates the memory for the parts of a page, and reserves it from account. The parameter groups is the
-// number of groups of the read cache that the page may use. Each group adds at most one part. If limit is not 0, the
-// page has at most limit objects, and therefore at most limit parts.
-func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
+// reserve allocates the memory for the parts of a page, and reserves it from account. groupCount is the number of
+// groups of the read cache that the page may use. Each group adds at most one part. If limit is not 0, the page has at
+// most limit objects, and therefore at most limit parts.
+func (b *cachedBody) reserve(groupCount, limit int, account *budget.Account) error {
 	if limit > 0 {
-		groups = min(groups, limit)
+		groupCount = min(groupCount, limit)
 	}
-	if err := account.Take(int64(groups) * partBytes); err != nil {
+	if err := account.Take(int64(groupCount) * partBytes); err != nil {
 		return fmt.Errorf("listing objects of the read cache: %w", err)
 	}
-	b.parts = make([]part, 0, groups)
+	b.parts = make([]part, 0, groupCount)
 	return nil
 }
 
-// add adds objects of the group g. The parameter objects contains all or some objects of the group.
+// add appends the given objects, which are all or some objects of the group g.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
@@ -123,11 +124,11 @@ func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	}
 }
 
-// addLoose adds the objects as one part without a group.
+// addLoose appends an element to b.parts for objects that are not a complete group of the read cache.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
-	b.loose, b.looseBytes = b.loose+len(objects), b.looseBytes+p.size()
+	b.looseObjects, b.looseBytes = b.looseObjects+len(objects), b.looseBytes+p.size()
 }
 
 func (p *part) size() int64 {
@@ -179,8 +180,8 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of a JSON array. The parameter separator is the text that would precede the next element. It is a
-// bracket if the array is empty. Otherwise, it is a comma.
+// end returns the end of a JSON array. separator is the text that would precede the next element: a bracket if the
+// array is empty, and a comma if it is not.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")

@@ -179,21 +179,21 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	return err
 }
 
-// agreedValue returns the value of a field of metadata. The parameter inURL is the value in the URL. If it is not
-// empty, agreedValue copies it to the field, or returns an error if the field has a different value.
-func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
+// agreedValue returns the value of a field of metadata. urlValue is the value in the URL. If urlValue is not empty,
+// agreedValue copies it to the field, or returns an error if the field has a different value.
+func agreedValue(metadata manifestObject, field, urlValue string) (string, error) {
 	value, err := metadata.text(field)
 	switch {
 	case err != nil:
 		return "", envelope.Invalid("metadata."+field, "metadata.%s must be a string", field)
-	case inURL == "":
+	case urlValue == "":
 		return value, nil
-	case value != "" && value != inURL:
-		return "", envelope.Invalid("metadata."+field, "the URL has the %s %q, but the manifest has %q", field, inURL,
-			value)
+	case value != "" && value != urlValue:
+		return "", envelope.Invalid("metadata."+field, "the URL has the %s %q, but the manifest has %q", field,
+			urlValue, value)
 	}
-	metadata[field] = inURL
-	return inURL, nil
+	metadata[field] = urlValue
+	return urlValue, nil
 }
 
 func (m manifestObject) requireName() error {
@@ -209,9 +209,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets the field Field of an error with CodeInvalid if this field is empty. If the error message names an
-// unknown or duplicate field of the manifest, setField uses the name of that field. Otherwise, it uses "body". setField
-// returns all other errors unchanged.
+// setField sets Field in an error with CodeInvalid, unless it is already set. The value is the unknown or duplicate
+// manifest field that the error message names, or "body" if the message names none. setField returns all other errors
+// unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

@@ -86,11 +86,11 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject decodes body for a response. It returns nil if body is nil. The parameter beside contains another
-// version of the object, or is nil. In a Secret, the mask of a value shows whether the value differs between the two
-// versions. The decoded object counts towards the memory limit of the request.
+// describeObject decodes body for a response. It returns nil if body is nil. otherVersion is another version of the
+// object, or nil. In a Secret, the mask of a value shows whether the value differs between the two versions. The
+// decoded object counts towards the memory limit of the request.
 func describeObject(
-	ctx context.Context, body, beside []byte, r clusters.Resource,
+	ctx context.Context, body, otherVersion []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
 	if body == nil {
 		return nil, nil //nolint:nilnil // there is nothing to describe
@@ -98,7 +98,7 @@ func describeObject(
 	if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
 		return nil, envelope.OutOfMemory(err)
 	}
-	o, err := objects.DecodeBeside(body, beside, r)
+	o, err := objects.DecodeBeside(body, otherVersion, r)
 	if err != nil {
 		return nil, err
 	}

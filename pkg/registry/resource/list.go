@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions contains the parameters of a list. The field query contains the parameters that are sent to the API
-// server. This package evaluates all other parameters.
+// listOptions contains the parameters of a list. query contains the parameters that are sent to the API server. This
+// package evaluates all other parameters.
 type listOptions struct {
 	query   url.Values
 	view    view
@@ -58,7 +58,7 @@ func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, ob
 	return result, t, err
 }
 
-// list returns the list t from the read cache if possible. Otherwise, it requests the list from the cluster.
+// list returns the objects of t from the read cache if possible, or else from the cluster.
 func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
@@ -86,8 +86,8 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	return routes.Result{Data: data, Meta: meta}, tableError(t, err)
 }
 
-// pass returns the objects as a JSON array. It encodes each object as soon as it has been read. Otherwise, a large list
-// would be in memory twice.
+// pass returns the objects as a JSON array. It encodes each object as soon as it has been read, so that a large list is
+// not in memory twice.
 func (o *listOptions) pass(
 	ctx context.Context,
 	listing *scopedlist.Listing,

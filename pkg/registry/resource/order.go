@@ -53,22 +53,22 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// forResource sets derived if sortBy is the name of a computed value of r, such as the restarts of Pods.
+// forResource makes o sort by a computed value of r, such as the restarts of Pods, if sortBy is the name of the value.
 func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]
 	}
 }
 
-// check returns an error if objects are sorted by a field that r does not have. The parameter found is the number of
-// objects in the list. The parameter keyed is true if an object has the field. If the fields of r are not known, an
-// empty list is not an error.
-func (o *order) check(r clusters.Resource, found int, keyed bool) error {
-	if !o.isSet() || o.derived != nil || keyed {
+// check returns an error if objects are sorted by a field that r does not have. count is the number of objects in the
+// list, and hasKey is true if one of them has the field. If the fields of r are not known, an empty list is not an
+// error.
+func (o *order) check(r clusters.Resource, count int, hasKey bool) error {
+	if !o.isSet() || o.derived != nil || hasKey {
 		return nil
 	}
 	has, known := objects.HasField(r.GroupVersion().WithKind(r.Kind), o.path...)
-	if has || (found == 0 && !known) {
+	if has || (count == 0 && !known) {
 		return nil
 	}
 	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))
@@ -102,13 +102,13 @@ const (
 	decodedText = 3
 )
 
-// key returns the sort key of the object in the parameter from. It returns an error if the value to sort by is an
-// object or a list. While key decodes a value larger than smallText, it reserves memory from account.
-func (o *order) key(from item, account *budget.Account) (sortKey, error) {
+// key returns the sort key of an object. It returns an error if the value to sort by is an object or a list. While key
+// decodes a value larger than smallText, it reserves memory from account.
+func (o *order) key(object item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
-		return o.derived(from), nil
+		return o.derived(object), nil
 	}
-	raw := valueAt(from, o.path)
+	raw := valueAt(object, o.path)
 	if len(raw) > smallText {
 		size := int64(len(raw)) * decodedText
 		if err := account.Take(size); err != nil {

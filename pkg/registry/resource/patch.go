@@ -68,8 +68,8 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		// If the value of kubectl's last-applied annotation is a mask, dropAnnotation removes the annotation.
-		// Otherwise, restore would replace the mask with the stored value, and the write would take over the
+		// If the value of kubectl's last-applied annotation is a mask, dropAnnotation removes the annotation. Without
+		// this call, restore would replace the mask with the stored value, and the write would take over the
 		// annotation.
 		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
@@ -118,8 +118,8 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 }
 
 // checkMerge checks a merge patch or a strategic merge patch. It returns the patch to send, and the confidential values
-// in it. It removes the masks of unchanged values from a patch of a Secret. It returns an error if the patch is
-// malformed or changes the identity of t.
+// in it. From a patch of a Secret, it removes the placeholders that stand for unchanged values. It returns an error if
+// the patch is malformed or changes the identity of t.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
@@ -195,8 +195,8 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 }
 
 // values returns the values that the operation writes to a Secret. It returns an error if one of the values is a mask.
-// It also returns an error if a move or copy operation uses a field other than data. Otherwise, a value could be copied
-// to a field that is not masked in responses.
+// It also returns an error if a move or copy operation uses a field other than data, because a value could be copied to
+// a field that is not masked in responses.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

@@ -39,7 +39,8 @@ func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDifferences returns an error if the manifest contains a mask for which isDifference returns true.
+// refuseDifferences returns an error if the manifest contains objects.Differs or objects.DiffersBase64 instead of a
+// value.
 func (m manifestObject) refuseDifferences() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -124,9 +125,9 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces the masks in the manifest with the values that are stored in the Secret t. It gets the Secret as the
-// caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored Secret. Otherwise, the
-// write could overwrite a newer value with the value that restore has read.
+// restore replaces masked values in the manifest with the values that are stored in the Secret t. It gets the Secret
+// with the rights of the caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored
+// Secret, so that the write cannot overwrite a newer value with the value that restore has read.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -227,7 +228,7 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 }
 
 // withhold returns a copy of err without the confidential values in its message and field. The copy does not wrap the
-// cause of err. Otherwise, the log could contain these values.
+// cause of err, because the log could then contain these values.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {

@@ -56,8 +56,8 @@ func (s *selection) most() int {
 	return s.view.offset + s.view.limit
 }
 
-// add adds the next object of the list if it matches the search. The function encode returns the JSON of the object. It
-// is called only if the object may be on the page.
+// add adds the next object of the list if it matches the search. It calls encode() to get the JSON of the object only
+// if the object may be on the page.
 func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	if s.view.search != "" {
 		if ok, err := s.view.matches(o); err != nil || !ok {

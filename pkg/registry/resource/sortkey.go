@@ -84,7 +84,7 @@ func numberKey(text string) sortKey {
 }
 
 // quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the digits of the number and of
-// the exponent. Otherwise, the number could exhaust the memory.
+// the exponent, so that the number cannot exhaust the memory.
 var quantity = regexp.MustCompile(
 	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 

@@ -62,9 +62,8 @@ func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each calls the function visit for each object of a listing. The function encode is an argument of visit, and returns
-// the JSON of the object. If o.table is true, this JSON contains the cells of the row. If metrics is not nil, it also
-// contains the metrics of the Pod.
+// each calls visit() with each object of a listing, and with a function that returns the JSON of the object. If o.table
+// is true, this JSON contains the cells of the row. If metrics is not nil, it also contains the metrics of the Pod.
 func (o *listOptions) each(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,

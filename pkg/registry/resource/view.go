@@ -25,8 +25,8 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
 	// limit.
 	offset, limit int
-	// This hash identifies the path and query parameters of the list. Each page token contains the hash. Otherwise, a
-	// client could use the token for another list.
+	// This hash identifies the path and query parameters of the list. Each page token contains the hash, so that a
+	// client cannot use the token for another list.
 	of string
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// write is a write of one object to a cluster. It was read from a request and checked.
+// write is a validated request to write one object to a cluster.
 type write struct {
 	objectref.Target
 
@@ -172,7 +172,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write returns the write that sends the manifest to t. The parameter verbs contains the verbs that RBAC must allow.
+// write returns the write that sends the manifest to t. RBAC must allow the given verbs for the write.
 func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {

@@ -123,8 +123,8 @@ func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, er
 	return c.List(ctx, t, nil)
 }
 
-// cachedResult returns the objects of the list t from the read cache. It returns false if the list must be requested
-// from the cluster.
+// cachedResult returns the objects of t from the read cache. It returns false if they must be requested from the
+// cluster.
 func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, bool, error) {
 	found, ok, err := c.Cached(ctx, t)
 	if err != nil || !ok {
@@ -136,10 +136,13 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, but requests the media type accept. If the caller may not list the kind in any namespace,
-// the Result is empty and partial, and there is no error. ListVisible is for endpoints that list several kinds.
-func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
-	answer, err := c.list(ctx, t, query, accept)
+// ListVisible is like List, but requests the objects in the given media type. If the caller may not list the kind in
+// any namespace, the Result is empty and partial, and there is no error. ListVisible is for endpoints that list several
+// kinds.
+func (c *Client) ListVisible(
+	ctx context.Context, t objectref.Target, query url.Values, mediaType string,
+) (Result, error) {
+	answer, err := c.list(ctx, t, query, mediaType)
 	if apierrors.IsForbidden(err) {
 		return Result{Partial: true}, nil
 	}
@@ -163,8 +166,8 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is called after a list request has failed with err. The parameter call contains this request. If err
-// is Forbidden and the request is for all namespaces, listByNamespace sends narrower requests:
+// listByNamespace is called after call, a list request, has failed with err. If err is Forbidden and the request is for
+// all namespaces, listByNamespace sends narrower requests:
 //   - For a namespaced kind, it lists each namespace that the caller may read.
 //   - For Namespaces, it gets each Namespace that the caller may read.
 //

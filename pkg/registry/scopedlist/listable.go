@@ -14,9 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable selects the objects of the list t from v. If the caller may not list the kind in all namespaces, listable
-// selects only objects in namespaces in which the caller may list the kind. It returns false if the caller may list the
-// kind in none of the requested namespaces.
+// listable returns the objects of t in v that the caller may list. v is the content of the read cache. If the caller
+// may not list the kind in all namespaces, listable returns only objects in namespaces in which the caller may list the
+// kind. It returns false if the caller may list the kind in none of the requested namespaces.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -84,17 +84,17 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns those of the given namespaces in which the caller may execute a read. The function attributes
-// returns the ResourceAttributes of the read in a namespace.
+// allowedOf returns those of the given namespaces in which the caller may execute a read. attributesIn returns the
+// ResourceAttributes of the read in a namespace.
 func (c *Client) allowedOf(
 	ctx context.Context,
 	v readcache.View,
 	namespaces []string,
-	attributes func(string) authorizationv1.ResourceAttributes,
+	attributesIn func(string) authorizationv1.ResourceAttributes,
 ) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), authorization.ReviewsAtOnce, func(ctx context.Context, i int) (err error) {
-		allowed[i], err = c.may(ctx, attributes(namespaces[i]), v)
+		allowed[i], err = c.may(ctx, attributesIn(namespaces[i]), v)
 		return err
 	})
 	if err != nil {

@@ -70,8 +70,8 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns a partial Result with the bodies that are not nil. The parameter namespaces contains the
-// namespace of each body.
+// partialResult returns a partial Result with the bodies that are not nil. namespaces contains the namespace of each
+// body.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {
@@ -121,12 +121,12 @@ type readNamespace struct {
 	} `json:"status"`
 }
 
-// match returns true if both selectors match namespace, a Namespace in JSON.
-func (s selectors) match(namespace []byte, account *budget.Account) (matches bool, err error) {
+// match returns true if both selectors match the Namespace whose JSON is body.
+func (s selectors) match(body []byte, account *budget.Account) (matches bool, err error) {
 	if s.labels.Empty() && s.fields.Empty() {
 		return true, nil
 	}
-	err = objects.SmallItem(namespace, account, func(found *readNamespace) error {
+	err = objects.SmallItem(body, account, func(found *readNamespace) error {
 		n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
 		n.Name = found.Metadata.Name
 		matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
@@ -152,8 +152,8 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that filters the Table of one Namespace. If the selectors do not match the Namespace, the
-// function removes the row.
+// table returns a function for a Table whose only row describes a Namespace. The function removes the row if the
+// selectors do not match the Namespace.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

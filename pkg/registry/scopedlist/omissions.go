@@ -44,7 +44,8 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns o.Add. If o is nil, omit returns nil, and an object that is too large causes an error.
+// omit returns o.Add, or nil if o is nil. If omit returns nil, an object that is too large to be decoded causes an
+// error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

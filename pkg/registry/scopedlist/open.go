@@ -50,8 +50,8 @@ func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values,
 	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
-// Each calls the function visit with each object, and then closes the listing. It returns the metadata of the list. If
-// the result is partial, Each visits one namespace after the other, and returns empty metadata.
+// Each calls visit() with each object, and then closes the listing. It returns the metadata of the list. If the result
+// is partial, Each visits one namespace after the other, and returns empty metadata.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

@@ -21,16 +21,16 @@ type Scope struct {
 	// Namespaces contains the namespaces in which the caller may list the objects. It is nil if All is true. For a list
 	// of Namespaces, it contains the Namespaces that the caller may get.
 	Namespaces map[string]bool
-	// own is true for a list of Namespaces.
-	own bool
+	// ofNamespaces is true for a list of Namespaces.
+	ofNamespaces bool
 }
 
-// Empty returns true if the caller may list no objects.
+// Empty returns true if the caller is not allowed to list any object.
 func (s Scope) Empty() bool { return !s.All && len(s.Namespaces) == 0 }
 
 // Has returns true if the caller may list the object with this namespace and name.
 func (s Scope) Has(namespace, name string) bool {
-	if s.own {
+	if s.ofNamespaces {
 		namespace = name
 	}
 	return s.All || s.Namespaces[namespace]
@@ -48,8 +48,8 @@ func (c *Client) HasListed(resource string, t objectref.Target) {
 	}
 }
 
-// CheckScope returns an error if the caller may list no objects of t. The error is the response of the cluster to a
-// list request.
+// CheckScope returns an error if the caller is not allowed to list any object of t. The error is the response of the
+// cluster to a list request.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -64,8 +64,8 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. The parameter v is the content of the read cache. If v is
-// stale, Scope may use the results of earlier access reviews.
+// Scope returns which objects of t the caller may list. v is the content of the read cache. If v is stale, Scope may
+// use the results of earlier access reviews.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {
@@ -74,9 +74,9 @@ func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View
 	if t.Namespace != "" || (!t.Resource.Namespaced && !isNamespaces(t.Resource)) {
 		return Scope{}, nil
 	}
-	out := Scope{Namespaces: map[string]bool{}, own: isNamespaces(t.Resource)}
+	out := Scope{Namespaces: map[string]bool{}, ofNamespaces: isNamespaces(t.Resource)}
 	namespaces, err := c.namespacesIn(ctx, v)
-	if err == nil && !out.own {
+	if err == nil && !out.ofNamespaces {
 		namespaces, err = c.allowedOf(ctx, v, namespaces, func(namespace string) authorizationv1.ResourceAttributes {
 			one := t
 			one.Namespace = namespace

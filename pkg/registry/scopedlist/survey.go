@@ -141,12 +141,12 @@ func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 // decodedBytes is the number of additional bytes of memory that decoding needs for each byte of a list.
 const decodedBytes = 2
 
-// holdForDecoding reserves memory for decoding a. Until release is called, this memory counts towards the memory limit
-// of the request.
-func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
+// holdForDecoding reserves memory for decoding the objects of a list. Until release is called, this memory counts
+// towards the memory limit of the request.
+func holdForDecoding(ctx context.Context, result Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64
-	for _, body := range a.Bodies {
+	for _, body := range result.Bodies {
 		size += int64(len(body)) * decodedBytes
 	}
 	if err := account.Take(size); err != nil {

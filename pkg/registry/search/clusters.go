@@ -47,11 +47,10 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. The
-// parameter cluster is stored in each match as the name of the cluster. It is empty if the path of the request contains
-// the cluster.
+// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds.
+// clusterName is stored in each match. It is empty if the path of the request contains the cluster.
 func search(
-	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
+	ctx context.Context, caller *scopedlist.Client, w query, clusterName string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
@@ -64,11 +63,11 @@ func search(
 			Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
 				if a.Cached != nil {
 					all, err := cached(ctx, a.Cached, w.text)
-					found[i] = matching(all, r, cluster, w.text)
+					found[i] = matching(all, r, clusterName, w.text)
 					return err
 				}
 				all, err := scopedlist.Items[object](ctx, a)
-				found[i] = matching(all, r, cluster, w.text)
+				found[i] = matching(all, r, clusterName, w.text)
 				return err
 			}})
 	}
@@ -104,7 +103,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// mayMatch returns true if the name or a label of o contains text. The function rank later computes how well o matches.
+// mayMatch returns true if the name or a label of o contains text. rank() later computes how well o matches.
 func mayMatch(o *readcache.Object, text string) bool {
 	return strings.Contains(strings.ToLower(o.Name), text) ||
 		slices.ContainsFunc(o.Labels, func(l readcache.Label) bool {
@@ -168,7 +167,7 @@ func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// usableClusters contains a user, and the names of the clusters to search for the user.
+// usableClusters contains a user, and the names of the clusters that the user's request searches.
 type usableClusters struct {
 	user.Info
 	names []string
@@ -213,14 +212,14 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, erro
 	return out, nil
 }
 
-// searched is the result for one cluster of a request that searches several clusters.
+// searched is the result of searching one cluster. A request that searches several clusters merges these results.
 type searched struct {
 	dashboardv1alpha1.SearchedCluster
 	found    [][]match
 	warnings []string
 }
 
-// searchSeveral searches the clusters concurrently. Otherwise, a cluster that does not respond would delay all others.
+// searchSeveral searches the clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -251,8 +250,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits until the limiter allows another search of a cluster, and then calls the function search. If ctx ends
-// first, inTurn returns an error with CodeTooManyRequests.
+// inTurn waits until the limiter allows another search of a cluster, and then calls search(). If ctx ends first, inTurn
+// returns an error with CodeTooManyRequests.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.limiter.Enter(ctx, user)
 	if err != nil {

@@ -61,8 +61,8 @@ type Provider struct {
 	limiter *userlimit.Limiter
 }
 
-// NewProvider returns a Provider. One user may execute at most half of the searches that searchesAtOnce allows.
-// Otherwise, one user's searches of slow clusters could prevent the searches of other users.
+// NewProvider returns a Provider. One user may execute at most half of the searches that searchesAtOnce allows, so that
+// one user's searches of slow clusters cannot prevent the searches of other users.
 func NewProvider(access *scopedlist.Access) *Provider {
 	return &Provider{access: access, limiter: userlimit.New(searchesAtOnce, searchesAtOnce/2)}
 }
@@ -154,15 +154,15 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct elements of a comma-separated list. The parameter most is the maximum number of distinct
-// elements. If the list has more of them, split returns false.
-func split(list string, most int) ([]string, bool) {
+// split returns the distinct elements of a comma-separated list. If the list has more than maxElements distinct
+// elements, split returns false.
+func split(list string, maxElements int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {
 		if name = strings.TrimSpace(name); name == "" || slices.Contains(out, name) {
 			continue
 		}
-		if len(out) == most {
+		if len(out) == maxElements {
 			return nil, false
 		}
 		out = append(out, name)

@@ -80,8 +80,7 @@ func Trim(o any) (any, error) {
 	return trimmed, nil
 }
 
-// cut returns a copy of the beginning of text. The parameter limit bounds the length of the copy, in bytes. Without the
-// copy, the whole text would stay in memory.
+// cut returns a copy of the first limit bytes of text. Without the copy, the whole text would stay in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
 // list returns the templates. A template that is not valid is omitted and named in a warning.

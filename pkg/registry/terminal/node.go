@@ -162,7 +162,7 @@ func (n *nodeShell) start(ctx context.Context) error {
 }
 
 // remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. However, its shell
-// ends. The field stdinOnce of the container is true, so the stdin of the shell is closed when the terminal detaches.
+// ends. stdinOnce of the container is true, so the stdin of the shell is closed when the terminal detaches.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()

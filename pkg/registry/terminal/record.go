@@ -30,7 +30,7 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 }
 
 // begin starts the recording, if recordings are enabled. If the recording cannot be started, begin ends the stream.
-// begin is called before the first message is received. Otherwise, the recording could omit the first messages.
+// begin is called before the first message is received, so that the recording does not omit the first messages.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -78,8 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result ends the stream if data could not be added to the recording, and returns the reason of the end. The parameter
-// err is the error of adding the data. If err is nil, result does nothing and returns nil.
+// result ends the stream if data could not be added to the recording, and returns the reason of the end. err is the
+// error of adding the data. If err is nil, result does nothing and returns nil.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil

@@ -36,8 +36,7 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input and inputRead are the two ends of a pipe. The session writes the input from the client to the field input.
-	// The command reads this input from the field inputRead.
+	// input and inputRead are the two ends of a pipe from the client to the command.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 

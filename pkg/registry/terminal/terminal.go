@@ -95,8 +95,7 @@ type request struct {
 	stdin, tty, binary bool
 }
 
-// review returns the access review of a terminal. The parameter verb is the name of the subresource, which is exec or
-// attach.
+// review returns the access review of a terminal. verb is the name of the subresource: exec or attach.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

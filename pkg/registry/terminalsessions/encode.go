@@ -20,13 +20,12 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns a recording as JSON. The JSON field recording contains the content of text. The second parameter
-// contains the other fields. encode does not hold the whole text in memory. The memory of the JSON is charged to
-// account.
+// encode returns recording as JSON. It reads the value of the JSON field "recording" from content, and does not hold
+// the whole content in memory. The memory of the JSON is charged to account.
 func encode(
-	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
+	content io.Reader, recording dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
-	whole, err := json.Marshal(of)
+	whole, err := json.Marshal(recording)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a recording: %w", err)
 	}
@@ -38,7 +37,7 @@ func encode(
 	if _, err := io.WriteString(out, begin+`"recording":"`); err != nil {
 		return nil, err //nolint:wrapcheck // it has its code
 	}
-	if err := escape(out, text); err != nil {
+	if err := escape(out, content); err != nil {
 		return nil, err
 	}
 	_, err = io.WriteString(out, `"`+end)

@@ -48,8 +48,8 @@ type relation struct {
 	name     string
 }
 
-// draw returns the topology of the given objects. It ignores references to other objects. The result complete is false
-// if edges were omitted because of maxEdges or maxPairs.
+// draw returns the topology of the given objects. It ignores references to other objects. It returns false if edges
+// were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
 		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
@@ -130,7 +130,7 @@ func (d *drawing) compare() bool {
 	return true
 }
 
-// of returns the objects of one resource, for example pods. The result contains indexes in d.objects.
+// of returns the indexes, in d.objects, of the objects of one resource, for example pods.
 func (d *drawing) of(plural string) []int {
 	var out []int
 	for i := range d.objects {

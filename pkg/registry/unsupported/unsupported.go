@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// feature is a feature that KubeVision does not have. Its endpoints are path and all paths below it. A segment of path
-// in braces matches any segment.
+// feature is a feature that KubeVision does not have. path is the common prefix of the paths of its endpoints. A
+// segment of the prefix in braces matches any segment.
 type feature struct{ path, message string }
 
 func features() []feature {
@@ -66,7 +66,7 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider provides those endpoints of unsupported features that dashboards call when they load a page.
+// Provider responds with empty data to requests for unsupported features that dashboards send when they load a page.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access

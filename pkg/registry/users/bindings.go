@@ -28,8 +28,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role that one of the given bindings grants on the host cluster. The parameter
-// hosts is the result of hostsOf.
+// displayRole returns the highest display role that one of the given bindings grants on the host cluster. hosts is the
+// result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -48,8 +48,8 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the registration of the host cluster in a slice. The slice is empty if the parameter all does not
-// contain a valid registration.
+// hostsOf returns the registration of the host cluster in a slice. The slice is empty if the given clusters include no
+// valid registration.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}

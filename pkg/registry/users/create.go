@@ -89,12 +89,12 @@ func checkTwoFactor(policy string) error {
 }
 
 // createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
-// in the parameter created.
+// in *result.
 func (a *administrator) createUser(
-	body *dashboardv1alpha1.CreateUserRequest, created *kubevisionv1alpha1.KubeVisionUser,
+	body *dashboardv1alpha1.CreateUserRequest, result *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {
 	object := func() client.Object {
-		*created = kubevisionv1alpha1.KubeVisionUser{
+		*result = kubevisionv1alpha1.KubeVisionUser{
 			ObjectMeta: metav1.ObjectMeta{Name: body.Username},
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
 				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups,
@@ -103,7 +103,7 @@ func (a *administrator) createUser(
 				MustChangePassword: body.MustChangePassword == nil || *body.MustChangePassword,
 			},
 		}
-		return created
+		return result
 	}
 	return hostobjects.Create("user "+body.Username, object, func(ctx context.Context, err error) error {
 		return a.WriteError(ctx, err, hostobjects.Action("create", kubevisionv1alpha1.ResourceUsers, ""))

@@ -19,7 +19,7 @@ import (
 )
 
 // remove deletes the KubeVisionUser in the path, and the objects that were created for the user. It waits until the
-// user is deleted. The constant patience bounds this wait.
+// user is deleted, or until a timeout.
 func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))

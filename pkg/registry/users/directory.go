@@ -66,7 +66,8 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory returns a directory for users. It returns nil if the caller may not list KubeVisionRoleBindings.
+// directory reads the bindings that determine the display roles of the given users. It returns nil if the caller may
+// not list KubeVisionRoleBindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {
@@ -80,8 +81,8 @@ func (e *Provider) directory(
 	return d, nil
 }
 
-// readDirectory returns a directory for users. It lists the KubeVisionRoleBindings as the caller. Its error wraps the
-// error of the API server.
+// readDirectory reads the bindings that determine the display roles of the given users. It lists the
+// KubeVisionRoleBindings with the rights of the caller. Its error wraps the error of the API server.
 func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

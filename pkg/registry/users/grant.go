@@ -24,7 +24,8 @@ import (
 // kind is the kind of KubeVisionUsers, for owner references.
 const kind = "KubeVisionUser"
 
-// builtIn returns the built-in role of a display role. It returns an empty string for roleCustom.
+// builtIn returns the KubeVision role that grants a display role. A display role is the role of a user in dashboards,
+// such as editor. builtIn returns an empty string for roleCustom.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -62,8 +63,9 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant gets the binding of newGrant for u. It returns nil if there is no binding with that name. If a binding with
-// that name lacks the label or the owner reference of newGrant, findGrant returns an error with the code CodeConflict.
+// findGrant gets the binding that createGrant has created for u. It returns nil if there is no binding with the name of
+// this binding. If a binding with this name lacks the label or the owner reference that newGrant sets, findGrant
+// returns an error with CodeConflict.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -83,8 +85,8 @@ func (a *administrator) findGrant(
 }
 
 // changeRole returns the step that changes the display role of u, or nil if u already has the role. The step changes
-// only the binding of newGrant. If other bindings prevent the change, changeRole returns an error with the code
-// CodeConflict. The error contains the names of these bindings.
+// only the binding that findGrant returns. If other bindings prevent the change, changeRole returns an error with
+// CodeConflict and the names of these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -108,11 +110,11 @@ func (e *Provider) changeRole(
 }
 
 // decidingBindings returns the names of the bindings that prevent u from getting a new display role. It omits the
-// binding of newGrant, because changeRole can change this binding. The parameter hasGrant is true if the binding of
-// newGrant exists:
+// binding that findGrant returns, because changeRole can change this binding. hasGrant is true if this binding exists.
+// Which other bindings prevent the change depends on hasGrant:
 //
-//   - If the binding exists, another binding prevents the change only if its display role is higher than the new role.
-//   - If the binding does not exist, all bindings that name u or a group of u prevent the change.
+//   - If hasGrant is false, all bindings that name u or a group of u prevent the change.
+//   - If hasGrant is true, only those with a higher display role than the new role prevent the change.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -135,7 +137,7 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant returns the step that creates the binding of newGrant. The step reads the UID of u when it runs, because
+// createGrant returns the step that creates a binding with newGrant. The step reads the UID of u when it runs, because
 // a previous step may create u.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
@@ -144,30 +146,31 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. The parameter
-// b is the binding that was created with newGrant, or nil if there is none. If role is roleCustom, the step deletes b.
-// Otherwise, the step creates or changes the binding.
+// changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. binding is the
+// result of findGrant, and may be nil. If role is roleCustom, the step deletes binding. For all other roles, the step
+// creates or changes it.
 func (a *administrator) changeGrant(
-	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
+	u *kubevisionv1alpha1.KubeVisionUser, binding *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {
 	step := hostobjects.Step{Object: "role binding " + names.UserGrant(u.Name)}
 	switch {
-	case b == nil && role == roleCustom:
+	case binding == nil && role == roleCustom:
 		return nil
-	case b == nil:
+	case binding == nil:
 		step = a.createGrant(u, role)
 	case role == roleCustom:
 		step.Do = func(ctx context.Context, c client.Client) error {
-			err := c.Delete(ctx, b, hostobjects.UIDPrecondition(b))
+			err := c.Delete(ctx, binding, hostobjects.UIDPrecondition(binding))
 			return a.WriteError(ctx, client.IgnoreNotFound(err),
-				hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+				hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, binding.Name))
 		}
 	default:
 		step.Do = func(ctx context.Context, c client.Client) error {
-			changed := b.DeepCopy()
+			changed := binding.DeepCopy()
 			changed.Spec = newGrant(u, role).Spec
-			err := c.Patch(ctx, changed, client.MergeFrom(b))
-			return a.WriteError(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			err := c.Patch(ctx, changed, client.MergeFrom(binding))
+			return a.WriteError(ctx, err,
+				hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, binding.Name))
 		}
 	}
 	return &step

@@ -64,7 +64,7 @@ func (e *Provider) manageRoutes() []routes.Route {
 }
 
 // administrator returns a client that acts on the host as u. It returns an error if the user name in the path is
-// malformed or equal to self.
+// malformed, or if it is "me", which is reserved for the caller.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
@@ -73,8 +73,8 @@ func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator
 	return &administrator{c}, err
 }
 
-// find gets the KubeVisionUser with the given name as the caller. If there is none, it returns an error with the code
-// CodeUserNotFound.
+// find gets the KubeVisionUser with the given name, with the rights of the caller. If there is none, it returns an
+// error with the code CodeUserNotFound.
 func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := a.Find(ctx, name, u, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name))

@@ -36,10 +36,10 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword calls the function hash, and writes the result to the password Secret of u as the caller. Because
-// hash is expensive, replacePassword first executes all writes as dry runs. It writes spec.mustChangePassword before
-// the Secret. Otherwise, the user could log in without having to change the new password. replacePassword returns the
-// UID and the resource version of the Secret in the form that isImported expects.
+// replacePassword calls hash(), and writes the result to the password Secret of u with the rights of the caller.
+// Because hash() is expensive, replacePassword first executes all writes as dry runs. It writes spec.mustChangePassword
+// before the Secret, so that the user cannot log in without having to change the new password. replacePassword returns
+// the UID and the resource version of the Secret in the form that isImported expects.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),
@@ -123,8 +123,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the controller has imported a password of u, and all earlier sessions of u have ended. The
-// parameter version is the result of replacePassword. If version is empty, isImported only checks the sessions.
+// isImported returns true if the controller has imported a password of u, and all earlier sessions of u have ended.
+// version is the result of replacePassword. If version is empty, isImported only checks the sessions.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -142,15 +142,15 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until the function check returns true. After the timeout (the constant patience), it returns a
-// warning that the change is not in force yet. The parameter what is the name of the change, such as "the reset".
+// waitUntilInForce waits until check() returns true, which means that a change is in force. After a timeout, it returns
+// a warning that the change is not in force yet. change is the name of the change, such as "the reset".
 func (e *Provider) waitUntilInForce(
-	ctx context.Context, what string, check wait.ConditionWithContextFunc,
+	ctx context.Context, change string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {
 		return routes.Result{Meta: dashboardv1alpha1.Meta{
-			Warnings: []string{what +
+			Warnings: []string{change +
 				" is accepted, but not in force yet: kubevision-controller-manager has not processed it"},
 		}}, nil
 	}

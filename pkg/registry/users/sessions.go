@@ -67,8 +67,8 @@ func (e *Provider) sessionRoutes() []routes.Route {
 	}
 }
 
-// listSessions returns the sessions of u, the newest first. The reader c should not use a cache. Otherwise, the list
-// could contain a session that has already ended.
+// listSessions returns the sessions of u, the newest first. The reader c should not use a cache, because a cache may
+// contain a session that has already ended.
 func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
 	out := []dashboardv1alpha1.Session{}
 	if p, ok := u.(*authentication.Principal); ok {
@@ -86,8 +86,8 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
 }
 
-// endSession ends a session of the caller p. The parameter id is the name of the session. endSession returns the same
-// error for a session that does not exist and for a session of another user.
+// endSession ends the session with the name id, which must be a session of the caller p. It returns the same error for
+// a session that does not exist and for a session of another user.
 func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

@@ -54,19 +54,19 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps of an update. The parameter u is the current KubeVisionUser, and the parameter changed is
-// the desired one. The first step patches the KubeVisionUser even if only the role changes. Therefore, the caller
-// always needs the right to patch the KubeVisionUser.
+// changes returns the steps that change the KubeVisionUser u to newUser and set its role. The first step patches the
+// KubeVisionUser even if only the role changes. Therefore, the caller always needs the right to patch the
+// KubeVisionUser.
 func (e *Provider) changes(
-	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
+	ctx context.Context, a *administrator, u, newUser *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,
 ) ([]hostobjects.Step, error) {
 	patch := a.WriteErrorFor(hostobjects.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
-	steps := []hostobjects.Step{hostobjects.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}
+	steps := []hostobjects.Step{hostobjects.Patch("user "+u.Name, u, newUser, body.ResourceVersion, patch)}
 	if body.Role == nil {
 		return steps, nil
 	}
-	step, err := e.changeRole(ctx, a, changed, *body.Role)
+	step, err := e.changeRole(ctx, a, newUser, *body.Role)
 	if err != nil {
 		return nil, err
 	}

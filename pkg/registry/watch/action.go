@@ -38,9 +38,9 @@ const (
 type action struct {
 	Action string   `json:"action"`
 	Topics []string `json:"topics,omitempty"`
-	// Summary requests the metadata of objects instead of whole objects.
+	// Summary is true if metadata of objects are to be sent instead of whole objects.
 	Summary bool `json:"summary,omitempty"`
-	// Initial requests the existing objects before the first change.
+	// Initial is true if the existing objects are to be sent before the first change.
 	Initial bool `json:"initial,omitempty"`
 	// Bookmarks maps topics to the bookmarks from which they resume.
 	Bookmarks map[string]string `json:"bookmarks,omitempty"`
@@ -68,18 +68,18 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of s. The parameter raw is the new token. If the new token is not valid or belongs to
-// another user, renew returns an error, which ends the stream.
-func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
-	principal, err := p.Tokens.Authenticate(ctx, raw)
+// renew replaces the access token of s with newToken. If newToken is not valid or belongs to another user, renew
+// returns an error, which ends the stream.
+func (p *Provider) renew(ctx context.Context, s *streams.Stream, newToken string) error {
+	principal, err := p.Tokens.Authenticate(ctx, newToken)
 	if err != nil {
 		return streams.NewEnd(streams.SessionEnded, "the token is not valid")
 	}
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds the topics in a. If a topic cannot be added, it sends an error to the client and continues with the
-// next topic. It returns an error if the number of topics or the name of a topic is not valid.
+// subscribe adds the topics that an action names. If a topic cannot be added, it sends an error to the client and
+// continues with the next topic. It returns an error if the number of topics or the name of a topic is not valid.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -147,9 +147,9 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic. The parameter from is the bookmark at which the topic resumes, or empty. If the topic has
-// no initial objects, subscribeTo sends a bookmark. Otherwise, the first bookmark is sent after the initial objects.
-func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
+// subscribeTo adds one topic. resumeBookmark is the bookmark at which the topic resumes, or empty. If the topic has no
+// initial objects, subscribeTo sends a bookmark. If it has initial objects, the first bookmark is sent after them.
+func (c *client) subscribeTo(ctx context.Context, name topicName, a action, resumeBookmark string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
 	t, err := c.prepare(ctx, name)
@@ -157,7 +157,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 		return err
 	}
 	t.summary = a.Summary
-	if err := t.begin(a.Initial, from); err != nil {
+	if err := t.begin(a.Initial, resumeBookmark); err != nil {
 		return err
 	}
 	if t.initial == nil {
@@ -202,11 +202,11 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of t in its feed. If the parameter from is a bookmark, t resumes at the bookmark. If from is
-// empty, t begins at the end of the feed. In this case, t first sends the existing objects if initial is true. begin
-// returns an error if the bookmark is malformed or expired, or if the feed has ended.
-func (t *topic) begin(initial bool, from string) error {
-	if from == "" {
+// begin sets the position of t in its feed. If resumeBookmark is not empty, t resumes at this bookmark. If it is empty,
+// t begins at the end of the feed and, if initial is true, first sends the existing objects. begin returns an error if
+// the bookmark is malformed or expired, or if the feed has ended.
+func (t *topic) begin(initial bool, resumeBookmark string) error {
+	if resumeBookmark == "" {
 		t.feed.mu.RLock()
 		t.cursor, t.version = t.feed.head(), t.feed.version
 		snapshot := t.feed.content // A newer snapshot would contain changes that the topic sends later.
@@ -221,7 +221,7 @@ func (t *topic) begin(initial bool, from string) error {
 	}
 	t.feed.mu.RLock()
 	defer t.feed.mu.RUnlock()
-	p, ok := decodePosition(from)
+	p, ok := decodePosition(resumeBookmark)
 	if !ok {
 		return envelope.Invalid("bookmarks", "the bookmark is malformed: send one that a stream has sent")
 	}

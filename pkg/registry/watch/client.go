@@ -53,8 +53,8 @@ type sender interface {
 type client struct {
 	provider *Provider
 	stream   sender
-	// session identifies the login session of the caller. Until the client subscribes, its topics are the lists that
-	// this session has requested.
+	// session identifies the login session of the caller. Until the client subscribes to a topic, the client gets the
+	// changes of the lists that this session has requested.
 	session string
 
 	mu     sync.Mutex
@@ -107,8 +107,8 @@ func (c *client) close() {
 	}
 }
 
-// add adds t to the client and to its feed. It replaces a topic with the same name. It returns an error if the client
-// has maxTopics topics or if the feed has ended.
+// add adds t to the client and to t.feed. It replaces a topic with the same name. It returns an error if the client has
+// maxTopics topics or if the feed has ended.
 func (c *client) add(t *topic) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *client) add(t *topic) error {
 	return nil
 }
 
-// drop removes t from the client and from its feed.
+// drop removes t from the client and from t.feed.
 func (c *client) drop(t *topic) {
 	c.mu.Lock()
 	if c.topics[t.topicName] == t {
@@ -158,10 +158,10 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if the topic t must be advanced now. It is called only for topics to which the client has not
-// subscribed (see topic.gathered). If the session has not listed the objects recently, isDue removes t and returns
-// false. If gatherInterval has not passed since the last event, isDue schedules a call of wake(), and returns true only
-// if the access review must be repeated.
+// isDue returns true if t may have an event to send now, or if the access review of t must be repeated. It is called
+// only for topics to which the client has not subscribed (see topic.gathered). If the session has not listed the
+// objects recently, isDue removes t and returns false. If the last event was sent less than gatherInterval ago, the
+// next event must wait, and isDue schedules a call of wake().
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -202,9 +202,9 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	}
 }
 
-// reviewed repeats the access review of t if the last one is no longer valid. The result wait is true if the review has
-// failed and is retried after reviewRetry. reviewed returns an error if the caller lacks the right, or if reviews have
-// failed for longer than reviewPatience.
+// reviewed repeats the access review of t if the last one is no longer valid. It returns true if the review has failed
+// and is retried after reviewRetry. reviewed returns an error if the caller lacks the right, or if reviews have failed
+// for longer than reviewPatience.
 func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
 	if c.provider.isReviewed(t) {
 		return false, nil
@@ -256,9 +256,9 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 }
 
 // message encodes events as one message. The caller must call release after the message was sent. Several clients can
-// share a message. The memory of a shared message is charged only once. The parameter deliveries is the value of
-// feed.deliveries when the events were read from the feed. It is 0 if the events do not come from the feed. In this
-// case, the message is not shared.
+// share a message. The memory of a shared message is charged only once. deliveries is the value of feed.deliveries when
+// the events were read from the feed. It is 0 if the events do not come from the feed. In this case, the message is not
+// shared.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
@@ -288,9 +288,9 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 	return encode(), release, nil
 }
 
-// starve is called if the memory budget does not allow a message. The parameter err is the error of the budget. starve
-// schedules a retry, and returns an error if the retries have failed for longer than starvePatience. No event is lost,
-// because the topic keeps its position in the feed.
+// starve is called if the memory budget does not allow a message. err is the error of the budget. starve schedules a
+// retry, and returns an error if the retries have failed for longer than starvePatience. No event is lost, because the
+// topic keeps its position in the feed.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -303,7 +303,7 @@ func (c *client) starve(t *topic, err error) error {
 	return nil
 }
 
-// sendMessage sends a message to the client, and then calls the function release.
+// sendMessage sends a message to the client, and then calls release().
 func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	defer release()
 	t.starved = time.Time{}

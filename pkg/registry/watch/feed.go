@@ -21,8 +21,8 @@ const (
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
 	// perFollower and maxGather determine for how long changes are collected before they are sent. The time is
-	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Otherwise,
-	// a feed with many followers would send many small messages.
+	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Without
+	// this time, a feed with many followers would send many small messages.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
@@ -164,15 +164,15 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// release ends the feed and removes its entries. Otherwise, the entries would keep objects in memory that the read
-// cache no longer counts. The caller must hold f.mu.
+// release ends the feed and removes its entries, because the entries would keep objects in memory that the read cache
+// no longer counts. The caller must hold f.mu.
 func (f *feed) release() {
 	f.ended, f.content = true, nil
 	f.base += uint64(len(f.entries))
 	f.entries, f.latest = nil, nil
 }
 
-// tell wakes the clients of all followers. The clients then send the new events.
+// tell wakes the clients of all topics that read the feed. The clients then send the new events.
 func (f *feed) tell() {
 	f.mu.Lock()
 	f.scheduled, f.told = false, time.Now()
@@ -183,7 +183,7 @@ func (f *feed) tell() {
 	}
 }
 
-// all returns the followers. The caller must hold f.mu.
+// all returns the topics that read the feed. The caller must hold f.mu.
 func (f *feed) all() []*topic {
 	out := make([]*topic, 0, len(f.followers))
 	for t := range f.followers {
@@ -232,7 +232,7 @@ func (f *feed) isRelistedAfter(resourceVersion string) bool {
 	return !ok || c > 0
 }
 
-// add adds t as a follower. It returns false if the feed has ended.
+// add adds t to the topics that read the feed. It returns false if the feed has ended.
 func (f *feed) add(t *topic) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -253,7 +253,7 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns true if the feed has had no followers since the given time.
+// isAbandoned returns true if no topic has read the feed since the given time.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -294,17 +294,17 @@ type batch struct {
 // batchEvents bounds the number of events in a batch.
 const batchEvents = 256
 
-// collect returns the next events after the sequence number cursor. It omits objects for which the function selected
-// returns false. The parameter seen is the ResourceVersion of the bookmark at which the client has resumed, or empty.
-// collect also omits events up to this ResourceVersion. The client may have received these events from another replica.
-func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
+// collect returns the next events after the sequence number cursor. It omits objects for which isSelected() returns
+// false. resumeVersion is the ResourceVersion of the bookmark at which the client has resumed, or empty. collect also
+// omits events up to resumeVersion. The client may have received these events from another replica.
+func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if cursor+1 < f.base || (seen != "" && f.isRelistedAfter(seen)) {
+	if cursor+1 < f.base || (resumeVersion != "" && f.isRelistedAfter(resumeVersion)) {
 		return batch{expired: true}
 	}
-	if seen != "" {
-		cursor = max(cursor, f.after(seen))
+	if resumeVersion != "" {
+		cursor = max(cursor, f.after(resumeVersion))
 	}
 	out, size := batch{cursor: cursor, deliveries: f.deliveries}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
@@ -313,17 +313,17 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 		}
 		e := &f.entries[i]
 		out.cursor = f.base + i
-		if e.superseded || !selected(e.namespace, e.name) {
+		if e.superseded || !isSelected(e.namespace, e.name) {
 			continue
 		}
-		out.events = e.appendEvents(out.events, cursor, seen != "")
+		out.events = e.appendEvents(out.events, cursor, resumeVersion != "")
 		if e.object != nil {
 			size += len(e.object.JSON)
 		}
 	}
 	out.version, out.last = f.version, true
-	if c, ok := compare(f.version, seen); ok && c < 0 { // the client is ahead of this replica
-		out.version = seen
+	if c, ok := compare(f.version, resumeVersion); ok && c < 0 { // the client is ahead of this replica
+		out.version = resumeVersion
 	}
 	return out
 }

@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	// linger is the time for which a feed without followers is kept. Clients can resume their topics during this time.
-	linger = 2 * time.Minute
+	// unusedPatience is the time for which a feed is kept that no topic reads. Clients can resume their topics during
+	// this time.
+	unusedPatience = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
-	// uncheckedPerSecond bounds the number of access reviews per second for the followers of one feed. It applies only
-	// if RBAC objects cannot be watched.
+	// uncheckedPerSecond bounds the number of access reviews per second for the topics of one feed. It applies only if
+	// RBAC objects cannot be watched.
 	uncheckedPerSecond = 50
 )
 
@@ -78,7 +79,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 }
 
 // awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and its
-// entries, and wakes its followers. The topics of the followers then end.
+// entries, and wakes the clients of its topics. The topics then end.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -95,10 +96,10 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds that have had no followers for the time linger. The function watched returns true if the RBAC
-// objects of a cluster are watched. If they are not watched, run periodically makes the followers repeat their access
-// reviews. run returns when ctx ends.
-func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
+// run closes feeds that no topic has read for unusedPatience. isWatched() returns true if the RBAC objects of a cluster
+// are watched. If the RBAC objects of the host or of a feed's cluster are not watched, run periodically makes the
+// topics of the feed repeat their access reviews. run returns when ctx ends.
+func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
@@ -111,15 +112,15 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 		if len(all) == 0 {
 			continue
 		}
-		hostWatched := watched(host) // every call keeps the RBAC objects watched
+		hostWatched := isWatched(host) // every call keeps the RBAC objects watched
 		for key, one := range all {
-			if one.isAbandoned(time.Now().Add(-linger)) {
+			if one.isAbandoned(time.Now().Add(-unusedPatience)) {
 				f.close(key, one)
 				continue
 			}
 			followers := one.count()
-			isWatched := watched(key.connection) && hostWatched
-			if !isWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
+			areWatched := isWatched(key.connection) && hostWatched
+			if !areWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
 				one.review() //nolint:contextcheck // clients use the contexts of their streams
 			}
 		}
@@ -132,7 +133,7 @@ func (f *feeds) all() map[feedKey]*feed {
 	return maps.Clone(f.feeds)
 }
 
-// close removes and ends a feed if it has no followers.
+// close removes and ends a feed if no topic reads it.
 func (f *feeds) close(key feedKey, one *feed) {
 	f.mu.Lock()
 	one.mu.Lock()
@@ -167,7 +168,7 @@ func (f *feed) count() int {
 	return len(f.followers)
 }
 
-// review makes all followers repeat their access reviews.
+// review makes all topics that read the feed repeat their access reviews.
 func (f *feed) review() {
 	f.mu.RLock()
 	followers := f.all()

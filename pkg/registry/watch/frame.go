@@ -30,7 +30,7 @@ type notice struct {
 	// Reason is the machine-readable reason of an error: expired, forbidden, cluster-gone, not-cached, invalid, limit
 	// or failed.
 	Reason string `json:"reason,omitempty"`
-	// Code is the code of an error. It has the same values as the field code of an envelope.
+	// Code is the code of an error. It has the same values as envelope.Error.Code.
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }
@@ -98,8 +98,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends the JSON in the parameter text, and replaces line feeds and carriage returns with spaces. Line
-// feeds separate events. Without the replacement, a cluster could forge events of other clusters.
+// appendLine appends text, which is JSON, and replaces line feeds and carriage returns with spaces. Line feeds separate
+// events. Without the replacement, a cluster could forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)

@@ -18,7 +18,7 @@ type initialObjects struct {
 
 	mu     sync.Mutex
 	groups readcache.Groups
-	// The next object is groups[0][group].Objects[next]. The method take removes groups[0] after its last object.
+	// The next object is groups[0][group].Objects[next]. take() removes groups[0] after its last object.
 	group, next int
 	dropped     bool
 }
@@ -37,10 +37,10 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns ADDED events for the next objects, until about one message is full. It omits objects for which the
-// function selects returns false. The result last is true if no objects remain. The result ok is false if the objects
-// were dropped, or if initialPatience has passed.
-func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
+// take returns ADDED events for the next objects, until about one message is full. It omits objects for which
+// isSelected() returns false. isLast is true if no objects remain. ok is false if the objects were dropped, or if
+// initialPatience has passed.
+func (i *initialObjects) take(isSelected func(namespace, name string) bool) (events []event, isLast, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.dropped || time.Now().After(i.until) {
@@ -56,7 +56,7 @@ func (i *initialObjects) take(selects func(namespace, name string) bool) (events
 			if len(events) >= batchEvents || size >= messageBytes {
 				return events, false, true
 			}
-			if o := objects[i.next]; selects(o.Namespace, o.Name) {
+			if o := objects[i.next]; isSelected(o.Namespace, o.Name) {
 				events = append(events, event{kind: added, namespace: o.Namespace, name: o.Name, object: o})
 				size += len(o.JSON)
 			}

@@ -94,13 +94,13 @@ func (t topicName) errorNotice(err error) notice {
 	return n
 }
 
-// bookmarkNotice returns a bookmark at the current position of t. The parameter initial is true for the bookmark after
-// the initial objects.
-func (t *topic) bookmarkNotice(initial bool) notice {
+// bookmarkNotice returns a bookmark at the current position of t. isInitial is true for the bookmark after the initial
+// objects.
+func (t *topic) bookmarkNotice(isInitial bool) notice {
 	t.marked = time.Now()
 	n := notice{
 		Type: bookmark, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace,
-		Bookmark: encodePosition(position{Of: t.epoch, Version: t.version}), Initial: initial,
+		Bookmark: encodePosition(position{Of: t.epoch, Version: t.version}), Initial: isInitial,
 	}
 	if !t.scope.All {
 		n.Partial, n.Namespaces = true, slices.Sorted(maps.Keys(t.scope.Namespaces))

@@ -19,15 +19,15 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the last entry that the clients have received before the message. deliveries is
-	// the value of feed.deliveries when the events were read.
+	// cursor is the sequence number of the last entry of the feed before the events of the message. deliveries is the
+	// value of feed.deliveries when these events were read.
 	cursor, deliveries uint64
 	// topic is the name of the topic. Each event contains parts of this name.
 	topic topicName
 }
 
 // sharedMessage is the last message that was encoded for clients that may list all objects of a feed. Clients at the
-// same position in the feed share the message. Otherwise, it would be encoded for each client.
+// same position in the feed share the message, so that it is not encoded for each client.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
@@ -41,9 +41,9 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key. If the last message has another key, get calls the function encode. The parameter
-// size is the approximate size of the message in bytes, and is charged to sharedHolder. The caller must call release
-// after the message was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
+// get returns the message for key. If the last message has another key, get calls encode(). size is the approximate
+// size of the message in bytes, and is charged to sharedHolder. The caller must call release after the message was
+// sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

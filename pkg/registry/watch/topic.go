@@ -78,7 +78,7 @@ type topic struct {
 	terms [2]verdicts.Term
 	// failing is the time of the first failed access review after the last successful one, or zero.
 	failing time.Time
-	// starved is the time at which the memory budget first did not allow the next message, or zero.
+	// starved is the time since which the memory budget has not allowed the next message, or zero.
 	starved time.Time
 	// waiting is true if isDue has scheduled a call of wake.
 	waiting bool

@@ -41,7 +41,7 @@ type Provider struct {
 	feeds feeds
 }
 
-// NewProvider returns a provider. Run must be called while its streams are open.
+// NewProvider returns a provider. Run must be running while clients are connected.
 func NewProvider(
 	access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens,
 ) *Provider {
