@@ -2575,7 +2575,7 @@ export interface components {
         /** @description APIResource is a kind of objects that a cluster serves. */
         "io.kubevision.dashboard.v1alpha1.APIResource": {
             /**
-             * @description apiVersion is the group and version, in the form of objects.
+             * @description apiVersion is the value of the field apiVersion in the objects, for example apps/v1.
              * @default
              */
             apiVersion: string;
@@ -2767,7 +2767,7 @@ export interface components {
              *      - `"created"` means that the object was created.
              *      - `"deferred"` means that a dry run cannot test the object, because the same request creates the namespace or the kind of the object.
              *      - `"failed"` means that the object was rejected.
-             *      - `"skipped"` means that the object was not applied because of other objects.
+             *      - `"skipped"` means that the object was not applied, because another object has failed or the request has ended.
              *      - `"unchanged"` means that the object already equals the manifest.
              * @default
              * @enum {string}
@@ -3127,9 +3127,9 @@ export interface components {
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /** @description right is an alias of target. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description source is the first object. */
+            /** @description source is the first of the two objects that are compared. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description target is the second object. */
+            /** @description target is the second of the two objects that are compared. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
         /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
@@ -3175,7 +3175,7 @@ export interface components {
              */
             sourceRef: string;
             /**
-             * @description sourceYaml is the first object as YAML.
+             * @description sourceYaml is the first of the two compared objects, as YAML.
              * @default
              */
             sourceYaml: string;
@@ -3190,7 +3190,7 @@ export interface components {
              */
             targetRef: string;
             /**
-             * @description targetYaml is the second object as YAML.
+             * @description targetYaml is the second of the two compared objects, as YAML.
              * @default
              */
             targetYaml: string;
@@ -3782,14 +3782,14 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Favorite is an object that a user has marked to find it again. */
+        /** @description Favorite is an object that a user has added to a personal list to find it again. */
         "io.kubevision.dashboard.v1alpha1.Favorite": {
             /**
              * @description clusterId is the name of the cluster.
              * @default
              */
             clusterId: string;
-            /** @description createdAt is the time at which the object was marked. */
+            /** @description createdAt is the time at which the user made the object a favorite. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description displayName is the displayed name.
@@ -3919,7 +3919,7 @@ export interface components {
         };
         /** @description ImageReference contains the parts of the name of a container image. */
         "io.kubevision.dashboard.v1alpha1.ImageReference": {
-            /** @description digest is the digest in the name. */
+            /** @description digest is the digest in the name of the image. */
             digest?: string;
             /**
              * @description registry is the host that serves the image.
@@ -3931,7 +3931,7 @@ export interface components {
              * @default
              */
             repository: string;
-            /** @description tag is the tag in the name. */
+            /** @description tag is the tag in the name of the image. */
             tag?: string;
         };
         /** @description JSONPatch holds operations on an object (RFC 6902). */
@@ -4669,9 +4669,9 @@ export interface components {
              * @description memoryRequestBytes is the request of memory.
              */
             memoryRequestBytes?: number;
-            /** @description timestamp is the end of the measured interval. */
+            /** @description timestamp is the end of the interval in which the usage was measured. */
             timestamp: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
-            /** @description window is the length of the interval. */
+            /** @description window is the length of the interval in which the usage was measured. */
             window?: string;
         };
         /** @description PodPhases contains the number of Pods in each phase. */
@@ -4831,7 +4831,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Reverified": {
             /**
              * Format: int64
-             * @description expiresIn is the time in seconds.
+             * @description expiresIn is the time, in seconds, for which requests of the session need no one-time code.
              * @default 0
              */
             expiresIn: number;
@@ -4861,11 +4861,11 @@ export interface components {
         /** @description Revision is a recorded state of a workload's Pod template, to which the workload can be rolled back. */
         "io.kubevision.dashboard.v1alpha1.Revision": {
             /**
-             * @description changeCause is the value of the annotation kubernetes.io/change-cause at that revision.
+             * @description changeCause is the value of the annotation kubernetes.io/change-cause for the revision.
              * @default
              */
             changeCause: string;
-            /** @description createdAt is the creation time of that ReplicaSet or ControllerRevision. */
+            /** @description createdAt is the creation time of the ReplicaSet or ControllerRevision that contains the revision. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description current is true for the current revision.
@@ -5095,7 +5095,7 @@ export interface components {
         /** @description Rollback is the result of a rollback. */
         "io.kubevision.dashboard.v1alpha1.Rollback": {
             /**
-             * @description changed is false if the workload already had that revision.
+             * @description changed is false if the workload was already at the target revision.
              * @default false
              */
             changed: boolean;
@@ -5436,7 +5436,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.TerminalRecording": {
             /**
              * Format: int64
-             * @description durationMs is the time of the last event, in milliseconds.
+             * @description durationMs is the time from the start of the recording to its last write, in milliseconds.
              * @default 0
              */
             durationMs: number;
@@ -5485,11 +5485,11 @@ export interface components {
             command?: string[];
             /** @description container is the name of the container, if the request named one. */
             container?: string;
-            /** @description createdAt is the time at which the terminal was opened. */
+            /** @description createdAt is the time at which the recording started. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * Format: int64
-             * @description durationMs is the time of the last event, in milliseconds.
+             * @description durationMs is the time from the start of the recording to its last write, in milliseconds.
              * @default 0
              */
             durationMs: number;
@@ -5593,7 +5593,7 @@ export interface components {
         };
         /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
-            /** @description edges are the relations between the nodes. */
+            /** @description edges are the relations between the objects. */
             edges: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyEdge"][];
             /** @description nodes are the objects. */
             nodes: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyNode"][];
@@ -5601,17 +5601,17 @@ export interface components {
         /** @description TopologyEdge is a relation between two objects. */
         "io.kubevision.dashboard.v1alpha1.TopologyEdge": {
             /**
-             * @description relation is owns or selects.
+             * @description relation is "owns" or "selects".
              * @default
              */
             relation: string;
             /**
-             * @description source is the id of the node that owns or selects.
+             * @description source is the id of the object that owns or selects the target.
              * @default
              */
             source: string;
             /**
-             * @description target is the id of the node that is owned or selected.
+             * @description target is the id of the object that the source owns or selects.
              * @default
              */
             target: string;
@@ -5636,12 +5636,12 @@ export interface components {
         /** @description TopologyNode is an object of a topology. */
         "io.kubevision.dashboard.v1alpha1.TopologyNode": {
             /**
-             * @description id is the plural of the kind, a slash and the name.
+             * @description id is the name of the resource in the API, a slash and the name of the object, for example pods/web.
              * @default
              */
             id: string;
             /**
-             * @description kind is the plural of the kind.
+             * @description kind is the name of the resource in the API, for example pods.
              * @default
              */
             kind: string;
@@ -5661,7 +5661,7 @@ export interface components {
         };
         /** @description TwoFactorChallenge is the data of code 40102: the next step of the login. */
         "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge": {
-            /** @description accessToken is the credential for the set-up. */
+            /** @description accessToken is the credential for the requests that set up a second factor. */
             accessToken?: string;
             /**
              * Format: int64
@@ -5677,9 +5677,9 @@ export interface components {
             requires2fa: boolean;
             /** @description reverify is true if the request must be repeated with a one-time code or with the password. */
             reverify?: boolean;
-            /** @description sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together with any code, for a session that is restricted to the set-up. */
+            /** @description sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only the set-up of a second factor. */
             sessionToken?: string;
-            /** @description setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted to the set-up. */
+            /** @description setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up of a second factor. */
             setupRequired?: boolean;
             /** @description tempToken is an alias of sessionToken. */
             tempToken?: string;

@@ -370,7 +370,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 					},
 					"apiVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "apiVersion is the group and version, in the form of objects.",
+							Description: "apiVersion is the value of the field apiVersion in the objects, for example apps/v1.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -880,7 +880,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` means that the object was changed.\n - `\"created\"` means that the object was created.\n - `\"deferred\"` means that a dry run cannot test the object, because the same request creates the namespace or the kind of the object.\n - `\"failed\"` means that the object was rejected.\n - `\"skipped\"` means that the object was not applied because of other objects.\n - `\"unchanged\"` means that the object already equals the manifest.",
+							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` means that the object was changed.\n - `\"created\"` means that the object was created.\n - `\"deferred\"` means that a dry run cannot test the object, because the same request creates the namespace or the kind of the object.\n - `\"failed\"` means that the object was rejected.\n - `\"skipped\"` means that the object was not applied, because another object has failed or the request has ended.\n - `\"unchanged\"` means that the object already equals the manifest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1946,13 +1946,13 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source is the first object.",
+							Description: "source is the first of the two objects that are compared.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the second object.",
+							Description: "target is the second of the two objects that are compared.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -1985,7 +1985,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"sourceYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceYaml is the first object as YAML.",
+							Description: "sourceYaml is the first of the two compared objects, as YAML.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1993,7 +1993,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"targetYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "targetYaml is the second object as YAML.",
+							Description: "targetYaml is the second of the two compared objects, as YAML.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3680,7 +3680,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Favorite is an object that a user has marked to find it again.",
+				Description: "Favorite is an object that a user has added to a personal list to find it again.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -3693,7 +3693,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is the time at which the object was marked.",
+							Description: "createdAt is the time at which the user made the object a favorite.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4079,14 +4079,14 @@ func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallb
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tag is the tag in the name.",
+							Description: "tag is the tag in the name of the image.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"digest": {
 						SchemaProps: spec.SchemaProps{
-							Description: "digest is the digest in the name.",
+							Description: "digest is the digest in the name of the image.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5766,13 +5766,13 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 					},
 					"timestamp": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timestamp is the end of the measured interval.",
+							Description: "timestamp is the end of the interval in which the usage was measured.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"window": {
 						SchemaProps: spec.SchemaProps{
-							Description: "window is the length of the interval.",
+							Description: "window is the length of the interval in which the usage was measured.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6340,7 +6340,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 					},
 					"expiresIn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresIn is the time in seconds.",
+							Description: "expiresIn is the time, in seconds, for which requests of the session need no one-time code.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -6415,7 +6415,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"changeCause": {
 						SchemaProps: spec.SchemaProps{
-							Description: "changeCause is the value of the annotation kubernetes.io/change-cause at that revision.",
+							Description: "changeCause is the value of the annotation kubernetes.io/change-cause for the revision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6431,7 +6431,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is the creation time of that ReplicaSet or ControllerRevision.",
+							Description: "createdAt is the creation time of the ReplicaSet or ControllerRevision that contains the revision.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -7149,7 +7149,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Rollback(ref common.ReferenceCallback) c
 					},
 					"changed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "changed is false if the workload already had that revision.",
+							Description: "changed is false if the workload was already at the target revision.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -8116,7 +8116,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalRecording(ref common.ReferenceCa
 					},
 					"durationMs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "durationMs is the time of the last event, in milliseconds.",
+							Description: "durationMs is the time from the start of the recording to its last write, in milliseconds.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -8191,7 +8191,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is the time at which the terminal was opened.",
+							Description: "createdAt is the time at which the recording started.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -8271,7 +8271,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"durationMs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "durationMs is the time of the last event, in milliseconds.",
+							Description: "durationMs is the time from the start of the recording to its last write, in milliseconds.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -8516,7 +8516,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "edges are the relations between the nodes.",
+							Description: "edges are the relations between the objects.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8545,7 +8545,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source is the id of the node that owns or selects.",
+							Description: "source is the id of the object that owns or selects the target.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8553,7 +8553,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallbac
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the id of the node that is owned or selected.",
+							Description: "target is the id of the object that the source owns or selects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8561,7 +8561,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallbac
 					},
 					"relation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "relation is owns or selects.",
+							Description: "relation is \"owns\" or \"selects\".",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8628,7 +8628,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the plural of the kind, a slash and the name.",
+							Description: "id is the name of the resource in the API, a slash and the name of the object, for example pods/web.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8636,7 +8636,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the plural of the kind.",
+							Description: "kind is the name of the resource in the API, for example pods.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8703,7 +8703,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together with any code, for a session that is restricted to the set-up.",
+							Description: "sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only the set-up of a second factor.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8717,14 +8717,14 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"setupRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted to the set-up.",
+							Description: "setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up of a second factor.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"accessToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "accessToken is the credential for the set-up.",
+							Description: "accessToken is the credential for the requests that set up a second factor.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
