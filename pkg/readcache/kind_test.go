@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,4 +49,29 @@ func TestFirstList(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStaleDuringAList verifies that the cached objects remain stale while a new list is read, and until the list is
+// complete.
+func TestStaleDuringAList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{noted: func(error) {}}
+		s.found(true)
+		ended := time.Now()
+		s.lost(io.EOF)
+		if _, stale := s.stale(); stale {
+			t.Error("stale immediately after the end of the watch")
+		}
+		for range 5 {
+			time.Sleep(reconnectTime)
+			s.found(false)
+			if asOf, stale := s.stale(); !stale || !asOf.Equal(ended) {
+				t.Errorf("during the list: stale %t as of %s, want as of %s", stale, asOf, ended)
+			}
+		}
+		s.endList()
+		if _, stale := s.stale(); stale {
+			t.Error("stale after a complete list")
+		}
+	})
 }

@@ -49,8 +49,9 @@ type source struct {
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the cluster sent data, or at which the watch was known to work.
-	alive time.Time
+	// alive is the last time at which the cluster sent data. current is the last time at which the stored objects were
+	// known to be up to date: a watch worked, or a list was complete.
+	alive, current time.Time
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
 	// failed is true after a list or watch has ended with an error. It is false while the watch works. The error itself
@@ -144,10 +145,11 @@ func (s *source) beginList() {
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
 
-// endList stops the timer of the list.
+// endList stops the timer of the list, and records that the list is complete.
 func (s *source) endList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.current = time.Now()
 	s.stopListing()
 }
 
@@ -246,6 +248,9 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
+	if isWatch {
+		s.current = s.alive
+	}
 	changed := isWatch && !s.connected
 	if changed {
 		s.connected, s.failed = true, false
@@ -268,7 +273,7 @@ func (s *source) lastSign() time.Time {
 func (s *source) lost(err error) {
 	s.mu.Lock()
 	if s.connected && errors.Is(err, io.EOF) {
-		s.alive = time.Now()
+		s.current = time.Now()
 	}
 	s.connected, s.failed = false, true
 	s.stopListing()
@@ -281,14 +286,15 @@ func (s *source) lost(err error) {
 const reconnectTime = time.Second
 
 // stale returns true if the watch has ended and no new one has started within reconnectTime. asOf is then the last time
-// at which data has arrived or the watch has worked.
+// at which the stored objects were known to be up to date. A list that is in progress does not change asOf, because its
+// objects are stored when it is complete.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connected || time.Since(s.alive) < reconnectTime {
+	if s.connected || time.Since(s.current) < reconnectTime {
 		return time.Time{}, false
 	}
-	return s.alive, true
+	return s.current, true
 }
 
 func (s *source) hasFailed() bool {

@@ -158,13 +158,13 @@ func (r *Recording) add(kind, text string) error {
 func (r *Recording) flushLater() {
 	r.mu.Lock()
 	r.timer = nil
-	err := r.err
+	err, failed := r.err, r.failed
 	if err == nil {
 		err = r.flush()
 	}
 	r.mu.Unlock()
-	if err != nil && !errors.Is(err, errClosed) && r.failed != nil {
-		r.failed(err)
+	if err != nil && !errors.Is(err, errClosed) && failed != nil {
+		failed(err)
 	}
 }
 
