@@ -51,7 +51,7 @@ type share struct {
 	// over is true after the member cluster was disconnected because of its memory. stopped is true after its
 	// connections were closed. left is true after its memory was released.
 	over, stopped, left bool
-	// exceeded is called once, when the member cluster is disconnected because of its memory.
+	// exceeded is called once, when the member cluster is disconnected because its objects need too much memory.
 	exceeded func()
 }
 

@@ -38,8 +38,8 @@ type writeKey struct {
 }
 
 // maxDeleted bounds the number of remembered deletions per user and resource. If a user deletes more objects within
-// writeRetention, the cache cannot check whether a list includes all deletions. Until writeRetention has passed, it
-// does not serve the user's reads of the resource.
+// writeRetention, the cache cannot check whether all deleted objects are absent from a list. The user's reads of the
+// resource are then sent to the cluster until writeRetention has passed.
 const maxDeleted = 32
 
 // written contains the remembered writes of one user to one resource.

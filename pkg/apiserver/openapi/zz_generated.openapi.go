@@ -2159,7 +2159,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is end for a message from the client, and info, progress, error or close for a message from the server. The client sends end after the last content of a copy into a container.",
+							Description: "type is the kind of the message. The server sends messages of the types \"info\", \"progress\", \"error\" and \"close\". The client sends a message of the type \"end\" after the last content of a copy into a container.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

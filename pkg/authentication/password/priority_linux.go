@@ -20,8 +20,8 @@ const (
 	maxOOMScore = "1000"
 )
 
-// lowerPriority adds the increment to the nice value of all threads. New threads inherit the value. It also makes the
-// kernel kill this process before other processes of the container if memory is exhausted.
+// lowerPriority adds the increment to the nice value of all threads. New threads inherit the value. lowerPriority also
+// raises the OOM score of this process, so that the kernel kills it before the other processes of the container.
 func lowerPriority(increment int) error {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
 	if err != nil {

@@ -33,7 +33,8 @@ const (
 	// of the outage and the readiness of the program.
 	waitIsSaid       = 20 * time.Second
 	startAfterOutage = time.Minute
-	// pauseTimeout is the timeout of the requests that detect a pause. pauseBegins bounds the time until it is detected.
+	// pauseTimeout is the timeout of the requests that detect a pause. pauseBegins bounds the time until the pause is
+	// detected.
 	pauseTimeout = 200 * time.Millisecond
 	pauseBegins  = 10 * time.Second
 )
@@ -56,8 +57,8 @@ func pauseHost(t *testing.T) (resume func()) {
 	return resume
 }
 
-// awaitPause waits until kube-apiserver no longer responds. The threads of its process do not stop at the same time, and
-// may still respond to a request shortly after the signal.
+// awaitPause waits until kube-apiserver no longer responds. The threads of its process do not stop at the same time.
+// Therefore, the process may still respond to a request shortly after the signal.
 func awaitPause(t *testing.T) {
 	t.Helper()
 	config := rest.CopyConfig(env.Cluster.Config())

@@ -34,8 +34,8 @@ type TerminalFrame struct {
 
 // CopyFrame is a text message of a file copy. Binary messages carry the content.
 type CopyFrame struct {
-	// type is end for a message from the client, and info, progress, error or close for a message from the server. The
-	// client sends end after the last content of a copy into a container.
+	// type is the kind of the message. The server sends messages of the types "info", "progress", "error" and "close".
+	// The client sends a message of the type "end" after the last content of a copy into a container.
 	Type string `json:"type"`
 	// data is a message.
 	// +optional

@@ -107,9 +107,9 @@ type AdminSubject struct {
 // ObjectQuotaParameter contains the limits for the number and the size of KubeVision's objects, and the current values.
 // The policy rejects an object that would exceed a limit.
 type ObjectQuotaParameter struct {
-	// countTime is the time of the count. The objects are counted each minute, and when a number reaches its limit or
-	// falls below it. If the last count is older than five minutes, no object can be created, because the number is
-	// unknown.
+	// countTime is the time at which the objects were last counted. The controller counts them each minute. It also
+	// counts them when their number reaches or falls below a limit. If the last count is older than five minutes, no
+	// object can be created.
 	// +required
 	CountTime metav1.Time `json:"countTime"`
 
