@@ -179,6 +179,14 @@ func (s *Stream) run() {
 	s.serving.Wait()
 }
 
+// Go calls f in a new goroutine. If f panics, the stream ends, and the server continues.
+func (s *Stream) Go(f func()) {
+	go func() {
+		defer s.recovered()
+		f()
+	}()
+}
+
 // recovered must be deferred. It ends the stream after a panic.
 func (s *Stream) recovered() {
 	if p := recover(); p != nil { //nolint:revive // every caller defers this method

@@ -103,6 +103,9 @@ func TestEnds(t *testing.T) {
 		"panic": {handler: Handler{Serve: func(context.Context, *Stream) error {
 			panic("x")
 		}}, code: 1011, reason: Failed},
+		"panic of another goroutine": {handler: Handler{Began: func(s *Stream) {
+			s.Go(func() { panic("x") })
+		}}, code: 1011, reason: Failed},
 		"denied": {handler: Handler{Check: func(context.Context) error {
 			return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not")
 		}}, code: 1008, reason: Forbidden},

@@ -12,6 +12,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 const (
@@ -111,7 +112,12 @@ func (f *follower) follow(ctx context.Context, logs []*source) error {
 	defer cancel()
 	f.events, f.slots = make(chan event), make(chan struct{}, maxSources)
 	f.start(ctx, logs)
-	f.running.Go(func() { f.rescanPeriodically(ctx) })
+	f.running.Go(func() {
+		_ = fanout.Safely(ctx, func() error {
+			f.rescanPeriodically(ctx)
+			return nil
+		})
+	})
 	for {
 		select {
 		case <-ctx.Done():
@@ -176,26 +182,26 @@ func (f *follower) start(ctx context.Context, logs []*source) {
 		f.known[key] = true
 		f.running.Go(func() {
 			defer func() { <-f.slots }()
-			f.run(ctx, s)
+			err := fanout.Safely(ctx, func() error { return f.run(ctx, s) })
+			if err != nil && ctx.Err() == nil {
+				f.send(ctx, event{line: Line{Pod: s.pod, Container: s.container}, err: err})
+			}
 		})
 	}
 }
 
-func (f *follower) run(ctx context.Context, s *source) {
+// run sends the lines of one log to the channel f.events. It returns when the log ends.
+func (f *follower) run(ctx context.Context, s *source) error {
 	opened, err := s.open(ctx)
 	if err != nil {
-		f.send(ctx, event{line: Line{Pod: s.pod, Container: s.container}, err: s.failed(ctx, err)})
-		return
+		return s.failed(ctx, err)
 	}
-	err = s.read(ctx, opened, func(line Line) error {
+	return s.read(ctx, opened, func(line Line) error {
 		if !f.send(ctx, event{line: line}) {
 			return context.Cause(ctx)
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() == nil {
-		f.send(ctx, event{line: Line{Pod: s.pod, Container: s.container}, err: err})
-	}
 }
 
 // send sends e to the channel f.events. It returns false if ctx ends first.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -68,12 +69,12 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	sent := make(chan error, 1)
 	go func() {
 		archive := tar.NewWriter(&counter{transfer: t, stream: stream, to: write})
-		var err error
-		if t.request.tar {
-			err = t.passEntries(archive)
-		} else {
-			err = t.passFile(archive, temporary)
-		}
+		err := fanout.Safely(ctx, func() error {
+			if t.request.tar {
+				return t.passEntries(archive)
+			}
+			return t.passFile(archive, temporary)
+		})
 		if err == nil {
 			err = archive.Close()
 		}

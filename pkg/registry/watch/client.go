@@ -73,7 +73,7 @@ func (c *client) wake() {
 	c.dirty = true
 	if !c.running && !c.closed {
 		c.running = true
-		go c.run()
+		c.stream.Go(c.run)
 	}
 }
 

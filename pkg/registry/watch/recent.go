@@ -76,7 +76,7 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 	r.mu.Unlock()
 	for _, c := range clients {
-		go c.followListed(name)
+		c.stream.Go(func() { c.followListed(name) })
 	}
 }
 

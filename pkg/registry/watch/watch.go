@@ -141,7 +141,7 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 		Began: func(s *streams.Stream) {
 			c.stream = s
 			for _, name := range p.Recent.follow(c) {
-				go c.followListed(name)
+				s.Go(func() { c.followListed(name) })
 			}
 		},
 		Ended: func(streams.End) {
