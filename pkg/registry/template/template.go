@@ -93,7 +93,12 @@ func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var warnings []string
 	out := make([]dashboardv1alpha1.Template, 0, len(found.Items))
 	for i := range found.Items {
-		t, err := read(&found.Items[i])
+		var t dashboardv1alpha1.Template
+		var err error
+		decode := func() { t, err = read(&found.Items[i]) }
+		if err := r.Decode(min(len(found.Items[i].Data[keyManifest]), maxManifestBytes), decode); err != nil {
+			return routes.Result{}, err
+		}
 		switch {
 		case err != nil:
 			warnings = append(warnings, fmt.Sprintf("the template %q is omitted: %s", found.Items[i].Name, err))
