@@ -39,7 +39,8 @@ const (
 	// requests need not wait for a check. The background checks end when no request has arrived for useTimeout.
 	renewInterval = 1500 * time.Millisecond
 	useTimeout    = time.Minute
-	// The pause after a background check is at least renewShare times the duration of the check.
+	// The pause after a check is at least renewShare times the duration of the check. Requests use the old catalog in
+	// this pause, but for at most plainDiscoveryAge.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
@@ -63,9 +64,11 @@ type resourceMapper struct {
 	closed bool
 	// known is the catalog of the last successful discovery, or nil.
 	known *catalog
-	// looked is the start time of the last discovery. failure is its error.
-	looked  time.Time
-	failure error
+	// looked is the start time of the last discovery, and failure its error. duration is its duration, or zero after a
+	// failure.
+	looked   time.Time
+	duration time.Duration
+	failure  error
 	// used is the time of the last request. renewing is true while a goroutine checks the catalog in the background.
 	used     time.Time
 	renewing bool
@@ -115,19 +118,15 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 }
 
 // current returns the catalog. If there is none, current waits for a discovery. If the catalog is older than
-// discoveryAge or plainDiscoveryAge, current waits up to checkPatience for a newer catalog. It returns the old catalog
-// if the discovery fails or takes longer.
+// maxAge(), current waits up to checkPatience for a newer catalog. It returns the old catalog if the discovery fails or
+// takes longer.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
-	limit := plainDiscoveryAge
-	if r.tags.complete() {
-		limit = discoveryAge
-	}
 	switch {
 	case known == nil:
 		return r.discover(ctx, time.Time{})
-	case age < limit:
+	case age < r.maxAge():
 		return known, nil
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, checkPatience, ErrImpatient)
@@ -138,6 +137,18 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 		return known, nil
 	}
 	return renewed, nil
+}
+
+// maxAge returns the age up to which requests use the catalog without a check. After a slow check, the age is larger. A
+// check is slow, for example, if the resources of the cluster change all the time: each check then reads the whole
+// catalog.
+func (r *resourceMapper) maxAge() time.Duration {
+	if !r.tags.complete() {
+		return plainDiscoveryAge
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return min(max(discoveryAge, renewShare*r.duration), plainDiscoveryAge)
 }
 
 // confirmed returns a catalog that is at most absenceAge old. It discovers the cluster if the last discovery is older.
@@ -183,8 +194,11 @@ func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looked, r.failure = began, err; err == nil {
+	if r.looked, r.failure, r.duration = began, err, 0; err == nil {
 		r.known = known
+	}
+	if known != nil {
+		r.duration = time.Since(began)
 	}
 }
 
@@ -322,8 +336,6 @@ func (r *resourceMapper) renew() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		// After a slow check, the pause is longer. A check is slow, for example, if the resources change all the time:
-		// each check then reads the whole catalog.
 		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

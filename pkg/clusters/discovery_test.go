@@ -224,7 +224,7 @@ func TestUnchangedDiscovery(t *testing.T) {
 	age := func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.looked = time.Now().Add(-discoveryAge)
+		r.looked, r.duration = time.Now().Add(-discoveryAge), 0
 	}
 	for range 10 {
 		if !find("things") || find("others") {
@@ -243,6 +243,38 @@ func TestUnchangedDiscovery(t *testing.T) {
 	age()
 	if find("things") || !find("others") {
 		t.Error("it does not know what has changed")
+	}
+}
+
+// TestSlowDiscovery verifies that requests use the catalog for a longer time after a slow discovery, up to a limit.
+func TestSlowDiscovery(t *testing.T) {
+	for name, test := range map[string]struct {
+		duration, age time.Duration
+		isChecked     bool
+	}{
+		"fast":               {time.Millisecond, discoveryAge, true},
+		"slow":               {discoveryAge, discoveryAge, false},
+		"slow, and old":      {discoveryAge, renewShare * discoveryAge, true},
+		"very slow":          {time.Hour, plainDiscoveryAge - time.Second, false},
+		"very slow, and old": {time.Hour, plainDiscoveryAge, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newAggregatedServer(t, document(group("a.example.com", "Current", `"list"`, "things")))
+			r := s.connect(t)
+			r.renewing = true // prevents checks in the background
+			if _, err := r.current(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r.mu.Lock()
+			r.looked, r.duration = time.Now().Add(-test.age), test.duration
+			r.mu.Unlock()
+			if _, err := r.current(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if isChecked := s.count(http.StatusNotModified) > 0; isChecked != test.isChecked {
+				t.Errorf("checked: %t, want %t", isChecked, test.isChecked)
+			}
+		})
 	}
 }
 

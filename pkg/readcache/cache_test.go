@@ -189,8 +189,11 @@ func TestNoAccount(t *testing.T) {
 			t.Errorf("%v after %s", ok, time.Since(begun))
 		}
 	}
-	if c.Holds(f, core("a")) {
-		t.Error("it is tried again and again")
+	// The goroutine of the Reflector stops the resource.
+	for begun := time.Now(); c.Holds(f, core("a")); time.Sleep(time.Millisecond) {
+		if time.Since(begun) > firstListTimeout {
+			t.Fatal("the resource is still requested")
+		}
 	}
 }
 

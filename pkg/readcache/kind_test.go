@@ -69,7 +69,7 @@ func TestStaleDuringAList(t *testing.T) {
 				t.Errorf("during the list: stale %t as of %s, want as of %s", stale, asOf, ended)
 			}
 		}
-		s.endList()
+		s.completeList()
 		if _, stale := s.stale(); stale {
 			t.Error("stale after a complete list")
 		}

@@ -131,7 +131,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	}
 	s.found(false) // also if the list is empty
 	if page.Continue == "" {
-		s.endList()
+		s.completeList()
 	}
 	return page, nil
 }
@@ -145,11 +145,18 @@ func (s *source) beginList() {
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
 
-// endList stops the timer of the list, and records that the list is complete.
-func (s *source) endList() {
+// completeList stops the timer of the list, and records that the list is complete.
+func (s *source) completeList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = time.Now()
+	s.stopListing()
+}
+
+// endList stops the timer of the list.
+func (s *source) endList() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.stopListing()
 }
 

@@ -43,6 +43,7 @@ const (
 // sender is the part of streams.Stream that a client uses.
 type sender interface {
 	SendText(data []byte) error
+	Go(f func())
 	User() user.Info
 	Context() context.Context
 	Account() *budget.Account

@@ -37,6 +37,7 @@ func (s *slowStream) SendText(data []byte) error {
 	return nil
 }
 
+func (*slowStream) Go(f func())                { go f() }
 func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: "jane"} }
 func (*slowStream) Context() context.Context   { return context.Background() }
 func (s *slowStream) Account() *budget.Account { return s.account }
