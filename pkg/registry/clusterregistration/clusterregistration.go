@@ -102,7 +102,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 }
 
 // connect returns a client for the cluster in which KubeVision stores its custom resources. The requests of the client
-// are authorized as requests of u. If u may not see the cluster in the path, connect returns the error of review.
+// are authorized as requests of u. connect returns an error if u may not see the cluster in the path.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err

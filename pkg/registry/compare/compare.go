@@ -156,9 +156,9 @@ func (s *side) locate(err error) error {
 	return e
 }
 
-// text returns the object as YAML, without the fields that differ between any two objects, for example uid. The values
-// of a Secret are masked. If counterpart is another Secret, the masks show which values differ from its values.
-// counterpart may be nil.
+// text returns the object as YAML, without the fields that differ between any two objects, for example uid. counterpart
+// is the other compared object, or nil. The values of a Secret are replaced by masks. If both objects are Secrets, the
+// masks show which values differ between the two objects.
 func (s *side) text(counterpart *side) (string, error) {
 	var beside []byte
 	if counterpart != nil && objects.IsSecret(counterpart.resource) {

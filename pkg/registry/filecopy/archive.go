@@ -25,7 +25,7 @@ const (
 	sparsePrefix = "GNU.sparse."
 )
 
-// limits contains the number of bytes that an archive may still have.
+// limits tracks how many more bytes an archive may contain before it is too large.
 type limits struct {
 	// bytes is the number of remaining bytes. Each entry subtracts the size of its content, and also blockBytes.
 	bytes int64

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// begin creates the recording of the copy, with the user, the path and the direction. If the recording cannot be
-// created, begin ends the copy. It does nothing if recordings are disabled.
+// begin creates a recording with the user, the path and the direction of the transfer. If the recording cannot be
+// created, begin ends the transfer. It does nothing if recordings are disabled.
 func (t *transfer) begin(stream *streams.Stream) {
 	if t.provider.Recordings == nil {
 		return

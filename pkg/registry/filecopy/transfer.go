@@ -42,11 +42,11 @@ const (
 	maxErrorText = 1 << 10
 )
 
-// transfer is the state of one copy.
+// transfer is the state of one copy of files into a container or out of it.
 type transfer struct {
 	request  *request
 	provider *Provider
-	// recording records the copy, or is nil.
+	// recording stores the user, the path and the size of the transfer. It is nil if the transfer is not recorded.
 	recording *recording.Recording
 	// input and inputRead are the two ends of a pipe for the content that the client sends. copyIn reads the content.
 	input     *io.PipeWriter
@@ -98,7 +98,7 @@ func (t *transfer) control(stream *streams.Stream, data []byte) error {
 	return nil
 }
 
-// serve runs the copy and returns at its end. It sends an error frame if the copy fails.
+// serve transfers the files and returns at the end. It sends an error frame if the transfer fails.
 func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	defer func() { _ = t.inputRead.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = t.inputRead.CloseWithError(context.Cause(ctx)) })
@@ -246,7 +246,7 @@ func (t *transfer) report(stream *streams.Stream) error {
 	return stream.SendText(encode(f)) //nolint:wrapcheck // it is an end
 }
 
-// last returns the last frame, which contains the result of the copy and the reason of its end.
+// last returns the last frame, which contains the result of the transfer and the reason of its end.
 func (t *transfer) last(end streams.End) []byte {
 	f := t.frame()
 	f.Type, f.Reason, f.Data = frameClose, string(end.Reason), end.Message

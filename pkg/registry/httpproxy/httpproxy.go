@@ -68,7 +68,8 @@ func (p *Provider) Routes() []routes.Route {
 	return out
 }
 
-// read returns the body and the media type of the server's response, without its other headers.
+// read sends a GET request to a server in a Pod or behind a Service. It returns the body and the media type of the
+// server's response, without other headers.
 func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
 	target, err := objectref.Find(
 		r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name),
@@ -159,8 +160,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of the response to the client. contentType is the media type of the HTTP server's
-// response. No other headers of that response are used.
+// headerOf returns the header of the response to the client. contentType is the media type that the server in the Pod
+// or behind the Service has sent. No other headers of this server are passed on.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

@@ -50,8 +50,8 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind that counts its objects without decoding them. setCount stores the number of objects in an
-// overview.
+// countedKind returns a kind that counts its objects without decoding them. setCount receives the number of objects,
+// and stores it in a field of the Overview.
 func (t *tally) countedKind(resource string, setCount func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}

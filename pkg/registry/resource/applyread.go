@@ -152,11 +152,11 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions in objects define. It ignores malformed
-// CustomResourceDefinitions, which the API server rejects later.
-func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
+// definedKinds returns the kinds that are defined by the CustomResourceDefinitions in a bundle of manifests. It ignores
+// malformed CustomResourceDefinitions, which the API server rejects later.
+func definedKinds(bundle []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
-	for _, o := range objects {
+	for _, o := range bundle {
 		if o["kind"] != kindDefinition {
 			continue
 		}

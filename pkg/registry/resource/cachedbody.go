@@ -71,8 +71,9 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body of a response. The body implements envelope.Compressible only if looseObjects and looseBytes
-// are small, and account has memory for the compressed copies of these objects.
+// data returns b as the body of a response. This body does not implement envelope.Compressible if the objects that must
+// be compressed for the response (see looseObjects) are too many or too large, or if account has no memory for their
+// compressed copies.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.looseObjects > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -189,7 +190,8 @@ func end(separator []byte) []byte {
 	return []byte{']'}
 }
 
-// Segments implements envelope.Compressible. It references one segment at a time.
+// Segments implements envelope.Compressible. The iterator references only the objects of the current segment.
+// Therefore, the garbage collector can free all other objects after a call of drop.
 func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	comma := gzipmember.Store([]byte{','})
 	return func(yield func(gzipmember.Segment) bool) {

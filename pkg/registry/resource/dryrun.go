@@ -87,8 +87,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 }
 
 // describeObject decodes body for a response. It returns nil if body is nil. otherVersion is another version of the
-// object, or nil. In a Secret, the mask of a value shows whether the value differs between the two versions. The
-// decoded object counts towards the memory limit of the request.
+// object, or nil. The values of a Secret are replaced by masks, which show whether a value differs between the two
+// versions. The decoded object counts towards the memory limit of the request.
 func describeObject(
 	ctx context.Context, body, otherVersion []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {

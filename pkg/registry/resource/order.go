@@ -60,9 +60,9 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if objects are sorted by a field that r does not have. count is the number of objects in the
-// list, and hasKey is true if one of them has the field. If the fields of r are not known, an empty list is not an
-// error.
+// check returns an error if objects are sorted by a field that r does not have. hasKey is true if an object of the list
+// has the field, and count is the number of objects. If the fields of r are not known, as for a custom resource, check
+// returns an error if the list contains objects, but none with the field.
 func (o *order) check(r clusters.Resource, count int, hasKey bool) error {
 	if !o.isSet() || o.derived != nil || hasKey {
 		return nil

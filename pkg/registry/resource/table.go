@@ -31,7 +31,7 @@ func wantsTable(r *routes.Request) (bool, error) {
 	}
 }
 
-// open requests the list t from the cluster, as a Table if o.table is true.
+// open sends a list request for t to the cluster. It requests a Table if o.table is true.
 func (o *listOptions) open(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target, metrics *podmetrics.Metrics,
 ) (*scopedlist.Listing, error) {

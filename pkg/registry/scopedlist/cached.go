@@ -58,9 +58,9 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the time for which Connected.enabled waits for a token of the read cache's ServiceAccount. If
-// there is no token after that time, Connected.enabled returns true. Only the first token and its renewals need a
-// request to the cluster, because tokens are cached.
+// tokenTimeout bounds the time for which Connected.enabled waits for a token of the read cache's ServiceAccount. After
+// this time, Connected.enabled returns true, so that the read cache keeps the objects of a cluster that does not
+// respond. Only the first token and its renewals need a request to the cluster, because tokens are cached.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
@@ -182,12 +182,12 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed gets the content of the read cache for the kind of t, calls review() with it, and returns the result. review()
-// checks the access of the caller, and selects the objects. viewed returns false if the kind is not cached, or if
-// review returns false.
+// viewed calls review() with the cached objects of the kind of t, and returns the result. review() checks the access of
+// the caller, and selects the objects. viewed returns false if review() returns false, or if the objects cannot be read
+// from the read cache.
 //
-// If the read cache does not contain the kind yet, viewed first calls review without objects. The read cache lists the
-// kind only if this call returns true. Therefore, a caller who may not read the kind cannot cause this list.
+// If the read cache has not started to list the kind, viewed first calls review() without objects. The read cache lists
+// the kind only if this call returns true. Therefore, a caller who may not read the kind cannot cause the list.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

@@ -166,23 +166,23 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is called after call, a list request, has failed with err. If err is Forbidden and the request is for
-// all namespaces, listByNamespace sends narrower requests:
+// listByNamespace handles err, the error of a list request. If err is Forbidden and the request is for all namespaces,
+// listByNamespace sends narrower requests:
 //   - For a namespaced kind, it lists each namespace that the caller may read.
 //   - For Namespaces, it gets each Namespace that the caller may read.
 //
-// If these requests find nothing, listByNamespace returns err. It also returns err in all other cases.
-func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
+// If the narrower requests find nothing, listByNamespace returns err. It also returns err in all other cases.
+func (c *Client) listByNamespace(ctx context.Context, request clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {
-	case !apierrors.IsForbidden(err) || call.Namespace != "":
+	case !apierrors.IsForbidden(err) || request.Namespace != "":
 		return Result{}, err
-	case isNamespaces(call.Resource):
+	case isNamespaces(request.Resource):
 		list = c.getOwnNamespaces
-	case !call.Resource.Namespaced:
+	case !request.Resource.Namespaced:
 		return Result{}, err
 	}
-	found, nested := list(ctx, call)
+	found, nested := list(ctx, request)
 	if nested != nil {
 		return Result{}, nested
 	}

@@ -71,7 +71,7 @@ func (c *Cached) own(names []string) {
 }
 
 // namespacesIn returns the namespaces that the caller may get and to which KubeVisionRoleBindings of the caller apply.
-// Unlike Namespaces, it uses cached access reviews.
+// Unlike Client.Namespaces, it uses cached access reviews.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {

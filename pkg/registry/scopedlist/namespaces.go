@@ -27,8 +27,8 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that the caller may read. In the Result, each Namespace has one body. The body
-// is a list that contains the Namespace. If the selectors in call.Query do not match the Namespace, the list is empty.
+// getOwnNamespaces gets each Namespace that the caller may read. The Result contains one list for each Namespace: a
+// list with only this Namespace, or an empty list if the selectors in call.Query do not match the Namespace.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {

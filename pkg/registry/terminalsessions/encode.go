@@ -20,12 +20,12 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns recording as JSON. It reads the value of the JSON field "recording" from content, and does not hold
-// the whole content in memory. The memory of the JSON is charged to account.
+// encode returns a TerminalRecording as JSON. The value of the JSON field "recording" is read in pieces from an
+// io.Reader. All other values are those of metadata. The memory of the JSON is charged to account.
 func encode(
-	content io.Reader, recording dashboardv1alpha1.TerminalRecording, account *budget.Account,
+	content io.Reader, metadata dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
-	whole, err := json.Marshal(recording)
+	whole, err := json.Marshal(metadata)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a recording: %w", err)
 	}

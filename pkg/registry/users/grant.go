@@ -63,9 +63,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant gets the binding that createGrant has created for u. It returns nil if there is no binding with the name of
-// this binding. If a binding with this name lacks the label or the owner reference that newGrant sets, findGrant
-// returns an error with CodeConflict.
+// findGrant gets the binding with the name that newGrant chooses for u. It returns nil if there is no such binding. If
+// the binding lacks the label or the owner reference that newGrant sets, findGrant returns an error with CodeConflict.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {

@@ -159,10 +159,10 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if t may have an event to send now, or if the access review of t must be repeated. It is called
-// only for topics to which the client has not subscribed (see topic.gathered). If the session has not listed the
-// objects recently, isDue removes t and returns false. If the last event was sent less than gatherInterval ago, the
-// next event must wait, and isDue schedules a call of wake().
+// isDue is called for topics that the server has added because the login session has listed their objects (see
+// topic.gathered). It returns true if t may have an event to send now, or if the access review of t must be repeated.
+// If the session has not listed the objects recently, isDue removes t and returns false. If the last event was sent
+// less than gatherInterval ago, isDue schedules a call of wake() for the next event.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)

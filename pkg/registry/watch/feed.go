@@ -60,8 +60,9 @@ type feed struct {
 	latest  map[[2]string]uint64
 	// start is the ResourceVersion before the first entry. version is the current ResourceVersion.
 	start, version string
-	// relisted is the ResourceVersion of the last list after the start of the feed, or empty. Such a list replaces all
-	// objects of the read cache. Therefore, the feed may lack changes before the list.
+	// relisted is the ResourceVersion of the last relist of the read cache after the start of the feed, or empty. The
+	// feed gets only the difference between the lists before and after a relist. Therefore, it lacks objects that were
+	// created and deleted between the two lists.
 	relisted string
 	// followers contains the topics that read the feed.
 	followers map[*topic]bool

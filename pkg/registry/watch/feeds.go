@@ -97,8 +97,8 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 }
 
 // run closes feeds that no topic has read for unusedPatience. isWatched() returns true if the RBAC objects of a cluster
-// are watched. If the RBAC objects of the host or of a feed's cluster are not watched, run periodically makes the
-// topics of the feed repeat their access reviews. run returns when ctx ends.
+// are watched. If the RBAC objects of the host or of a feed's cluster are not watched, run periodically causes new
+// access reviews of the topics of the feed. run returns when ctx ends.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -149,9 +149,9 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed makes the topics of the cluster of c repeat their access reviews after a change of an RBAC object. If isHost
-// is true, the topics of all clusters repeat them, because the RBAC objects of the host also grant the right to use
-// clusters.
+// changed is called after a change of an RBAC object on the cluster of c. It causes new access reviews of all topics of
+// this cluster. If isHost is true, it causes new access reviews of the topics of all clusters, because the RBAC objects
+// of the host also grant the right to use clusters.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {
@@ -168,7 +168,7 @@ func (f *feed) count() int {
 	return len(f.followers)
 }
 
-// review makes all topics that read the feed repeat their access reviews.
+// review causes new access reviews of all topics that read the feed. The goroutines of the clients execute the reviews.
 func (f *feed) review() {
 	f.mu.RLock()
 	followers := f.all()

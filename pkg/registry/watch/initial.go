@@ -23,7 +23,7 @@ type initialObjects struct {
 	dropped     bool
 }
 
-// newInitialObjects returns initialObjects with the objects of the given groups. The groups must be from view.
+// newInitialObjects returns initialObjects with the objects of the given groups, which must belong to the given View.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))

@@ -19,8 +19,8 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the last entry of the feed before the events of the message. deliveries is the
-	// value of feed.deliveries when these events were read.
+	// cursor is the sequence number of the last feed entry that the clients have received before the message.
+	// deliveries is the value of feed.deliveries when the events of the message were read from the feed.
 	cursor, deliveries uint64
 	// topic is the name of the topic. Each event contains parts of this name.
 	topic topicName
@@ -42,8 +42,9 @@ type heldMessage struct {
 }
 
 // get returns the message for key. If the last message has another key, get calls encode(). size is the approximate
-// size of the message in bytes, and is charged to sharedHolder. The caller must call release after the message was
-// sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
+// size of the message in bytes. get charges it to the budget of account, under the name sharedHolder instead of the
+// name of a user. The caller must call release() after the message was sent. get returns budget.ErrExceeded if the
+// memory budget does not allow the message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

@@ -122,7 +122,7 @@ func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }
 
-// isWhole returns true if the client gets every event of the feed. The client can then share messages with other
+// isWhole returns true if the client gets every event of the feed. The same encoded message can then be sent to several
 // clients.
 func (t *topic) isWhole() bool {
 	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
