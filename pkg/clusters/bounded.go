@@ -37,14 +37,13 @@ const (
 // ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration of a request to the field timeout, and the size of a response to the field
-// bytes. These requests are exceptions:
+// boundedRoundTripper limits the duration of requests and the size of responses. These requests are exceptions:
 //
 //   - Watches have no time limit. Watches with Reader.Client also have no size limit.
 //   - Followed logs have no time limit and no size limit. The same applies to requests with Reader.CacheClient.
 //
-// Error responses are always limited to maxErrorBytes. If another response has no size limit, its reader must limit
-// each line, event or object.
+// Error responses are always limited to maxErrorBytes. If a successful response has no size limit, the code that reads
+// the response must limit each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -70,7 +69,7 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes
-	if isFollowed(r.Context()) || isCached(r.Context()) || isWatch(r) && isReader(r.Context()) {
+	if isFollowed(r.Context()) || isForCache(r.Context()) || isWatch(r) && isReader(r.Context()) {
 		left = math.MaxInt64 - 1
 	}
 	if response.StatusCode >= http.StatusBadRequest {

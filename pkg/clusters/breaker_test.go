@@ -148,7 +148,7 @@ func TestBounded(t *testing.T) {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
-			endless := r.URL.Query().Get("watch") != "" || isCached(r.Context())
+			endless := r.URL.Query().Get("watch") != "" || isForCache(r.Context())
 			if _, bounded := r.Context().Deadline(); bounded == endless {
 				t.Errorf("%s has a deadline: %t", r.URL, bounded)
 			}

@@ -44,17 +44,16 @@ type catalog struct {
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog builds a catalog from the groups and lists of a discovery. The parameter failed contains the group
-// versions whose API servers did not respond. newCatalog copies the resources of these group versions from the previous
-// catalog, which is the parameter known. Otherwise, a plural name could resolve to a resource of another group.
-// newCatalog returns ErrNoAPIServer if the catalog would be empty. It returns another error if the catalog would have
-// more than maxKinds resources.
+// newCatalog builds a catalog from the groups and lists of a discovery. For group versions whose API servers did not
+// respond, it copies the resources from the previous catalog, so that a plural name does not resolve to a resource of
+// another group. newCatalog returns ErrNoAPIServer if the catalog would be empty. It returns another error if the
+// catalog would have more than maxKinds resources.
 func newCatalog(
-	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
+	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, previous *catalog,
 ) (*catalog, error) {
 	byVersion := map[schema.GroupVersion][]Resource{}
-	if known != nil {
-		for _, r := range known.ordered {
+	if previous != nil {
+		for _, r := range previous.ordered {
 			if slices.Contains(failed, r.GroupVersion()) {
 				byVersion[r.GroupVersion()] = append(byVersion[r.GroupVersion()], r)
 			}

@@ -67,8 +67,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 }
 
 // newSenders returns the clients of a user, which impersonate the identity. The outermost round tripper is
-// stepup.RoundTripper. It rejects a request that already has impersonation headers. Otherwise, client-go would send
-// these headers instead of the identity. stepup.RoundTripper also requires a fresh code of the user's second factor for
+// stepup.RoundTripper. It rejects a request that already has impersonation headers, because client-go would send these
+// headers instead of the identity. stepup.RoundTripper also requires a fresh code of the user's second factor for
 // sensitive requests.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
@@ -148,11 +148,11 @@ func (c *Client) objects() (client.Client, error) {
 // Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
 // cluster does not serve the resource.
 //
-// Resource looks the name up in the cached discovery, which may be some seconds old. If the name is absent, or if the
-// function fits returns false for the resource, Resource looks the name up again in a newer discovery. If fits is nil,
-// it accepts every resource.
-func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
-	return c.resources.find(ctx, name, fits)
+// Resource looks up the name in the cached discovery, which may be some seconds old. If the name is absent, or if
+// isExpected() returns false for the resource, Resource looks up the name again in a newer discovery. If isExpected is
+// nil, every resource is expected.
+func (c *Client) Resource(ctx context.Context, name string, isExpected func(*Resource) bool) (Resource, bool, error) {
+	return c.resources.find(ctx, name, isExpected)
 }
 
 // Served is like Resource, but does not discover the cluster again if the cached discovery lacks the resource. It is

@@ -12,8 +12,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer opens connections and tracks them, so that close can close all of them. After close, dial returns an error.
-// Otherwise, an HTTP client that repeats a request on a new connection could connect to a cluster that was removed.
+// dialer opens connections and tracks them, so that close() can close all of them. After close(), dial() returns an
+// error, so that an HTTP client that repeats a request on a new connection cannot connect to a cluster that was
+// removed.
 type dialer struct {
 	policy addresspolicy.Policy
 

@@ -45,8 +45,8 @@ const (
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
 	maxKinds = 20_000
-	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte. It includes the
-	// decoded document and the catalog.
+	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte: 24 means 6 bytes. It
+	// includes the decoded document and the catalog.
 	decodedDiscovery budget.Quarters = 24
 )
 
@@ -84,15 +84,17 @@ func newResourceMapper(
 // cluster does not serve the resource. It returns a 503 error if the API server of the group did not respond, because
 // the resource may then exist.
 //
-// If the catalog lacks the name, or if fits() returns false for the resource, find looks the name up again in a catalog
-// that is at most absenceAge old. It does not call fits() again. The parameter fits may be nil.
-func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
+// If the catalog lacks the name, or if isExpected() returns false for the resource, find looks up the name again in a
+// catalog that is at most absenceAge old. It does not call isExpected() again. isExpected may be nil.
+func (r *resourceMapper) find(
+	ctx context.Context, name string, isExpected func(*Resource) bool,
+) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
 		return Resource{}, false, err
 	}
 	found, ok := known.lookup(name)
-	if !ok || (fits != nil && !fits(&found)) {
+	if !ok || (isExpected != nil && !isExpected(&found)) {
 		if known, err = r.confirmed(ctx); err != nil {
 			return Resource{}, false, err
 		}
@@ -281,8 +283,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 }
 
 // discoveryError converts an error of discovery. If the API server has sent a status below 500, for example 403 or 404,
-// discoveryError returns a different error. Otherwise, callers would take the status for the response to their own
-// request.
+// discoveryError returns an error without this status, so that callers do not take the status for the response to their
+// own request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus

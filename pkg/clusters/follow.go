@@ -15,7 +15,7 @@ type endlessKey struct{}
 // isEndless returns true if a request has no time limit: a watch, a request of Follow, or a request of
 // Reader.CacheClient.
 func isEndless(r *http.Request) bool {
-	return isWatch(r) || isFollowed(r.Context()) || isCached(r.Context())
+	return isWatch(r) || isFollowed(r.Context()) || isForCache(r.Context())
 }
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }

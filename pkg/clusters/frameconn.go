@@ -233,9 +233,9 @@ func (c *frameConn) fail(reason error) error {
 	return reason
 }
 
-// use stores the SPDY connection, so that fail can close it. If fail was called before, use() closes the connection at
-// once.
-func (c *frameConn) use(streams httpstream.Connection) {
+// setConnection stores the SPDY connection, so that fail() can close it. If fail() was called before, setConnection
+// closes the connection at once.
+func (c *frameConn) setConnection(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.streams = streams
@@ -294,7 +294,7 @@ func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Conne
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it is that of the cluster
 	}
-	conn.use(made)
+	conn.setConnection(made)
 	return &limitedConnection{Connection: made, conn: conn}, nil
 }
 

@@ -117,7 +117,7 @@ type pacedBody struct {
 	read    int64
 
 	// workGate limits the processor time of the user for large responses. largeGate limits the number of open large
-	// responses of the user. Both are nil until this response is large.
+	// responses of the user. Both are nil until more than unpacedBytes of the response were read.
 	workGate, largeGate *userlimit.Gate
 	inTurn              bool
 	turnBegan           time.Time
@@ -153,7 +153,8 @@ func (b *pacedBody) becomeLarge() bool {
 	return true
 }
 
-// rest waits until the processor time since the last Read is within the user's limit.
+// rest counts the time since the last Read as processor time of the user. It then waits until the user may use further
+// processor time.
 func (b *pacedBody) rest() {
 	if b.workGate == nil {
 		return

@@ -123,7 +123,7 @@ func newReaderAccount(
 	a := &readerAccount{tokens: tokens, connectionCtx: connectionCtx, access: Reader{
 		Config:      config,
 		Client:      &http.Client{Transport: &readOnly{next: next}, CheckRedirect: refuseRedirect},
-		CacheClient: &http.Client{Transport: &readOnly{next: next, cached: true}, CheckRedirect: refuseRedirect},
+		CacheClient: &http.Client{Transport: &readOnly{next: next, forCache: true}, CheckRedirect: refuseRedirect},
 	}}
 	a.enabledCtx, a.cancelEnabled = context.WithCancel(connectionCtx)
 	return a
@@ -193,8 +193,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 // requests, even if the ServiceAccount has more rights.
 type readOnly struct {
 	next http.RoundTripper
-	// cached is true for CacheClient: the responses have no limit of time and size.
-	cached bool
+	// forCache is true for Reader.CacheClient, whose requests have no limit of time and size.
+	forCache bool
 }
 
 // RoundTrip sends the request. It returns an error without sending the request if checkReadOnly returns one.
@@ -202,7 +202,7 @@ func (o *readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkReadOnly(r); err != nil {
 		return nil, stepup.Refuse(r, err)
 	}
-	return o.next.RoundTrip(r.WithContext(withReader(r.Context(), o.cached)))
+	return o.next.RoundTrip(r.WithContext(withReader(r.Context(), o.forCache)))
 }
 
 func checkReadOnly(r *http.Request) error {
@@ -228,13 +228,13 @@ func checkReadOnly(r *http.Request) error {
 
 type readerKey struct{}
 
-func withReader(ctx context.Context, cached bool) context.Context {
-	return context.WithValue(ctx, readerKey{}, cached)
+func withReader(ctx context.Context, forCache bool) context.Context {
+	return context.WithValue(ctx, readerKey{}, forCache)
 }
 
 func isReader(ctx context.Context) bool { return ctx.Value(readerKey{}) != nil }
 
-func isCached(ctx context.Context) bool {
-	cached, _ := ctx.Value(readerKey{}).(bool)
-	return cached
+func isForCache(ctx context.Context) bool {
+	forCache, _ := ctx.Value(readerKey{}).(bool)
+	return forCache
 }

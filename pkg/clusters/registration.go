@@ -14,8 +14,8 @@ import (
 
 // HostRegistration returns the KubeVisionCluster that represents the host cluster, or nil. This is the oldest
 // KubeVisionCluster with spec.inCluster that is not being deleted. Newer KubeVisionClusters with spec.inCluster are
-// ignored and grant nothing. Otherwise, a user could create one with labels that a role binding selects, and get rights
-// in the host cluster.
+// ignored and grant nothing, so that a user cannot get rights in the host cluster by creating such a KubeVisionCluster
+// with labels that a role binding selects.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {

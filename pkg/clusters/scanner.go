@@ -37,8 +37,8 @@ type scanner struct {
 	quoted, escaped bool
 	// bytes is the length of the current top-level value so far.
 	bytes int64
-	// remainder is a cost in units (see unitsPerByte). It is not returned yet, because it is less than one byte of
-	// memory.
+	// remainder is a cost in units (see unitsPerByte) that is less than one byte of memory. scan adds it to the cost of
+	// the next JSON byte.
 	remainder int64
 	// length is the length of the current string so far.
 	length int64
@@ -76,10 +76,10 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 			case depth > maxDepth:
 				return cost, false
 			default:
-				cost += s.each()
+				cost += s.costOfNext()
 			}
 		case b == ',':
-			cost += s.each()
+			cost += s.costOfNext()
 		case b == '}', b == ']':
 			if s.open = s.open[:max(len(s.open)-1, 0)]; len(s.open) == 0 {
 				s.bytes = 0
@@ -101,8 +101,8 @@ func (s *scanner) costOfByte() int64 {
 	return unitsPerByte
 }
 
-// each returns the cost of the next element or member of the innermost open value.
-func (s *scanner) each() int64 {
+// costOfNext returns the memory of the next element or member of the innermost open array or object, in bytes.
+func (s *scanner) costOfNext() int64 {
 	depth := len(s.open)
 	if depth == 0 {
 		return costOfMember

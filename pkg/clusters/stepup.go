@@ -10,7 +10,7 @@ import (
 )
 
 // Prove returns nil if the call needs no fresh code of the user's second factor, or if the request of the user contains
-// a valid code. Callers that send several calls use Prove before the first call. Otherwise, a missing code could stop
+// a valid code. Callers that send several calls use Prove before the first call, so that a missing code does not stop
 // them halfway.
 func (c *Client) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{

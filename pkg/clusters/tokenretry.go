@@ -75,8 +75,9 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(again)
 }
 
-// isRepeatable returns true for reads, and for access reviews, which change nothing in the cluster. It returns false
-// for requests to a proxy subresource, because the status 401 may come from the proxied server.
+// isRepeatable returns true if a request may be sent again after the status 401: for reads, and for access reviews,
+// which change nothing in the cluster. It returns false for requests to a proxy subresource, because the proxied server
+// may have sent the 401.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

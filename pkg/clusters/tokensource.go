@@ -22,7 +22,7 @@ import (
 
 const (
 	// tokenLifetime is the requested lifetime of a token. A token is renewed when less than renewBefore remains until
-	// its expiry. Otherwise, the token could expire during a request.
+	// its expiry, so that the token does not expire during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the duration of a TokenRequest.

@@ -34,7 +34,7 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall looks the resource of a failed call up again, and returns the call with the version that the cluster
+// refreshCall looks up the resource of a failed call again, and returns the call with the version that the cluster
 // serves now. If the cluster does not serve the subresource, refreshCall returns a 404 error. It returns callErr, the
 // error of the failed call, if one of the following conditions is true:
 //

@@ -177,7 +177,7 @@ func TestAnObjectThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestFitting verifies that a discovery follows if fits rejects the resource, at most every two seconds.
+// TestFitting verifies that a discovery follows if isExpected() returns false, at most every two seconds.
 func TestFitting(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)

@@ -20,8 +20,8 @@ const (
 	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster who is not a subject of
 	// a KubeVisionRoleBinding, but is in a Kubernetes group that is a subject. KubeVision does not know the members of
 	// Kubernetes groups in advance. To impersonate the members with their own names, KubeVision would need the right to
-	// impersonate any user. The value differs from the impersonated name of each KubeVisionUser, because the
-	// name of a KubeVisionUser contains no colon.
+	// impersonate any user. No KubeVisionUser is impersonated with this user name: after UserPrefix, it begins with a
+	// colon, and the name of a KubeVisionUser contains no colon.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).

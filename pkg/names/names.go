@@ -38,7 +38,7 @@ const (
 	AdminUser = "admin"
 	// AdminPasswordSecret is the Secret with the generated password of AdminUser.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. Otherwise, KubeVision would create
+	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created, so that KubeVision does not create
 	// AdminUser again after an administrator has deleted this user.
 	BootstrapConfigMap = "kubevision-bootstrap"
 

@@ -119,9 +119,10 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges account for the memory that the decoding of an object needs, until release is called. length
-// is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger object,
-// decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
+// takeForReading charges the memory that the decoding of an object needs to the account, until release() is called.
+// length is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger
+// object, decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds
+// maxReadBytes.
 func takeForReading(account *budget.Account, length int, decodedBytes func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil
@@ -162,8 +163,8 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem charges to account the memory of item as an element of a growing slice, and the memory of everything that
-// item references.
+// HoldItem charges the memory of item, and of everything that item references, to the given account. It charges growth
+// times the size of item itself, because the caller may append item to a slice.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	size := int64(value.Type().Size()) //nolint:gosec // the size of a type is small

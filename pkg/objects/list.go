@@ -35,9 +35,9 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList reads a list of the resource r, converts each object like Decode, and calls visit with the object. It holds
-// only one object at a time in memory, because a list may be very large. It charges account for this object. It returns
-// an error if the response is not a complete list, or if visit returns an error.
+// ReadList reads a list of the resource r, converts each object like Decode, and calls visit() with the object. It
+// holds only one object at a time in memory, because a list may be very large. The memory of this object is charged to
+// account. ReadList returns an error if the response is not a complete list, or if visit() returns an error.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	l := newList(from, r, account)
 	defer l.bounded.release()
@@ -143,10 +143,9 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a List or a Table, field by field. members contains, by the name of the field, a function for each field
-// that the caller needs. The function must decode the value of the field. read itself decodes the metadata into l.page,
-// and skips all other fields.
-func (l *list) read(members map[string]func() error) error {
+// read decodes a List or a Table, field by field. decoders maps the name of a field to the function that decodes its
+// value. read itself decodes the metadata of the list into l.page. It skips all other fields.
+func (l *list) read(decoders map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
 	}
@@ -156,17 +155,17 @@ func (l *list) read(members map[string]func() error) error {
 			return Unreadable(err)
 		}
 		name, _ := token.(string) // the names of members are strings
-		if err := l.readMember(name, members[name]); err != nil {
+		if err := l.readMember(name, decoders[name]); err != nil {
 			return err
 		}
 	}
 	return l.expect(json.Delim('}'))
 }
 
-func (l *list) readMember(name string, read func() error) error {
+func (l *list) readMember(name string, decoder func() error) error {
 	switch {
-	case read != nil:
-		return read()
+	case decoder != nil:
+		return decoder()
 	case name == "metadata":
 		return l.readMetadata()
 	default:

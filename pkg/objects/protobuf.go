@@ -35,8 +35,8 @@ func Protobuf(body []byte) ([]byte, bool) {
 	return unknown.Raw, true
 }
 
-// EachProtobuf calls visit with the protobuf encoding of each object of a list. It charges account for decoding an
-// object until visit returns. If omit is not nil, objects that are too large are omitted.
+// EachProtobuf calls visit() with the protobuf encoding of each object of a list. During each call, the memory for
+// decoding the object is charged to account. If omit is not nil, objects that are too large are omitted.
 func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(item []byte) error) error {
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)

@@ -100,7 +100,7 @@ var errManyColumns = fmt.Errorf("the columns of a table need more than %d bytes"
 
 // readColumns reads the column definitions without their descriptions, which may be longer than the rows of a Table.
 func (t *table) readColumns() error {
-	if empty, err := t.begin(); err != nil || empty {
+	if isNull, err := t.begin(); err != nil || isNull {
 		return err
 	}
 	for t.decoder.More() {
@@ -119,11 +119,11 @@ func (t *table) readColumns() error {
 }
 
 func (t *table) readRows() error {
-	empty, err := t.begin()
+	isNull, err := t.begin()
 	if err != nil {
 		return err
 	}
-	if empty {
+	if isNull {
 		t.complete = true
 		return nil
 	}
@@ -136,8 +136,8 @@ func (t *table) readRows() error {
 	})
 }
 
-// begin reads the beginning of a JSON array. isEmpty is true if the value is null, which counts as an empty array.
-func (t *table) begin() (isEmpty bool, err error) {
+// begin reads the beginning of a JSON array, or null instead of an array. isNull is true for null.
+func (t *table) begin() (isNull bool, err error) {
 	token, err := t.decoder.Token()
 	switch {
 	case err != nil:

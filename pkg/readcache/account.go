@@ -32,7 +32,7 @@ type account struct {
 	closed   bool
 }
 
-// load adds the memory of an object of a list that is not complete yet.
+// load adds the memory of an object that the cluster has sent, while the rest of the list is still being read.
 func (a *account) load(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,7 +98,7 @@ func (a *account) total() int64 {
 	return a.loading + a.kept + a.held + a.buffered
 }
 
-// close subtracts all memory of the store from the pool. Later calls have no effect.
+// close subtracts the memory of the account from the pool. Later calls of its methods have no effect.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

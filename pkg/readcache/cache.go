@@ -254,21 +254,22 @@ type refusal struct {
 	pause time.Duration
 }
 
-// refusalOf returns the last refusal of a resource, or the zero value. The caller must hold the lock.
+// refusalOf returns the last period in which the resource is or was not cached (see refusal), or the zero value. The
+// caller must hold the lock.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns a new refusal that follows r and begins now. It lasts for length, unless length is refusedFor. If length
-// is refusedFor, the new refusal may be shorter:
+// next returns a refusal that begins now. r is the previous refusal of the resource, or the zero value. The duration of
+// the new refusal is maxPause. Only if maxPause is the constant refusedFor, the duration depends on r:
 //
-//   - If r is the zero value or ended at least refusedFor ago, the new refusal lasts for refusedFirst.
-//   - If r ended less than refusedFor ago, the new refusal lasts twice as long as r, up to refusedFor.
-func (r refusal) next(length time.Duration) refusal {
-	pause := length
-	if length == refusedFor {
+//   - If r is the zero value or ended at least refusedFor ago, the duration is refusedFirst.
+//   - If r ended less than refusedFor ago, the duration is twice the duration of r, up to refusedFor.
+func (r refusal) next(maxPause time.Duration) refusal {
+	pause := maxPause
+	if maxPause == refusedFor {
 		pause = refusedFirst
 		if time.Since(r.until) < refusedFor {
 			pause = min(max(2*r.pause, refusedFirst), refusedFor)
@@ -277,17 +278,17 @@ func (r refusal) next(length time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If pause is not 0, stop also starts a refusal, so that the resource is not cached again
-// at once. refusal.next() computes the duration of the refusal from pause.
-func (c *Cache) stop(k *kind, why error, pause time.Duration) {
+// stop drops a cached resource. If maxPause is not 0, stop also starts a refusal, so that the resource is not cached
+// again at once. refusal.next() computes the duration of the refusal from maxPause.
+func (c *Cache) stop(k *kind, why error, maxPause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
 		c.mu.Unlock()
 		return
 	}
 	delete(c.kinds, k.key)
-	if pause > 0 {
-		c.refused.Add(k.key, c.refusalOf(k.key).next(pause))
+	if maxPause > 0 {
+		c.refused.Add(k.key, c.refusalOf(k.key).next(maxPause))
 	}
 	c.mu.Unlock()
 	k.end()

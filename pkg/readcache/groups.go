@@ -17,10 +17,11 @@ const (
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains the groups of a list in the order of API servers, which sort lists by the key namespace/name. Groups
-// is immutable: replacing a group creates a copy of Groups. The groups are divided into non-empty chunks. The copy
-// shares the unchanged chunks with the original. Without chunks, each replacement would copy the pointers to all
-// groups.
+// Groups contains the objects of a list, in the order of API servers, which sort lists by the key namespace/name. Each
+// Group contains some consecutive objects. The inner slices are called chunks, and are not empty.
+//
+// Groups is immutable: replacing a Group creates a copy of Groups, which shares the unchanged chunks with the original.
+// Without chunks, each replacement would copy the pointer to every Group.
 type Groups [][]*Group
 
 // newGroups divides groups into chunks. It copies each chunk. If the chunks shared the array of groups instead, the

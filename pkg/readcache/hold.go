@@ -13,15 +13,16 @@ const holdPart = 8
 // it.
 type holds struct {
 	all []*hold
-	// replacedBytes is the total memory of all objects, compressed JSON and summaries that the store has ever replaced.
+	// replacedBytes is the memory of everything that the store has ever replaced, in bytes: objects, compressed JSON
+	// and summaries.
 	replacedBytes int64
 }
 
-// hold is a response in progress. The response may contain objects that the store has replaced since the snapshot of
-// the response.
+// hold is a response in progress that uses the objects of a Snapshot. The store may have replaced some of these objects
+// in the meantime.
 type hold struct {
-	// startBytes is the value of holds.replacedBytes at the time of the snapshot. The increase of replacedBytes since
-	// then is an upper bound of the memory of the replaced objects in the response.
+	// startBytes is the value of holds.replacedBytes when the store created the Snapshot. The increase of replacedBytes
+	// since then is an upper bound of the memory of the replaced objects in the response.
 	startBytes int64
 	drop       func()
 }
@@ -56,7 +57,7 @@ func (h *holds) remove(one *hold) {
 	}
 }
 
-// oldest returns the response with the oldest snapshot, or nil if there is no response.
+// oldest returns the response that uses the oldest Snapshot, or nil if there is no response.
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
@@ -67,8 +68,8 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns an upper bound of the memory, in bytes, of the replaced objects that responses in progress still
-// contain: the memory of all objects that the store has replaced since the oldest snapshot of these responses.
+// memory returns an upper bound of the memory that only responses in progress use, in bytes. This is the memory of
+// everything that the store has replaced since it created the oldest Snapshot that a response uses.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replacedBytes - oldest.startBytes
@@ -87,8 +88,8 @@ func (s *store) dropHolds(maxMemory int64) {
 	s.account.hold(s.holds.memory())
 }
 
-// dropOldest calls hold.drop() of the response with the oldest snapshot. There must be at least one response. The
-// caller must hold the lock.
+// dropOldest ends the response in progress that uses the oldest Snapshot. There must be at least one response in
+// progress. The caller must hold the lock.
 func (s *store) dropOldest() {
 	oldest := s.holds.oldest()
 	s.holds.remove(oldest)

@@ -38,7 +38,7 @@ func newPace() *pace {
 // isIdle returns true if p has the same state as a new pace.
 func (p *pace) isIdle() bool { return p.work.IsIdle() && p.events.Tokens() >= eventBurst }
 
-// paceOf returns the pace of a cluster. The caller must hold the lock of the cache.
+// paceOf returns the rate limits of a cluster. The caller must hold the lock of the cache.
 func (c *Cache) paceOf(cluster Cluster) *pace {
 	p := c.paces[cluster]
 	if p == nil {
@@ -48,9 +48,9 @@ func (c *Cache) paceOf(cluster Cluster) *pace {
 	return p
 }
 
-// dropIdlePaces drops the idle paces of clusters without cached resources. It keeps a pace that is not idle, so that
-// the cluster does not get a new pace with a full workBurst at the next read. The caller must hold the lock of the
-// cache.
+// dropIdlePaces drops the rate limiters of clusters without cached resources. It keeps rate limiters that have used a
+// part of their burst, so that the cluster does not get a full burst again at the next read. The caller must hold the
+// lock of the cache.
 func (c *Cache) dropIdlePaces() {
 	used := make(map[Cluster]bool, len(c.kinds))
 	for key := range c.kinds {

@@ -25,8 +25,8 @@ type Group struct {
 	Objects []*Object
 	// Size is the length in bytes of the JSON of all objects, separated by commas.
 	Size int64
-	// Serial identifies the Group among all Groups of the process and, very probably, of other processes. It is 0 for a
-	// Group that NewGroup returns.
+	// Serial identifies a Group of a store. It is unique in the process and, very probably, among all processes. It is
+	// 0 for a Group that NewGroup returns, because this Group is not part of a store.
 	Serial uint64
 
 	account *account
@@ -179,14 +179,15 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop drops all groups of s when the store replaces s by the list next. It returns the number of bytes that only s
-// used: those of the compressed JSON, of the Summaries, and of the objects that next does not contain.
-func (s *Snapshot) drop(next *Snapshot) int64 {
+// drop calls Group.drop() for each Group of s. It is called when a new list, the successor, replaces s. It returns the
+// number of bytes that only s used: those of the compressed JSON, of the Summaries, and of the objects that the
+// successor does not contain.
+func (s *Snapshot) drop(successor *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {
 		bytes += g.drop()
 		for _, o := range g.Objects {
-			if next.Get(o.Namespace, o.Name) != o {
+			if successor.Get(o.Namespace, o.Name) != o {
 				bytes += o.memory()
 			}
 		}

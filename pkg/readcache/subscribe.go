@@ -28,7 +28,7 @@ type Change struct {
 // after a new list.
 type Changes struct {
 	// All is an iterator over the changes. It computes the changes of a new list one by one, because all of them
-	// together could use much memory. It is valid only during the call.
+	// together could use much memory. It is valid only until the function that receives the Changes returns.
 	All iter.Seq[Change]
 	// After is the cached list that includes the changes, and Version is the resource version of this list.
 	Version string
@@ -117,8 +117,8 @@ func (s *Subscription) Current() View {
 
 // Count changes the memory of the cached resource by the given number of bytes, which may be negative. A subscriber
 // calls Count to report its own memory. If the cache then exceeds its limit, the next event of the resource evicts
-// unused resources and, if that is not enough, this resource. The caller must hold the lock of the store. The cache
-// holds this lock while it calls deliver.
+// unused resources and, if that is not enough, this resource. A subscriber may call Count only in its function
+// deliver() (see Subscribe), because the cache holds the necessary lock during the call of deliver().
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

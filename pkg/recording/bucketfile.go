@@ -89,8 +89,8 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	return b.deleteFound(ctx, &info)
 }
 
-// deleteFound deletes all existing pieces of a recording. If a piece is missing, deleteFound first lists the pieces,
-// because the existing numbers are not known.
+// deleteFound deletes all existing pieces of a recording. If a piece is missing, deleteFound lists the pieces to find
+// out which ones exist.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	if info.found == info.pieces {
 		return b.deletePieces(ctx, info.id, info.pieces)
@@ -110,9 +110,9 @@ func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	return nil
 }
 
-// deletePieces deletes the pieces 1 to count of a recording. It stops at the first error.
-func (b *bucket) deletePieces(ctx context.Context, id string, count int) error {
-	for number := range count {
+// deletePieces deletes the pieces of a recording, from piece 1 to lastPiece. It stops at the first error.
+func (b *bucket) deletePieces(ctx context.Context, id string, lastPiece int) error {
+	for number := range lastPiece {
 		if err := b.delete(ctx, b.pieceKey(id, number+1)); err != nil {
 			return err
 		}
@@ -158,9 +158,9 @@ func (b *bucket) openObject(ctx context.Context, key string) (io.ReadCloser, err
 	return object{opened, cancel}, nil
 }
 
-// openPieces returns a reader of the pieces 1 to count of a recording, one after the other.
-func (b *bucket) openPieces(ctx context.Context, id string, count int) io.ReadCloser {
-	return &piecesReader{next: 1, last: count, open: func(number int) (io.ReadCloser, error) {
+// openPieces returns a reader of the pieces of a recording, from piece 1 to lastPiece.
+func (b *bucket) openPieces(ctx context.Context, id string, lastPiece int) io.ReadCloser {
+	return &piecesReader{next: 1, last: lastPiece, open: func(number int) (io.ReadCloser, error) {
 		return b.openObject(ctx, b.pieceKey(id, number))
 	}}
 }

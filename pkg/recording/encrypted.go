@@ -135,8 +135,8 @@ type opened struct {
 	last   bool
 }
 
-// open returns a reader of the recording id, which may be encrypted or not. It returns ErrUnreadable if the recording
-// is encrypted and no key decrypts it.
+// open returns a reader of a recording. The reader decrypts the recording if it is encrypted. open returns
+// ErrUnreadable if it cannot decrypt an encrypted recording with any of the keys.
 func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {

@@ -13,7 +13,7 @@ import (
 type files interface {
 	// check returns an error if a recording cannot be written.
 	check() error
-	// create starts a file for the recording id. It may succeed although the storage is not available.
+	// create starts a file for the recording with the given ID. It may succeed although the storage is not available.
 	create(id string) (file, error)
 	// list calls visit for each recording, and returns the size of all files. If an S3 service does not sort its
 	// objects, list may call visit several times for one recording, each time with some of its objects.
@@ -56,7 +56,7 @@ type fileInfo struct {
 // isDamaged returns true if a piece is missing, and no object contains the complete recording.
 func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
 
-// merge adds the properties of other objects of the same recording.
+// merge adds the properties of part, which describes other objects of the same recording in a bucket.
 func (f *fileInfo) merge(part *fileInfo) {
 	if part.modified.After(f.modified) {
 		f.modified = part.modified

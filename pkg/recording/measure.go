@@ -50,9 +50,8 @@ func (s *Store) count(n int64) error {
 }
 
 // measure starts a goroutine that measures the size of all recordings if the last measurement is older than
-// settings.scan, unless such a goroutine is running. If the last measurement is older than staleScans*settings.scan,
-// measure also waits for the goroutine and returns its error. If the last measurement is newer, measure returns nil at
-// once.
+// settings.scan, unless such a goroutine is running. It waits for the goroutine and returns its error only if the last
+// measurement is older than staleScans*settings.scan. In all other cases, it returns nil at once.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.settings().scan
 	s.mu.Lock()
@@ -89,7 +88,7 @@ func (s *Store) run(m *measurement, now time.Time) {
 }
 
 // scan measures the size of all recordings. It returns the recordings to clean up: recordings that are older than
-// MaxAge, and recordings whose pieces were joined to one object but still exist.
+// MaxAge, and recordings in a bucket that still have pieces although one object contains the complete recording.
 func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Lock()
 	before := s.taken
@@ -114,8 +113,7 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 }
 
 // cleanUp starts a goroutine that calls clean() for the given recordings, if no such goroutine is running. It waits for
-// the goroutine, but at most for cleanPatience, because new terminal sessions may wait for the measurement that calls
-// cleanUp.
+// the goroutine, but at most for cleanPatience, because new terminal sessions may wait until cleanUp returns.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -149,10 +147,10 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes a recording that is older than MaxAge. If the recording is newer, clean deletes only the pieces that
-// were joined to one object. measured is the time of the measurement that found the recording.
-func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) error {
-	if !s.isOld(f, measured) {
+// clean deletes a recording that was older than MaxAge at scanTime. If the recording was newer, clean deletes only its
+// pieces in a bucket, because one object contains the complete recording.
+func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) error {
+	if !s.isOld(f, scanTime) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged
 	}
 	if err := s.files.remove(ctx, *f); err != nil {
@@ -160,7 +158,7 @@ func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.measured.Equal(measured) { // Otherwise, a later measurement may already include the deletion.
+	if s.measured.Equal(scanTime) { // Otherwise, a later measurement may already include the deletion.
 		s.used -= f.bytes
 	}
 	return nil

@@ -15,8 +15,8 @@ var errLargeResponse = errors.New("the response of the bucket is too large")
 // boundedTransport limits the size of the responses of an S3 service.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends the request, and returns a response with a boundedBody. It does not limit the number of XML tags in
-// the content of an object, because the content is not XML.
+// RoundTrip sends the request, and returns a response whose size and number of XML tags are limited. It does not limit
+// the XML tags in the content of an S3 object, because the content is not XML.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {

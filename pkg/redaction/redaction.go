@@ -33,8 +33,8 @@ const (
 // Redactor removes a set of values from texts. At each position of a text, it uses a binary search to find a value,
 // because comparing each value would take too long for many values.
 type Redactor struct {
-	// values is sorted and contains no duplicates. For each value, parents contains the index of the longest other
-	// value with which the value begins, or -1 if there is none.
+	// values is sorted and contains no duplicates. Some values may be prefixes of others. For each value, parents
+	// contains the index of its longest prefix in values, or -1 if there is none.
 	values  []string
 	parents []int
 	short   []string

@@ -35,9 +35,9 @@ const (
 // Result is the successful result of a handler. It is sent as an envelope with Data and Meta, or as Raw or Stream if
 // one of these is set.
 type Result struct {
-	// Data is the field data of the envelope.
+	// Data is the value of the envelope's data field.
 	Data any
-	// Meta is the field meta of the envelope, without the request id.
+	// Meta is the value of the envelope's meta field, without the request id.
 	Meta dashboardv1alpha1.Meta
 	// Raw is the response that is sent instead of an envelope, or nil.
 	Raw *Raw

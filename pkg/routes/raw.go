@@ -30,9 +30,9 @@ type Raw struct {
 // pieceTime bounds the time in which a client must receive the data of one Write.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw. The response of an endless route counts as a stream of the user instead of a request in flight.
-// Therefore, sendRaw calls leave before it writes this response. If the user has too many streams, sendRaw writes an
-// error instead of raw.
+// sendRaw writes raw. The response of an endless route counts as a stream of the user. Before sendRaw writes this
+// response, it calls leave(), so that the request no longer counts as in flight. If the user has too many streams,
+// sendRaw writes an error instead of raw.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)

@@ -55,8 +55,8 @@ type Route struct {
 	// DuringPasswordChange is true if a user who is required to change the password may call the endpoint before the
 	// change.
 	DuringPasswordChange bool
-	// Verb is the kind of stream in tickets and metrics, for routes that open a stream. It is empty for all other
-	// routes.
+	// Verb is the kind of stream that the route opens, for example streams.VerbExec, or empty if the route opens no
+	// stream. Tickets and metrics contain the Verb.
 	Verb string
 	// Endless is true if the response has no time limit, for example a log that is followed. The response is not an
 	// envelope, and is counted as a stream instead of a request.
@@ -126,7 +126,7 @@ func (t *Table) Add(routes ...Route) error {
 // validate returns an error in these cases:
 //   - The route has no access rule.
 //   - Operation, Doc, Returns or the documentation of a path parameter is missing.
-//   - The Verb is unknown, or belongs to a public route.
+//   - The Verb is unknown, or the route has a Verb although it is public.
 //   - Types contains a name that is not a documented query parameter.
 func (r *Route) validate() error {
 	switch {

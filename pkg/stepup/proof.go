@@ -16,8 +16,8 @@ import (
 type proofKey struct{}
 
 // WithProof returns a copy of ctx for Require. Require calls verify() to check the user's code. verify() is called at
-// most once, and all calls of Require return its result. Therefore, one code is valid for all requests to clusters that
-// one request of a user causes. A wrong code is counted only once.
+// most once, and all calls of Require return its result. Therefore, if one request of a user causes several requests to
+// clusters, the same code is valid for all of them, and a wrong code is counted only once.
 func WithProof(ctx context.Context, verify func() error) context.Context {
 	return context.WithValue(ctx, proofKey{}, sync.OnceValue(verify))
 }

@@ -24,9 +24,9 @@ type Coalescer[K comparable] struct {
 	changes map[K]time.Time
 }
 
-// Changed reports a change, and starts to call the given function in the background. If the calls for an earlier change
-// with the same key have not ended, Changed does not use the given function. The calls for the earlier change then
-// continue until staleTime after this change.
+// Changed reports a change, and starts repeated calls of the given function in the background (see Coalescer). If the
+// calls for an earlier change with the same key have not ended, Changed only prolongs them until staleTime after this
+// change, and does not use the given function.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,8 +40,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the given function. If the call began less than staleTime after the last change with the key, run schedules
-// another call.
+// run calls the given function. If the call began less than staleTime after the last change with the given key, run
+// schedules another call, because API servers may have used old RBAC objects during this call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

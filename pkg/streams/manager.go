@@ -278,8 +278,9 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// ClusterChanged starts checks of all streams that depend on the cluster c. A Coalescer repeats the checks for a short
-// time. ClusterChanged must be called after each change of the cluster's RBAC objects.
+// ClusterChanged starts checks of all streams that depend on a cluster. The checks are repeated for staleTime, because
+// an API server may still use old RBAC objects during this time. ClusterChanged must be called after each change of the
+// cluster's RBAC objects.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
 	unused := m.clusters[c] == nil

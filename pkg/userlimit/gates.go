@@ -41,8 +41,8 @@ type Options struct {
 // NewGates returns Gates with the options.
 func NewGates(o Options) *Gates { return &Gates{Options: o, users: map[string]*Gate{}} }
 
-// NewWork returns Gates that limit the processor time of each user. One user may use half of the processors at the same
-// time, but on average only the fraction WorkRate of one processor.
+// NewWork returns Gates that limit the processor time of each user. On average, a user may use only a fraction of one
+// processor (see WorkRate). For a short time, a user may use up to half of all processors concurrently.
 func NewWork() *Gates {
 	return NewGates(Options{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Work: true}) //nolint:mnd // half of the processors
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // AcceptEncoding is the value of the header Accept-Encoding of a request whose response is read from a Body. With this
-// header, the transport leaves the decompression to the Body, which counts it as processor time of the cluster:
-// compressed data can take long to decompress even if it contains no text.
+// header, the transport does not decompress the response. The Body decompresses it, and counts the decompression as
+// processor time of the cluster, because a cluster may send data that takes long to decompress although the result is
+// empty.
 const AcceptEncoding = "gzip"
 
 const (

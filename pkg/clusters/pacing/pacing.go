@@ -68,7 +68,7 @@ func (p *Pace) settled(ctx context.Context) error {
 type Turn struct {
 	pace    *Pace
 	context context.Context //nolint:containedctx // it is that of the response
-	// began is the time at which the turn has begun. It is zero outside of a turn.
+	// began is the time at which Enter succeeded. It is zero before Enter and after Leave.
 	began time.Time
 }
 

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient wraps a client so that the function Error sanitizes the errors of the client.
+// NewClient wraps a client. The new client calls Error for each error, and returns the result.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader wraps a reader so that the function Error sanitizes the errors of the reader.
+// NewReader wraps a reader. The new reader calls Error for each error, and returns the result.
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {
