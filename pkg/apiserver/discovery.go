@@ -26,8 +26,8 @@ import (
 // least one resource, because older clients treat an empty list as an error or do not cache it.
 //
 // The name must not be the name of a resource of another product. Clients search names and kinds in all groups: a
-// resource with the name users or clusters would hide such resources of other products. The resource has no verbs.
-// Otherwise, clients that use all resources, such as the garbage collector, would try to use this resource.
+// resource with the name users or clusters would hide such resources of other products. The resource has no verbs, so
+// that clients that use all resources, such as the garbage collector, do not try to use it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",

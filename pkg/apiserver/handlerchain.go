@@ -33,7 +33,7 @@ func handlerChains(
 
 // envelopedChain wraps the handler in filters of k8s.io/apiserver, for requests below the API's prefixes. The filters
 // have the same order as in DefaultBuildHandlerChain, except the limit of requests in flight. This limit applies after
-// the body was read. Otherwise, clients that send their bodies slowly would count as requests in flight.
+// the body was read, so that clients that send their bodies slowly do not count as requests in flight.
 //
 // The chain omits these filters of DefaultBuildHandlerChain, among others:
 //   - CORS and HSTS, because this server has no flags for them

@@ -43,9 +43,9 @@ func registerMetrics() {
 	audit.InitializeMetrics()
 }
 
-// forgetMetrics adds an event handler for KubeVisionClusters to the cache. When a KubeVisionCluster is deleted, the
-// handler starts a timer. The parameter delay is the duration of the timer. When the timer ends, the time series of the
-// cluster are removed.
+// forgetMetrics adds an event handler for KubeVisionClusters to the cache. The handler removes the time series of a
+// cluster when the given delay has passed since the deletion of its KubeVisionCluster, unless the cluster was
+// registered again.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, delay time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// anyMediaType is the media type for which routes with a body are registered. Otherwise, go-restful would reject
-	// other media types itself, and its response would not be an envelope.
+	// anyMediaType is the media type for which routes with a body are registered, because go-restful would reject any
+	// other media type with a response that is not an envelope.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"

@@ -30,8 +30,8 @@ type ChallengeError struct {
 func (*ChallengeError) Error() string { return "a second factor is required" }
 
 // challenge stores a login that waits for a code of the second factor. It returns a ChallengeError with a token for
-// this login. The parameter epoch is the epoch of the credentials when the password was verified (see
-// credentials.Epoch). If the credentials have changed since then, challenge returns ErrRevoked.
+// this login. The epoch is the epoch of the credentials when the password was verified (see credentials.Epoch). If the
+// credentials have changed since then, challenge returns ErrRevoked.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,
@@ -54,9 +54,9 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. The parameter challenge is
-// the token of a ChallengeError. It may also be a set-up token (see Session.SetupToken). In this case, the code is
-// ignored, and the session allows only the set-up of a second factor.
+// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. The challenge is the token
+// of a ChallengeError. It may also be a set-up token (see Session.SetupToken). In this case, the code is ignored, and
+// the session allows only the set-up of a second factor.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err

@@ -5,8 +5,8 @@ package authentication
 
 import "k8s.io/utils/lru"
 
-// goneKeys bounds the number of remembered objects.
-const goneKeys = 4096
+// maxDeletedObjects bounds the number of entries in DeletedObjects.
+const maxDeletedObjects = 4096
 
 // DeletedObjects remembers names of sessions and UIDs of users that do not exist on the API server. These names and
 // UIDs are never used again. With this cache, repeated requests with a token of a deleted session call the API server
@@ -14,7 +14,7 @@ const goneKeys = 4096
 type DeletedObjects struct{ seen *lru.Cache }
 
 // NewDeletedObjects returns an empty DeletedObjects.
-func NewDeletedObjects() *DeletedObjects { return &DeletedObjects{seen: lru.New(goneKeys)} }
+func NewDeletedObjects() *DeletedObjects { return &DeletedObjects{seen: lru.New(maxDeletedObjects)} }
 
 func (g *DeletedObjects) add(key string) { g.seen.Add(key, nil) }
 

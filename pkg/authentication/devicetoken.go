@@ -69,13 +69,13 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token for the user. If the parameter known is not nil, the token is for this known device.
-// Otherwise, the ID of the device is derived from the name of the session. All renewals of the session then return
-// tokens of the same device.
-func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
+// issue returns a device token for the user. If knownDevice is not nil, the token is for this device. If knownDevice is
+// nil, the ID of the device is derived from the name of the session, so that all renewals of the session return tokens
+// of the same device.
+func (d *Devices) issue(knownDevice *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
-	if known != nil {
-		made.id = known.id
+	if knownDevice != nil {
+		made.id = knownDevice.id
 	}
 	raw := make([]byte, 0, deviceBytes+token.MACLength)
 	raw = append(raw, deviceVersion)

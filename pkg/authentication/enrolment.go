@@ -40,8 +40,8 @@ type Enrolment struct {
 }
 
 // Setup creates a pending second factor. It becomes valid when the user confirms it with Enable in the same session.
-// Until then, the current second factor remains valid. The parameter pass is the password of the user. It may be empty
-// if the user has no second factor and has logged in within the last five minutes.
+// Until then, the current second factor remains valid. The password may be empty if the user has no second factor and
+// has logged in within the last five minutes.
 //
 // Setup returns ErrPasswordRequired if the password is missing, and a CodeError if it is wrong. After too many wrong
 // passwords, it returns a throttle.BlockedError.
@@ -135,7 +135,8 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 		return ErrPolicy
 	}
 	err = s.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
-		// LastStep is not reset. Otherwise, a used code would be valid again if the user set up the same secret again.
+		// LastStep is not reset, so that a used code does not become valid again if the user sets up the same secret
+		// again.
 		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
 	})

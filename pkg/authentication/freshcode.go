@@ -69,7 +69,7 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 
 // checkInSession calls the function verify for a code that a user enters in a session. If the code is wrong, it counts
 // the code and returns a CodeError. After too many wrong codes, it returns a CodeError without calling verify. Wrong
-// codes in a session do not delay logins. Otherwise, the holder of a stolen access token could prevent logins of the
+// codes in a session do not delay logins, so that the holder of a stolen access token cannot prevent logins of the
 // user.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()

@@ -65,8 +65,8 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password verifies a user name and a password, and returns a session. Its duration does not reveal why it rejects a
-// login. It returns these errors:
+// Password verifies a user name and a password, and returns a session. The time that Password takes does not reveal why
+// it rejects a login. It returns these errors:
 //   - a ChallengeError if the password is correct and the user has a second factor
 //   - ErrInvalidCredentials if the login is rejected
 //   - a throttle.BlockedError if too many logins have failed

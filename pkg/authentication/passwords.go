@@ -104,25 +104,25 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	return ErrInvalidCredentials
 }
 
-// Hash hashes a new password. The parameter user is the name of the caller, who may set the password of another user.
-// Hash returns ErrBusy if too many passwords are waiting, or if the password waits longer than queueTime.
-func (s *Passwords) Hash(ctx context.Context, user, pass string) (password.Hash, error) {
+// Hash hashes a new password. The caller is the user who sets the password, possibly for another user. Hash returns
+// ErrBusy if too many passwords are waiting, or if the password waits longer than queueTime.
+func (s *Passwords) Hash(ctx context.Context, caller, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
-	hash, err := s.Hasher.HashNew(ctx, user, pass)
+	hash, err := s.Hasher.HashNew(ctx, caller, pass)
 	if err != nil {
 		return password.Hash{}, fmt.Errorf("hashing the password: %w", wrapBusy(err))
 	}
 	return hash, nil
 }
 
-// compare returns true if the password matches the hash. If the parameter known is false, there is no hash. compare
-// then does the same work and returns false. Otherwise, the duration would reveal that there is no hash.
-func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
+// compare returns true if the password matches the hash. If there is no hash (hasHash is false), compare does the same
+// work and returns false, so that its duration does not reveal that there is no hash.
+func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, hasHash bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	var err error
-	if known {
+	if hasHash {
 		err = s.Hasher.Verify(ctx, pass, hash)
 	} else {
 		err = s.Hasher.VerifyDummy(ctx, pass)
@@ -136,9 +136,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the stored hash of a password with a hash of the current cost. The parameter old is the stored hash.
-// upgrade does nothing if the password has changed meanwhile. It only logs errors, because the login must succeed
-// nevertheless.
+// upgrade replaces the stored hash of a password with a hash of the current cost. It does nothing if the password has
+// changed meanwhile. It only logs errors, because the login must succeed nevertheless.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {

@@ -64,7 +64,7 @@ func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 }
 
 // limiter returns the rate limiter of the key. If there is none, it creates one. The limit is the limit of one client,
-// multiplied by the parameter clients. The caller must hold the lock.
+// multiplied by the number of clients. The caller must hold the lock.
 func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
@@ -83,9 +83,9 @@ type RefusalLimiter struct{ rates *rateLimiters }
 // one in each rateInterval.
 func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
 
-// Begin returns true if a request from the address may call the host cluster. In this case, the caller must call the
-// function done when the request has ended, and pass true if the request was rejected. Until then, the request counts
-// as rejected.
+// Begin returns true if a request from the address may call the host cluster. In this case, Begin also returns a
+// function. The caller must call this function at the end of the request, and pass true if the request was rejected.
+// Until this call, the request counts as rejected.
 func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
@@ -107,12 +107,12 @@ func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(ref
 	}, true
 }
 
-// addPending adds the parameter change to the number of pending requests of each network that contains the address. The
-// caller must hold the lock.
-func (r *rateLimiters) addPending(address netip.Addr, change int) {
+// addPending adds delta to the number of pending requests of each network that contains the address. The caller must
+// hold the lock.
+func (r *rateLimiters) addPending(address netip.Addr, delta int) {
 	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()
-		if r.pending[key] += change; r.pending[key] == 0 {
+		if r.pending[key] += delta; r.pending[key] == 0 {
 			delete(r.pending, key)
 		}
 	}

@@ -31,7 +31,7 @@ func TestRates(t *testing.T) {
 	if n := r.limiters.Len(); n > rateKeys {
 		t.Errorf("%d rates are remembered", n)
 	}
-	if n := gone.seen.Len(); n > goneKeys {
+	if n := gone.seen.Len(); n > maxDeletedObjects {
 		t.Errorf("%d keys are remembered that are no more", n)
 	}
 }

@@ -28,7 +28,7 @@ const (
 )
 
 // codePolicy returns the policy for wrong codes in logins. If all codes of two logins are wrong, further codes are
-// delayed. A wrong code counts until the next correct code. Otherwise, attackers could guess the six digits with slow
+// delayed. A wrong code counts until the next correct code, so that attackers cannot guess the six digits with slow
 // attempts.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 

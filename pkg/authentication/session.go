@@ -48,9 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is set if SetupRequired is true. It is for dashboards that ask for a code instead of setting up a
-	// second factor. VerifyTOTP accepts this token with any code, and returns a session that allows only the set-up of
-	// a second factor.
+	// SetupToken is set if SetupRequired is true. It is for dashboards that always ask for a code. The user has no
+	// second factor yet, so VerifyTOTP accepts this token with any code. The resulting session allows only the set-up
+	// of a second factor.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool

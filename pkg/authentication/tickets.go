@@ -89,8 +89,8 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of the Principal. It uses only these fields of the parameter restrictions:
-// Cluster, Namespace, Pod, Verb and Proved.
+// Issue returns a ticket for the session of the Principal. It uses only these fields of the restrictions: Cluster,
+// Namespace, Pod, Verb and Proved.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {

@@ -58,7 +58,7 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	return caller, err
 }
 
-// isRegistered returns true if the error of ClusterByName proves that the cluster is registered. No error is also a
+// isRegistered returns true if the error of ClusterByName proves that the cluster is registered. A nil error is also a
 // proof.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)

@@ -98,9 +98,9 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask sends the SubjectAccessReview in the parameter question, and returns the response. It returns ErrHostUnavailable
-// while the circuit breaker is open. It also returns ErrHostUnavailable if the request fails, with two exceptions: the
-// caller has cancelled ctx, or the error proves that the API server works (see isRefusal).
+// ask sends the SubjectAccessReview, and returns the response. It returns ErrHostUnavailable while the circuit breaker
+// is open. It also returns ErrHostUnavailable if the request fails, with two exceptions: the caller has cancelled ctx,
+// or the error proves that the API server works (see isRefusal).
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. The controllers and the
-// server of KubeVision both use this package. Otherwise, they could resolve the same binding differently.
+// server of KubeVision both use this package, so that they resolve each binding in the same way.
 package bindings
 
 import (

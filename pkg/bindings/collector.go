@@ -18,11 +18,11 @@ type collector struct {
 	users         Users
 	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
 	impersonation Impersonation
-	// collected contains the KubeVisionUsers whose names have been added to the impersonation.
+	// collected contains the KubeVisionUsers whose names the Impersonation already contains.
 	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded contains the KubeVision groups whose members have been added to the impersonation.
+	// expanded contains the KubeVision groups whose members the Impersonation already contains.
 	expanded sets.Set[string]
-	// accounts is the number of ServiceAccounts in the impersonation, by namespace.
+	// accounts contains the number of collected ServiceAccounts in each namespace.
 	accounts map[string]int
 	// left is the remaining budget for all names, in bytes. share is the budget for the names of one role. leftOf
 	// contains the remaining budget by role. A role without an entry has the whole share.

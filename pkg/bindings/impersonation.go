@@ -22,8 +22,9 @@ func serviceAccountUser(namespace, name string) string {
 }
 
 // Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. For each
-// KubeVisionUser in Users, Groups contains all groups of this user, even groups that no binding names. Therefore, RBAC
-// objects that KubeVision has not created can also grant rights to these groups.
+// KubeVisionUser in Users, Groups contains all groups of this user, even groups that no binding names. KubeVision sends
+// requests of the user with all these groups, so that RBAC objects that KubeVision has not created can also grant
+// rights to the user.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -46,9 +47,9 @@ const (
 // the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember. This is
 // the user name that KubeVision impersonates for the members of the group, because it does not know their own names.
 //
-// The parameter budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one
-// role. CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit,
-// CollectImpersonation adds none of its names, and returns the UID of the binding.
+// The budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one role.
+// CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit, CollectImpersonation
+// adds none of its names, and returns the UID of the binding.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -78,7 +79,7 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 // Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
 // that i does not contain. The returned user name is:
 //
-//   - the parameter user, if i contains this user
+//   - the given user name, if i contains this user
 //   - otherwise identity.GroupMember, if i contains one of the groups and the user is not a KubeVisionUser
 //
 // In all other cases, Identity returns false.

@@ -27,9 +27,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A Budget refuses a request for bytes if the holder would then have more bytes than are free now. Therefore, a single
-// holder that takes memory in small steps can have at most half of the total. Each of n equal holders can have at most
-// 1/(n+1) of the total. Some memory always remains free for new holders.
+// A holder that has h bytes can take k more bytes only if at least h+k bytes are free. Therefore, a single holder that
+// takes memory in small steps can have at most half of the total. Each of n equal holders can have at most 1/(n+1) of
+// the total. Some memory always remains free for new holders.
 type Budget struct {
 	Options
 
@@ -111,7 +111,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while bytes that HoldAlone has taken are in use.
+	// alone is locked from a successful call of HoldAlone until the bytes of this call are given back.
 	alone sync.Mutex
 }
 

@@ -38,11 +38,11 @@ type Queue struct {
 	mu    sync.Mutex
 	used  int64
 	lanes map[string]*lane
-	// turns contains a lane for each holder (see QueueOptions) with waiting work, in the order in which the holders are
-	// served.
-	turns list.List
-	// full is true while the next unit of work must wait because of Total. Until this unit is admitted, no other work
-	// may begin, so that small units do not delay a large unit without a limit.
+	// waitingLanes contains the lanes with waiting work, in the order in which they are served.
+	waitingLanes list.List
+	// full is true while the next unit of work must wait because the cost of all work in progress would exceed Total.
+	// Until this unit is admitted, no other work may begin, so that small units do not delay a large unit without a
+	// limit.
 	full bool
 }
 
@@ -53,7 +53,8 @@ type lane struct {
 	// places is the number of units of work in progress. waiting contains the waiting units, the oldest first.
 	places  int
 	waiting list.List
-	turn    *list.Element
+	// element is the element of the lane in Queue.waitingLanes, or nil.
+	element *list.Element
 }
 
 // NewQueue returns a Queue without work.
@@ -120,8 +121,8 @@ func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error
 	}
 	q.full = q.full || l.waiting.Len() == 0 && q.hasShare(p)
 	l.waiting.PushBack(p)
-	if l.turn == nil {
-		l.turn = q.turns.PushBack(l)
+	if l.element == nil {
+		l.element = q.waitingLanes.PushBack(l)
 	}
 	return p, true, nil
 }
@@ -142,14 +143,14 @@ func (q *Queue) admit(p *Place) {
 	close(p.admitted)
 }
 
-// next admits waiting work until Total is reached, one unit of each holder in turn. It skips holders that have reached
-// Share. The caller must hold the lock.
+// next admits waiting work until Total is reached. It serves the lanes round-robin, one unit of work at a time. It
+// skips lanes that have reached Share. The caller must hold the lock.
 func (q *Queue) next() {
 	q.full = false
-	for turn := q.turns.Front(); turn != nil; {
-		l, _ := turn.Value.(*lane)
+	for element := q.waitingLanes.Front(); element != nil; {
+		l, _ := element.Value.(*lane)
 		first, _ := l.waiting.Front().Value.(*Place)
-		following := turn.Next()
+		following := element.Next()
 		if q.hasShare(first) {
 			if !q.hasRoom(first) {
 				q.full = true
@@ -157,24 +158,24 @@ func (q *Queue) next() {
 			}
 			l.waiting.Remove(l.waiting.Front())
 			q.admit(first)
-			q.endTurn(l)
+			q.requeue(l)
 			if following == nil {
-				following = q.turns.Front()
+				following = q.waitingLanes.Front()
 			}
 		}
-		turn = following
+		element = following
 	}
 }
 
-// endTurn moves a holder with waiting work to the end of turns. It removes a holder without waiting work from turns.
-// The caller must hold the lock.
-func (q *Queue) endTurn(l *lane) {
-	if l.turn != nil {
-		q.turns.Remove(l.turn)
-		l.turn = nil
+// requeue moves a lane with waiting work to the end of q.waitingLanes. It removes a lane without waiting work from
+// q.waitingLanes. The caller must hold the lock.
+func (q *Queue) requeue(l *lane) {
+	if l.element != nil {
+		q.waitingLanes.Remove(l.element)
+		l.element = nil
 	}
 	if l.waiting.Len() > 0 {
-		l.turn = q.turns.PushBack(l)
+		l.element = q.waitingLanes.PushBack(l)
 	}
 }
 
@@ -188,7 +189,7 @@ func (q *Queue) giveUp(p *Place) bool {
 		}
 		p.lane.waiting.Remove(e)
 		if p.lane.waiting.Len() == 0 {
-			q.endTurn(p.lane)
+			q.requeue(p.lane)
 		}
 		q.forget(p.lane)
 		q.next()
@@ -197,15 +198,15 @@ func (q *Queue) giveUp(p *Place) bool {
 	return false
 }
 
-// forget removes a holder that has no work, neither in progress nor waiting. The caller must hold the lock.
+// forget removes a lane that has no work, neither in progress nor waiting. The caller must hold the lock.
 func (q *Queue) forget(l *lane) {
 	if l.places == 0 && l.waiting.Len() == 0 {
 		delete(q.lanes, l.holder)
 	}
 }
 
-// Grow increases the cost of the work in progress by the given cost. The sum is at most Largest. Grow is intended for
-// work that costs more than expected. It does not wait, even if a limit is exceeded.
+// Grow adds the given cost to the cost of work in progress that costs more than expected. If the sum exceeds Largest,
+// Grow reduces it to Largest. Grow does not wait, even if the work then exceeds Total or Share.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

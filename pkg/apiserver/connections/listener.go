@@ -116,8 +116,9 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 	return l.take(c, idleBytes)
 }
 
-// take adds bytes to the memory of a connection, and returns the connections that must be closed. For a hijacked
-// connection, it only records the use. The caller must hold the lock.
+// take adds bytes to the memory of a connection, and returns the connections that must be closed. The memory of an
+// upgraded connection (see connection.takenOver) is not counted. For such a connection, take only records that it was
+// used. The caller must hold the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
@@ -161,11 +162,15 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed earlier than the other connection. It compares the memory of the
-// networks that contain the two clients, from the largest network to the smallest. If these amounts are equal, it
-// compares the memory of the two connections. The connection with the larger amount is closed first. If all amounts are
-// equal, the least recently used connection is closed first. Amounts are rounded down to multiples of idleBytes, so
-// that one small request makes no difference.
+// closesBefore returns true if c must be closed earlier than the other connection. The first difference decides which
+// connection is closed earlier:
+//
+//   - the connection from a network whose connections use more memory together. Each client address belongs to several
+//     networks, of which the largest are compared first.
+//   - the connection that uses more memory
+//   - the connection that was used less recently
+//
+// Amounts of memory are rounded down to multiples of idleBytes, so that one small request makes no difference.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {

@@ -215,8 +215,8 @@ func (f *Files) index() ([]byte, error) {
 	return text, nil
 }
 
-// withScript inserts a script element for scriptPath at the beginning of the head element. It returns a text without
-// the tag <head> unchanged.
+// withScript inserts a script element for scriptPath at the beginning of the head element. If the text does not contain
+// the tag <head>, withScript returns the text unchanged.
 func withScript(text []byte) []byte {
 	const head = "<head>"
 	at := bytes.Index(bytes.ToLower(text), []byte(head))

@@ -34,9 +34,9 @@ const (
 	// strangersPart and knownPart determine the memory for bodies of unauthenticated clients. Clients in unknown
 	// networks may use total/strangersPart, and clients in known networks (see Origin.Known) total/knownPart.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork bounds the memory of the bodies from one unknown network, in bytes. maxBytesPerKnown bounds
-	// the memory of the bodies from one known network.
-	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
+	// maxBytesPerUnknown and maxBytesPerKnown bound the memory of the bodies from one unknown or known network (see
+	// Origin.Known), in bytes. A known network that has used this memory uses the memory for unknown networks.
+	maxBytesPerUnknown, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10
 	// freeHeaderBytes is the size, in bytes, up to which the headers of a request are not charged.
@@ -67,7 +67,7 @@ type Origin struct {
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
-		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerNetwork, Step: firstBytes}),
+		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerUnknown, Step: firstBytes}),
 		known:     budget.NewShared(budget.Options{Total: known, Share: maxBytesPerKnown, Step: firstBytes}),
 		users:     budget.NewShared(budget.Options{Total: total - strangers - known, Step: userStep}),
 		origin:    origin,

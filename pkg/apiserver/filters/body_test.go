@@ -114,7 +114,7 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 		t.Fatalf("%q holds %d bytes without a bound", name, bytes)
 		return 0
 	}
-	if got := fill("", func(int) string { return "192.0.2.1" }, MaxSmallBodyBytes-1); got > maxBytesPerNetwork {
+	if got := fill("", func(int) string { return "192.0.2.1" }, MaxSmallBodyBytes-1); got > maxBytesPerUnknown {
 		t.Errorf("one network holds %d bytes", got)
 	}
 	if err := hold("", "192.0.2.2", 100); err != nil {
@@ -156,7 +156,7 @@ func TestHeadersCountWithTheBody(t *testing.T) {
 		}
 		held += MaxHeaderBytes
 	}
-	if held == 0 || held > maxBytesPerNetwork {
+	if held == 0 || held > maxBytesPerUnknown {
 		t.Errorf("the headers of one network hold %d bytes", held)
 	}
 }

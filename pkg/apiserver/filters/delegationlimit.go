@@ -10,8 +10,8 @@ import (
 )
 
 // DelegationLimit is a function that returns true if the host cluster may be called to authenticate and authorize the
-// request. In this case, the caller must call the function done when the request has ended, and pass true if the
-// request was rejected.
+// request. In this case, it also returns a function. The caller must call this function at the end of the request, and
+// pass true if the request was rejected.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
 // WithDelegationLimit returns a handler that calls next if the limit allows it. The handler responds with 429 if too

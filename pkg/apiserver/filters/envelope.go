@@ -33,8 +33,8 @@ import (
 // The function shared returns true if the connection of a request carries the requests of many clients. WithEnvelope
 // keeps such a connection open. k8s.io/apiserver would close it after a request that is not authenticated.
 //
-// The parameter refusals delays the responses to requests that are not authenticated. If refusals is nil, these
-// responses are not delayed.
+// Refusals delay the responses to requests that are not authenticated. If refusals is nil, these responses are not
+// delayed.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -214,8 +214,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error for a request that k8s.io/apiserver has rejected temporarily. The parameter status is 503
-// during the shutdown, and 429 if there are too many requests.
+// later returns the error for a request that k8s.io/apiserver has rejected temporarily. The status is 503 during the
+// shutdown, and 429 if there are too many requests.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {

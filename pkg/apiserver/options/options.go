@@ -136,7 +136,7 @@ func New() *Options {
 	}
 	o.SecureServing.BindPort = defaultPort
 	// Without --tls-cert-file, a certificate is generated. With an empty directory, the certificate and the key stay in
-	// memory. Otherwise, the key would be written to the working directory.
+	// memory, so that the key is not written to the working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
 	// The number of streams is limited, because each HTTP/2 stream may hold 256 KiB of unread data. If kube-apiserver
 	// needs more streams, it opens another connection.

@@ -139,9 +139,8 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 }
 
 // Reference returns the object to which Kubernetes events about the user refer. Its namespace is KubeVision's
-// namespace, and the events are created there. Otherwise, the events would be in the namespace default, where many
-// users may read them. The object has no resource version, because the events API combines only events about equal
-// objects.
+// namespace, and the events are created there, because many users may read events in the namespace default. The object
+// has no resource version, because the events API combines only events about equal objects.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,

@@ -13,8 +13,8 @@ var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{recorded} }
 
-// InitializeMetrics creates the time series of lockouts with the value 0. Otherwise, rate() would not include the first
-// lockout. The metrics must be registered before.
+// InitializeMetrics creates the time series of lockouts with the value 0, so that rate() includes the first lockout.
+// The metrics must be registered before.
 func InitializeMetrics() {
 	for _, reason := range []Reason{
 		AccountLocked, AddressBlocked, SecondFactorBlocked, FreshCodeBlocked, PasswordChangeBlocked,

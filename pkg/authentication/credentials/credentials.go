@@ -57,8 +57,9 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
 // ReplacePassword sets the password hash, and ends the logins that wait for a second factor. Afterwards, sensitive
-// operations need a code again in all sessions. The parameter chosen is true if the user has set the password.
-func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
+// operations need a code again in all sessions. byUser is true if the user has set the password, and false if it was
+// imported (see PasswordChosen).
+func ReplacePassword(s *corev1.Secret, hash password.Hash, byUser bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	}
 	s.Data[PasswordHashKey] = []byte(hash.String())
 	delete(s.Data, passwordChosenKey)
-	if chosen {
+	if byUser {
 		s.Data[passwordChosenKey] = []byte("true")
 	}
 	return nil
@@ -80,18 +81,18 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 // InForce).
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch changes the epoch. The parameter kept is the name of a session that remains valid, or empty. All other
-// existing sessions of the user are no longer valid.
-func BeginEpoch(s *corev1.Secret, kept string) {
+// BeginEpoch changes the epoch. All existing sessions of the user become invalid, except the session with the given
+// name. An empty name excepts no session.
+func BeginEpoch(s *corev1.Secret, session string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
 	}
 	s.Data[epochKey] = []byte(rand.Text())
-	s.Data[keptSessionKey] = []byte(kept)
+	s.Data[keptSessionKey] = []byte(session)
 }
 
-// InForce returns true if a session with the epoch is still valid. It also returns true for the session that the last
-// call of BeginEpoch has kept.
+// InForce returns true if a session is still valid. A session is valid if it has the current epoch, or if its name was
+// passed to the last call of BeginEpoch.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

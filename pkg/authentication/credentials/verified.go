@@ -24,7 +24,7 @@ type VerifiedSession struct {
 }
 
 // Verify marks the session as verified for the duration ttl. Sensitive operations in this session then need no code. If
-// maxVerified other sessions are verified, it removes the mark that expires first.
+// the user already has the maximum number of verified sessions, Verify removes the mark that expires first.
 func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) {
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)

@@ -31,7 +31,7 @@ const (
 	startPause = time.Second
 	slowPause  = time.Minute
 	// Hashes are frequent if one begins during another one, or less than startGap after its end. The time between the
-	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in this
+	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in the server
 	// process. idleTime is the time without frequent hashes after which a child ends, so that it holds no memory.
 	startGap = 10 * time.Millisecond
 	idleTime = 10 * time.Second
@@ -48,7 +48,7 @@ const (
 
 // Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
 // during a flood of logins. It starts a child when hashes are frequent (see startGap), and ends the child when hashes
-// have not been frequent for idleTime. If this process ends, the child ends too, because its standard input ends.
+// have not been frequent for idleTime. If the server process ends, the child ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -61,8 +61,8 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
-	// running is the number of hashes in progress, in the child and in this process. lastEnd is the last time at which
-	// a hash was complete.
+	// running is the number of hashes in progress, in the child and in the server process. lastEnd is the last time at
+	// which a hash was complete.
 	running int
 	lastEnd time.Time
 	// lastUse is the last time at which hashes were frequent (see startGap), or at which a child was started.
@@ -156,7 +156,8 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 
 // acquire returns the child process, or nil if no child is ready. If it returns a child, the caller must call release
 // after the hash. If no child is ready and hashes are frequent (see startGap), acquire also starts a child in the
-// background. Rare hashes start no child, because its low priority would only delay them.
+// background. If hashes are rare, acquire starts no child, because the low priority of a child would only delay these
+// hashes.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()

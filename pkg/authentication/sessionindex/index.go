@@ -141,18 +141,18 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions that must be ended before the user starts new sessions. The parameter more is the number
-// of new sessions. There are two cases:
+// Excess returns the sessions that must be ended before the user starts the given number of new sessions. There are two
+// cases:
 //   - If the user would exceed Limits.PerUser, Excess returns the least recently used sessions of this user.
-//   - Otherwise, if all users together would exceed Limits.Total, Excess returns one session: the least recently used
-//     session of the user with the most sessions.
-func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
+//   - If only all users together would exceed a limit, Limits.Total, Excess returns one session: the least recently
+//     used session of the user with the most sessions.
+func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	if n := len(i.users[user]) + more - limits.PerUser; n > 0 {
+	if n := len(i.users[user]) + number - limits.PerUser; n > 0 {
 		return i.oldest(user, n)
 	}
-	if len(i.names)+more <= limits.Total {
+	if len(i.names)+number <= limits.Total {
 		return nil
 	}
 	most := user

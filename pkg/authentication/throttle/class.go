@@ -4,7 +4,7 @@
 package throttle
 
 // Class says how well the server knows a client. Each Class has its own queue. Clients of the class Stranger also have
-// a separate limit of concurrent attempts. Otherwise, a flood of their logins would block other clients.
+// a separate limit of concurrent attempts, so that a flood of their logins does not block other clients.
 type Class int
 
 // Values of Class.
@@ -25,7 +25,7 @@ const (
 
 // Maximum numbers of waiting attempts. waitingStrangers applies to the class Stranger, and waitingKnown to each other
 // class. Each waiting attempt is a mutating request in flight. The sum over all classes must be smaller than the
-// server's limit of such requests. Otherwise, full queues would block other mutating requests.
+// server's limit of such requests, so that full queues do not block other mutating requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24

@@ -116,9 +116,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed. These
-// flows may start immediately, with or without an entry. If the number is then still above half of the limit, forget
-// removes all entries, and all flows may start immediately.
+// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed. Such
+// entries delay no attempt. If the number is then still above half of the limit, forget removes all entries, so that
+// l.finish delays no attempt.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -158,8 +158,8 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes and returns a ticket of the next queue that contains an attempt that may run. It returns nil if there is
-// no such attempt.
+// next removes and returns the ticket of a waiting attempt that may run. It serves the queues in turn. It returns nil
+// if no waiting attempt may run.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)

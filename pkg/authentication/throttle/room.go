@@ -17,7 +17,7 @@ import (
 // spec.target, it deletes the object with the fewest failures. If several objects have the fewest failures, it deletes
 // the one whose last failure is the oldest. For a new device or session, it considers only objects of the same user.
 //
-// Objects of accounts have no limit and are never deleted. Otherwise, attackers could reset the failures of an account
+// Objects of accounts have no limit and are never deleted, so that attackers cannot reset the failures of an account
 // with attempts for many other accounts.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers

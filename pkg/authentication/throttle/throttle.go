@@ -24,8 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the duration of the write of a failure. The write continues after the client has disconnected,
-// so that a client cannot prevent the write by disconnecting early.
+// recordTimeout bounds the time for counting a failed attempt. Counting continues after the client has disconnected, so
+// that a client cannot prevent it by disconnecting early.
 const recordTimeout = 10 * time.Second
 
 // BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
@@ -271,8 +271,8 @@ func (a *Attempt) end(failed bool) {
 // failures of the account.
 //
 // A login from a known device does not reset the failures of the account, so that the logins of the user do not give
-// attackers more tries. No login resets the failures of the address, so that the owner of one account cannot log in
-// regularly to guess the passwords of other accounts without a limit.
+// attackers more tries. No login resets the failures of the address, so that attackers who have an account cannot clear
+// these failures while they guess the passwords of other accounts.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -286,13 +286,13 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return nil
 }
 
-// Blocked contains the times for which further attempts are rejected after a failure.
+// Blocked contains the durations for which further attempts are rejected after a failure.
 type Blocked struct {
 	Account, Address time.Duration
 }
 
 // Failed counts a failure for the account, for each network that contains the client address, and for the known device.
-// Then it ends the attempt. It returns the times for which the account and the address are blocked now.
+// Then it ends the attempt. It returns how long further attempts for the account and from the address are rejected.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)

@@ -152,8 +152,8 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end ends a running attempt. Another attempt of the same account may start at once. If the attempt has failed, its
-// place in the pool becomes free after a pause. Otherwise, the place becomes free at once.
+// end ends a running attempt. Another attempt of the same account may start at once. The place of the attempt in the
+// pool becomes free at once or, if the attempt has failed, after a pause.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type MAC struct {
 	purpose string
 }
 
-// NewMAC returns a MAC for the purpose. A code for one purpose is not valid for another purpose.
+// NewMAC returns a MAC for the purpose. A message authentication code for one purpose is not valid for another purpose.
 func NewMAC(keys *KeySet, purpose string) *MAC { return &MAC{keys: keys, purpose: purpose} }
 
 // Sum returns the message authentication code of the value. It returns ErrNoKeys if no signing key is loaded.
@@ -32,11 +32,11 @@ func (m *MAC) Sum(value []byte) ([]byte, error) {
 	return sum(secret, value), nil
 }
 
-// Verify returns true if the code of the value is valid for one of the loaded signing keys.
-func (m *MAC) Verify(value, code []byte) bool {
+// Verify returns true if mac is the message authentication code of the value for one of the loaded signing keys.
+func (m *MAC) Verify(value, mac []byte) bool {
 	for _, k := range m.keys.all() {
 		secret, err := k.derive(m.purpose)
-		if err == nil && hmac.Equal(sum(secret, value), code) {
+		if err == nil && hmac.Equal(sum(secret, value), mac) {
 			return true
 		}
 	}

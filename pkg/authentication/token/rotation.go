@@ -58,7 +58,7 @@ func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which a key is no longer needed. The parameter successor is the next key.
+// retired returns the time at which a key is no longer needed. The successor is the next key.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

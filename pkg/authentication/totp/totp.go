@@ -44,7 +44,7 @@ type Enrolment struct {
 	QRCode string
 }
 
-// Enrol generates a shared secret. The authenticator app displays the parameter account as the name of the secret.
+// Enrol generates a shared secret. The authenticator app displays the account as the name of the secret.
 func Enrol(account string) (Enrolment, error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period,
 		SecretSize: secretBytes})
@@ -66,10 +66,10 @@ func Enrol(account string) (Enrolment, error) {
 }
 
 // Check returns the time step for which the code is valid. It returns false if no time step within the tolerance
-// matches the code (see drift). The parameter last is the time step of the last accepted code. Check rejects this time
-// step and earlier ones. Therefore, each code is valid only once (RFC 6238, section 5.2). The duration of Check does
-// not depend on which time step matches.
-func Check(code, secret string, last int64, now time.Time) (int64, bool) {
+// matches the code (see drift). Check rejects the time step of the last accepted code (lastStep) and earlier ones.
+// Therefore, each code is valid only once (RFC 6238, section 5.2). The duration of Check does not depend on which time
+// step matches.
+func Check(code, secret string, lastStep int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false
 	}
@@ -78,7 +78,7 @@ func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	for candidate := current - drift; candidate <= current+drift; candidate++ {
 		ok, err := hotp.ValidateCustom(code, counter(candidate), secret,
 			hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-		if err == nil && ok && candidate > last && !found {
+		if err == nil && ok && candidate > lastStep && !found {
 			step, found = candidate, true
 		}
 	}

@@ -186,10 +186,10 @@ func (c *Cache) ask(
 // review.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns the result for the question q from a valid verdict or from review(). If all RBAC resources are
-// watched, concurrent requests share one review, and verdict stores its result. user is the name of the user.
+// verdict returns the answer to the question q: a cached result that is still valid, or the result of review(). If all
+// RBAC resources are watched, concurrent requests share one review, and the result of the review is cached.
 func (c *Cache) verdict(
-	ctx context.Context, s *scope, q question, user string, review reviewFunc,
+	ctx context.Context, s *scope, q question, userName string, review reviewFunc,
 ) (bool, error) {
 	generation, healthy := s.use(c.clock.Now())
 	if !healthy {
@@ -211,7 +211,7 @@ func (c *Cache) verdict(
 		allowed, roles, err := review(ctx)
 		if err == nil {
 			s.keep(generation, asked, func(until time.Time) {
-				c.entries.put(entryKey{s, q}, user, verdict{
+				c.entries.put(entryKey{s, q}, userName, verdict{
 					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
 				})
 			})

@@ -117,8 +117,9 @@ func newEntries(size int) *entries {
 }
 
 // get looks up the verdict for the key. It returns whether the verdict allows the request, whether the caller should
-// start a renewal, and whether there is a verdict for the generation that has not expired. The caller should start a
-// renewal if the verdict is at least renewalAge old. get requests a renewal only once for each verdict.
+// renew the verdict with a new review, and whether the verdict is valid. A verdict is valid if it has the given
+// generation and has not expired. A valid verdict should be renewed if it is at least renewalAge old. get asks for a
+// renewal only once for each verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -52,8 +52,9 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term records the use of the scope. It returns the generation, and the time for which the result is valid if an access
-// review is sent now. This time is maxAge. If RBAC objects are not watched or have just changed, it is unsettledAge.
+// term records the use of the scope for an access review that is sent now. It returns the generation, and the time for
+// which the result of the review is valid. The time is unsettledAge if RBAC objects are not watched or have just
+// changed, and maxAge in all other cases.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +155,8 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the beginning of the outage, and the generation at that time. It returns false if all watches are
-// connected, or if no verdict from before the outage may be used.
+// outage returns the beginning of the current outage, and the generation of the scope at that time. It returns false if
+// there is no outage, if RBAC objects may have changed since the beginning of the outage, or if the scope has ended.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

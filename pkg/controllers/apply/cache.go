@@ -76,8 +76,8 @@ func ShareMemory() toolscache.TransformFunc {
 }
 
 // Trim returns a cache transform for RBAC objects with KubeVision's label. It removes all parts that KubeVision cannot
-// have written. Otherwise, such parts could fill the memory: any user with write access to one namespace can create
-// large objects with this label.
+// have written, so that they do not fill the memory: any user with write access to one namespace can create large
+// objects with this label.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -112,7 +112,7 @@ const (
 )
 
 // trim removes the parts of an object that KubeVision cannot have written. It replaces removed rules or subjects by one
-// empty element. Otherwise, the object would look like an object without rights.
+// empty element, so that the object does not look like an object without rights.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

@@ -14,11 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object that has finalizers. Otherwise, the object would grant
-// rights until its finalizers are removed, because RBAC still evaluates an object that is being deleted. If the
-// parameter version is not empty, removeRights changes only an object with this resourceVersion. It returns false if
-// there was nothing to remove. It returns true if it has changed the object, or if another client has changed or
-// deleted the object.
+// removeRights removes the rules or subjects of an RBAC object that has finalizers, because RBAC evaluates an object
+// until its finalizers are removed, even if the object is being deleted. If version is not empty, removeRights changes
+// only an object with this resourceVersion. It returns false if there was nothing to remove. It returns true if it has
+// changed the object, or if another client has changed or deleted the object.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {

@@ -23,7 +23,7 @@ func Matches(existing, desired client.Object) bool {
 //
 //   - There is no desired object.
 //   - The objects are bindings that have no common subject or refer to different roles.
-//   - Only the existing ClusterRole has an aggregation rule.
+//   - The existing object is a ClusterRole with an aggregation rule, and the desired ClusterRole has none.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
 	if !isOwn(existing) {
 		return existing, nil

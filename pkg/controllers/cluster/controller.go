@@ -105,9 +105,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for updates of KubeVisionUsers. It selects updates that change the groups of
-// the user, and updates by which the user is deleted or recreated. Other updates do not affect the names that may be
-// impersonated.
+// membershipChanged returns a predicate for updates of KubeVisionUsers. It accepts updates that change the groups, the
+// UID, or the presence of the deletionTimestamp. The UID changes if the user was recreated with the same name. Other
+// updates do not affect the names that may be impersonated.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)

@@ -146,8 +146,8 @@ func aggregates(role *rbacv1.ClusterRole) int {
 }
 
 // deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
-// aggregation rule before other ClusterRoles. Otherwise, the aggregation controller could create a deleted ClusterRole
-// again, because it applies aggregated rules after each deletion of another ClusterRole.
+// aggregation rule before other ClusterRoles, because the aggregation controller applies aggregated rules after each
+// deletion of another ClusterRole, and could create a deleted ClusterRole again.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

@@ -29,8 +29,8 @@ const (
 )
 
 // confirmIdentity returns nil if the cluster may be used with the given identity. It writes the identity to the status
-// before any object is created on the cluster. Otherwise, finalize could leave objects on the cluster, because it
-// deletes nothing if the status contains no identity.
+// before any object is created on the cluster, because finalize deletes nothing from the cluster if the status contains
+// no identity.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,

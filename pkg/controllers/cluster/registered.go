@@ -94,13 +94,13 @@ func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision
 
 // reportNotConnected handles an error of the method connect. It closes the connection, sets the conditions, and returns
 // the time of the next attempt. After the error clustercache.ErrUndecided, it instead keeps the connection and restores
-// the status. The parameter before is the status at the start of the reconciliation.
+// the status. oldStatus is the status at the start of the reconciliation.
 func (r *Reconciler) reportNotConnected(
-	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, oldStatus *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
 ) ctrl.Result {
 	if errors.Is(err, clustercache.ErrUndecided) {
-		c.Status = *before
+		c.Status = *oldStatus
 		return ctrl.Result{RequeueAfter: undecidedRetry}
 	}
 	r.Targets.Close(c.Name)
@@ -227,9 +227,9 @@ func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, rea
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry sets the condition for a credential that expires soon. The parameter warned is true if an earlier
-// reconciliation has set the condition. If it is false, warnOfExpiry also emits an event.
-func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
+// warnOfExpiry sets the condition for a credential that expires soon. isRepeated is true if an earlier reconciliation
+// has set the condition. If it is false, warnOfExpiry also emits an event.
+func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, isRepeated bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
 		return
@@ -239,7 +239,7 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
 		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonExpiresSoon, message)
-	if !warned {
+	if !isRepeated {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s",
 			message)
 	}

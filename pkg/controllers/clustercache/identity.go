@@ -43,12 +43,13 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders contains the KubeVisionCluster that holds an identity, by identity.
+	// holders maps each identity to its holder.
 	holders map[string]registration
-	// proofs contains a proof for each KubeVisionCluster that is proven to be the same Kubernetes cluster as the holder
-	// of its identity, by UID.
+	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as the
+	// KubeVisionCluster that holds the same identity.
 	proofs map[types.UID]proof
-	// conflicts contains a conflict for each KubeVisionCluster that must not be used because of its identity, by UID.
+	// conflicts maps the UID of a KubeVisionCluster that must not be used to the reason: the host cluster or another
+	// KubeVisionCluster has the same identity.
 	conflicts map[types.UID]conflict
 	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
 	// process.
@@ -219,9 +220,9 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records the conflict e of the KubeVisionCluster c, and returns e. It removes the proof that c is the same
-// Kubernetes cluster as the holder of the identity. If the conflict is new, dispute also triggers a reconciliation of
-// the holder.
+// dispute records that the KubeVisionCluster c must not be used because of the conflict e, and returns e. If c has a
+// proof (see identities.proofs), dispute deletes the proof. If the conflict is new, dispute also triggers a
+// reconciliation of the KubeVisionCluster e.Holder.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -245,7 +246,8 @@ func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster)
 		inForce.Name)})
 }
 
-// EndConflict removes the conflict of a KubeVisionCluster, and triggers a reconciliation of the holder of the identity.
+// EndConflict removes the recorded conflict (see ConflictError) of the KubeVisionCluster with the given UID. If there
+// was a conflict, EndConflict triggers a reconciliation of the KubeVisionCluster ConflictError.Holder.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -262,9 +264,13 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the recorded conflict of a KubeVisionCluster with the holder of its identity. It returns nil if
-// there is none, or if the kubeconfig of the KubeVisionCluster, the holder, or the connection of the holder has changed
-// since the conflict was recorded. The given revision is the current revision of the kubeconfig.
+// Conflict returns the recorded conflict of the KubeVisionCluster with the given UID. The given revision is the current
+// revision of its kubeconfig. Conflict returns nil if there is no conflict, or if one of these has changed since the
+// conflict was recorded:
+//
+//   - the kubeconfig of the KubeVisionCluster
+//   - the KubeVisionCluster that holds the identity (see ConflictError)
+//   - the connection to the KubeVisionCluster that holds the identity
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -282,10 +288,10 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster has a conflict with the holder of its identity, or is proven to be
-// the same Kubernetes cluster as the holder. The KubeVisionCluster must then be reconciled whenever another cluster is
-// connected or disconnected: the conflict may end, or the proof may become invalid because the holder has a new
-// connection.
+// IsWaiting returns true if the KubeVisionCluster has a conflict (see ConflictError), or is proven to be the same
+// Kubernetes cluster as the KubeVisionCluster that holds the identity. The KubeVisionCluster must then be reconciled
+// whenever another cluster is connected or disconnected: the conflict may end, or the proof may become invalid because
+// the other KubeVisionCluster has a new connection.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -294,8 +300,8 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that have a conflict with c, because c holds their
-// identity.
+// Rivals returns the sorted names of the KubeVisionClusters that must not be used because of a conflict with c (see
+// ConflictError).
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -77,6 +77,5 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of the Secret with which sameCluster compares the KubeVisionCluster of the given UID
-// with the holder of its identity.
+// nonceSecret returns the name of the Secret that sameCluster writes to test the KubeVisionCluster with the given UID.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

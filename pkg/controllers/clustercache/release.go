@@ -31,9 +31,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 }
 
 // transferIdentity gives the identity id to a new holder: a connected KubeVisionCluster that is proven to be the same
-// Kubernetes cluster as the old holder. The proofs of further KubeVisionClusters then refer to the connection of the
-// new holder. If there is no such KubeVisionCluster, nobody holds the identity afterwards. The caller must hold the
-// lock.
+// Kubernetes cluster as the old holder. If there is no such KubeVisionCluster, nobody holds the identity afterwards. In
+// the proofs of further KubeVisionClusters, transferIdentity replaces the revision of the old holder's kubeconfig with
+// the revision of the new holder's kubeconfig. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

@@ -16,8 +16,8 @@ import (
 )
 
 // View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
-// must use the same View for both steps, because another cluster may be connected between the two steps. The controller
-// would delete all objects from this cluster, because the plan contains none for it.
+// must use the same View for both steps. If the second step used a new View, and another cluster was connected between
+// the two steps, the controller would delete all objects from this cluster, because the plan contains none for it.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
@@ -59,8 +59,8 @@ func (r *Registry) View() *View {
 //   - If m is proven to lead to the same Kubernetes cluster as the holder, and the holder is connected, the result is
 //     the *Cluster of the holder.
 //   - If m is proven to lead to the same Kubernetes cluster as the holder, but the holder is not connected, the result
-//     is the *Cluster in byHolder for the revision of the holder's kubeconfig. If byHolder contains none, clusterOf
-//     adds the *Cluster of m.
+//     is the *Cluster of the first such connection. clusterOf stores this *Cluster in byHolder, by the revision of the
+//     holder's kubeconfig.
 //   - In all other cases, the result is nil.
 func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
@@ -85,7 +85,8 @@ func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster)
 // Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:
 //
 //   - The cluster cannot be reached or is being removed.
-//   - Another KubeVisionCluster holds its identity, and there is no proof that both are the same cluster.
+//   - The KubeVisionCluster has the same identity (the UID of the namespace kube-system) as an earlier one, and there
+//     is no proof that both are the same Kubernetes cluster.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

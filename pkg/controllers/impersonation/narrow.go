@@ -64,7 +64,7 @@ func (p *existingObjects) all() []client.Object {
 }
 
 // narrow removes a name from the existing roles if no desired role contains the name. If a name must move from one role
-// to another, the old role keeps the name until the old role is deleted (see prune). Otherwise, the name could not be
+// to another, the old role keeps the name until the old role is deleted (see prune), so that the name can be
 // impersonated in the meantime.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)

@@ -131,7 +131,8 @@ func newRoles(named bindings.Impersonation) *roles {
 	return r
 }
 
-// allows returns true if a desired role contains the name.
+// allows returns true if the desired roles allow the impersonation of the user, group or ServiceAccount with the name.
+// The namespace of a user or group is empty.
 func (r *roles) allows(resource, namespace, name string) bool {
 	switch resource {
 	case usersResource:

@@ -21,8 +21,8 @@ type counts struct {
 	bytes                         int64
 }
 
-// parameter returns the counts and limits in the form in which the policy reads them. The parameter countTime is the
-// time of the count.
+// parameter returns the counts and limits in the form in which the policy reads them. countTime is the time of the
+// count.
 func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
@@ -34,7 +34,7 @@ func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.Obj
 	}
 }
 
-// verdict says whether the limit of one flag is reached.
+// verdict says whether the limit that a command-line flag sets is reached.
 type verdict struct {
 	flag    string
 	limit   int64

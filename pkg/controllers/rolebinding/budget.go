@@ -38,8 +38,9 @@ type budgets struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	// charged contains the charge of each binding on each cluster, by the ID of the cluster and the UID of the binding.
-	charged map[string]map[types.UID]*charge
+	// charges contains the size of the objects of each binding on each cluster. The keys are the ID of the cluster and
+	// the UID of the binding.
+	charges map[string]map[types.UID]*charge
 }
 
 // charge is the size of the objects of one binding on one cluster, in bytes.
@@ -56,7 +57,7 @@ type charge struct {
 }
 
 func newBudgets() *budgets {
-	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
+	return &budgets{seed: maphash.MakeSeed(), charges: map[string]map[types.UID]*charge{}}
 }
 
 // admit returns an empty string if the binding may create its objects on the cluster t, and the reason if it may not.
@@ -104,13 +105,13 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the charges of the existing bindings. If the generation or the fingerprint of a binding has changed,
-// refresh computes its requiredBytes again.
+// refresh returns the charges of the existing bindings. It computes requiredBytes again if the generation of the
+// binding has changed, or if the given fingerprint differs from the fingerprint in the charge.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
 ) map[types.UID]*charge {
-	before := l.charged[t.ID]
+	before := l.charges[t.ID]
 	charges := make(map[types.UID]*charge, len(all))
 	for i := range all {
 		b := &all[i]
@@ -124,12 +125,12 @@ func (l *budgets) refresh(
 		}
 		charges[b.UID] = c
 	}
-	l.charged[t.ID] = charges
+	l.charges[t.ID] = charges
 	return charges
 }
 
-// settle updates the reservedBytes of a binding after rights were revoked on a cluster. They become the size of the
-// existing objects. If admit has allowed the binding to create its objects, they become at least requiredBytes.
+// settle sets reservedBytes for a binding after rights were revoked on a cluster. The new value is the size of the
+// existing objects. If admit has allowed the binding to create its objects, the new value is at least requiredBytes.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, isAdmitted bool,
 	existing map[objectKey]client.Object,
@@ -137,7 +138,7 @@ func (l *budgets) settle(
 	held := bytesOf(existing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.charged[t.ID][b.UID]; c != nil {
+	if c := l.charges[t.ID][b.UID]; c != nil {
 		c.reservedBytes = held
 		if isAdmitted {
 			c.reservedBytes = max(held, c.requiredBytes)
@@ -158,7 +159,8 @@ func isWithinBudget(charges map[types.UID]*charge) bool {
 	return true
 }
 
-// spending is a sum of sizes on one cluster, in total and by role.
+// spending is the size of the objects of several bindings on one cluster, in bytes: the size for all roles, and for
+// each role.
 type spending struct {
 	total  int64
 	ofRole map[string]int64
@@ -175,7 +177,8 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readReserved sets unknown reservedBytes of bindings to the size of their objects in the cache.
+// readReserved sets reservedBytes for each binding for which the value is not known yet. The value is the size of those
+// objects in the cache that KubeVision has created for the binding.
 func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,

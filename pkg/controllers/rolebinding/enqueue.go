@@ -110,8 +110,8 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// requestsForMember returns requests for the bindings that a change on a member cluster may affect. The parameter o is
-// the changed object. It is nil if a member cluster has become reachable or unreachable, which may affect all bindings.
+// requestsForMember returns requests for the bindings that a change on a member cluster may affect. The given object is
+// the changed one, or nil if a member cluster has become reachable or unreachable, which may affect all bindings.
 func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {

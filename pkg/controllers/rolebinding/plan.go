@@ -71,7 +71,7 @@ type grant struct {
 	unread error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
-	// existing contains the objects on the cluster after the revocation.
+	// existing contains the objects that exist on the cluster after the reconciliation has revoked rights.
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that the next reconciliation must write.
 	waiting int

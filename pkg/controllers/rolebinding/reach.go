@@ -58,8 +58,8 @@ func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	}
 }
 
-// recordReach updates the metric of bindings that select an unreachable cluster. If the condition has changed, it emits
-// an event.
+// recordReach updates the metric of bindings that select an unreachable cluster. If the status of the condition
+// ClustersReachable has changed, it emits an event.
 func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
 	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
 	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)

@@ -27,8 +27,7 @@ type verdict struct {
 	message string
 }
 
-// report writes the result of a reconciliation to the status in b. The parameter err is the error of the host cluster,
-// or nil.
+// report writes the result of a reconciliation to the status in b. err is the error of the host cluster, or nil.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
@@ -60,9 +59,9 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.Clusters = clusters
 }
 
-// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make the condition False.
-// Otherwise, clients that wait for the condition would wait for a cluster that is down. If no selected cluster can be
-// reached, the condition is False.
+// appliedVerdict returns the condition Applied. The condition ignores clusters that cannot be reached, so that clients
+// that wait for the condition do not wait for a cluster that is down. However, if no selected cluster can be reached,
+// the condition is False.
 func appliedVerdict(
 	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
 ) verdict {

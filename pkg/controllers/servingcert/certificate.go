@@ -25,8 +25,8 @@ const (
 	// still serve. The other one may be unused: the controller writes a new CA to the caBundle before it stores the
 	// certificate, and may end in between.
 	maxPrevious = 2
-	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity. Otherwise, a
-	// client whose clock is slow would reject a new certificate.
+	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity, so that a
+	// client whose clock is slow accepts a new certificate.
 	backdate = time.Hour
 )
 

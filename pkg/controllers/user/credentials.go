@@ -33,7 +33,7 @@ type outcome struct {
 }
 
 // reconcileCredentials imports the password from the Secret of spec.passwordSecretRef, and sets the conditions. It
-// imports the password only if the Secret contains a new password. Otherwise, each reconciliation would overwrite a
+// imports the password only if the Secret contains a new password, so that later reconciliations do not overwrite a
 // password that the user has set after the import.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
@@ -281,9 +281,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update stores the parameter version in the credentials. This is the version of the Secret from which the password was
-// imported. If the parameter hash is not nil, update also stores this password hash. It fails with a conflict if the
-// credentials have changed since they were read.
+// update records in the credentials the version of the Secret from which the password was imported. If hash is not nil,
+// update also stores this password hash. It fails with a conflict if the credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

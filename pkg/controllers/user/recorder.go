@@ -18,8 +18,7 @@ type recorder struct {
 }
 
 // Eventf emits an event. If the event is about a KubeVisionUser, Eventf replaces the user by a reference with
-// KubeVision's namespace. Otherwise, the event would be created in the namespace "default", because KubeVisionUsers are
-// cluster-scoped.
+// KubeVision's namespace, because events about cluster-scoped objects are created in the namespace "default".
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

@@ -30,7 +30,7 @@ type AbsentFeatureEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// AIConfig contains the settings of an assistant, which KubeVision does not have.
+// AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant.
 type AIConfig struct {
 	// enabled is always false.
 	Enabled bool `json:"enabled"`
@@ -54,7 +54,8 @@ type AIConfigEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// DirectoryConfig contains the settings of a user directory, which KubeVision does not use.
+// DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no
+// directory.
 type DirectoryConfig struct {
 	// enabled is always false.
 	Enabled bool `json:"enabled"`

@@ -24,7 +24,7 @@ const (
 	ApplyFailed ApplyOperation = "failed"
 )
 
-// ApplyResult is the result for one object.
+// ApplyResult is the result of applying one object.
 type ApplyResult struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -42,7 +42,7 @@ type ApplyResult struct {
 	BatchOutcome `json:",inline"`
 }
 
-// Apply is the result for several objects.
+// Apply is the result of applying several objects.
 type Apply struct {
 	// dryRun is true if nothing was written.
 	DryRun bool `json:"dryRun"`

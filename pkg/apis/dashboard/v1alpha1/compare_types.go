@@ -16,18 +16,18 @@ type ObjectReference struct {
 	Name string `json:"name"`
 }
 
-// CompareRequest names two objects, as source and target or as left and right.
+// CompareRequest names two objects that are compared, as source and target or as left and right.
 type CompareRequest struct {
-	// source is the first of the two objects that are compared.
+	// source is the first object of the comparison.
 	// +optional
 	Source *ObjectReference `json:"source,omitempty"`
-	// target is the second of the two objects that are compared.
+	// target is the second object of the comparison.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
-	// left is an alias of source.
+	// left is the first object of the comparison. The fields left and source have the same meaning.
 	// +optional
 	Left *ObjectReference `json:"left,omitempty"`
-	// right is an alias of target.
+	// right is the second object of the comparison. The fields right and target have the same meaning.
 	// +optional
 	Right *ObjectReference `json:"right,omitempty"`
 }
@@ -41,23 +41,24 @@ type Comparison struct {
 	// sourceRef identifies the object of sourceYaml: the cluster, the namespace if there is one, the resource and the
 	// name, joined by slashes.
 	SourceRef string `json:"sourceRef"`
-	// targetRef identifies the object of targetYaml, like sourceRef.
+	// targetRef identifies the object of targetYaml: the cluster, the namespace if there is one, the resource and the
+	// name, joined by slashes.
 	TargetRef string `json:"targetRef"`
 	// source identifies the object of sourceYaml.
 	Source ObjectReference `json:"source"`
 	// target identifies the object of targetYaml.
 	Target ObjectReference `json:"target"`
-	// leftYaml is an alias of sourceYaml.
+	// leftYaml has the same value as sourceYaml.
 	LeftYaml string `json:"leftYaml"`
-	// rightYaml is an alias of targetYaml.
+	// rightYaml has the same value as targetYaml.
 	RightYaml string `json:"rightYaml"`
-	// leftRef is an alias of sourceRef.
+	// leftRef has the same value as sourceRef.
 	LeftRef string `json:"leftRef"`
-	// rightRef is an alias of targetRef.
+	// rightRef has the same value as targetRef.
 	RightRef string `json:"rightRef"`
-	// left is an alias of source.
+	// left has the same value as source.
 	Left ObjectReference `json:"left"`
-	// right is an alias of target.
+	// right has the same value as target.
 	Right ObjectReference `json:"right"`
 }
 

@@ -36,7 +36,7 @@ type DrainRequest struct {
 	// force allows the eviction of Pods that no controller recreates.
 	// +optional
 	Force bool `json:"force,omitempty"`
-	// dryRun returns the expected result without a change.
+	// dryRun is true if the request must not change anything. The response then contains the expected result.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 }

@@ -3,7 +3,7 @@
 
 package v1alpha1
 
-// QuotaSummary contains the quotas of the namespaces that the caller may read.
+// QuotaSummary contains the ResourceQuotas that the caller may list.
 type QuotaSummary struct {
 	// namespaces are the namespaces with quotas, by name.
 	// +listType=map

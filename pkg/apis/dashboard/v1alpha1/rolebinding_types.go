@@ -15,8 +15,8 @@ type RoleBindingSpec struct {
 	RoleRef RoleBindingRole `json:"roleRef"`
 	// clusters are the clusters on which the subjects get the role.
 	Clusters RoleBindingTargets `json:"clusters"`
-	// namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the
-	// whole cluster.
+	// namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role
+	// applies in the whole cluster.
 	// +optional
 	Namespaces *RoleBindingTargets `json:"namespaces,omitempty"`
 }

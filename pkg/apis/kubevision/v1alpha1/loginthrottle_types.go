@@ -45,12 +45,12 @@ type KubeVisionLoginThrottle struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the count. Only KubeVision writes it.
+	// spec contains the number of failed logins or wrong passwords, and the end of the lock. Only KubeVision writes it.
 	// +required
 	Spec KubeVisionLoginThrottleSpec `json:"spec"`
 }
 
-// KubeVisionLoginThrottleSpec is a count of failed logins.
+// KubeVisionLoginThrottleSpec contains the number of failed logins or wrong passwords, and the end of the lock.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set for the target User, and only for this target"
 // +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set for the target Address, and only for this target"

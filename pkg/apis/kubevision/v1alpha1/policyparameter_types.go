@@ -36,7 +36,7 @@ type KubeVisionPolicyParameter struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.lastAdmin) != has(self.objectQuota)",message="exactly one of lastAdmin and objectQuota must be set"
 type KubeVisionPolicyParameterSpec struct {
-	// lastAdmin describes the last usable administrator, for the policies kubevision-last-admin and
+	// lastAdmin describes the last administrator who can log in, for the policies kubevision-last-admin and
 	// kubevision-last-admin-binding.
 	// +optional
 	LastAdmin *LastAdminParameter `json:"lastAdmin,omitempty"`
@@ -46,11 +46,12 @@ type KubeVisionPolicyParameterSpec struct {
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
 
-// LastAdminParameter names the objects that the policies protect, because without them no usable administrator would
-// remain. A usable administrator is a user who is not disabled, has a password, and has the built-in role admin in the
-// whole host. An absent field restricts nothing.
+// LastAdminParameter names the objects that the policies protect, because without them no administrator could log in.
+// An administrator is a user who has the built-in role admin in the whole host cluster. Administrators can log in if
+// they have a password and are not disabled.
 type LastAdminParameter struct {
-	// user is the only usable administrator. It is absent if there are several.
+	// user is the only administrator who can log in. If there are several, the field is absent, and no user is
+	// protected.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	User string `json:"user,omitempty"`
@@ -63,27 +64,27 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the KubeVisionRoleBinding that makes users administrators. It is absent if several
-	// KubeVisionRoleBindings do so.
+	// binding is the name of the only KubeVisionRoleBinding that makes users who can log in administrators. If there
+	// are several, the field is absent, and no KubeVisionRoleBinding is protected.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
 
-	// bindingSubjects are subjects of this KubeVisionRoleBinding: usable administrators, and groups with a usable
-	// administrator. The KubeVisionRoleBinding must keep at least one of these subjects.
+	// bindingSubjects are subjects of the KubeVisionRoleBinding in spec.lastAdmin.binding: users who can log in, and
+	// groups with such users. The KubeVisionRoleBinding must keep at least one of these subjects.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	BindingSubjects []AdminSubject `json:"bindingSubjects,omitempty"`
 
-	// admins are the first 256 usable administrators in alphabetical order. The field is only for information.
+	// admins are the first 256 administrators who can log in, in alphabetical order. The field is only for information.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=63
 	Admins []string `json:"admins,omitempty"`
 
-	// adminCount is the number of usable administrators, for information.
+	// adminCount is the number of administrators who can log in, for information.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	AdminCount int32 `json:"adminCount"`
@@ -107,8 +108,8 @@ type AdminSubject struct {
 // ObjectQuotaParameter contains the limits for the number and the size of KubeVision's objects, and the current values.
 // The policy rejects an object that would exceed a limit.
 type ObjectQuotaParameter struct {
-	// countTime is the time at which the objects were last counted. The controller counts them each minute. It also
-	// counts them when their number reaches or falls below a limit. If the last count is older than five minutes, no
+	// countTime is the time at which the objects were last counted. The controller updates this time each minute, and
+	// when a number or size reaches its limit or falls below it again. If the last count is older than five minutes, no
 	// object can be created.
 	// +required
 	CountTime metav1.Time `json:"countTime"`

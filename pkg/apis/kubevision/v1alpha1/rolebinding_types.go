@@ -16,9 +16,9 @@ const (
 	SubjectKubeVisionUser SubjectKind = "KubeVisionUser"
 	// SubjectKubeVisionGroup names an entry of spec.groups of KubeVisionUsers.
 	SubjectKubeVisionGroup SubjectKind = "KubeVisionGroup"
-	// SubjectUser names a user as the host's kube-apiserver authenticates it.
+	// SubjectUser names a user by the user name that the host's kube-apiserver uses.
 	SubjectUser SubjectKind = "User"
-	// SubjectGroup names a group as the host's kube-apiserver authenticates it.
+	// SubjectGroup names a group by the group name that the host's kube-apiserver uses.
 	SubjectGroup SubjectKind = "Group"
 	// SubjectServiceAccount names a ServiceAccount of the host.
 	SubjectServiceAccount SubjectKind = "ServiceAccount"
