@@ -2526,7 +2526,7 @@ export interface components {
          * @description Time is a wrapper around time.Time which supports correct marshaling to YAML and JSON.  Wrappers are provided for many of the factory methods that the time package offers.
          */
         "io.k8s.apimachinery.pkg.apis.meta.v1.Time": string;
-        /** @description AIConfig contains the settings of an assistant, which KubeVision does not have. */
+        /** @description AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant. */
         "io.kubevision.dashboard.v1alpha1.AIConfig": {
             /**
              * @description baseURL is always empty.
@@ -2694,7 +2694,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Apply is the result for several objects. */
+        /** @description Apply is the result of applying several objects. */
         "io.kubevision.dashboard.v1alpha1.Apply": {
             /**
              * Format: int32
@@ -2733,7 +2733,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ApplyResult is the result for one object. */
+        /** @description ApplyResult is the result of applying one object. */
         "io.kubevision.dashboard.v1alpha1.ApplyResult": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3121,46 +3121,46 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description CompareRequest names two objects, as source and target or as left and right. */
+        /** @description CompareRequest names two objects that are compared, as source and target or as left and right. */
         "io.kubevision.dashboard.v1alpha1.CompareRequest": {
-            /** @description left is an alias of source. */
+            /** @description left is the first object of the comparison. The fields left and source have the same meaning. */
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description right is an alias of target. */
+            /** @description right is the second object of the comparison. The fields right and target have the same meaning. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description source is the first of the two objects that are compared. */
+            /** @description source is the first object of the comparison. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description target is the second of the two objects that are compared. */
+            /** @description target is the second object of the comparison. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
         /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
-             * @description left is an alias of source.
+             * @description left has the same value as source.
              * @default {}
              */
             left: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description leftRef is an alias of sourceRef.
+             * @description leftRef has the same value as sourceRef.
              * @default
              */
             leftRef: string;
             /**
-             * @description leftYaml is an alias of sourceYaml.
+             * @description leftYaml has the same value as sourceYaml.
              * @default
              */
             leftYaml: string;
             /**
-             * @description right is an alias of target.
+             * @description right has the same value as target.
              * @default {}
              */
             right: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description rightRef is an alias of targetRef.
+             * @description rightRef has the same value as targetRef.
              * @default
              */
             rightRef: string;
             /**
-             * @description rightYaml is an alias of targetYaml.
+             * @description rightYaml has the same value as targetYaml.
              * @default
              */
             rightYaml: string;
@@ -3185,7 +3185,7 @@ export interface components {
              */
             target: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description targetRef identifies the object of targetYaml, like sourceRef.
+             * @description targetRef identifies the object of targetYaml: the cluster, the namespace if there is one, the resource and the name, joined by slashes.
              * @default
              */
             targetRef: string;
@@ -3268,7 +3268,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
+            /** @description namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description roleRef is the role.
@@ -3466,7 +3466,7 @@ export interface components {
              */
             unified: string;
         };
-        /** @description DirectoryConfig contains the settings of a user directory, which KubeVision does not use. */
+        /** @description DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no directory. */
         "io.kubevision.dashboard.v1alpha1.DirectoryConfig": {
             /**
              * @description allowPlaintext is always false.
@@ -3646,7 +3646,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.DrainRequest": {
             /** @description deleteEmptyDirData allows the eviction of Pods with emptyDir volumes, whose data are lost. */
             deleteEmptyDirData?: boolean;
-            /** @description dryRun returns the expected result without a change. */
+            /** @description dryRun is true if the request must not change anything. The response then contains the expected result. */
             dryRun?: boolean;
             /** @description force allows the eviction of Pods that no controller recreates. */
             force?: boolean;
@@ -4723,7 +4723,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description QuotaSummary contains the quotas of the namespaces that the caller may read. */
+        /** @description QuotaSummary contains the ResourceQuotas that the caller may list. */
         "io.kubevision.dashboard.v1alpha1.QuotaSummary": {
             /** @description namespaces are the namespaces with quotas, by name. */
             namespaces: components["schemas"]["io.kubevision.dashboard.v1alpha1.NamespaceQuotas"][];
@@ -4948,7 +4948,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
+            /** @description namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description resourceVersion is the resourceVersion of the KubeVisionRoleBinding.
@@ -5704,7 +5704,7 @@ export interface components {
              * @default {}
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
+            /** @description namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /** @description resourceVersion is the expected resourceVersion of the KubeVisionRoleBinding. If it is set and differs, the request fails. */
             resourceVersion?: string;

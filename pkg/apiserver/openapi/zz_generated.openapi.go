@@ -242,7 +242,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AIConfig contains the settings of an assistant, which KubeVision does not have.",
+				Description: "AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -740,7 +740,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Apply is the result for several objects.",
+				Description: "Apply is the result of applying several objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dryRun": {
@@ -843,7 +843,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApplyResult is the result for one object.",
+				Description: "ApplyResult is the result of applying one object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -1941,30 +1941,30 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CompareRequest names two objects, as source and target or as left and right.",
+				Description: "CompareRequest names two objects that are compared, as source and target or as left and right.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source is the first of the two objects that are compared.",
+							Description: "source is the first object of the comparison.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the second of the two objects that are compared.",
+							Description: "target is the second object of the comparison.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is an alias of source.",
+							Description: "left is the first object of the comparison. The fields left and source have the same meaning.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is an alias of target.",
+							Description: "right is the second object of the comparison. The fields right and target have the same meaning.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -2009,7 +2009,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"targetRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "targetRef identifies the object of targetYaml, like sourceRef.",
+							Description: "targetRef identifies the object of targetYaml: the cluster, the namespace if there is one, the resource and the name, joined by slashes.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2031,7 +2031,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftYaml is an alias of sourceYaml.",
+							Description: "leftYaml has the same value as sourceYaml.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2039,7 +2039,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightYaml is an alias of targetYaml.",
+							Description: "rightYaml has the same value as targetYaml.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2047,7 +2047,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftRef is an alias of sourceRef.",
+							Description: "leftRef has the same value as sourceRef.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2055,7 +2055,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightRef is an alias of targetRef.",
+							Description: "rightRef has the same value as targetRef.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2063,14 +2063,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is an alias of source.",
+							Description: "left has the same value as source.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is an alias of target.",
+							Description: "right has the same value as target.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
@@ -2336,7 +2336,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
+							Description: "namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -2898,7 +2898,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DirectoryConfig contains the settings of a user directory, which KubeVision does not use.",
+				Description: "DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no directory.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -3323,7 +3323,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 					},
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun returns the expected result without a change.",
+							Description: "dryRun is true if the request must not change anything. The response then contains the expected result.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -5917,7 +5917,7 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QuotaSummary contains the quotas of the namespaces that the caller may read.",
+				Description: "QuotaSummary contains the ResourceQuotas that the caller may list.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespaces": {
@@ -6652,7 +6652,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
+							Description: "namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -6935,7 +6935,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
+							Description: "namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -8847,7 +8847,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
+							Description: "namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},

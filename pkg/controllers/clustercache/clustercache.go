@@ -294,7 +294,7 @@ func (r *Registry) CloseAll() {
 // the returned requests. The object describes the event:
 //
 //   - an object of KubeVision on a member cluster, or the metadata of a Namespace or ClusterRole: it has changed.
-//   - nil: a member cluster was connected, disconnected or released.
+//   - nil: a member cluster was connected, disconnected or released, or there is a new proof of its identity.
 //   - a KubeVisionCluster with only its name: it has exceeded its memory limit, or another KubeVisionCluster has begun
 //     or ceased to claim the same identity.
 func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -65,9 +66,9 @@ func (r *Registry) hold(id, name string) {
 // proven records the proof that a registration leads to the cluster of another registration, for their current
 // connections.
 func (r *Registry) proven(name, holder string) {
-	r.identities.proofs[types.UID(name)] = proof{
+	r.recordProof(types.UID(name), proof{
 		ownRevision: r.members[name].revision, holderRevision: r.members[holder].revision,
-	}
+	})
 }
 
 // wants compares the clusters of registrations with the expected ones. A nil cluster means ErrNotConnected.
@@ -113,6 +114,21 @@ func TestTwins(t *testing.T) {
 	r.Retire(registered("c", 0))
 	r.hold("1", "d") // any other registration
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
+}
+
+// TestProofsAreAnnounced verifies that the subscribers are notified of a new proof of a connected registration. Its
+// bindings were not applied to the cluster before.
+func TestProofsAreAnnounced(t *testing.T) {
+	r := newTestRegistry(t, &Cluster{ID: "host"})
+	r.hold("1", "b")
+	r.connectAt("b", "1", &Cluster{ID: "1"})
+	r.connectAt("a", "1", &Cluster{ID: "1"})
+	var events []client.Object
+	r.subscribers = append(r.subscribers, func(o client.Object) { events = append(events, o) })
+	r.proven("a", "b")
+	if len(events) != 1 || events[0] != nil {
+		t.Errorf("the subscribers received %v", events)
+	}
 }
 
 // TestOneRegistrationOfTheHost verifies that the oldest registration of the host is valid, and that a member that

@@ -181,11 +181,19 @@ func (r *Registry) prove(
 		return refused("a Secret that was written through one registration does not exist in the other one; " +
 			"delete the wrong registration")
 	}
-	r.mu.Lock()
-	r.identities.proofs[c.UID] = proof{ownRevision: own.revision, holderRevision: other.revision}
-	r.mu.Unlock()
-	r.EndConflict(c.UID)
+	r.recordProof(c.UID, proof{ownRevision: own.revision, holderRevision: other.revision})
 	return nil
+}
+
+// recordProof records a proof of a KubeVisionCluster, and notifies the subscribers. The rights of bindings that select
+// the KubeVisionCluster may have been revoked while there was no valid proof. The status of the KubeVisionCluster does
+// not change if this time was short.
+func (r *Registry) recordProof(uid types.UID, p proof) {
+	r.mu.Lock()
+	r.identities.proofs[uid] = p
+	r.mu.Unlock()
+	r.EndConflict(uid)
+	r.notify(nil)
 }
 
 // compare returns true if two connections lead to the same Kubernetes cluster: a Secret that is written through one
