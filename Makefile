@@ -139,9 +139,10 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 	go test -vet=off -count 1 -timeout 60m -run TestResume $(TESTFLAGS) ./test/integration/streams -duration=$(RESUME)
 
 .PHONY: test-unit
-# Without the race detector and without the packages whose tests all need a control plane, which "make test" has.
+# Without the race detector and without the packages whose tests all need a control plane, which "make test" has. Some
+# tests wait most of their time, so that three packages at once use two processors best.
 test-unit: ## Run the tests that need no control plane.
-	@CGO_ENABLED=0 $(TEST_ENV) go test $(FAST_LINK) -vet=off -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
+	@CGO_ENABLED=0 $(TEST_ENV) go test $(FAST_LINK) -vet=off -p 3 -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
 
 .PHONY: e2e
 # Without the race detector: whole clusters share the machine. An interrupt ends everything.

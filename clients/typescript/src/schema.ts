@@ -1346,7 +1346,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description show the quotas of the namespaces that the caller may read */
+        /** @description show the ResourceQuotas that the caller may list */
         get: operations["getQuotaSummary"];
         put?: never;
         post?: never;

@@ -25,7 +25,7 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
-		Doc:     "show the quotas of the namespaces that the caller may read",
+		Doc:     "show the ResourceQuotas that the caller may list",
 		Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
 			objectref.Namespace: "only quotas in this namespace",
