@@ -40,7 +40,8 @@ type Principal struct {
 	Session string
 	// Epoch is the epoch of the credentials when the session began (see credentials.Epoch).
 	Epoch string
-	// AuthTime is the time of the login. It is zero if the request has a ticket, or an access token without this time.
+	// AuthTime is the time of the login. It is zero if the request contains a ticket, or an access token without the
+	// time of the login.
 	AuthTime time.Time
 	// Expires is the expiry of the access token, or zero for a request with a ticket.
 	Expires time.Time

@@ -30,8 +30,8 @@ import (
 // responses of the filters of k8s.io/apiserver. For other paths, it only sets a write deadline, and rejects requests
 // that are too large or contain Impersonate-* headers.
 //
-// The function shared returns true if the connection of a request carries the requests of many clients. WithEnvelope
-// keeps such a connection open. k8s.io/apiserver would close it after a request that is not authenticated.
+// If shared returns true for a request, its connection carries the requests of many clients. WithEnvelope keeps such a
+// connection open. k8s.io/apiserver would close it after a request that is not authenticated.
 //
 // Refusals delay the responses to requests that are not authenticated. If refusals is nil, these responses are not
 // delayed.

@@ -72,7 +72,8 @@ var (
 // the queue waits for about two seconds.
 const maxWaiting = 64
 
-// newAtOnce bounds the number of new passwords in the Hasher, including its queue (see Hasher.HashNew).
+// newAtOnce is the number of calls of Hasher.HashNew whose passwords are hashed, or wait in the queue of the Hasher, at
+// the same time. Further calls wait outside the queue.
 const newAtOnce = 1
 
 // Hash is a parsed argon2id hash. Its method String returns the PHC string, for example
@@ -97,7 +98,7 @@ type Hasher struct {
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
-	// replacements bounds the number of new passwords in the Hasher, in total and for each user (see HashNew).
+	// replacements limits the concurrent calls of HashNew, in total and for each user, to newAtOnce.
 	replacements *userlimit.Limiter
 	dummy        Hash
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this

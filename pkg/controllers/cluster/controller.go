@@ -126,13 +126,13 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member cluster affects. These clusters depend
-// on the object o (see clustercache.Registry.Source):
+// requestsForMembers returns requests for the KubeVisionClusters that an event of a member cluster affects. The kind of
+// the event is determined by the object o (see clustercache.Registry.Source). The requests are for:
 //
-//   - nil: the clusters for which clustercache.Registry.IsWaiting returns true
-//   - a KubeVisionCluster: this cluster
-//   - another object with the component label of KubeVision: all member clusters
-//   - any other object: no clusters
+//   - if o is nil: all KubeVisionClusters for which clustercache.Registry.IsWaiting returns true
+//   - if o is a KubeVisionCluster: the KubeVisionCluster with its name
+//   - if o is another object with the component label of KubeVision: the KubeVisionClusters of all member clusters
+//   - if o is any other object: no KubeVisionClusters
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {

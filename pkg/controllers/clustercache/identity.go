@@ -185,9 +185,9 @@ func (r *Registry) prove(
 	return nil
 }
 
-// recordProof records a proof of a KubeVisionCluster, and notifies the subscribers. The rights of bindings that select
-// the KubeVisionCluster may have been revoked while there was no valid proof. The status of the KubeVisionCluster does
-// not change if this time was short.
+// recordProof records the proof of a KubeVisionCluster, and notifies the subscribers. Without the notification, bindings
+// that were applied while there was no valid proof would not be applied again, because the status of the
+// KubeVisionCluster may be the same as before.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()
 	r.identities.proofs[uid] = p
