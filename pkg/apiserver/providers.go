@@ -57,8 +57,8 @@ type services struct {
 	audit  *audit.Log
 	// host reads and writes objects of the host cluster as the user.
 	host *hostobjects.Host
-	// The field access provides clients that send requests to clusters as the user. The field lists provides lists of
-	// the objects in the namespaces that the user may read.
+	// access provides clients that send requests to clusters as the user. lists provides lists of the objects in the
+	// namespaces that the user may read.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider
@@ -106,8 +106,7 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 	}
 }
 
-// routes returns the table of all routes, and the authenticator of access tokens. It also sets the fields streams and
-// watches of the state.
+// routes returns the table of all routes, and the authenticator of access tokens. It also sets s.streams and s.watches.
 func (c *ExtraConfig) routes(
 	ctx context.Context, s *state, clients *clientFinder,
 ) (*routes.Table, *authentication.Tokens, error) {

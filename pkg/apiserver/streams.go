@@ -97,8 +97,8 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies a code of the second factor for a sensitive operation. If the client
-// has sent a valid code when it requested the ticket, the function returns nil. Otherwise, it calls the function prove.
+// provedByTicket wraps a function that verifies a code of the second factor for a sensitive operation. If the client
+// has sent a valid code when it requested the ticket, the wrapper returns nil without calling the wrapped function.
 //
 // Browsers cannot send a code when they open a stream. Therefore, they send it when they request the ticket.
 func provedByTicket(
@@ -170,7 +170,7 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 }
 
 // watchSessions adds event handlers to the cache. When a KubeVisionUser or KubeVisionSession is updated or deleted, the
-// handlers call the function changed. They pass the impersonated name of the user (see identity.UserName).
+// handlers pass the impersonated name of the user (see identity.UserName) to the given function.
 func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
 	userOf := func(object any) string {
 		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

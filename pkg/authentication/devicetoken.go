@@ -29,8 +29,8 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client from which the user has logged in before. The field epoch is a hash that identifies the
-// credentials at the time of that login (see credentials.Epoch).
+// device is a client from which the user has logged in before. Its epoch is a hash that identifies the credentials at
+// the time of that login (see credentials.Epoch).
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte

@@ -67,10 +67,9 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession calls the function verify for a code that a user enters in a session. If the code is wrong, it counts
-// the code and returns a CodeError. After too many wrong codes, it returns a CodeError without calling verify. Wrong
-// codes in a session do not delay logins, so that the holder of a stolen access token cannot prevent logins of the
-// user.
+// checkInSession verifies a code that a user enters in a session. If the code is wrong, checkInSession counts the code
+// and returns a CodeError. After too many wrong codes, it returns a CodeError without verifying the code. Wrong codes
+// in a session do not delay logins, so that the holder of a stolen access token cannot prevent logins of the user.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -118,9 +117,8 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	return err
 }
 
-// updateWithCode verifies a code of the second factor. If the code is valid, it calls the function edit to change the
-// credentials, and stores them. It returns ErrNoSecondFactor if the user has no second factor, and a CodeError if the
-// code is wrong.
+// updateWithCode verifies a code of the second factor. If the code is valid, it edits the credentials and stores them.
+// It returns ErrNoSecondFactor if the user has no second factor, and a CodeError if the code is wrong.
 func (s *SecondFactors) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {

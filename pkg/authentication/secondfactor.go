@@ -70,9 +70,9 @@ func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// check calls the function verify for a code that a user enters in a login. A correct code resets the number of
-// failures. A wrong code increases the number, and check returns a CodeError. After too many failures, check returns a
-// CodeError without calling verify. The caller must store the changed factor before it grants access.
+// check verifies a code that a user enters in a login. A correct code resets the number of failures. A wrong code
+// increases the number, and check returns a CodeError. After too many failures, check returns a CodeError without
+// verifying the code. The caller must store the changed factor before it grants access.
 func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}

@@ -87,8 +87,8 @@ func newCatalog(
 	return c, nil
 }
 
-// versions returns the versions of a group, the preferred version first. Aggregated discovery omits the versions in the
-// parameter failed. Therefore, versions appends the failed versions of the group.
+// versions returns the versions of a group, the preferred version first. Aggregated discovery omits failed versions.
+// Therefore, versions appends the failed versions of the group.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {

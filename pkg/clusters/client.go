@@ -53,9 +53,8 @@ type senders struct {
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user of KubeVision. The parameter identity contains the user name and the groups
-// that the Client impersonates. Several users may share an identity. newClient returns an error if the identity has no
-// user name.
+// newClient returns a Client for a user of KubeVision. The Client impersonates the user name and the groups of the
+// identity. Several users may share an identity. newClient returns an error if the identity has no user name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
@@ -191,7 +190,7 @@ func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	return accessreview.Allows(status)
 }
 
-// review sends the SelfSubjectAccessReview in the parameter question, and returns the status of the response.
+// review sends the SelfSubjectAccessReview, and returns the status of the response.
 func (c *Client) review(
 	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
 ) (authorizationv1.SubjectAccessReviewStatus, error) {

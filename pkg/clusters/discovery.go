@@ -191,8 +191,7 @@ func (r *resourceMapper) close() {
 // forget drops the catalog. The next request discovers the cluster again.
 func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 
-// record stores the result of a discovery. The parameter began is the start time of the discovery. If err is not nil,
-// record keeps the previous catalog.
+// record stores the result and the start time of a discovery. If err is not nil, record keeps the previous catalog.
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

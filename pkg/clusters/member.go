@@ -51,7 +51,7 @@ type Member struct {
 
 // NewMember returns the transports to the cluster of the kubeconfig. The objects that are cached from the cluster count
 // towards the limits. The cluster is disconnected if the objects exceed the limits, or if other clusters need the
-// memory. All reads from the cluster then fail, and the function exceeded is called once.
+// memory. All reads from the cluster then fail, and the given function is called once.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{

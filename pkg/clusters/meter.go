@@ -32,8 +32,7 @@ type Limits struct {
 // kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. The
-// parameter registered is the creation time of the KubeVisionCluster.
+// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }

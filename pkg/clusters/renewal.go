@@ -30,8 +30,7 @@ const (
 )
 
 // renew connects with the new kubeconfig of the KubeVisionCluster c. When the cluster has responded on the new
-// connection, the new connection replaces the connection in the parameter old. If the kubeconfig is unchanged, the old
-// connection remains.
+// connection, the new connection replaces the old one. If the kubeconfig is unchanged, the old connection remains.
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
@@ -96,12 +95,11 @@ func (m *members) retire(name string, o *openMember) {
 	})
 }
 
-// forgetRetired closes the replaced connections for which the function gone returns true. The caller must hold the
-// lock.
-func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
+// forgetRetired closes the replaced connections for which isGone returns true. The caller must hold the lock.
+func (m *members) forgetRetired(isGone func(name string, r Revision) bool) {
 	for name := range m.retired {
 		m.drop(name, func(o *openMember) bool {
-			if !gone(name, o.revision) {
+			if !isGone(name, o.revision) {
 				return false
 			}
 			o.close()

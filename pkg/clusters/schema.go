@@ -62,7 +62,7 @@ func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) 
 	return out, nil
 }
 
-// schemaOf returns the JSON of the schema of a kind, or nil. The parameter schemas is the JSON of components.schemas.
+// schemaOf returns the JSON of the schema of a kind, or nil. It finds the schema in the JSON of components.schemas.
 func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	var found []byte
 	s := rawjson.NewScanner(schemas)
@@ -82,7 +82,7 @@ func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	return found
 }
 
-// describes returns true if the field x-kubernetes-group-version-kind of a schema contains the kind.
+// describes returns true if the x-kubernetes-group-version-kind of a schema contains the kind.
 func describes(one []byte, kind schema.GroupVersionKind) bool {
 	kinds, ok := rawjson.Lookup(one, "x-kubernetes-group-version-kind")
 	if !ok {

@@ -50,7 +50,7 @@ type Files struct {
 }
 
 // Open returns Files for the directory dir, which must contain an index.html. Symbolic links must not lead out of the
-// directory. The function origin describes the client of a request.
+// directory.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -43,7 +43,7 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 }
 
 // enter reserves memory for a response. The memory counts for the network of the client. The caller must call the
-// function leave when the response has ended. enter returns an error if too many responses are being sent.
+// returned function when the response has ended. enter returns an error if too many responses are being sent.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
@@ -59,9 +59,8 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	return account.Close, nil
 }
 
-// within sets a write deadline, calls the function send, and removes the deadline. The deadline depends on the
-// parameter size, which is the length of the response in bytes. If the client reads too slowly, net/http closes the
-// connection.
+// within sets a write deadline, sends the response, and removes the deadline. The deadline depends on the size of the
+// response in bytes. If the client reads too slowly, net/http closes the connection.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second

@@ -26,8 +26,8 @@ const (
 	maxLoggedName = 256
 )
 
-// WithTracing returns a handler that starts a span for each request below the API's prefixes. If the function trusted
-// returns true for a request, the span continues the trace of the client.
+// WithTracing returns a handler that starts a span for each request below the API's prefixes. The span of a trusted
+// request continues the trace of the client.
 func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {

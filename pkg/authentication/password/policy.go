@@ -34,9 +34,8 @@ type WeakError struct {
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
 // CheckStrength returns a WeakError for a password that is not valid, too short, or too easy to guess. A password is
-// easy to guess if it consists of common words, names, dates or keyboard patterns, or of data of the user. The
-// parameter known contains these data. CheckStrength does not require classes of characters (NIST SP 800-63B, section
-// 3.1.1.2).
+// easy to guess if it consists of common words, names, dates or keyboard patterns, or of the given data of the user.
+// CheckStrength does not require classes of characters (NIST SP 800-63B, section 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)

@@ -224,8 +224,7 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. The parameter
-// currentRoles is the hash of the current roles of the user.
+// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()

@@ -105,7 +105,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 	return version, err
 }
 
-// object reads a JSON object. It calls the function visit after each name. The function visit must read the value.
+// object reads a JSON object. It passes each name to the given function, which must read the value.
 func (r *eventReader) object(visit func(name string) error) error {
 	if err := r.expect('{'); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed returns a valid verdict for the user and the attributes. If there is none, Reviewed calls the function
-// review, and returns its errors unchanged. The function review must send a SubjectAccessReview for the user to the
+// Reviewed returns a valid verdict for the user and the attributes. If there is none, Reviewed calls the given
+// function, and returns its errors unchanged. This function must send a SubjectAccessReview for the user to the
 // cluster. Unlike AllowedStale, Reviewed never returns verdicts from before an outage.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,

@@ -96,7 +96,7 @@ func elements(text []byte) (count int) {
 	return count
 }
 
-// cleanStatus returns a sanitized copy of a Status. The parameter code is the HTTP status code for the copy.
+// cleanStatus returns a sanitized copy of a Status. The copy has the given HTTP status code.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,

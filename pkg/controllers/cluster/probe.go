@@ -32,7 +32,7 @@ type ProbeResult struct {
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError is the error of one request of a probe. The field step describes the request.
+// stepError is the error of one request of a probe, with a description of the request.
 type stepError struct {
 	step string
 	err  error

@@ -111,10 +111,10 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect waits until the caches are filled, and returns the cluster with the given identity. The caches call the
-// function tell for each of KubeVision's objects in the initial lists, and later for each change. The calls for the
-// initial lists trigger the deletion of obsolete objects: a KubeVisionRoleBinding may have been deleted while the
-// cluster was not connected.
+// connect waits until the caches are filled, and returns the cluster with the given identity. The caches call the given
+// function for each of KubeVision's objects in the initial lists, and later for each change. The calls for the initial
+// lists trigger the deletion of obsolete objects: a KubeVisionRoleBinding may have been deleted while the cluster was
+// not connected.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {

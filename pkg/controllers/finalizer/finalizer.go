@@ -22,9 +22,8 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls the function clean, and then removes the finalizer with the given name from the object. If clean returns
-// an error, Finish returns the error and keeps the finalizer. It does nothing if the object does not have the
-// finalizer.
+// Finish runs the cleanup, and then removes the finalizer with the given name from the object. If the cleanup fails,
+// Finish returns the error and keeps the finalizer. Finish does nothing if the object does not have the finalizer.
 func Finish(
 	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
 ) error {
@@ -41,15 +40,15 @@ func Finish(
 	return nil
 }
 
-// patch calls the function change, which adds or removes a finalizer. If change returns true, patch writes the
-// finalizers with a merge patch. An update would drop fields that this version of KubeVision does not know. patch fails
-// with a conflict if the object has changed meanwhile.
-func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
+// patch calls changeFunc, which adds or removes a finalizer. If changeFunc returns true, patch writes the finalizers
+// with a merge patch. An update would drop fields that this version of KubeVision does not know. patch fails with a
+// conflict if the object has changed meanwhile.
+func patch(ctx context.Context, c client.Client, object client.Object, changeFunc func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)
 	if !ok {
 		return errors.New("the copy is not an object")
 	}
-	if !change() {
+	if !changeFunc() {
 		return nil
 	}
 	return c.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))

@@ -140,10 +140,9 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster. The parameter
-// host is the KubeVisionCluster of the host cluster, or nil if the host cluster is not registered. If host is nil,
-// grantsAdmin returns true for a binding that selects every cluster. This binding will grant the role when the host
-// cluster is registered.
+// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster. If the host
+// cluster is not registered, host is nil, and grantsAdmin returns true for a binding that selects every cluster. This
+// binding will grant the role when the host cluster is registered.
 func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {

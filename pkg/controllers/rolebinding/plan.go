@@ -50,7 +50,7 @@ type plan struct {
 // grant contains the RBAC objects that a binding requires on one cluster, and the result of applying them.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects are the RBAC subjects of each object in the field objects.
+	// subjects are the RBAC subjects of each of the desired objects.
 	subjects []rbacv1.Subject
 	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
@@ -211,7 +211,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all KubeVisionClusters. It sets the fields clusters, unknown and invalid of the plan.
+// selectClusters returns all KubeVisionClusters. It sets p.clusters, p.unknown and p.invalid.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

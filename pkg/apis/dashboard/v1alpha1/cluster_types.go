@@ -63,7 +63,7 @@ type ClusterNodes struct {
 	Ready int32 `json:"ready"`
 }
 
-// Values of the field authType.
+// Values of AuthType.
 const (
 	// AuthTypeKubeconfig is a connection with a kubeconfig.
 	AuthTypeKubeconfig = "kubeconfig"

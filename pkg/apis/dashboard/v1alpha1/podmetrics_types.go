@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Values of the field metricsStatus.
+// Values of Object.MetricsStatus.
 const (
 	// MetricsAvailable means that the object contains the metrics of the Pod.
 	MetricsAvailable = "available"
