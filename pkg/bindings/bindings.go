@@ -29,9 +29,9 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	return out
 }
 
-// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. The result notFound contains the names
-// of KubeVisionUsers that do not exist or are being deleted. These get no RBAC subject, because a deleted user must
-// lose all rights even if bindings still name the user.
+// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. notFound contains the names of
+// KubeVisionUsers that do not exist or are being deleted. These get no RBAC subject, because a deleted user must lose
+// all rights even if bindings still name the user.
 func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, notFound []string) {
 	for _, s := range subjects {
 		switch s.Kind {

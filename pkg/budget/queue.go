@@ -75,10 +75,10 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder may begin. At the end of the work, the caller must call the method Leave of
-// the returned Place. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if the holder already
-// has the maximum number of waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait
-// exceeds QueueOptions.Patience. A nil Queue has no limits.
+// Enter waits until the work of a holder may begin. At the end of the work, the caller must call Place.Leave. A cost of
+// more than Largest counts as Largest. Enter returns ErrExceeded if the holder already has the maximum number of
+// waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait exceeds QueueOptions.Patience.
+// A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one

@@ -22,7 +22,7 @@ type Error struct {
 	Field string
 	// RetryAfterSeconds is the number of seconds after which the caller may retry, or 0.
 	RetryAfterSeconds int64
-	// Data is the field data of the envelope, or nil.
+	// Data is the data of the envelope, or nil.
 	Data any
 
 	cause error
@@ -50,14 +50,13 @@ func (e *Error) WithCause(cause error) *Error {
 	return e
 }
 
-// Required returns the error for a field, query parameter or path parameter that is missing or empty. The argument is
-// the name of the field or parameter.
+// Required returns the error for a field, query parameter or path parameter that is missing or empty.
 func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid returns the error for a field, query parameter or path parameter that is malformed. The argument field is the
-// name of the field or parameter. The message should describe valid values.
+// Invalid returns the error for a field, query parameter or path parameter that is malformed. The message should
+// describe valid values.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
 }

@@ -171,8 +171,8 @@ func write(
 	}
 }
 
-// member returns an envelope as one gzip member. The parameters head and tail are the bytes before and after the data.
-// member does not compress head and tail, because they are short. The segments of the data are already compressed.
+// member returns an envelope as one gzip member. head and tail are the bytes before and after the data. member does not
+// compress head and tail, because they are short. The segments of the data are already compressed.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		if !yield(gzipmember.Store(head)) {

@@ -45,11 +45,11 @@ func KeepFloor(ctx context.Context, bytes uint64) {
 	}
 }
 
-// percent returns the GOGC percentage with which the next collection begins at the given number of bytes. The parameter
-// live is the size of the live heap. The result is never below the parameter least.
-func percent(live, bytes, least uint64) uint64 {
-	if live == 0 || live >= bytes {
-		return least
+// percent returns the GOGC percentage with which the next collection begins at the given number of bytes, but at least
+// minimum. liveHeap is the size of the live heap in bytes.
+func percent(liveHeap, bytes, minimum uint64) uint64 {
+	if liveHeap == 0 || liveHeap >= bytes {
+		return minimum
 	}
-	return max((bytes-live)*100/live, least) //nolint:mnd // percent
+	return max((bytes-liveHeap)*100/liveHeap, minimum) //nolint:mnd // percent
 }

@@ -41,7 +41,7 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns x^n modulo the CRC-32 polynomial. The exponent n is 8 times the parameter bytes.
+// shiftOf returns x^n modulo the CRC-32 polynomial, where n is 8 times the number of bytes.
 func shiftOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {

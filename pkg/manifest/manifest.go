@@ -33,10 +33,10 @@ const (
 	YAML = "application/yaml"
 )
 
-// Parse decodes a manifest in JSON or YAML. The body is either the object itself, or {"manifest": ...}. The field
-// manifest contains the object, or a string with its JSON or YAML text. Parse returns an error with one of these codes:
-//   - 40001: the body or the field manifest is empty.
-//   - 40002: contentType is not supported, or the field manifest is neither an object nor a string.
+// Parse decodes a manifest in JSON or YAML. The body is either the object itself, or {"manifest": value}. The value is
+// the object, or a string with its JSON or YAML text. Parse returns an error with one of these codes:
+//   - 40001: the body or the value is empty.
+//   - 40002: contentType is not supported, or the value is neither an object nor a string.
 //   - 42200: the body cannot be parsed.
 func Parse(contentType string, body []byte) (map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
@@ -73,8 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object has no other field than manifest. The caller must check that this field exists. In
-// JSON, object may also have the field totpCode. This field contains a one-time code, which package routes reads.
+// isWrapper returns true if object has no other field than "manifest". The caller must check that this field exists. In
+// JSON, object may also have totpCode, a one-time code that package routes reads.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

@@ -55,7 +55,7 @@ func (d document) shifted(line string) string {
 func place(line, column int) string { return fmt.Sprintf("line %d, column %d", line, column) }
 
 // diagnose parses the document again with version 4 of the YAML library, because the errors of version 4 contain a line
-// and a column. The result ok is false if version 4 reports no error with a position.
+// and a column. ok is false if version 4 reports no error with a position.
 func (d document) diagnose() (line, column int, why string, ok bool) {
 	loader, err := yamlv4.NewLoader(bytes.NewReader(d.text))
 	for err == nil {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...}. The
-// field manifest contains an object, or a string with a stream of YAML documents or a JSON object. A list of objects,
-// for example of kind List, is replaced by its items.
+// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": value}. The
+// value is an object, or a string with a stream of YAML documents or a JSON object. A list of objects, for example of
+// kind List, is replaced by its items.
 //
 // ParseAll returns the errors of Parse. It also returns an error with the code 42200 if there are no objects, or more
 // than maxObjects.
@@ -49,8 +49,8 @@ func ParseAll(contentType string, body []byte, maxObjects int) ([]map[string]any
 	return out, nil
 }
 
-// wrapping returns the value of the field manifest, and true, if there is exactly one object, and the object is a
-// wrapper (see isWrapper). It returns false if there is no wrapper.
+// wrapping returns the value of "manifest", and true, if there is exactly one object, and the object is a wrapper (see
+// isWrapper). It returns false if there is no wrapper.
 func wrapping(objects []map[string]any, isJSON bool) (any, bool) {
 	if len(objects) != 1 {
 		return nil, false
@@ -102,8 +102,8 @@ func flatten(out []map[string]any, object map[string]any) ([]map[string]any, err
 
 const listSuffix = "List"
 
-// itemsOf returns the items of object, and true if object is a list. A list has the field items, no name, and a kind
-// that ends with List.
+// itemsOf returns the items of object, and true if object is a list. A list has items, no name, and a kind that ends
+// with List.
 func itemsOf(object map[string]any) ([]any, bool) {
 	kind, _ := object["kind"].(string)
 	items, hasItems := object["items"].([]any)

@@ -18,7 +18,7 @@ const (
 	// Masked replaces values in a Secret: each value of stringData, and the value of the annotation in which kubectl
 	// apply stores the manifest.
 	Masked = "******"
-	// MaskedBase64 is Masked in base64. It replaces each value in the field data of a Secret.
+	// MaskedBase64 is Masked in base64. It replaces each value of a Secret's data.
 	MaskedBase64 = "KioqKioq"
 	// Differs replaces Masked if two Secrets are compared and their values for a key differ.
 	Differs = "****** (differs)"

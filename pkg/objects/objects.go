@@ -57,7 +57,7 @@ func (o *Object) split(text []byte) error {
 	return s.End() //nolint:wrapcheck // callers wrap the error
 }
 
-// Member returns the JSON of the top-level field name, or nil.
+// Member returns the JSON of the top-level field with the given name, or nil.
 func (o Object) Member(name string) json.RawMessage { return o[name] }
 
 // Encode returns the JSON of the object. Its top-level fields are sorted by name.

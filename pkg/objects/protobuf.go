@@ -17,7 +17,7 @@ import (
 const (
 	// protobufPrefix is the prefix of Kubernetes objects that are encoded as protobuf.
 	protobufPrefix = "k8s\x00"
-	// itemsField is the number of the protobuf field items in the List types of Kubernetes.
+	// itemsField is the protobuf field number of the items in the List types of Kubernetes.
 	itemsField = 2
 	// messageDepth is the nesting depth to which the protobuf messages in an object are counted. The count determines
 	// the estimated memory for decoding the object.

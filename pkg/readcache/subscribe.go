@@ -117,8 +117,8 @@ func (s *Subscription) Current() View {
 
 // Count changes the memory of the cached resource by the given number of bytes, which may be negative. A subscriber
 // calls Count to report its own memory. If the cache then exceeds its limit, the next event of the resource evicts
-// unused resources and, if that is not enough, this resource. A subscriber may call Count only in its function
-// deliver() (see Subscribe), because the cache holds the necessary lock during the call of deliver().
+// unused resources and, if that is not enough, this resource. A subscriber may call Count only in deliver() (see
+// Subscribe), because the cache holds the necessary lock during the call of deliver().
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

@@ -135,7 +135,7 @@ func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	return b.openPieces(ctx, info.id, info.pieces), nil
 }
 
-// object reads an object of the bucket. Its method Close also cancels the request for the object.
+// object reads an object of the bucket. Close also cancels the request for the object.
 type object struct {
 	*minio.Object
 

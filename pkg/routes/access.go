@@ -68,12 +68,13 @@ func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
-// AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. The function
-// connect creates the client. If connect returns an error, for example because the caller cannot be impersonated, that
-// error is the response.
-func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
+// AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. If newClient
+// returns an error, for example because the caller cannot be impersonated, that error is the response.
+func AsCaller[C any](
+	newClient func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error),
+) Endpoint {
 	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
-		client, err := connect(r, u)
+		client, err := newClient(r, u)
 		if err != nil {
 			return Result{}, err
 		}

@@ -38,8 +38,8 @@ func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	return cmp.Or(header, code), true
 }
 
-// isCodeField returns true if err, an error of strict decoding, reports the field totpCode as unknown. The field is
-// allowed in addition to the fields of the decoded type.
+// isCodeField returns true if err, an error of strict decoding, reports totpCode as unknown. totpCode is allowed in
+// addition to the fields of the decoded type.
 func isCodeField(err error) bool {
 	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
 }

@@ -32,8 +32,8 @@ type Request struct {
 	path map[string]string
 	// query is the parsed query, or nil before the first call of Query.
 	query url.Values
-	// code is the one-time code of the caller's second factor, or empty. codeInBody is true if the body contains the
-	// field totpCode.
+	// code is the one-time code of the caller's second factor, or empty. codeInBody is true if the body contains
+	// totpCode.
 	code       string
 	codeInBody bool
 }
@@ -90,7 +90,7 @@ func CheckSubdomain(field, value string) error {
 }
 
 // ReadJSON decodes the JSON body of the request into target, which is a pointer as for json.Unmarshal. Unknown and
-// duplicate fields are errors. However, the body may contain a one-time code in the field totpCode.
+// duplicate fields are errors. However, the body may contain a one-time code in totpCode.
 func (r *Request) ReadJSON(target any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {

@@ -38,11 +38,11 @@ const (
 )
 
 // StartRequest starts the span of a request of a client. The context of the returned request contains the span.
-// StartRequest removes the trace context from the headers. If the function trusted returns true, the span continues the
-// trace of the client, and the client determines whether the span is sampled. Untrusted clients must not determine
-// this. Their spans begin a new trace, with a link to the trace of the client.
+// StartRequest removes the trace context from the headers. If isTrusted returns true, the span continues the trace of
+// the client, and the client determines whether the span is sampled. Untrusted clients must not determine this. Their
+// spans begin a new trace, with a link to the trace of the client.
 func StartRequest(
-	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
+	r *http.Request, provider trace.TracerProvider, isTrusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {
 	ctx := r.Context()
 	remote := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header)))
@@ -52,7 +52,7 @@ func StartRequest(
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	switch {
 	case !remote.IsValid():
-	case trusted(r): // called only if necessary, because the verification of a client certificate is slow
+	case isTrusted(r): // called only if necessary, because the verification of a client certificate is slow
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
 	default:
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: remote}))

@@ -23,7 +23,7 @@ const recentEvents = 10
 // events remain.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns the kinds for Services, Ingresses, Namespaces, Nodes and Events. The function Read of
+// infrastructureKinds returns the kinds for Services, Ingresses, Namespaces, Nodes and Events. The Read function of
 // each kind adds its objects to t.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
@@ -90,7 +90,7 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storageKinds returns the kinds for PersistentVolumes and PersistentVolumeClaims. The function Read of each kind adds
+// storageKinds returns the kinds for PersistentVolumes and PersistentVolumeClaims. The Read function of each kind adds
 // its objects to t.
 func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{

@@ -30,7 +30,7 @@ type partialContainer struct {
 	RestartPolicy *corev1.ContainerRestartPolicy `json:"restartPolicy"`
 }
 
-// podKind returns the kind for Pods. Its function Read adds the Pods to t.
+// podKind returns the kind for Pods. Its Read function adds the Pods to t.
 func podKind(t *tally) scopedlist.Kind {
 	count := func(p *partialPod, out *dashboardv1alpha1.Overview) { countPod(p.pod(), out) }
 	return partialKind(t, "pods", count, countPod)

@@ -40,7 +40,7 @@ type usage struct {
 	known bool
 }
 
-// nodeMetricsKind returns the kind for NodeMetrics. Its function Read adds the usage of all nodes to u.
+// nodeMetricsKind returns the kind for NodeMetrics. Its Read function adds the usage of all nodes to u.
 func (u *usage) nodeMetricsKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io",
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
@@ -55,7 +55,7 @@ func (u *usage) nodeMetricsKind() scopedlist.Kind {
 		}}
 }
 
-// podMetricsKind returns the kind for PodMetrics. Its function Read adds the usage of all Pods to u. This kind is read
+// podMetricsKind returns the kind for PodMetrics. Its Read function adds the usage of all Pods to u. This kind is read
 // if the caller may not list NodeMetrics.
 func (u *usage) podMetricsKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: podmetrics.Resource,

@@ -47,9 +47,9 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of the query parameter source that disables the read cache for the request.
+	// sourceLive is the value of querySource that disables the read cache for the request.
 	sourceLive = "live"
-	// viewTable is the value of the query parameter view that makes a list return the columns of kubectl get.
+	// viewTable is the value of queryView that makes a list return the columns of kubectl get.
 	viewTable = "table"
 )
 

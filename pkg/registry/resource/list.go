@@ -164,9 +164,9 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField sets the field Field of a kube-apiserver error about an invalid query parameter. The error does not contain
-// the name of the parameter. Therefore, nameField uses the first parameter in query, in the order in which
-// kube-apiserver checks the parameters.
+// nameField sets Error.Field of a kube-apiserver error about an invalid query parameter. The error does not contain the
+// name of the parameter. Therefore, nameField uses the first parameter in query, in the order in which kube-apiserver
+// checks the parameters.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
@@ -214,8 +214,7 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 	return o, err
 }
 
-// wantsLive returns true if the read cache must not be used. It returns an error if the query parameter source has an
-// unknown value.
+// wantsLive returns true if the read cache must not be used. It returns an error for an unknown value of querySource.
 func wantsLive(r *routes.Request) (bool, error) {
 	switch r.Query(querySource) {
 	case "":

@@ -17,7 +17,7 @@ import (
 // order describes how objects are sorted. Numbers precede texts, and objects without a value come last in both
 // directions.
 type order struct {
-	// sortBy is the value of the query parameter sortBy. If it is empty, objects are not sorted.
+	// If sortBy is empty, objects are not sorted.
 	sortBy     string
 	path       []string
 	descending bool

@@ -18,8 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// wantsTable returns true if the query parameter view is table. It returns an error if the parameter has an unknown
-// value.
+// wantsTable returns true if the request asks for a Table. It returns an error for an unknown value of queryView.
 func wantsTable(r *routes.Request) (bool, error) {
 	switch r.Query(queryView) {
 	case "":

@@ -37,8 +37,8 @@ type Access struct {
 	// Cache is the read cache, and Verdicts authorizes reads of it. Both are nil if the read cache is disabled.
 	Cache    *readcache.Cache
 	Verdicts Verdicts
-	// Listed is called for each list that the user u has requested successfully. The argument resource is the name of
-	// the resource in the request. Listed may be nil.
+	// Listed is called for each list that u has requested successfully, with the name of the resource in the request.
+	// Listed may be nil.
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 

@@ -38,12 +38,12 @@ type Kind struct {
 	Accept string
 	// FromCache is true if Read accepts a Result with objects of the read cache.
 	FromCache bool
-	// Read is called with the objects. The functions Read of several kinds are called concurrently. Read is not called
+	// Read is called with the objects. The Read functions of several kinds are called concurrently. Read is not called
 	// if the caller may not list the kind in any namespace.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
-// Survey lists several kinds concurrently, and calls the function Read of each kind. An empty namespace means all
+// Survey lists several kinds concurrently, and calls the Read function of each kind. An empty namespace means all
 // namespaces. Survey omits kinds that the cluster does not serve, and kinds that the caller may not list. If the list
 // of a kind fails for another reason, a warning in the returned Meta names the kind. Other warnings name objects that
 // were too large. If no kind has a result, Survey returns an error in two cases:

@@ -70,8 +70,8 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 	return out
 }
 
-// group sorts the matches of one kind from the best to the worst, and returns at most limit of them. The field
-// Total of the result is the number of all matches.
+// group sorts the matches of one kind from the best to the worst, and returns at most limit of them. SearchGroup.Total
+// is the number of all matches.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace),

@@ -114,8 +114,8 @@ func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result,
 	return routes.Result{}, nil
 }
 
-// Describe converts s to a response. The field Current of the response is true if caller uses this session. The
-// response does not contain the token hashes and the salt of s.
+// Describe converts s to a response. Session.Current is true if caller uses this session. The response does not contain
+// the token hashes and the salt of s.
 func Describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.Session {
 	p, ok := caller.(*authentication.Principal)
 	return dashboardv1alpha1.Session{

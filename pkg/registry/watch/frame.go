@@ -24,7 +24,7 @@ type notice struct {
 	Bookmark string `json:"bookmark,omitempty"`
 	// Initial is true for the bookmark after the initial objects.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may list the objects only in the namespaces that the field Namespaces contains.
+	// Partial is true if the caller may list the objects only in the given Namespaces.
 	Partial    bool     `json:"partial,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
 	// Reason is the machine-readable reason of an error: expired, forbidden, cluster-gone, not-cached, invalid, limit
