@@ -185,8 +185,8 @@ func (r *Registry) prove(
 	return nil
 }
 
-// recordProof records the proof of a KubeVisionCluster, and notifies the subscribers. Without the notification, bindings
-// that were applied while there was no valid proof would not be applied again, because the status of the
+// recordProof records the proof of a KubeVisionCluster, and notifies the subscribers. Without the notification,
+// bindings that were applied while there was no valid proof would not be applied again, because the status of the
 // KubeVisionCluster may be the same as before.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()

@@ -169,7 +169,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, resu
 		t.releaseInitial()
 		return err
 	}
-	c.wake() //nolint:contextcheck // the client uses the context of its stream
+	c.wake()
 	return nil
 }
 

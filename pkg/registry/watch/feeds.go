@@ -74,7 +74,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		f.feeds = map[feedKey]*feed{}
 	}
 	f.feeds[key] = next
-	go f.awaitEnd(key, next) //nolint:contextcheck // clients use the contexts of their streams
+	go f.awaitEnd(key, next)
 	return next, true
 }
 
@@ -121,7 +121,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched fu
 			followers := one.count()
 			areWatched := isWatched(key.connection) && hostWatched
 			if !areWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
-				one.review() //nolint:contextcheck // clients use the contexts of their streams
+				one.review()
 			}
 		}
 	}
