@@ -158,7 +158,8 @@ func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// contention returns the backoff for conflicts. It is sufficient for fifty clients that send the same code at once.
+// contention returns the backoff for conflicts. It is sufficient for fifty clients that send the same one-time code at
+// the same time.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

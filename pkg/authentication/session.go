@@ -48,9 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is set if SetupRequired is true. It is for dashboards that always ask for a code. The user has no
-	// second factor yet, so VerifyTOTP accepts this token with any code. The resulting session allows only the set-up
-	// of a second factor.
+	// SetupToken is set if SetupRequired is true. Dashboards that ask for a code after every login can send this token
+	// to VerifyTOTP. The user has no second factor yet, so VerifyTOTP accepts any code with this token. The resulting
+	// session allows only the set-up of a second factor.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool

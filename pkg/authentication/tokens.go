@@ -96,7 +96,8 @@ func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) 
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }
 
-// inSession returns the user of a session. The caller must have verified the token that contains the names and the UID.
+// inSession returns the user of a session. The caller must have taken the names of the session and the user, and the
+// UID of the user, from a verified token.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	// The session and the user belong to the cache, and must not be modified.

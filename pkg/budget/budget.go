@@ -42,12 +42,13 @@ type Budget struct {
 type Options struct {
 	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share is an additional limit for the memory of each holder, in bytes. Zero means no additional limit.
+	// Share is an additional limit for the memory of each user or other holder (see Budget), in bytes. Zero means no
+	// additional limit.
 	Share int64
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
 	// default is 64 KiB.
 	Step int64
-	// Work limits the processor time of each holder (see Account.Do). Nil means no limit.
+	// Work limits the processor time of each user or other holder (see Budget, and Account.Do). Nil means no limit.
 	Work *userlimit.Gates
 }
 
@@ -67,9 +68,9 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account for one request of a holder. The account can take at most limit bytes. If the limit is 0,
-// only the limits of the Budget apply. The caller must close the account. The account of a nil Budget is nil, and has
-// no limits.
+// Account opens an account for one request of a holder (see Budget). The account can take at most limit bytes. If the
+// limit is 0, only the limits of the Budget apply. The caller must close the account. The account of a nil Budget is
+// nil, and has no limits.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -118,7 +119,8 @@ type Account struct {
 // step is the default of Options.Step, in bytes.
 const step = 64 << 10
 
-// ForHolder opens an account for another holder in the same Budget, for example for memory that several requests share.
+// ForHolder opens an account for another holder (see Budget) in the same Budget, for example for memory that several
+// requests share.
 func (a *Account) ForHolder(holder string) *Account {
 	if a == nil {
 		return nil
@@ -178,9 +180,9 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do waits until the processor time of the holder is within the limit. Then it calls work(), and charges the processor
-// time of this call to the holder. If ctx ends during the wait, Do returns an error and does not call work(). work()
-// must not wait for other requests and must not call Do.
+// Do waits until the processor time of the user, or other holder of the account (see Budget), is within the limit. Then
+// it calls work(), and charges the processor time of this call to the holder. If ctx ends during the wait, Do returns
+// an error and does not call work(). work() must not wait for other requests and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {
 	if a == nil || a.budget.Work == nil {
 		work()
@@ -189,7 +191,8 @@ func (a *Account) Do(ctx context.Context, work func()) error {
 	return a.budget.Work.Do(ctx, a.holder, work) //nolint:wrapcheck // the caller knows the context
 }
 
-// Charge adds processor time to the time that the holder has used. It does not wait. Later calls of Do wait instead.
+// Charge adds processor time to the time that the user, or other holder of the account (see Budget), has used. It does
+// not wait. Later calls of Do wait instead.
 func (a *Account) Charge(took time.Duration) {
 	if a != nil {
 		a.budget.Work.Charge(a.holder, took)

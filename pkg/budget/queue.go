@@ -30,8 +30,8 @@ type QueueOptions struct {
 	Patience time.Duration
 }
 
-// Queue limits the total cost of concurrent work, for all holders together and for each holder. Work that exceeds a
-// limit waits. The Queue admits the waiting work of the holders round-robin.
+// Queue limits the total cost of concurrent work, for all holders together and for each holder (see QueueOptions). Work
+// that exceeds a limit waits. The Queue admits the waiting work of the holders round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -75,10 +75,10 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder may begin. At the end of the work, the caller must call Place.Leave. A cost of
-// more than Largest counts as Largest. Enter returns ErrExceeded if the holder already has the maximum number of
-// waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait exceeds QueueOptions.Patience.
-// A nil Queue has no limits.
+// Enter waits until the work of a holder (see QueueOptions) may begin. At the end of the work, the caller must call
+// Place.Leave. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if the holder already has the
+// maximum number of waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait exceeds
+// QueueOptions.Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one

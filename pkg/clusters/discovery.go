@@ -179,7 +179,7 @@ func (r *resourceMapper) state() (*catalog, time.Duration) {
 	return r.known, time.Since(r.looked)
 }
 
-// close drops the catalog, and makes later discoveries drop their catalogs.
+// close drops the catalog. Catalogs of discoveries that end after the call are not stored.
 func (r *resourceMapper) close() {
 	r.mu.Lock()
 	r.closed = true

@@ -127,8 +127,8 @@ func (l *transientMemory) add(s *share, n int64) {
 }
 
 // WithTransientMemory returns a context for requests to one member cluster. The responses to these requests must not be
-// cached. The returned function subtracts the memory of these responses from the Pool. It must be called when the
-// responses are no longer used.
+// cached. The Pool counts the memory of these responses until the returned function is called. The caller must call
+// this function when the responses are no longer used.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

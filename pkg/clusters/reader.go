@@ -71,7 +71,7 @@ func (c *Connection) HasReader() bool {
 type readerAccount struct {
 	access Reader
 	tokens oauth2.TokenSource
-	// ready is the Unix time in nanoseconds at which a token was last available.
+	// ready is the last time at which a ServiceAccount token was available, as Unix time in nanoseconds.
 	ready atomic.Int64
 
 	disabled atomic.Bool
@@ -129,7 +129,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which isReady returns true after a token was available.
+// readyTime is the time for which isReady returns true after a ServiceAccount token was available.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {

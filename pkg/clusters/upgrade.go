@@ -86,7 +86,8 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 }
 
 // UpgradeRefusedError is returned if a kubelet, or another server behind the API server, has refused an upgrade. API
-// servers forward such a response unchanged, so the error contains only the HTTP status and no text of the server.
+// servers forward the response of such a server unchanged, and it may contain any text. Therefore, the error contains
+// only the HTTP status.
 type UpgradeRefusedError struct {
 	// Status is the HTTP status code.
 	Status int
@@ -100,7 +101,7 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf converts the response to a refused upgrade to an error. If the HTTP status is at least 400, the error
+// refusalOf returns the error for a response that refuses an upgrade. If the HTTP status is at least 400, the error
 // contains the Status in the response body, which response.Transport has sanitized.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()

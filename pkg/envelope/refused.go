@@ -78,7 +78,7 @@ func isAdmissionRefusal(s *metav1.Status) bool {
 }
 
 // notTyped matches the message with which kube-apiserver rejects an applied manifest that does not match the schema. It
-// captures the path of the field and the reason, but no values of the manifest, which follow them in the message.
+// captures the path of the field and the reason, but not the values of the manifest that the message contains.
 var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 

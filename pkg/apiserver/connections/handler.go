@@ -151,8 +151,7 @@ func (c *connection) markTakenOver() {
 	}
 }
 
-// body is a request body. When bytes were read from the body, the Listener subtracts them from the memory of the
-// connection.
+// body is a request body. Data that was read from the body no longer counts toward the memory of the connection.
 type body struct {
 	io.ReadCloser
 
@@ -168,8 +167,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts the memory of bytes that were read from a request body. Afterwards, the memory of the connection is
-// at least idleBytes plus the memory of the requests in progress.
+// release subtracts the given number of bytes from the memory of the connection, because data was read from a request
+// body. It leaves at least idleBytes plus the memory of the requests in progress.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

@@ -18,8 +18,8 @@ const (
 	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
 	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart is the divisor of Options.Bytes for known addresses. While connections from known addresses use at most
-	// Options.Bytes/knownPart, connections from other addresses are closed first.
+	// knownPart is the divisor of Options.Bytes for known addresses. They have precedence (see Options.Known) if their
+	// connections together use at most Options.Bytes/knownPart.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -31,9 +31,10 @@ type Options struct {
 	Bytes int64
 	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for the address of a proxy, for an address in a trusted network, and for an address from which
-	// a user is logged in. While connections from known addresses together use at most half of Bytes, connections from
-	// other addresses are closed first.
+	// Known returns true for a known address: the address of a proxy, an address in a trusted network, or an address
+	// from which a user is logged in. If connections must be closed because all connections together use more than
+	// Options.Bytes, connections from other addresses are closed first, unless the connections from known addresses use
+	// more than half of Options.Bytes.
 	Known func(netip.Addr) bool
 }
 

@@ -98,7 +98,8 @@ type Hasher struct {
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
-	// replacements limits the concurrent calls of HashNew, in total and for each user, to newAtOnce.
+	// replacements limits the number of concurrent calls of HashNew to newAtOnce. Many calls of one user do not delay
+	// the calls of other users.
 	replacements *userlimit.Limiter
 	dummy        Hash
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this

@@ -21,24 +21,26 @@ import (
 )
 
 const (
-	// niceIncrement is the increment of the nice value of a child. With 10, a busy thread of the server gets nine times
-	// as much processor time as a busy thread of the child.
+	// niceIncrement is the increment of the nice value of the child process that computes hashes (see Process). With
+	// 10, a busy thread of the server gets nine times as much processor time as a busy thread of the child process.
 	niceIncrement = 10
-	// childTimeout bounds the time that a child takes for one hash. It is shorter than the time for which logins wait.
+	// childTimeout bounds the time that the child process takes for one hash. It is shorter than the time for which
+	// logins wait.
 	childTimeout = 2 * time.Second
-	// startPause is the time between the end of a child and the start of the next one. The time is slowPause if the
-	// child did not start or did not respond in time, for example because no processor was free.
+	// startPause is the time between the end of a child process and the start of the next one. The time is slowPause if
+	// the child process did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
 	// Hashes are frequent if one begins during another one, or less than startGap after its end. The time between the
-	// logins of one client is longer. A child is started for frequent hashes. Other hashes are computed in the server
-	// process. idleTime is the time without frequent hashes after which a child ends, so that it holds no memory.
+	// logins of one client is longer. Only frequent hashes start a child process. Without a child process, hashes are
+	// computed in the server process. idleTime is the time without frequent hashes after which the child process ends,
+	// so that it holds no memory.
 	startGap = 10 * time.Millisecond
 	idleTime = 10 * time.Second
-	// freeDelay is the time without a hash after which a child returns memory to the kernel.
+	// freeDelay is the time without a hash after which the child process returns memory to the kernel.
 	freeDelay = 200 * time.Millisecond
-	// childMemory is the soft memory limit of a child, and childGC is its value of GOGC. The sum of childMemory and the
-	// GOMEMLIMIT of the server is below the memory limit of the container.
+	// childMemory is the soft memory limit of the child process, and childGC is its value of GOGC. The sum of
+	// childMemory and the GOMEMLIMIT of the server is below the memory limit of the container.
 	childMemory = "128MiB"
 	childGC     = "25"
 
@@ -47,8 +49,9 @@ const (
 )
 
 // Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. It starts a child when hashes are frequent (see startGap), and ends the child when hashes
-// have not been frequent for idleTime. If the server process ends, the child ends too, because its standard input ends.
+// during a flood of logins. It starts the child process when hashes are frequent (see startGap), and ends the child
+// process when hashes have not been frequent for idleTime. If the server process ends, the child process ends too,
+// because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -59,26 +62,28 @@ type Process struct {
 	mu       sync.Mutex
 	child    *child // nil while no child is ready
 	starting bool
-	// notBefore is the time before which no child is started.
+	// notBefore is the time before which no child process is started.
 	notBefore time.Time
-	// running is the number of hashes in progress, in the child and in the server process. lastEnd is the last time at
-	// which a hash was complete.
+	// running is the number of hashes in progress, in the child process and in the server process. lastEnd is the last
+	// time at which a hash was complete.
 	running int
 	lastEnd time.Time
-	// lastUse is the last time at which hashes were frequent (see startGap), or at which a child was started.
+	// lastUse is the last time at which a hash began during or shortly after another one (see startGap), or at which a
+	// child process became ready. The child process ends if the time since lastUse reaches Process.idle.
 	lastUse time.Time
-	// calls is the number of hashes that the child is computing or has not started yet.
+	// calls is the number of hashes that the child process is computing or has not started yet.
 	calls int
 }
 
-// NewProcess returns a Process that runs the given command, a program with its arguments, as the child. The program
-// must call Serve. The child uses at most the given number of processors.
+// NewProcess returns a Process that runs the given command, a program with its arguments, as the child process. The
+// program must call Serve. The child process uses at most the given number of processors.
 func NewProcess(concurrency int, command ...string) *Process {
 	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
 		idle: idleTime}
 }
 
-// done must be called after each hash for which acquire was called, even if the child has not computed the hash.
+// done must be called after each hash for which acquire was called, even if the child process has not computed the
+// hash.
 func (p *Process) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,8 +111,9 @@ func newService() service {
 	return service{free: free}
 }
 
-// Key computes the key of a hash. The method has the form that net/rpc requires, but never returns an error. It first
-// frees the memory of the previous hash, so that two hashes in succession do not need twice the memory of one.
+// Key derives a key from a password. The key is the main part of a hash. Key has the form that net/rpc requires, but
+// never returns an error. It first frees the memory of the previous call, so that two calls in succession do not need
+// twice the memory of one.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.free.Stop()
 	runtime.GC()
@@ -116,8 +122,8 @@ func (s service) Key(r KeyRequest, key *[]byte) error {
 	return nil
 }
 
-// Serve is the main function of the child. It lowers the priority of the current process. Then it reads the requests of
-// a Process and writes the hashes, until the input ends.
+// Serve is the main function of the child process. It lowers the priority of the current process. Then it reads the
+// requests of a Process and writes the hashes, until the input ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	if err := lowerPriority(niceIncrement); err != nil {
 		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")
@@ -139,8 +145,8 @@ type pipes struct {
 // Close implements io.Closer.
 func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteCloser.Close()) }
 
-// key computes a key in the child. It returns false if no child is ready, if the child ends, or if the child exceeds
-// the timeout. It does not wait for the start of a child.
+// key derives a key from a password in the child process. It returns false if no child process is ready, if the child
+// process ends, or if the child process exceeds the timeout. It does not wait for the start of a child process.
 func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	c := p.acquire()
 	if c == nil {
@@ -154,10 +160,10 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire returns the child process, or nil if no child is ready. If it returns a child, the caller must call release
-// after the hash. If no child is ready and hashes are frequent (see startGap), acquire also starts a child in the
-// background. If hashes are rare, acquire starts no child, because the low priority of a child would only delay these
-// hashes.
+// acquire returns the child process, or nil if no child process is ready. If it returns a child process, the caller
+// must call release after the hash. If no child process is ready and hashes are frequent (see startGap), acquire also
+// starts a child process in the background. If hashes are rare, acquire starts no child process, because its low
+// priority would only delay these hashes.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,7 +225,7 @@ func (p *Process) endIfIdle(c *child) time.Duration {
 	return 0
 }
 
-// start starts a child. The child becomes available after it has computed its first hash.
+// start starts a child process. The child process becomes available after it has computed its first hash.
 func (p *Process) start() {
 	c, err := p.newChild()
 	if err == nil {
@@ -240,7 +246,7 @@ func (p *Process) start() {
 	go p.endIdle(c)
 }
 
-// discard kills a child that has failed. The next child starts after a pause.
+// discard kills a child process that has failed. The next child process starts after a pause.
 func (p *Process) discard(c *child, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -256,17 +262,18 @@ func (p *Process) discard(c *child, err error) {
 	_ = c.cmd.Process.Kill() // an error means that the child has ended
 }
 
-// errSlow is returned if a child does not respond in time.
+// errSlow is returned if the child process does not respond in time.
 var errSlow = errors.New("the child process does not respond")
 
-// child is one child process.
+// child is a child process that computes hashes.
 type child struct {
 	cmd    *exec.Cmd
 	client *rpc.Client
 	ended  chan struct{}
 }
 
-// newChild starts a child, and a goroutine that waits for its end. After its end, all calls of the child fail.
+// newChild starts a child process, and a goroutine that waits for its end. After its end, all calls of the child
+// process fail.
 func (p *Process) newChild() (*child, error) {
 	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // this program; it ends with its input
 	if self, err := os.Executable(); err == nil {
@@ -294,7 +301,8 @@ func (p *Process) newChild() (*child, error) {
 	return c, nil
 }
 
-// key computes a key in the child. It returns errSlow if the child does not respond within the timeout.
+// key derives a key from a password in the child process. It returns errSlow if the child process does not respond
+// within the timeout.
 func (c *child) key(r KeyRequest, timeout time.Duration) ([]byte, error) {
 	var key []byte
 	call := c.client.Go(keyMethod, r, &key, make(chan *rpc.Call, 1))

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// TestMemoryOfChild verifies that a child holds the memory of one hash at a time, and of none soon after the last hash.
+// TestMemoryOfChild verifies that a child process holds the memory of one hash at a time, and of none soon after the
+// last hash.
 func TestMemoryOfChild(t *testing.T) {
 	c := awaitChild(t, newTestProcess(t))
 	before := readMemory(t, c, "RssAnon")
@@ -41,7 +42,7 @@ func TestMemoryOfChild(t *testing.T) {
 	}
 }
 
-// readMemory returns a value of /proc/PID/status of a child, in KiB.
+// readMemory returns a value of /proc/PID/status of a child process, in KiB.
 func readMemory(t *testing.T, c *child, name string) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))

@@ -43,7 +43,7 @@ func newTestProcess(t *testing.T) *Process {
 	return p
 }
 
-// stop ends the child in the way in which the exit of the server ends it, and waits for its end.
+// stop ends the child process in the way in which the exit of the server ends it, and waits for its end.
 func stop(t *testing.T, p *Process) {
 	t.Helper()
 	p.mu.Lock()
@@ -65,14 +65,14 @@ func awaitEnd(t *testing.T, c *child) {
 	}
 }
 
-// current returns the child, or nil.
+// current returns the child process, or nil.
 func (p *Process) current() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.child
 }
 
-// awaitChild hashes passwords until a child is ready.
+// awaitChild hashes passwords until a child process is ready.
 func awaitChild(t *testing.T, p *Process) *child {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
@@ -115,7 +115,7 @@ func niceOf(t *testing.T, id int) int {
 	return rawPriority - raw
 }
 
-// TestHashDuringStart verifies that a hash does not wait for the start of a child.
+// TestHashDuringStart verifies that a hash does not wait for the start of a child process.
 func TestHashDuringStart(t *testing.T) {
 	p := NewProcess(1, "/bin/sh", "-c", "cat > /dev/null") // never responds, and ends with its input
 	begun := time.Now()
@@ -125,7 +125,7 @@ func TestHashDuringStart(t *testing.T) {
 	}
 }
 
-// TestProcess verifies that a child of low priority with its own memory limit computes the same hashes.
+// TestProcess verifies that a child process of low priority with its own memory limit computes the same hashes.
 func TestProcess(t *testing.T) {
 	p := newTestProcess(t)
 	verify(t, p)
@@ -165,8 +165,8 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// TestProcessEnds verifies that the server hashes passwords if the child has been killed, and that it starts another
-// child after a pause.
+// TestProcessEnds verifies that the server hashes passwords if the child process has been killed, and that it starts
+// another child process after a pause.
 func TestProcessEnds(t *testing.T) {
 	p := newTestProcess(t)
 	old := awaitChild(t, p)
@@ -185,8 +185,8 @@ func TestProcessEnds(t *testing.T) {
 	}
 }
 
-// TestProcessDoesNotRespond verifies that a child that does not respond is killed, that the server hashes passwords
-// instead, and that it does not start another child soon.
+// TestProcessDoesNotRespond verifies that a child process that does not respond is killed, that the server hashes
+// passwords instead, and that it does not start another child process soon.
 func TestProcessDoesNotRespond(t *testing.T) {
 	p := newTestProcess(t)
 	stopped := awaitChild(t, p)
@@ -233,8 +233,8 @@ func acquireFrequent(p *Process) *child {
 	return p.acquire()
 }
 
-// TestProcessOfFewHashes verifies that hashes with time between them start no child, and that a hash that begins during
-// another one, or soon after it, starts one.
+// TestProcessOfFewHashes verifies that hashes with time between them start no child process, and that a hash that
+// begins during another one, or soon after it, starts one.
 func TestProcessOfFewHashes(t *testing.T) {
 	p := newTestProcess(t)
 	for range 3 {
@@ -258,8 +258,8 @@ func TestProcessOfFewHashes(t *testing.T) {
 	}
 }
 
-// TestProcessIsIdle verifies that a child without hashes ends, but not during a hash, and that the next hashes start
-// another child.
+// TestProcessIsIdle verifies that a child process without hashes ends, but not during a hash, and that the next hashes
+// start another child process.
 func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond

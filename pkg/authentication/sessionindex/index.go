@@ -144,8 +144,8 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 // Excess returns the sessions that must be ended before the user starts the given number of new sessions. There are two
 // cases:
 //   - If the user would exceed Limits.PerUser, Excess returns the least recently used sessions of this user.
-//   - If only all users together would exceed a limit, Limits.Total, Excess returns one session: the least recently
-//     used session of the user with the most sessions.
+//   - If the user would not exceed Limits.PerUser, but all users together would exceed Limits.Total, Excess returns one
+//     session: the least recently used session of the user with the most sessions.
 func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

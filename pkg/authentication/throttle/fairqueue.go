@@ -23,8 +23,8 @@ type ticket struct {
 	// account is the name of the account or device. Only one attempt of an account or device runs at a time.
 	account string
 	flows   []flow
-	// start is the virtual time (see fairQueue) at which the attempt may start. The ticket with the smallest start is
-	// served next.
+	// start is the virtual time (see fairQueue) at which the attempt may start. The waiting attempt with the smallest
+	// virtual time is the next to run.
 	start float64
 	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
@@ -116,9 +116,9 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed. Such
-// entries delay no attempt. If the number is then still above half of the limit, forget removes all entries, so that
-// l.finish delays no attempt.
+// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed,
+// because they no longer delay an attempt. If the number is then still above half of the limit, forget removes all
+// entries. The next attempt of each account, device or network may then start at once.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return

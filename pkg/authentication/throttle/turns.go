@@ -63,7 +63,7 @@ type turn struct {
 }
 
 // enter waits until the attempt may run. It returns a BusyError if the queue is full, or if the estimated waiting time
-// is longer than patience. It returns another error if ctx ends first.
+// is too long (see patience). It returns another error if ctx ends first.
 func (t *turns) enter(ctx context.Context, class Class, account string, flows []flow) (*turn, error) {
 	p, l, waiting, err := t.join(class, account, flows)
 	if err != nil {

@@ -163,8 +163,9 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns a valid verdict, or sends an access review as the caller. It returns false if KubeVision may not
-// impersonate the caller yet.
+// ask returns true if the cluster allows the caller the request that the attributes describe. It uses a cached result
+// that is still valid, or sends an access review as the caller. If KubeVision may not impersonate the caller yet, it
+// returns false and no error.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {

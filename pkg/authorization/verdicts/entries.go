@@ -108,7 +108,7 @@ type entry struct {
 type holder struct {
 	name    string
 	entries list.List
-	// index is the index of the holder in the heap entries.largest.
+	// index is the position of this user in the heap entries.largest.
 	index int
 }
 

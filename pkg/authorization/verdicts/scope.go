@@ -44,7 +44,8 @@ func newScope(c clock.PassiveClock) *scope {
 	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
 }
 
-// use records the use of the scope. It returns the generation, and true if all RBAC resources are watched.
+// use returns the current generation (see scope.generation), and true if all RBAC resources are watched. The call also
+// counts as a use of the scope, which keeps the watches open (see endWhenIdle).
 func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,9 +53,10 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term records the use of the scope for an access review that is sent now. It returns the generation, and the time for
-// which the result of the review is valid. The time is unsettledAge if RBAC objects are not watched or have just
-// changed, and maxAge in all other cases.
+// term returns the current generation (see scope.generation), and the time for which the result of an access review is
+// valid if the review is sent now. The time is unsettledAge if RBAC objects are not watched or have just changed, and
+// maxAge in all other cases. The call also counts as a use of the scope, which keeps the watches open (see
+// endWhenIdle).
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,10 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient wraps a client. The new client calls Error for each error, and returns the result.
+// NewClient wraps a client, so that the text of returned errors may be shown to users (see Error). Clients of
+// subresources are not wrapped.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader wraps a reader. The new reader calls Error for each error, and returns the result.
+// NewReader wraps a reader, so that the text of returned errors may be shown to users (see Error).
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {

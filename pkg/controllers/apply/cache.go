@@ -37,7 +37,7 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// sharedParts bounds the number of RoleBindings that ShareMemory remembers. It remembers one for each name.
+// sharedParts bounds the number of RoleBindings that ShareMemory stores for comparison: the last one with each name.
 const sharedParts = 1024
 
 // ShareMemory returns a cache transform for RoleBindings. One KubeVisionRoleBinding can have thousands of RoleBindings

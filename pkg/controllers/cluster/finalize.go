@@ -146,8 +146,9 @@ func aggregates(role *rbacv1.ClusterRole) int {
 }
 
 // deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
-// aggregation rule before other ClusterRoles, because the aggregation controller applies aggregated rules after each
-// deletion of another ClusterRole, and could create a deleted ClusterRole again.
+// aggregation rule before other ClusterRoles. The aggregation controller of Kubernetes applies ClusterRoles with an
+// aggregation rule whenever another ClusterRole is deleted. If the former were deleted last, the controller could
+// create them again.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

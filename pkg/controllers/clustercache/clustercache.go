@@ -294,7 +294,8 @@ func (r *Registry) CloseAll() {
 // the returned requests. The object describes the event:
 //
 //   - an object of KubeVision on a member cluster, or the metadata of a Namespace or ClusterRole: it has changed.
-//   - nil: a member cluster was connected, disconnected or released, or there is a new proof of its identity.
+//   - nil: a member cluster was connected, disconnected or released, or a KubeVisionCluster was proven to be the same
+//     Kubernetes cluster as another KubeVisionCluster.
 //   - a KubeVisionCluster with only its name: it has exceeded its memory limit, or another KubeVisionCluster has begun
 //     or ceased to claim the same identity.
 func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {

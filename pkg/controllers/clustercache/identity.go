@@ -20,15 +20,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// ErrUndecided is returned by Confirm while the KubeVisionCluster that holds the identity is being connected. The
-// caller must try again.
+// ErrUndecided is returned by Confirm if another KubeVisionCluster has the same identity (see ConflictError), and is
+// not connected yet. The caller must try again.
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
-// ConflictError is returned by Confirm if another KubeVisionCluster holds the identity of the cluster, and there is no
-// proof that both are the same Kubernetes cluster.
+// ConflictError is returned by Confirm if a KubeVisionCluster has the same identity as another KubeVisionCluster that
+// is already in use, and there is no proof that both are the same Kubernetes cluster. The identity is the UID of the
+// namespace kube-system.
 type ConflictError struct {
-	// Holder is the name of the KubeVisionCluster that holds the identity. It is empty if the host cluster has the
-	// identity and no KubeVisionCluster represents the host.
+	// Holder is the name of the other KubeVisionCluster. It is empty if the host cluster has the identity and no
+	// KubeVisionCluster represents the host.
 	Holder string
 	// Message describes the conflict and how to solve it. Apart from the UID of the namespace kube-system, it contains
 	// no data that the cluster has sent.
@@ -43,10 +44,11 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders maps each identity to its holder.
+	// holders maps each identity, which is the UID of a namespace kube-system, to the KubeVisionCluster that needs no
+	// proof.
 	holders map[string]registration
-	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as the
-	// KubeVisionCluster that holds the same identity.
+	// proofs maps the UID of any other KubeVisionCluster to the proof that it is the same Kubernetes cluster as the
+	// KubeVisionCluster in holders.
 	proofs map[types.UID]proof
 	// conflicts maps the UID of a KubeVisionCluster that must not be used to the reason: the host cluster or another
 	// KubeVisionCluster has the same identity.
@@ -64,8 +66,9 @@ type registration struct {
 	name string
 }
 
-// conflict records that a KubeVisionCluster must not be used, because the host cluster or another KubeVisionCluster
-// holds its identity. ownRevision and holderRevision are the revisions of the two kubeconfigs at that time.
+// conflict records that a KubeVisionCluster must not be used, because the host cluster or another KubeVisionCluster has
+// the same identity (see identities). ownRevision and holderRevision are the revisions of the two kubeconfigs at that
+// time.
 type conflict struct {
 	id, name                    string
 	ownRevision, holderRevision clusters.Revision
@@ -79,10 +82,11 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the KubeVisionCluster c may be used with the identity id. This is the identity with which the
-// API server of c has responded. The first KubeVisionCluster with an identity holds the identity. Any other
-// KubeVisionCluster needs a proof that it is the same Kubernetes cluster as the holder. Without a proof, Confirm
-// returns a ConflictError or ErrUndecided. The caller must pass all KubeVisionClusters.
+// Confirm returns nil if the KubeVisionCluster c may be used. The id is the UID of the namespace kube-system with which
+// the API server of c has responded. It is the identity of the cluster. The first KubeVisionCluster with an identity is
+// the holder of this identity. Any other KubeVisionCluster with the same identity needs a proof that it is the same
+// Kubernetes cluster as the holder. Without a proof, Confirm returns a ConflictError or ErrUndecided. The caller must
+// pass all KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -108,9 +112,9 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the KubeVisionCluster that holds the identity id. If no holder is recorded, for example after a
-// restart, claim records the oldest KubeVisionCluster whose status contains the identity. If no status contains the
-// identity, claim records c.
+// claim returns the KubeVisionCluster that holds the identity id (see identities). If no holder is recorded, for
+// example after a restart, claim records the oldest KubeVisionCluster whose status contains the identity. If no status
+// contains the identity, claim records c.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -139,9 +143,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connection of c with the connection of the KubeVisionCluster that holds the identity id. It does
-// nothing if the connections are already proven to lead to the same cluster. It returns a ConflictError if the clusters
-// differ or cannot be compared, and ErrUndecided while the holder is being connected.
+// prove compares the connection of c with the connection of the KubeVisionCluster that holds the identity id (see
+// identities). It does nothing if the connections are already proven to lead to the same Kubernetes cluster. It returns
+// a ConflictError if the clusters differ or cannot be compared, and ErrUndecided while the holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -185,9 +189,10 @@ func (r *Registry) prove(
 	return nil
 }
 
-// recordProof records the proof of a KubeVisionCluster, and notifies the subscribers. Without the notification,
-// bindings that were applied while there was no valid proof would not be applied again, because the status of the
-// KubeVisionCluster may be the same as before.
+// recordProof records the proof that the KubeVisionCluster with the given UID is the same Kubernetes cluster as another
+// KubeVisionCluster (see identities). It notifies the subscribers, because the KubeVisionCluster may be used from then
+// on, and bindings must be applied to it. Its status does not trigger this, because the status may be the same as
+// before.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()
 	r.identities.proofs[uid] = p
@@ -196,9 +201,9 @@ func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.notify(nil)
 }
 
-// compare returns true if two connections lead to the same Kubernetes cluster: a Secret that is written through one
-// connection can be read through the other one (see sameCluster). First, compare creates the impersonating
-// ServiceAccount through the connection of the holder. This step also creates the namespace of the Secret.
+// compare returns true if two connections lead to the same Kubernetes cluster (see sameCluster). First, it creates the
+// impersonating ServiceAccount through the first connection. This step also creates the namespace of the Secret that
+// sameCluster writes.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -206,7 +211,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the KubeVisionCluster that holds the identity id. It returns nil in these cases:
+// connected returns the connection of the given KubeVisionCluster, which holds the identity id (see identities). It
+// returns nil in these cases:
 //   - The KubeVisionCluster is retired.
 //   - There is no connection, or its caches are not filled.
 //   - The connected cluster has another identity.
@@ -296,10 +302,12 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster has a conflict (see ConflictError), or is proven to be the same
-// Kubernetes cluster as the KubeVisionCluster that holds the identity. The KubeVisionCluster must then be reconciled
-// whenever another cluster is connected or disconnected: the conflict may end, or the proof may become invalid because
-// the other KubeVisionCluster has a new connection.
+// IsWaiting returns true if the KubeVisionCluster must be reconciled whenever another cluster is connected or
+// disconnected. There are two cases:
+//
+//   - The KubeVisionCluster has a conflict (see ConflictError). The conflict may end.
+//   - The KubeVisionCluster may be used because it is proven to be the same Kubernetes cluster as another
+//     KubeVisionCluster. The proof becomes invalid if the other KubeVisionCluster has a new connection.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -331,8 +339,8 @@ func (r *Registry) MarkExamined(uid types.UID) {
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c holds the identity id, or if c is proven to be the same Kubernetes cluster as the
-// holder of this identity.
+// HoldsIdentity returns true if c holds the identity id (see Confirm), or if c is proven to be the same Kubernetes
+// cluster as the holder of this identity.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -347,8 +355,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as the
-// connection of the holder. The caller must hold the lock.
+// isProven returns true if there is a valid proof that the connection m leads to the same Kubernetes cluster as the
+// given KubeVisionCluster, which is the holder of the identity (see identities). The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)

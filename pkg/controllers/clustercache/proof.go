@@ -34,10 +34,10 @@ type proof struct {
 	ownRevision, holderRevision clusters.Revision
 }
 
-// sameCluster returns true if two connections lead to the same Kubernetes cluster. To find this out, it writes a random
-// value to a Secret through one connection and reads the Secret through the other connection. Then it does the same in
-// the other direction. Only administrators of the cluster can access the Secret. The first write uses the connection of
-// the holder. Therefore, nothing is written through the other connection if the clusters differ.
+// sameCluster returns true if two clients lead to the same Kubernetes cluster. To find this out, it writes a random
+// value to a Secret through the first client and reads the Secret through the second client. Then it does the same in
+// the other direction. Only administrators of the cluster can access the Secret. If the clusters differ, sameCluster
+// writes nothing through the second client.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()

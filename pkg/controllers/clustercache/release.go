@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds. If
-// another KubeVisionCluster is proven to be the same Kubernetes cluster, this other KubeVisionCluster becomes the
-// holder of the identity.
+// Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds (see
+// Confirm). If another KubeVisionCluster is proven to be the same Kubernetes cluster, this other KubeVisionCluster
+// becomes the holder of the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -30,10 +30,11 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity gives the identity id to a new holder: a connected KubeVisionCluster that is proven to be the same
-// Kubernetes cluster as the old holder. If there is no such KubeVisionCluster, nobody holds the identity afterwards. In
-// the proofs of further KubeVisionClusters, transferIdentity replaces the revision of the old holder's kubeconfig with
-// the revision of the new holder's kubeconfig. The caller must hold the lock.
+// transferIdentity takes the identity id from its holder, which is the KubeVisionCluster that may use the Kubernetes
+// cluster without a proof (see identities). Another connected KubeVisionCluster that is proven to be the same
+// Kubernetes cluster becomes the new holder. If there is none, the identity has no holder afterwards. If further
+// KubeVisionClusters are proven to be the same Kubernetes cluster, their proofs refer to the new holder afterwards. The
+// caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

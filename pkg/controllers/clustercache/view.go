@@ -52,16 +52,16 @@ func (r *Registry) View() *View {
 }
 
 // clusterOf returns the *Cluster for the connection m. KubeVisionClusters that are proven to be the same Kubernetes
-// cluster share one *Cluster. The caller must hold the lock. The result depends on the holder of the identity, which is
-// the KubeVisionCluster that may use the Kubernetes cluster without a proof:
+// cluster share one *Cluster. One of them, the holder, may use the Kubernetes cluster without a proof (see identities).
+// The caller must hold the lock. The result is:
 //
-//   - If m is the connection of the holder, the result is the *Cluster of m.
-//   - If m is proven to lead to the same Kubernetes cluster as the holder, and the holder is connected, the result is
-//     the *Cluster of the holder.
-//   - If m is proven to lead to the same Kubernetes cluster as the holder, but the holder is not connected, the result
-//     is the *Cluster of the first such connection. clusterOf stores this *Cluster in byHolder, by the revision of the
-//     holder's kubeconfig.
-//   - In all other cases, the result is nil.
+//   - If m is the connection of the holder: the *Cluster of m.
+//   - If m is proven to lead to the same Kubernetes cluster as the holder, and the holder is connected: the *Cluster of
+//     the holder.
+//   - If m is proven to lead to the same Kubernetes cluster as the holder, but the holder is not connected: the
+//     *Cluster in byHolder. The key is the revision of the holder's kubeconfig. If there is no entry, clusterOf adds
+//     the *Cluster of m.
+//   - In all other cases: nil.
 func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {

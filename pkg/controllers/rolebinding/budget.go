@@ -159,8 +159,8 @@ func isWithinBudget(charges map[types.UID]*charge) bool {
 	return true
 }
 
-// spending is the size of the objects of several bindings on one cluster, in bytes: the size for all roles, and for
-// each role.
+// spending is the size of the objects of several bindings on one cluster, in bytes. total is the size for all these
+// bindings, and ofRole is the size for the bindings of each role.
 type spending struct {
 	total  int64
 	ofRole map[string]int64

@@ -155,9 +155,9 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have put this
-// label on an object of an existing binding. If the reconciliation of the existing binding restores the label
-// meanwhile, DeleteUnchanged does not delete the object.
+// removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have changed
+// the label of an object that belongs to an existing binding. DeleteUnchanged does not delete this object if the
+// controller has corrected the label since the object was read.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

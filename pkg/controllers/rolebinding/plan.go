@@ -211,7 +211,8 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all KubeVisionClusters. It sets p.clusters, p.unknown and p.invalid.
+// selectClusters sets p.clusters to the KubeVisionClusters that the binding selects. It also sets p.unknown and
+// p.invalid. It returns all KubeVisionClusters, including those that are not selected.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

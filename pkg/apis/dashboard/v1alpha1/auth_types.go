@@ -135,7 +135,7 @@ type CodeRequest struct {
 
 // Reverified contains the time for which requests of the session need no one-time code.
 type Reverified struct {
-	// reverified is true.
+	// reverified is always true: the one-time code was correct.
 	Reverified bool `json:"reverified"`
 	// expiresIn is the time, in seconds, for which requests of the session need no one-time code.
 	ExpiresIn int64 `json:"expiresIn"`

@@ -118,11 +118,11 @@ type OverviewEvent struct {
 	Reason string `json:"reason"`
 	// message describes the event.
 	Message string `json:"message"`
-	// objectKind is the kind of the regarding object.
+	// objectKind is the kind of the object that the event is about.
 	ObjectKind string `json:"objectKind"`
-	// objectName is the name of the regarding object.
+	// objectName is the name of the object that the event is about.
 	ObjectName string `json:"objectName"`
-	// namespace is the namespace of the regarding object.
+	// namespace is the namespace of the object that the event is about.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// timestamp is the time of the last occurrence.

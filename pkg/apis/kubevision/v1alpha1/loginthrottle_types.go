@@ -45,12 +45,14 @@ type KubeVisionLoginThrottle struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec contains the number of failed logins or wrong passwords, and the end of the lock. Only KubeVision writes it.
+	// spec contains the number of failures of one target, and the end of the lock. A failure is a failed login or, for
+	// a session, a wrong password. Only KubeVision writes the spec.
 	// +required
 	Spec KubeVisionLoginThrottleSpec `json:"spec"`
 }
 
-// KubeVisionLoginThrottleSpec contains the number of failed logins or wrong passwords, and the end of the lock.
+// KubeVisionLoginThrottleSpec contains the number of failures of one target, and the end of the lock. A failure is a
+// failed login or, for a session, a wrong password.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set for the target User, and only for this target"
 // +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set for the target Address, and only for this target"

@@ -64,8 +64,9 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the only KubeVisionRoleBinding that makes users who can log in administrators. If there
-	// are several, the field is absent, and no KubeVisionRoleBinding is protected.
+	// binding is the name of the only KubeVisionRoleBinding that grants the built-in role admin in the whole host
+	// cluster to users who can log in. If several KubeVisionRoleBindings do this, the field is absent, and none of them
+	// is protected.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
