@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// interval is the time between two measurements of the live heap. If the live heap grows between two measurements, the
-// next collection begins later than intended.
+// interval is the time between two adjustments of the GOGC percentage to the size of the live heap. If the live heap
+// grows between two adjustments, the percentage is too large until the next one, and a collection may begin too late.
 const interval = time.Second
 
 // KeepFloor prevents garbage collections while the heap is smaller than the given number of bytes. For this purpose, it

@@ -86,7 +86,7 @@ func header() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255} }
 // last returns an empty deflate block that is marked as the last one.
 func last() []byte { return []byte{3, 0} }
 
-// trailerBytes is the length of the CRC-32 and the size at the end of a gzip member.
+// trailerBytes is the number of bytes at the end of a gzip member: 4 bytes for the CRC-32, and 4 bytes for the size.
 const trailerBytes = 8
 
 // Member is the content of a gzip file: the concatenation of Segments.

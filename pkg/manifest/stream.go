@@ -49,8 +49,8 @@ func ParseAll(contentType string, body []byte, maxObjects int) ([]map[string]any
 	return out, nil
 }
 
-// wrapping returns the value of "manifest", and true, if there is exactly one object, and the object is a wrapper (see
-// isWrapper). It returns false if there is no wrapper.
+// wrapping returns true if there is exactly one object, and this object only wraps a manifest (see isWrapper). It also
+// returns the wrapped manifest: the value of the object's field "manifest".
 func wrapping(objects []map[string]any, isJSON bool) (any, bool) {
 	if len(objects) != 1 {
 		return nil, false

@@ -12,7 +12,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// decodeYAML decodes body, in which exactly one document must have content. Otherwise, it returns an error.
+// decodeYAML decodes the only document with content in body. It returns an error if there is none, or more than one.
 func decodeYAML(body []byte) (map[string]any, error) {
 	documents, err := documentsOf(body)
 	if err != nil {

@@ -23,9 +23,9 @@ const (
 	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
 	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// HoldItem charges growth times the size of an item. When the slice of the items grows, append allocates a larger
-	// array before the previous array is released.
-	growth = 3
+	// HoldItem charges growthFactor times the size of an item. When the slice of the items grows, append allocates a
+	// larger array before the previous array is released.
+	growthFactor = 3
 )
 
 const (
@@ -163,12 +163,12 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem charges the memory of item, and of everything that item references, to the given account. It charges growth
-// times the size of item itself, because the caller may append item to a slice.
+// HoldItem charges the memory of item, and of everything that item references, to the given account. It multiplies the
+// size of item itself by growthFactor, because the caller may append item to a slice.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	size := int64(value.Type().Size()) //nolint:gosec // the size of a type is small
-	if err := account.Take(growth*size + referencedBytes(value)); err != nil {
+	if err := account.Take(growthFactor*size + referencedBytes(value)); err != nil {
 		return fmt.Errorf("storing an object of a list: %w", err)
 	}
 	return nil

@@ -86,8 +86,8 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask masks the values in data and stringData of the Secret o. In metadata, the metadata of o, it masks the annotation
-// in which kubectl apply stores the manifest. It does not change the keys of these fields.
+// mask masks the values in data and stringData of the Secret o. In the metadata of o, which are passed separately, it
+// masks the annotation in which kubectl apply stores the manifest. It does not change the keys.
 //
 // If a user compares the Secret with another Secret, otherValues contains the values of the other Secret. Values that
 // differ between the two Secrets are replaced by the text Differs, and all other values by the text Masked. If

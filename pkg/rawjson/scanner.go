@@ -195,7 +195,7 @@ func (q Quoted) Text() string {
 	return out
 }
 
-// Is returns true if the decoded string is name. It allocates memory only if the string contains escapes.
+// Is returns true if the decoded string equals name. It allocates memory only if the string contains escapes.
 func (q Quoted) Is(name string) bool {
 	if !q.escaped {
 		return string(q.raw[1:len(q.raw)-1]) == name

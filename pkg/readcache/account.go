@@ -32,7 +32,7 @@ type account struct {
 	closed   bool
 }
 
-// load adds the memory of an object that the cluster has sent, while the rest of the list is still being read.
+// load counts the memory of an object that the cluster has sent, while the rest of the list is still being read.
 func (a *account) load(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -42,7 +42,7 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin subtracts the memory of the previous list if that list was not completed. It is called before a new list.
+// begin stops counting the memory of the previous list if that list was not completed. It is called before a new list.
 func (a *account) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -50,7 +50,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace sets the memory of the stored objects when a list is complete.
+// replace sets the counted memory of the stored objects when a list is complete.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +60,7 @@ func (a *account) replace(bytes int64) {
 	}
 }
 
-// add changes the memory of the stored objects by the given number of bytes, which may be negative.
+// add adds the given number of bytes, which may be negative, to the counted memory of the stored objects.
 func (a *account) add(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -70,7 +70,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer changes the memory for reading and for subscribers by the given number of bytes, which may be negative.
+// buffer adds the given number of bytes, which may be negative, to the counted memory for reading and for subscribers.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,7 +98,7 @@ func (a *account) total() int64 {
 	return a.loading + a.kept + a.held + a.buffered
 }
 
-// close subtracts the memory of the account from the pool. Later calls of its methods have no effect.
+// close stops counting the memory of the store. Later calls of the account's methods have no effect.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

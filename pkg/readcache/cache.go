@@ -34,8 +34,8 @@ var (
 type Cluster interface {
 	// Reader returns a client that acts as the ServiceAccount of the read cache.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done returns a channel that is closed when objects of the cluster must no longer be cached. If the cluster may be
-	// cached again later, Done returns a new channel.
+	// Done returns a channel that is closed when objects of the cluster must no longer be cached. From the time at
+	// which the cluster may be cached again, Done returns a new channel.
 	Done() <-chan struct{}
 }
 
@@ -254,16 +254,16 @@ type refusal struct {
 	pause time.Duration
 }
 
-// refusalOf returns the last period in which the resource is or was not cached (see refusal), or the zero value. The
-// caller must hold the lock.
+// refusalOf returns the last refusal of the resource, a period in which the resource is not cached. The period may have
+// ended. If there was no refusal, refusalOf returns the zero value. The caller must hold c.mu.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns a refusal that begins now. r is the previous refusal of the resource, or the zero value. The duration of
-// the new refusal is maxPause. Only if maxPause is the constant refusedFor, the duration depends on r:
+// next returns a refusal that begins now. r is the previous refusal of the resource, or the zero value. If maxPause is
+// tooLargeFor, the duration of the new refusal is tooLargeFor. If maxPause is refusedFor, the duration depends on r:
 //
 //   - If r is the zero value or ended at least refusedFor ago, the duration is refusedFirst.
 //   - If r ended less than refusedFor ago, the duration is twice the duration of r, up to refusedFor.

@@ -192,8 +192,8 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next non-empty line. The line remains valid until the next call. It returns errTooLarge if the blank
-// lines before it are larger than maxControlBytes, because API servers send no blank lines.
+// line returns the next non-empty line. The bytes remain valid until the next call. API servers send no blank lines.
+// Therefore, more than maxControlBytes of blank lines cause the error errTooLarge.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()

@@ -29,12 +29,12 @@ func (c *Cache) makeRoom(k *kind) error {
 	return nil
 }
 
-// selectVictim returns the resource to drop if all resources are in use. It first selects the cluster whose resources
-// use the most memory, so that this cluster cannot displace the resources of other clusters. It then returns the
-// largest resource of the cluster.
+// selectVictim returns the resource to drop if all resources are in use. k is the resource whose memory has grown.
+// selectVictim first selects the cluster whose resources use the most memory, so that this cluster cannot displace the
+// resources of other clusters. It then returns the largest resource of the cluster.
 //
-// However, selectVictim returns k if k has no complete list yet, and the cluster of k uses more than an equal share of
-// the memory. Without this rule, a list that does not fit would displace resources in use before it is dropped itself.
+// However, if the first list of k is not complete, and the cluster of k uses more than an equal share of the memory,
+// selectVictim returns k. If k does not fit into the cache, k is then dropped before it displaces resources in use.
 func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -68,7 +68,7 @@ type BucketOptions struct {
 	Roots *x509.CertPool
 }
 
-// bucket stores recordings in an S3 bucket. It implements the interface files.
+// bucket stores recordings in an S3 bucket.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string

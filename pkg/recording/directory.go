@@ -24,7 +24,7 @@ const (
 	directoryMemory = 256 << 10
 )
 
-// directory stores recordings in a directory. It implements the interface files.
+// directory stores recordings in a directory.
 type directory struct{ path string }
 
 // newDirectory creates the directory if it does not exist. It returns an error if no file can be created in it.

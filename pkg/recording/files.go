@@ -56,7 +56,8 @@ type fileInfo struct {
 // isDamaged returns true if a piece is missing, and no object contains the complete recording.
 func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
 
-// merge adds the properties of part, which describes other objects of the same recording in a bucket.
+// merge adds the properties of part to f. In a bucket, a recording may consist of several objects. f and part describe
+// different objects of the same recording.
 func (f *fileInfo) merge(part *fileInfo) {
 	if part.modified.After(f.modified) {
 		f.modified = part.modified

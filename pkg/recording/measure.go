@@ -148,7 +148,7 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 }
 
 // clean deletes a recording that was older than MaxAge at scanTime. If the recording was newer, clean deletes only its
-// pieces in a bucket, because one object contains the complete recording.
+// pieces in a bucket. The pieces are not needed, because the bucket also has one object with the complete recording.
 func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) error {
 	if !s.isOld(f, scanTime) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged
@@ -158,7 +158,7 @@ func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.measured.Equal(scanTime) { // Otherwise, a later measurement may already include the deletion.
+	if s.measured.Equal(scanTime) { // a later measurement may already include the deletion
 		s.used -= f.bytes
 	}
 	return nil

@@ -121,9 +121,9 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value with which text begins, or 0 if there is none. If isCut is true, the
-// end of the text was removed, and a value at the end may be incomplete. Therefore, if isCut is true and the whole text
-// is the beginning of a value, longest returns the length of the text.
+// longest returns the length of the longest of r.values with which text begins, or 0 if there is none. isCut is true if
+// the end of the text was removed. The removed end may contain the rest of a value. Therefore, if isCut is true and one
+// of r.values begins with the whole text, longest returns the length of the text.
 func (r *Redactor) longest(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (isCut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

@@ -61,7 +61,7 @@ func undecodable(body []byte, target any) error {
 	return envelope.Invalid(wrong.Field, "%s must be %s", wrong.Field, nameOfType(wrong.Type))
 }
 
-// nameOfType returns the JSON type of the values of a Go type, with an article.
+// nameOfType describes the JSON values of a Go type, for example "a string".
 func nameOfType(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

@@ -294,9 +294,9 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes err as an envelope. If a public endpoint returned 40100, for example after a failed login,
-// writeFailure only records err and writes the status 401. In this case, the outermost HTTP filter writes the envelope
-// after a delay. During the delay, the request does not count towards any limit.
+// writeFailure writes err as an envelope. If a public endpoint has failed with the code 40100 (not authenticated), for
+// example after a failed login, writeFailure only sets the status 401 and records err. The outermost HTTP filter then
+// writes the envelope after a delay. During the delay, the request does not count towards any limit.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {

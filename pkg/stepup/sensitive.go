@@ -33,8 +33,9 @@ const (
 	all = "*"
 )
 
-// Rule matches requests that require a fresh code of the second factor. Group must be equal to the API group of the
-// request; "" is the core group, and "*" matches all groups. Other empty fields match all requests.
+// Rule matches requests that require a fresh code of the second factor. Group, Resource, Subresource and Namespace must
+// equal those of the request. The Group "*" matches all groups, and the Group "" matches only the core group. If
+// Resource, Subresource or Namespace is empty, it matches all requests.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
 	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. This is necessary for exec, for

@@ -25,8 +25,8 @@ type Coalescer[K comparable] struct {
 }
 
 // Changed reports a change, and starts repeated calls of the given function in the background (see Coalescer). If the
-// calls for an earlier change with the same key have not ended, Changed only prolongs them until staleTime after this
-// change, and does not use the given function.
+// calls for an earlier change with the same key have not ended, Changed does not use the given function. The function
+// of the earlier change is then called until staleTime has passed since the new change.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

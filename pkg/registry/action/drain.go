@@ -129,7 +129,7 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 
 // nothingEvictedError returns an error if the drain attempted evictions, and all of them failed with the same code. For
 // example, the caller may not evict Pods. podIndexes contains the indexes, in d.found, of the Pods to evict. The error
-// contains data, which is the response of the drain.
+// contains the given response of the drain.
 func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
 	if len(podIndexes) == 0 {
 		return nil

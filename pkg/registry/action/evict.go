@@ -128,7 +128,7 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // blockedBy returns the message for a blocked eviction. If a PodDisruptionBudget blocks the eviction, the message
-// contains the cause from the API server. Otherwise, it says that the cluster is overloaded.
+// contains the cause from the API server. If err has no such cause, the message says that the cluster is overloaded.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message

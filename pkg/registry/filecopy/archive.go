@@ -36,8 +36,8 @@ func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
 
-// take subtracts an entry with size bytes of content from the remaining bytes. It returns an error if too few bytes
-// remain.
+// take subtracts one entry of the archive from the remaining bytes: blockBytes, and the given size of its content. It
+// returns an error if too few bytes remain.
 func (l *limits) take(size int64) error {
 	if size < 0 || size > l.bytes-blockBytes {
 		return errTooLarge()

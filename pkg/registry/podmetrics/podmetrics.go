@@ -68,7 +68,7 @@ func GroupResource(plural string) schema.GroupResource {
 	return schema.GroupResource{Group: Group, Resource: plural}
 }
 
-// Metrics contains the metrics of one Pod or of the Pods of a list, or the error of reading them.
+// Metrics contains the metrics of one or more Pods, or the error of reading them.
 type Metrics struct {
 	known   map[[2]string]Measured
 	err     error
@@ -76,7 +76,8 @@ type Metrics struct {
 }
 
 // Read reads the metrics of the Pod that t identifies. If t has no name, Read reads the metrics of all Pods in the
-// list. If the metrics cannot be read, Read logs the error, and Available returns false.
+// namespace of t. If t also has no namespace, Read reads the metrics of the Pods in all namespaces. If the metrics
+// cannot be read, Read logs the error, and Available returns false.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -140,8 +141,7 @@ func (m *Metrics) addTo(object objects.Object) error {
 	return nil
 }
 
-// read returns the metrics of the Pod that t identifies. If t has no name, read returns the metrics of all Pods in the
-// list. The keys of the result are pairs of a namespace and a name.
+// read returns the metrics that Read describes. The keys of the result are pairs of a namespace and a name.
 func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

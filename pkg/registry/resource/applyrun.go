@@ -92,8 +92,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 }
 
 // executeDryRun executes a dry run of the object, and stores how the dry run differs from a.current. If another client
-// has changed the object since a.current was read, the differences include the changes of that client. In this case,
-// executeDryRun reads the object again and repeats the dry run.
+// has changed the object since a.current was read, executeDryRun reads the object again and repeats the dry run, so
+// that the differences do not include the changes of the other client. It executes at most maxTries dry runs.
 func (a *applied) executeDryRun(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write

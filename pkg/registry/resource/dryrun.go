@@ -87,8 +87,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 }
 
 // describeObject decodes body for a response. It returns nil if body is nil. otherVersion is another version of the
-// object, or nil. The values of a Secret are replaced by masks, which show whether a value differs between the two
-// versions. The decoded object counts towards the memory limit of the request.
+// object, or nil. The values of a Secret are masked. The masks show whether a value differs between the two versions.
+// The decoded object counts towards the memory limit of the request.
 func describeObject(
 	ctx context.Context, body, otherVersion []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -139,9 +139,9 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between current and proposed. It computes the text of the difference from the masked
-// objects in shown. It computes the paths of the changed fields from current and proposed, which have no masks.
-// Therefore, the paths also show which values of a Secret change.
+// compare returns the difference between current and proposed. It computes the text of the difference from the objects
+// in shown, in which the values of a Secret are masked. It computes the paths of the changed fields from current and
+// proposed, in which no values are masked. Therefore, the paths also show which values of a Secret change.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

@@ -25,8 +25,8 @@ type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
 	// RefusedDryRunsAsData applies to dry runs that the cluster rejects, if the request comes from a page of the
-	// server's own origin. If the field is true, the response is a success with the code 0. Otherwise, the response is
-	// an error. In both cases, the data contain the rejection. Some dashboards expect the code 0.
+	// server's own origin. If the field is true, the response is a success with the code 0. If the field is false, the
+	// response is an error. In both cases, the data contain the rejection. Some dashboards expect the code 0.
 	RefusedDryRunsAsData bool
 }
 

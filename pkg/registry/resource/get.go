@@ -21,9 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster. A
-// request for the values of a Secret must contain a valid one-time code of the caller's second factor. Otherwise,
-// reviewRead also returns an error.
+// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster.
+// It also returns an error for a request for the values of a Secret, unless the request contains a valid one-time code
+// of the caller's second factor.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {

@@ -60,7 +60,8 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 }
 
 // apply returns the write that applies the manifest. The write requires the right to patch t. If t does not exist, the
-// write also requires the right to create t. In a Secret, apply replaces masks with the stored values.
+// write also requires the right to create t. In the manifest of a Secret, apply replaces placeholders (see
+// isPlaceholder) with the stored values.
 func (m manifestObject) apply(
 	ctx context.Context,
 	caller *clusters.Client,
@@ -68,9 +69,9 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		// If the value of kubectl's last-applied annotation is a mask, dropAnnotation removes the annotation. Without
-		// this call, restore would replace the mask with the stored value, and the write would take over the
-		// annotation.
+		// If the value of kubectl's last-applied annotation is a placeholder, dropAnnotation removes the annotation.
+		// Without this call, restore would replace the placeholder with the stored value, and the write would take over
+		// the annotation.
 		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
 		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // the apply creates the object
@@ -118,8 +119,8 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 }
 
 // checkMerge checks a merge patch or a strategic merge patch. It returns the patch to send, and the confidential values
-// in it. From a patch of a Secret, it removes the placeholders that stand for unchanged values. It returns an error if
-// the patch is malformed or changes the identity of t.
+// in it. From a patch of a Secret, it removes placeholders (see isPlaceholder). It returns an error if the patch is
+// malformed or changes the identity of t.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
@@ -194,9 +195,9 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values returns the values that the operation writes to a Secret. It returns an error if one of the values is a mask.
-// It also returns an error if a move or copy operation uses a field other than data, because a value could be copied to
-// a field that is not masked in responses.
+// values returns the values that the operation writes to a Secret. It returns an error if a value is a placeholder (see
+// isPlaceholder and isDifference). It also returns an error if a move or copy operation uses a field other than data,
+// because a value could be copied to a field that is not masked in responses.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

@@ -27,14 +27,14 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns true if value is one of the masks objects.Masked and objects.MaskedBase64. They stand for a
-// value that the Secret stores.
+// isPlaceholder returns true if value is objects.Masked or objects.MaskedBase64. Responses contain these placeholders
+// instead of the values of a Secret. In a request, a placeholder stands for the value that the Secret stores.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. In the result of a
-// dry run or a comparison, these masks replace values that differ. A manifest with such a mask is rejected.
+// isDifference returns true if value is objects.Differs or objects.DiffersBase64. In the result of a dry run or a
+// comparison, these texts replace values of Secrets that differ. A manifest with such a text is rejected.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -56,7 +56,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the keys with a masked value in a field of the manifest. The keys are sorted.
+// placeholders returns the sorted keys whose value in a field of the manifest is a placeholder (see isPlaceholder).
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -69,8 +69,9 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a value in data or stringData is a mask. It is for new Secrets, which have no
-// stored values. If the annotation of kubectl apply is a mask, refusePlaceholders removes the annotation.
+// refusePlaceholders returns an error if a value in data or stringData is a placeholder (see isPlaceholder). It is for
+// new Secrets, which have no stored values. If the value of the annotation of kubectl apply is a placeholder,
+// refusePlaceholders removes the annotation.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -90,8 +91,9 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values.
-// dropPlaceholders returns an error if the patch also contains the directive $patch, which could delete the values.
+// dropPlaceholders removes placeholders (see isPlaceholder) from a patch of a Secret, so that the patch does not change
+// the stored values. It returns an error if the patch contains both a placeholder and the directive $patch, which could
+// delete the stored value.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -125,9 +127,10 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces masked values in the manifest with the values that are stored in the Secret t. It gets the Secret
-// with the rights of the caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored
-// Secret, so that the write cannot overwrite a newer value with the value that restore has read.
+// restore replaces placeholders (see isPlaceholder) in the manifest with the values that are stored in the Secret t. It
+// gets the Secret with the rights of the caller. If the manifest has no resourceVersion, restore sets the
+// resourceVersion of the stored Secret, so that the write cannot overwrite a newer value with the value that restore
+// has read.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
-// all namespaces, one list request is sent to the cluster. Otherwise, one list request is sent for each namespace that
-// the caller may read. In this case, the result does not reveal the names or the number of other namespaces.
+// all namespaces, one list request is sent to the cluster. If RBAC does not allow this request, one list request is
+// sent for each namespace that the caller may get. The result then does not reveal the names or the number of other
+// namespaces.
 package scopedlist
 
 import (
@@ -91,9 +92,8 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces that the user may read. These namespaces meet two conditions. A
-// KubeVisionRoleBinding of the user applies to the namespace, and the cluster allows the user to get the namespace. The
-// result is cached for the request.
+// Namespaces returns the namespaces to which a KubeVisionRoleBinding of the user applies, and which the cluster allows
+// the user to get. The result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -105,8 +105,8 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 
 // List lists the objects of t as the caller. If t has no namespace and the cluster denies the list, List continues with
 // narrower requests:
-//   - For a namespaced kind, it lists each namespace that the caller may read, and ignores the query parameters limit
-//     and continue.
+//   - For a namespaced kind, it lists the objects in each namespace that the caller may get, and ignores the query
+//     parameters limit and continue.
 //   - For Namespaces, it returns the Namespaces that the caller may get.
 //
 // If these requests find nothing, List returns the error of the first request.
@@ -168,8 +168,8 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 
 // listByNamespace handles err, the error of a list request. If err is Forbidden and the request is for all namespaces,
 // listByNamespace sends narrower requests:
-//   - For a namespaced kind, it lists each namespace that the caller may read.
-//   - For Namespaces, it gets each Namespace that the caller may read.
+//   - For a namespaced kind, it lists the objects in each namespace that the caller may get.
+//   - For Namespaces, it gets each Namespace that the caller may get.
 //
 // If the narrower requests find nothing, listByNamespace returns err. It also returns err in all other cases.
 func (c *Client) listByNamespace(ctx context.Context, request clusters.Call, err error) (Result, error) {
@@ -192,8 +192,8 @@ func (c *Client) listByNamespace(ctx context.Context, request clusters.Call, err
 	return found, nil
 }
 
-// listEachNamespace lists each namespace that the caller may read. It omits namespaces in which the caller may not list
-// the kind.
+// listEachNamespace sends one list request for each namespace that c.Namespaces returns. It omits namespaces in which
+// the caller may not list the objects.
 func (c *Client) listEachNamespace(ctx context.Context, call clusters.Call) (Result, error) {
 	namespaces, err := c.Namespaces(ctx)
 	if err != nil {

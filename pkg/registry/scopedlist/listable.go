@@ -55,8 +55,8 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own restricts a list of Namespaces to the Namespaces with the given names. It sets c.Groups and c.Namespaces to the
-// Namespaces with these names in the read cache.
+// own restricts a list of Namespaces to the Namespaces with the given names. It looks up these Namespaces in the read
+// cache, and stores the objects in c.Groups and their names in c.Namespaces.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {

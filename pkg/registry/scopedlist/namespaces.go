@@ -27,7 +27,7 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that the caller may read. The Result contains one list for each Namespace: a
+// getOwnNamespaces gets each Namespace that c.Namespaces returns. The Result contains one list for each Namespace: a
 // list with only this Namespace, or an empty list if the selectors in call.Query do not match the Namespace.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Roles that dashboards display. They only determine which buttons are visible, and grant nothing.
+// Dashboard roles: the roles that dashboards display. They only determine which buttons are visible, and grant nothing.
 const (
 	roleSuperAdmin = "super-admin"
 	roleAdmin      = "admin"
@@ -24,12 +24,13 @@ const (
 	roleCustom     = "custom"
 )
 
+// displayRoles returns the dashboard roles in ascending order.
 func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role that one of the given bindings grants on the host cluster. hosts is the
-// result of hostsOf.
+// displayRole returns the highest dashboard role that one of the given bindings grants on the host cluster. hosts is
+// the result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -38,7 +39,7 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the index in displayRoles of the display role of b. If b does not select the host cluster, it
+// displayRank returns the index in displayRoles of the dashboard role of b. If b does not select the host cluster, it
 // returns the index of roleCustom. A binding that selects every cluster also applies to a host cluster that is not
 // registered.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
@@ -57,8 +58,8 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf returns the display role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only
-// in some namespaces, the display role is roleEditor. A higher role would make dashboards offer cluster-wide actions
+// displayRoleOf returns the dashboard role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only
+// in some namespaces, the dashboard role is roleEditor. A higher role would make dashboards offer cluster-wide actions
 // that b does not allow.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory contains all bindings, to determine the display roles of users.
+// directory contains all bindings, to determine the dashboard roles of users.
 type directory struct {
 	grants []grant
 }
@@ -57,7 +57,7 @@ func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 	return out
 }
 
-// role returns the display role of u.
+// role returns the dashboard role of u.
 func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	best := 0
 	for _, g := range d.grantsOf(u) {
@@ -66,7 +66,7 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory reads the bindings that determine the display roles of the given users. It returns nil if the caller may
+// directory reads the bindings that determine the dashboard roles of the given users. It returns nil if the caller may
 // not list KubeVisionRoleBindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
@@ -81,7 +81,7 @@ func (e *Provider) directory(
 	return d, nil
 }
 
-// readDirectory reads the bindings that determine the display roles of the given users. It lists the
+// readDirectory reads the bindings that determine the dashboard roles of the given users. It lists the
 // KubeVisionRoleBindings with the rights of the caller. Its error wraps the error of the API server.
 func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,

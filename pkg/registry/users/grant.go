@@ -24,8 +24,8 @@ import (
 // kind is the kind of KubeVisionUsers, for owner references.
 const kind = "KubeVisionUser"
 
-// builtIn returns the KubeVision role that grants a display role. A display role is the role of a user in dashboards,
-// such as editor. builtIn returns an empty string for roleCustom.
+// builtIn returns the KubeVision role that grants a dashboard role. A dashboard role is the role of a user in
+// dashboards, such as editor. builtIn returns an empty string for roleCustom.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -48,7 +48,7 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding that grants u a display role on every cluster. The owner of the binding is u.
+// newGrant returns a binding that grants u a dashboard role on every cluster. The owner of the binding is u.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -83,7 +83,7 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step changes
+// changeRole returns the step that changes the dashboard role of u, or nil if u already has the role. The step changes
 // only the binding that findGrant returns. If other bindings prevent the change, changeRole returns an error with
 // CodeConflict and the names of these bindings.
 func (e *Provider) changeRole(
@@ -108,12 +108,13 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent u from getting a new display role. It omits the
-// binding that findGrant returns, because changeRole can change this binding. hasGrant is true if this binding exists.
-// Which other bindings prevent the change depends on hasGrant:
+// decidingBindings returns the names of the bindings that prevent changeRole from giving u the new dashboard role.
+// hasGrant is true if u has a binding that newGrant has created. changeRole can change the binding of newGrant, so
+// decidingBindings never returns it.
 //
-//   - If hasGrant is false, all bindings that name u or a group of u prevent the change.
-//   - If hasGrant is true, only those with a higher display role than the new role prevent the change.
+//   - If hasGrant is false, decidingBindings returns all bindings that name u or a group of u.
+//   - If hasGrant is true, decidingBindings returns the bindings that name u or a group of u and grant a higher
+//     dashboard role than the new one.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -145,9 +146,9 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the display role of u, or nil if there is nothing to change. binding is the
-// result of findGrant, and may be nil. If role is roleCustom, the step deletes binding. For all other roles, the step
-// creates or changes it.
+// changeGrant returns the step that changes the dashboard role of u, or nil if there is nothing to change. binding is
+// the result of findGrant, and may be nil. If role is roleCustom, the step deletes binding. For all other roles, the
+// step creates or changes it.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, binding *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

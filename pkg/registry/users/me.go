@@ -77,7 +77,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	return out, nil
 }
 
-// describeUser converts u to a response without the display role.
+// describeUser converts u to a response without the dashboard role.
 func describeUser(u *kubevisionv1alpha1.KubeVisionUser) dashboardv1alpha1.User {
 	return dashboardv1alpha1.User{
 		ID: u.Name, Username: u.Name, DisplayName: cmp.Or(u.Spec.DisplayName, u.Name), Email: u.Spec.Email,

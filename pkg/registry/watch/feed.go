@@ -199,8 +199,8 @@ func compare(a, b string) (int, bool) {
 	return c, err == nil
 }
 
-// resume returns the sequence number of the last entry that is not newer than the ResourceVersion version. It returns
-// false if the feed does not contain all changes after version. The caller must hold f.mu.
+// resume returns the sequence number of the last entry that is not newer than the given ResourceVersion. It returns
+// false if the feed does not contain all changes after the ResourceVersion. The caller must hold f.mu.
 func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
@@ -211,7 +211,7 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	return f.after(version), true
 }
 
-// after returns the sequence number of the last entry whose ResourceVersion is not newer than version. The caller must
+// after returns the sequence number of the last entry that is not newer than the given ResourceVersion. The caller must
 // hold f.mu.
 func (f *feed) after(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {

@@ -26,7 +26,7 @@ const topicParts = 3
 // parseTopic parses the name of a topic. It ignores "@" and a bookmark after it.
 func parseTopic(text string) (topicName, error) {
 	text, _, _ = strings.Cut(text, "@")
-	text = strings.Clone(text) // Otherwise, the name would keep a long bookmark in memory.
+	text = strings.Clone(text) // without the copy, the name would keep a long bookmark in memory
 	parts := strings.Split(text, ":")
 	if len(parts) < 2 || len(parts) > topicParts {
 		return topicName{}, envelope.Invalid("topics", "a topic is cluster:resource or cluster:resource:namespace")
