@@ -27,9 +27,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A holder that has h bytes can take k more bytes only if at least h+k bytes are free. Therefore, a single holder that
-// takes memory in small steps can have at most half of the total. Each of n equal holders can have at most 1/(n+1) of
-// the total. Some memory always remains free for new holders.
+// A holder that has h bytes can take k more bytes only if at least h+k bytes are free. Therefore, the more memory a
+// holder has, the more memory must be free for others. Each of n holders that take memory in small steps can have at
+// most 1/(n+1) of the total, so that a part of the same size remains free for new holders.
 type Budget struct {
 	Options
 

@@ -42,7 +42,7 @@ func IsSecret(r clusters.Resource) bool {
 // second key is a key in this field.
 type values map[string]map[string]hidden
 
-// hidden is a decoded string value of a Secret, or the JSON of a value that is not a string.
+// hidden is a value of a Secret before masking. If the value is not a string, hidden contains its JSON.
 type hidden string
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -172,8 +172,8 @@ func cacheable(r schema.GroupVersionResource, kindName string) bool {
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which the
-	// objects were known to be up to date.
+	// Stale is true if the watch has ended and could not be started again. The objects are then at least as new as
+	// AsOf.
 	Stale bool
 	AsOf  time.Time
 

@@ -153,7 +153,9 @@ func TestLongOutages(t *testing.T) {
 	source := c.kinds[kindKey{f, core("a")}].source
 	for age, want := range map[time.Duration]bool{maxStale - time.Minute: true, maxStale + time.Minute: false} {
 		source.mu.Lock()
-		source.connected, source.current = false, time.Now().Add(-age)
+		source.connected = false
+		source.verified = time.Now().Add(-age)
+		source.current = source.verified
 		source.mu.Unlock()
 		if v, ok := get(); ok != want || v.Stale != want {
 			t.Errorf("after %s: %t, stale %t", age, ok, v.Stale)

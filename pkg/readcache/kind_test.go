@@ -55,13 +55,15 @@ func TestFirstList(t *testing.T) {
 // complete.
 func TestStaleDuringAList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &source{noted: func(error) {}}
+		s := &source{noted: func(error) {}, late: func() {}}
 		s.found(true)
 		ended := time.Now()
 		s.lost(io.EOF)
 		if _, stale := s.stale(); stale {
 			t.Error("stale immediately after the end of the watch")
 		}
+		begun := time.Now()
+		s.beginList()
 		for range 5 {
 			time.Sleep(reconnectTime)
 			s.found(false)
@@ -72,6 +74,10 @@ func TestStaleDuringAList(t *testing.T) {
 		s.completeList()
 		if _, stale := s.stale(); stale {
 			t.Error("stale after a complete list")
+		}
+		time.Sleep(reconnectTime) // no watch starts
+		if asOf, stale := s.stale(); !stale || !asOf.Equal(begun) {
+			t.Errorf("after the list: stale %t as of %s, want as of %s", stale, asOf, begun)
 		}
 	})
 }

@@ -49,9 +49,12 @@ type source struct {
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the cluster sent data. current is the last time at which the stored objects were
-	// known to be up to date: a watch worked, or a list was complete.
-	alive, current time.Time
+	// alive is the last time at which the cluster sent data. verified is the last time at which a watch worked or a list
+	// was complete. The stored objects are at least as new as current. This is the time at which a watch worked, or at
+	// which the request for a complete list was sent.
+	alive, verified, current time.Time
+	// listBegan is the time at which the request for the current list was sent.
+	listBegan time.Time
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
 	// failed is true after a list or watch has ended with an error. It is false while the watch works. The error itself
@@ -140,7 +143,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 func (s *source) beginList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.redefined, s.pages = false, 0
+	s.redefined, s.pages, s.listBegan = false, 0, time.Now()
 	s.stopListing()
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
@@ -149,7 +152,7 @@ func (s *source) beginList() {
 func (s *source) completeList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current = time.Now()
+	s.verified, s.current = time.Now(), s.listBegan
 	s.stopListing()
 }
 
@@ -256,7 +259,7 @@ func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
 	if isWatch {
-		s.current = s.alive
+		s.verified, s.current = s.alive, s.alive
 	}
 	changed := isWatch && !s.connected
 	if changed {
@@ -280,7 +283,8 @@ func (s *source) lastSign() time.Time {
 func (s *source) lost(err error) {
 	s.mu.Lock()
 	if s.connected && errors.Is(err, io.EOF) {
-		s.current = time.Now()
+		s.verified = time.Now()
+		s.current = s.verified
 	}
 	s.connected, s.failed = false, true
 	s.stopListing()
@@ -292,13 +296,13 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-// stale returns true if the watch has ended and no new one has started within reconnectTime. asOf is then the last time
-// at which the stored objects were known to be up to date. A list that is in progress does not change asOf, because its
-// objects are stored when it is complete.
+// stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are then
+// at least as new as asOf. A list that is in progress does not change asOf, because its objects are stored when it is
+// complete.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connected || time.Since(s.current) < reconnectTime {
+	if s.connected || time.Since(s.verified) < reconnectTime {
 		return time.Time{}, false
 	}
 	return s.current, true

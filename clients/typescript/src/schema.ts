@@ -3123,9 +3123,9 @@ export interface components {
         };
         /** @description CompareRequest names two objects that are compared, as source and target or as left and right. */
         "io.kubevision.dashboard.v1alpha1.CompareRequest": {
-            /** @description left is the first object of the comparison. The fields left and source have the same meaning. */
+            /** @description left is the first object of the comparison. It is an alias of source. */
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description right is the second object of the comparison. The fields right and target have the same meaning. */
+            /** @description right is the second object of the comparison. It is an alias of target. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /** @description source is the first object of the comparison. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
@@ -4542,15 +4542,15 @@ export interface components {
              * @default
              */
             message: string;
-            /** @description namespace is the namespace of the regarding object. */
+            /** @description namespace is the namespace of the object that the event is about. */
             namespace?: string;
             /**
-             * @description objectKind is the kind of the regarding object.
+             * @description objectKind is the kind of the object that the event is about.
              * @default
              */
             objectKind: string;
             /**
-             * @description objectName is the name of the regarding object.
+             * @description objectName is the name of the object that the event is about.
              * @default
              */
             objectName: string;
@@ -4836,7 +4836,7 @@ export interface components {
              */
             expiresIn: number;
             /**
-             * @description reverified is true.
+             * @description reverified is always true: the one-time code was correct.
              * @default false
              */
             reverified: boolean;

@@ -45,20 +45,24 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
 		}
-		if c != nil {
-			w = responsewriter.WrapForHTTP1Or2(&hijacker{
-				ResponseWriter: w, connection: c, http2: r.ProtoMajor > 1,
-			})
+		if c == nil {
+			next.ServeHTTP(w, r)
+			return
 		}
-		next.ServeHTTP(w, r)
+		counting := &responseWriter{ResponseWriter: w, connection: c, http2: r.ProtoMajor > 1}
+		next.ServeHTTP(responsewriter.WrapForHTTP1Or2(counting), r)
+		if counting.failed {
+			panic(http.ErrAbortHandler) // net/http has not seen the error, and would read the next request
+		}
 	})
 }
 
 // arrived records that the headers of a request are complete. It returns the connection, and whether the request is the
 // first one on this connection. It returns nil if the Listener does not count the connection.
 func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	l.mu.Lock()
-	c = l.connections[r.RemoteAddr]
+	c = l.connections[newEndpoints(local, r.RemoteAddr)]
 	if c == nil {
 		l.mu.Unlock()
 		return nil, false
@@ -118,23 +122,25 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker is a ResponseWriter that tells the Listener when the connection is hijacked. It also joins the writes of a
-// small response.
-type hijacker struct {
+// responseWriter is a ResponseWriter that tells the Listener when the connection is hijacked. It also joins the writes
+// of a small response.
+type responseWriter struct {
 	http.ResponseWriter
 
 	connection *connection
 	http2      bool
+	// failed is true after a joined write has failed.
+	failed bool
 }
 
 // Unwrap implements responsewriter.UserProvidedDecorator.
-func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Hijack implements http.Hijacker.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {
-		h.connection.markTakenOver()
+		w.connection.markTakenOver()
 	}
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }

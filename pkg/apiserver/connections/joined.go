@@ -4,80 +4,91 @@
 package connections
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
 )
 
 const (
-	// joinedBytes is the largest body, in bytes, of a response that is sent in one write.
-	joinedBytes = 16 << 10
-	// overheadBytes is the usual size of the headers and of the overhead of TLS, in bytes.
-	overheadBytes = 2 << 10
+	// joinedBytes is the largest body, in bytes, of a response that is sent in one write. minJoinedBytes is the largest
+	// body that net/http sends in one write: its buffer has 4 KiB, and the headers need at least 256 bytes. net/http
+	// sends such a response after the handler has returned, so that a slow client does not keep the request in flight.
+	joinedBytes, minJoinedBytes = 16 << 10, 4<<10 - 256
+	// unsentBytes bounds the data that a connection keeps until it is sent, in bytes. It includes the headers and the
+	// overhead of TLS.
+	unsentBytes = joinedBytes + 4<<10
 )
 
 //nolint:gochecknoglobals // small responses would spend much of their time on new buffers
 var joinedBuffers = sync.Pool{New: func() any {
-	buffer := make([]byte, 0, joinedBytes+overheadBytes)
+	buffer := make([]byte, 0, unsentBytes)
 	return &buffer
 }}
 
 // Write writes p to the response. If p is the whole body of a small HTTP/1 response, it sends the response in one write
 // to the connection. net/http would send a response of more than 4 KiB in at least two writes. Each write is a system
 // call, and wakes the client.
-func (h *hijacker) Write(p []byte) (int, error) {
-	if h.http2 || len(p) > joinedBytes || !h.isWholeBody(p) {
-		return h.ResponseWriter.Write(p) //nolint:wrapcheck // as http.ResponseWriter returns it
+func (w *responseWriter) Write(p []byte) (int, error) {
+	isJoined := len(p) > minJoinedBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.hold()
+	n, err := w.ResponseWriter.Write(p)
+	if !isJoined {
+		return n, err //nolint:wrapcheck // as http.ResponseWriter returns it
 	}
-	h.connection.hold()
-	n, err := h.ResponseWriter.Write(p)
 	if err == nil {
-		err = http.NewResponseController(h.ResponseWriter).Flush()
+		err = http.NewResponseController(w.ResponseWriter).Flush()
 	}
-	if sent := h.connection.send(); err == nil {
-		err = sent
+	if sent := w.connection.send(); sent != nil {
+		w.failed = true
+		err = errors.Join(err, sent)
 	}
 	return n, err //nolint:wrapcheck // as http.ResponseWriter returns it
 }
 
-func (h *hijacker) isWholeBody(p []byte) bool {
-	length, err := strconv.Atoi(h.Header().Get("Content-Length"))
+func (w *responseWriter) isWholeBody(p []byte) bool {
+	length, err := strconv.Atoi(w.Header().Get("Content-Length"))
 	return err == nil && length == len(p)
 }
 
-// hold makes Write keep data until the next call of send.
-func (c *connection) hold() {
+// hold makes Write keep data until the next call of send. It returns false if data is kept already.
+func (c *connection) hold() bool {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
+	if c.unsent != nil {
+		return false
+	}
 	c.unsent, _ = joinedBuffers.Get().(*[]byte)
+	return c.unsent != nil
 }
 
-// send sends the data that was kept since the call of hold. If an error occurs, it closes the connection, because TLS
-// assumes that the data was sent.
+// send sends the data that was kept since the call of hold.
 func (c *connection) send() error {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
 	buffer := c.unsent
 	c.unsent = nil
 	_, err := c.Conn.Write(*buffer)
-	if cap(*buffer) <= 2*joinedBytes {
-		*buffer = (*buffer)[:0]
-		joinedBuffers.Put(buffer)
-	}
-	if err != nil {
-		_ = c.Close()
-	}
+	*buffer = (*buffer)[:0]
+	joinedBuffers.Put(buffer)
 	return err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// Write writes p to the connection. After a call of hold, it keeps p until the next call of send.
+// Write writes p to the connection. After a call of hold, it keeps p until the next call of send. If the kept data
+// would exceed unsentBytes, Write sends it.
 func (c *connection) Write(p []byte) (int, error) {
 	c.writeMutex.Lock()
-	if c.unsent != nil {
-		defer c.writeMutex.Unlock()
+	defer c.writeMutex.Unlock()
+	if c.unsent == nil {
+		return c.Conn.Write(p) //nolint:wrapcheck // as net.Conn returns it
+	}
+	if len(*c.unsent)+len(p) <= unsentBytes {
 		*c.unsent = append(*c.unsent, p...)
 		return len(p), nil
 	}
-	c.writeMutex.Unlock()
+	_, err := c.Conn.Write(*c.unsent)
+	*c.unsent = (*c.unsent)[:0]
+	if err != nil {
+		return 0, err //nolint:wrapcheck // as net.Conn returns it
+	}
 	return c.Conn.Write(p) //nolint:wrapcheck // as net.Conn returns it
 }

@@ -130,14 +130,101 @@ func TestFailedSmallResponses(t *testing.T) {
 	failed := make(chan error, 1)
 	counting, send := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		counting.failing.Store(true)
-		w.Header().Set("Content-Length", "5")
-		_, err := w.Write([]byte("hello"))
+		w.Header().Set("Content-Length", strconv.Itoa(joinedBytes))
+		_, err := w.Write(make([]byte, joinedBytes))
 		failed <- err
 	}))
 	if received, err := send(nil); err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("the client received %q (%v)", received, err)
+		t.Errorf("the client received %d bytes (%v)", len(received), err)
 	}
 	if err := <-failed; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the handler got %v", err)
+	}
+}
+
+// TestUnreadSmallResponses verifies that a handler returns before its small response is sent. A client that does not
+// read would keep the request in flight otherwise.
+func TestUnreadSmallResponses(t *testing.T) {
+	h := newHarness(10 * idleBytes)
+	returned := make(chan struct{})
+	next := h.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(minJoinedBytes/2))
+		_, _ = w.Write(make([]byte, minJoinedBytes/2))
+	}), func(*http.Request) bool { return false })
+	client, server := h.connect(t, "198.51.100.1")
+	accepted := &pipeListener{next: make(chan net.Conn, 1)}
+	accepted.next <- server
+	program := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			close(returned)
+		}),
+	}
+	go func() { _ = program.Serve(accepted) }()
+	t.Cleanup(func() { _ = program.Close() })
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-returned:
+	case <-time.After(10 * time.Second):
+		t.Error("the handler waits for the client")
+	}
+}
+
+// TestEndpoints verifies that connections from one port of a client to two addresses of the server are distinguished.
+func TestEndpoints(t *testing.T) {
+	h := newHarness(10 * idleBytes)
+	for _, to := range []string{"192.0.2.1:443", "192.0.2.2:443"} {
+		client, accepted := net.Pipe()
+		h.from.next <- &pipe{Conn: accepted, from: "198.51.100.1:1000", to: to}
+		server, err := h.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = errors.Join(client.Close(), server.Close()) })
+	}
+	for _, to := range []string{"192.0.2.1:443", "192.0.2.2:443"} {
+		address := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(to))
+		ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, net.Addr(address))
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
+		r.RemoteAddr = "198.51.100.1:1000"
+		if c, first := h.arrived(r); c == nil || !first || c.LocalAddr().String() != to {
+			t.Errorf("the request to %s belongs to the connection %v", to, c)
+		}
+	}
+}
+
+// TestUnsentData verifies that a connection keeps a bounded amount of data, and only for one response.
+func TestUnsentData(t *testing.T) {
+	h := newHarness(10 * idleBytes)
+	client, server := h.connect(t, "198.51.100.1")
+	c, _ := server.(*connection)
+	if !c.hold() || c.hold() {
+		t.Fatal("the first call of hold fails, or the second one does not")
+	}
+	received := make(chan []byte)
+	go func() {
+		data, _ := io.ReadAll(client)
+		received <- data
+	}()
+	piece := bytes.Repeat([]byte("0123456789abcdef"), unsentBytes/32)
+	var sent []byte
+	for range 5 {
+		n, err := c.Write(piece)
+		if err != nil || n != len(piece) {
+			t.Fatalf("wrote %d bytes: %v", n, err)
+		}
+		sent = append(sent, piece...)
+		if len(*c.unsent) > unsentBytes {
+			t.Errorf("%d bytes are kept", len(*c.unsent))
+		}
+	}
+	if err := errors.Join(c.send(), c.Close()); err != nil {
+		t.Error(err)
+	}
+	if got := <-received; !bytes.Equal(got, sent) {
+		t.Errorf("the client received %d bytes, want %d", len(got), len(sent))
 	}
 }

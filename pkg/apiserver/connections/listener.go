@@ -49,7 +49,7 @@ type Listener struct {
 	// addresses.
 	taken, known int64
 	networks     map[netip.Prefix]*network
-	connections  map[string]*connection
+	connections  map[endpoints]*connection
 	// clock increases with each use of a connection. connection.used is the value of clock at the last use of that
 	// connection.
 	clock uint64
@@ -64,7 +64,7 @@ type network struct {
 // Limit returns a Listener that accepts connections from l.
 func Limit(l net.Listener, o Options) *Listener {
 	return &Listener{
-		Listener: l, options: o, networks: map[netip.Prefix]*network{}, connections: map[string]*connection{},
+		Listener: l, options: o, networks: map[netip.Prefix]*network{}, connections: map[endpoints]*connection{},
 	}
 }
 
@@ -79,7 +79,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 		_ = tcp.SetKeepAlive(true)
 		_ = tcp.SetKeepAlivePeriod(keepAlivePeriod)
 	}
-	c := &connection{Conn: accepted, listener: l, remote: accepted.RemoteAddr().String()}
+	c := &connection{
+		Conn: accepted, listener: l, endpoints: newEndpoints(accepted.LocalAddr(), accepted.RemoteAddr().String()),
+	}
 	address := addressOf(accepted)
 	prefixes, known := l.options.Networks(address), l.options.Known(address)
 	l.mu.Lock()
@@ -87,6 +89,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 	l.mu.Unlock()
 	closeAll(surplus)
 	return c, nil
+}
+
+// endpoints contains the local and the remote address of a connection. The remote address is not sufficient, because a
+// client can use one port for connections to several addresses of the server.
+type endpoints struct{ local, remote string }
+
+func newEndpoints(local net.Addr, remote string) endpoints {
+	if local == nil {
+		return endpoints{remote: remote}
+	}
+	return endpoints{local: local.String(), remote: remote}
 }
 
 func addressOf(c net.Conn) netip.Addr {
@@ -109,17 +122,17 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 		n.connections++
 		c.networks = append(c.networks, n)
 	}
-	// The earlier connection with this address has ended but was not removed yet.
-	if old := l.connections[c.remote]; old != nil {
+	// The earlier connection with these addresses has ended but was not removed yet.
+	if old := l.connections[c.endpoints]; old != nil {
 		l.drop(old)
 	}
-	l.connections[c.remote] = c
+	l.connections[c.endpoints] = c
 	return l.take(c, idleBytes)
 }
 
-// take adds bytes to the memory of a connection, and returns the connections that must be closed. The memory of an
-// upgraded connection (see connection.takenOver) is not counted. For such a connection, take only records that it was
-// used. The caller must hold the lock.
+// take adds bytes to the memory of a connection, and returns the connections that must be closed. It counts no further
+// memory for an upgraded connection (see connection.takenOver), and only records that the connection was used. The
+// caller must hold the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
@@ -192,8 +205,8 @@ func (l *Listener) drop(c *connection) {
 	}
 	l.count(c, -c.taken)
 	c.dropped = true
-	if l.connections[c.remote] == c {
-		delete(l.connections, c.remote)
+	if l.connections[c.endpoints] == c {
+		delete(l.connections, c.endpoints)
 	}
 	for i, n := range c.networks {
 		n.connections--
@@ -209,13 +222,13 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is the connection of one client. The lock of the Listener guards all fields except Conn, listener, remote
-// and unsent.
+// connection is the connection of one client. The lock of the Listener guards all fields except Conn, listener,
+// endpoints and unsent.
 type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
 
-	listener *Listener
-	remote   string
+	listener  *Listener
+	endpoints endpoints
 
 	prefixes []netip.Prefix
 	networks []*network

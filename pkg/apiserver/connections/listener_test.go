@@ -24,13 +24,25 @@ type pipeListener struct {
 	next chan net.Conn
 }
 
-func (l *pipeListener) Accept() (net.Conn, error) { return <-l.next, nil }
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.next; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *pipeListener) Close() error {
+	close(l.next)
+	return nil
+}
 
 type pipe struct {
 	net.Conn
 
-	from string
+	from, to string
 }
+
+func (p *pipe) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.to)) }
 
 func (p *pipe) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.from)) }
 
@@ -59,7 +71,7 @@ func (h *harness) connect(t *testing.T, address string) (client, server net.Conn
 	t.Helper()
 	client, accepted := net.Pipe()
 	h.port++
-	h.from.next <- &pipe{Conn: accepted, from: fmt.Sprintf("%s:%d", address, 1000+h.port)}
+	h.from.next <- &pipe{Conn: accepted, from: fmt.Sprintf("%s:%d", address, 1000+h.port), to: "192.0.2.1:443"}
 	server, err := h.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +121,8 @@ func TestUnfinishedRequests(t *testing.T) {
 
 // handle lets the server handle a request that has arrived on a connection. The server reads body bytes of its body.
 func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/",
+	ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, server.LocalAddr())
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/",
 		strings.NewReader(strings.Repeat("x", body)))
 	r.RemoteAddr = server.RemoteAddr().String()
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
@@ -131,7 +144,7 @@ func TestArrivedRequests(t *testing.T) {
 	}
 	for range 3 {
 		send(client, server, idleBytes/2)
-		h.connections[server.RemoteAddr().String()].release(idleBytes / 2 * bytesPerByte)
+		h.connections[newEndpoints(server.LocalAddr(), server.RemoteAddr().String())].release(idleBytes / 2 * bytesPerByte)
 	}
 	if h.taken != idleBytes {
 		t.Errorf("%d bytes are counted after a body", h.taken)

@@ -31,8 +31,8 @@ const (
 	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart determine the memory for bodies of unauthenticated clients. Clients in unknown
-	// networks may use total/strangersPart, and clients in known networks (see Origin.Known) total/knownPart.
+	// strangersPart and knownPart divide the memory for all bodies. Unauthenticated clients may use a quarter of the
+	// memory if their networks are unknown, and an eighth if their networks are known (see Origin.Known).
 	strangersPart, knownPart = 4, 8
 	// maxBytesPerUnknown and maxBytesPerKnown bound the memory of the bodies from one unknown or known network (see
 	// Origin.Known), in bytes. A known network that has used this memory uses the memory for unknown networks.

@@ -1958,13 +1958,13 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is the first object of the comparison. The fields left and source have the same meaning.",
+							Description: "left is the first object of the comparison. It is an alias of source.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is the second object of the comparison. The fields right and target have the same meaning.",
+							Description: "right is the second object of the comparison. It is an alias of target.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -5541,7 +5541,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"objectKind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "objectKind is the kind of the regarding object.",
+							Description: "objectKind is the kind of the object that the event is about.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5549,7 +5549,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"objectName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "objectName is the name of the regarding object.",
+							Description: "objectName is the name of the object that the event is about.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5557,7 +5557,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace is the namespace of the regarding object.",
+							Description: "namespace is the namespace of the object that the event is about.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6332,7 +6332,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"reverified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reverified is true.",
+							Description: "reverified is always true: the one-time code was correct.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",

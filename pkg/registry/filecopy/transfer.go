@@ -19,6 +19,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/recording"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/streams"
@@ -136,7 +137,9 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	read, write := io.Pipe()
 	ran := make(chan error, 1)
 	go func() {
-		err := t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
+		err := fanout.Safely(running, func() error {
+			return t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
+		})
 		_ = write.CloseWithError(err) // a nil error closes the pipe with io.EOF
 		ran <- err
 	}()

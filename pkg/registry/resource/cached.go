@@ -238,8 +238,8 @@ func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Objec
 	text = fingerprint.Append(text, caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion,
 		identity.UserName)
 	text = fingerprint.Append(text, identity.Groups...)
-	// A redefined kind may have different content with the same version. A checksum is sufficient for this case, and
-	// its computation takes a tenth of the time of a hash.
+	// A redefined kind may have different content with the same version. A checksum is sufficient, because only the
+	// cluster itself could send other content with the same checksum. It takes a tenth of the time of a hash.
 	text = binary.BigEndian.AppendUint32(text, crc32.ChecksumIEEE(o.JSON))
 	sum := sha256.Sum256(text)
 	return tagOf(sum[:])

@@ -71,9 +71,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns b as the body of a response. This body does not implement envelope.Compressible if the objects that must
-// be compressed for the response (see looseObjects) are too many or too large, or if account has no memory for their
-// compressed copies.
+// data returns b as the body of a response. The response is not compressed if this would be too expensive: if too many
+// or too large objects have no compressed copy yet (see looseObjects), or if account has no memory for the copies.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.looseObjects > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}

@@ -102,10 +102,11 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. t is the target of the URL, and inURL is its resource as the client
-// wrote it. If the URL does not contain a group or a version, the one of the manifest is used.
+// resource returns the resource of the manifest. t is the target in the URL. resourceName is the name of the resource in
+// the URL, for example deployments or deployments.apps. If it contains no group or version, the group or version of the
+// manifest is used.
 func (m manifestObject) resource(
-	ctx context.Context, caller *clusters.Client, t objectref.Target, inURL string,
+	ctx context.Context, caller *clusters.Client, t objectref.Target, resourceName string,
 ) (clusters.Resource, error) {
 	found := t.Resource
 	gvk, err := m.kind()
@@ -119,10 +120,10 @@ func (m manifestObject) resource(
 	}
 	plural := found.GroupVersionResource.Resource
 	if !fits(&found) {
-		if inURL == plural || (inURL == plural+"."+found.Group && gv.Group == found.Group) {
-			inURL = plural + "." + gv.Version + "." + gv.Group
+		if resourceName == plural || (resourceName == plural+"."+found.Group && gv.Group == found.Group) {
+			resourceName = plural + "." + gv.Version + "." + gv.Group
 		}
-		other, ok, err := caller.Resource(ctx, inURL, fits)
+		other, ok, err := caller.Resource(ctx, resourceName, fits)
 		if err != nil {
 			return found, envelope.FromAPIError(err)
 		}

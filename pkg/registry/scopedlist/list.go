@@ -166,12 +166,12 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace handles err, the error of a list request. If err is Forbidden and the request is for all namespaces,
-// listByNamespace sends narrower requests:
+// listByNamespace is the fallback when a list of all namespaces has failed with the error err. If err is Forbidden, it
+// sends narrower requests:
 //   - For a namespaced kind, it lists the objects in each namespace that the caller may get.
 //   - For Namespaces, it gets each Namespace that the caller may get.
 //
-// If the narrower requests find nothing, listByNamespace returns err. It also returns err in all other cases.
+// listByNamespace returns err if no narrower request is possible, or if the narrower requests find nothing.
 func (c *Client) listByNamespace(ctx context.Context, request clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {

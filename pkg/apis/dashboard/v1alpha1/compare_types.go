@@ -24,10 +24,10 @@ type CompareRequest struct {
 	// target is the second object of the comparison.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
-	// left is the first object of the comparison. The fields left and source have the same meaning.
+	// left is the first object of the comparison. It is an alias of source.
 	// +optional
 	Left *ObjectReference `json:"left,omitempty"`
-	// right is the second object of the comparison. The fields right and target have the same meaning.
+	// right is the second object of the comparison. It is an alias of target.
 	// +optional
 	Right *ObjectReference `json:"right,omitempty"`
 }
