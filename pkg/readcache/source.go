@@ -49,8 +49,8 @@ type source struct {
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the cluster sent data. verified is the last time at which a watch worked or a list
-	// was complete. The stored objects are at least as new as current. This is the time at which a watch worked, or at
+	// alive is the last time at which the cluster sent data. verified is the last time at which a watch worked or a
+	// list was complete. The stored objects are at least as new as current: the time at which a watch worked, or at
 	// which the request for a complete list was sent.
 	alive, verified, current time.Time
 	// listBegan is the time at which the request for the current list was sent.
@@ -296,9 +296,9 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-// stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are then
-// at least as new as asOf. A list that is in progress does not change asOf, because its objects are stored when it is
-// complete.
+// stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are
+// then at least as new as asOf. A list that is in progress does not change asOf, because its objects are stored when it
+// is complete.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -102,9 +102,9 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. t is the target in the URL. resourceName is the name of the resource in
-// the URL, for example deployments or deployments.apps. If it contains no group or version, the group or version of the
-// manifest is used.
+// resource returns the resource of the manifest. t is the target in the URL. resourceName is the name of the resource
+// in the URL, for example deployments or deployments.apps. If it contains no group or version, the group or version of
+// the manifest is used.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, resourceName string,
 ) (clusters.Resource, error) {
