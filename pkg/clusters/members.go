@@ -45,8 +45,9 @@ type Revision struct {
 	Key             string
 }
 
-// replaces returns true if r differs from old and is not older. If only the resource versions differ, r must have the
-// higher one, because a delayed watch may show an older version of the Secret than an earlier read.
+// replaces returns true if a connection with the revision old must be replaced by one with the revision r. If only the
+// resource versions differ, this is true for a higher version only, because a delayed watch may show an older version
+// of the Secret than an earlier read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {

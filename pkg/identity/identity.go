@@ -23,8 +23,8 @@ const (
 	// impersonate any user. No KubeVisionUser is impersonated with this user name: after UserPrefix, it begins with a
 	// colon, and the name of a KubeVisionUser contains no colon.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
-	// with "system:" get this prefix (see OnMember).
+	// HostPrefix is the prefix of names on member clusters. KubeVision adds it to the names of users and groups of the
+	// host cluster that begin with "system:" (see OnMember).
 	HostPrefix = "kubevision:host:"
 
 	// systemPrefix is the prefix of the names of ServiceAccounts, nodes and components of Kubernetes.

@@ -119,10 +119,9 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges the memory that the decoding of an object needs to the account, until release() is called.
-// length is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger
-// object, decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds
-// maxReadBytes.
+// takeForReading reserves the memory for decoding an object. The account is charged until release() is called. length
+// is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger object,
+// decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
 func takeForReading(account *budget.Account, length int, decodedBytes func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil

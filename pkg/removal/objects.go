@@ -113,8 +113,8 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 }
 
 // removeObject requests the deletion of an object. It first annotates users and role bindings, so that admission allows
-// the removal of the last administrator. It also annotates the clusters in r.Abandon, so that the controller does not
-// keep them until KubeVision's objects on these clusters are deleted.
+// the removal of the last administrator. It also annotates the clusters in r.Abandon, so that the controller removes
+// them without first deleting KubeVision's objects on these clusters.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {

@@ -30,11 +30,10 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity takes the identity id from its holder, which is the KubeVisionCluster that may use the Kubernetes
-// cluster without a proof (see identities). Another connected KubeVisionCluster that is proven to be the same
-// Kubernetes cluster becomes the new holder. If there is none, the identity has no holder afterwards. If further
-// KubeVisionClusters are proven to be the same Kubernetes cluster, their proofs refer to the new holder afterwards. The
-// caller must hold the lock.
+// transferIdentity removes the holder of the identity id. A holder may use a Kubernetes cluster without a proof (see
+// identities). The new holder is a connected KubeVisionCluster with a proof that it is the same Kubernetes cluster. If
+// there is none, the identity has no holder. The proofs of all other KubeVisionClusters then refer to the new holder.
+// The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

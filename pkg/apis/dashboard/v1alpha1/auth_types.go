@@ -133,7 +133,7 @@ type CodeRequest struct {
 	Code string `json:"code"`
 }
 
-// Reverified contains the time for which requests of the session need no one-time code.
+// Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code.
 type Reverified struct {
 	// reverified is always true: the one-time code was correct.
 	Reverified bool `json:"reverified"`
