@@ -4827,7 +4827,7 @@ export interface components {
             /** @description password is an alias of newPassword. */
             password?: string;
         };
-        /** @description Reverified contains the time for which requests of the session need no one-time code. */
+        /** @description Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code. */
         "io.kubevision.dashboard.v1alpha1.Reverified": {
             /**
              * Format: int64

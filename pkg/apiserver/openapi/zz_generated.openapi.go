@@ -6327,7 +6327,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Reverified contains the time for which requests of the session need no one-time code.",
+				Description: "Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reverified": {
