@@ -173,9 +173,9 @@ type View struct {
 	*Snapshot
 
 	// Stale is true if the watch has ended and could not be started again. The objects are then at least as new as
-	// AsOf.
-	Stale bool
-	AsOf  time.Time
+	// AsOf, and no newer than Newest.
+	Stale        bool
+	AsOf, Newest time.Time
 
 	store *store
 }
@@ -206,7 +206,7 @@ func (c *Cache) Get(
 		return View{}, false
 	}
 	v := View{Snapshot: snapshot, store: k.store}
-	v.AsOf, v.Stale = k.source.stale()
+	v.AsOf, v.Newest, v.Stale = k.source.stale()
 	switch {
 	case v.Stale && time.Since(v.AsOf) > maxStale:
 		requests.WithLabelValues(resultMissed).Inc()

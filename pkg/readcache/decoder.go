@@ -32,6 +32,9 @@ const (
 	maxKeptBuffer = 256 << 10
 )
 
+// errErrorEvent is the end of a watch after an error event, for example because its resource version is too old.
+var errErrorEvent = errors.New("the API server has sent an error event")
+
 var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
 
 // decoder decodes the events of a watch. API servers send one event per line.
@@ -40,7 +43,7 @@ type decoder struct {
 	// keep is called with each created or updated object. It returns the object to store, which may be an equal object
 	// that is already stored. An error of keep ends the watch.
 	keep func(*Object) (*Object, error)
-	// read is called after each event. closed is called with the error that ends the watch.
+	// read is called after each event except error events. closed is called with the error that ends the watch.
 	read   func()
 	closed func(error)
 	// buffered is called with the number of bytes by which the buffer is about to grow. It is called with a negative
@@ -71,7 +74,11 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 		d.closed(err)
 		return "", nil, err
 	}
-	d.read()
+	if event == watch.Error {
+		d.closed(errErrorEvent)
+	} else {
+		d.read()
+	}
 	return event, object, nil
 }
 

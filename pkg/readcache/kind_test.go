@@ -5,9 +5,13 @@ package readcache
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // TestFirstList verifies that a request waits for a first list while its objects arrive, up to a limit.
@@ -59,7 +63,7 @@ func TestStaleDuringAList(t *testing.T) {
 		s.found(true)
 		ended := time.Now()
 		s.lost(io.EOF)
-		if _, stale := s.stale(); stale {
+		if _, _, stale := s.stale(); stale {
 			t.Error("stale immediately after the end of the watch")
 		}
 		begun := time.Now()
@@ -67,17 +71,53 @@ func TestStaleDuringAList(t *testing.T) {
 		for range 5 {
 			time.Sleep(reconnectTime)
 			s.found(false)
-			if asOf, stale := s.stale(); !stale || !asOf.Equal(ended) {
+			if asOf, newest, stale := s.stale(); !stale || !asOf.Equal(ended) || !newest.Equal(ended) {
 				t.Errorf("during the list: stale %t as of %s, want as of %s", stale, asOf, ended)
 			}
 		}
 		s.completeList()
-		if _, stale := s.stale(); stale {
+		if _, _, stale := s.stale(); stale {
 			t.Error("stale after a complete list")
 		}
 		time.Sleep(reconnectTime) // no watch starts
-		if asOf, stale := s.stale(); !stale || !asOf.Equal(begun) {
-			t.Errorf("after the list: stale %t as of %s, want as of %s", stale, asOf, begun)
+		complete := time.Now().Add(-reconnectTime)
+		if asOf, newest, stale := s.stale(); !stale || !asOf.Equal(begun) || !newest.Equal(complete) {
+			t.Errorf("after the list: stale %t as of %s to %s, want as of %s to %s", stale, asOf, newest, begun, complete)
+		}
+	})
+}
+
+// TestStaleAfterAnErrorEvent verifies that a watch without events does not make old objects current. API servers respond
+// with such a watch if its resource version is too old.
+func TestStaleAfterAnErrorEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{noted: func(error) {}}
+		s.found(true)
+		ended := time.Now()
+		s.lost(io.EOF)
+		time.Sleep(time.Minute)
+		d := newDecoder(io.NopCloser(strings.NewReader(`{"type":"ERROR","object":{"kind":"Status","code":410}}`+"\n")),
+			schema.GroupVersionKind{Kind: "Pod"})
+		var ends []error
+		d.read = func() { s.found(true) }
+		d.closed = func(err error) {
+			if len(ends) == 0 {
+				s.lost(err)
+			}
+			ends = append(ends, err)
+		}
+		s.watching()
+		if event, _, err := d.Decode(); err != nil || event != watch.Error {
+			t.Fatalf("decoded %s: %v", event, err)
+		}
+		d.Close()
+		if asOf, _, stale := s.stale(); !stale || !asOf.Equal(ended) {
+			t.Errorf("stale %t as of %s, want as of %s", stale, asOf, ended)
+		}
+		s.watching()
+		s.lost(io.EOF)
+		if asOf, _, stale := s.stale(); !stale || !asOf.Equal(ended) {
+			t.Errorf("after a watch without events: stale %t as of %s, want as of %s", stale, asOf, ended)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (c *Cache) measure() {
 		if s := k.store.snapshot(); s != nil {
 			objects += s.Count
 		}
-		if _, broken := k.source.stale(); broken {
+		if _, _, broken := k.source.stale(); broken {
 			stale++
 		}
 	}

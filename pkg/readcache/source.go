@@ -55,6 +55,8 @@ type source struct {
 	alive, verified, current time.Time
 	// listBegan is the time at which the request for the current list was sent.
 	listBegan time.Time
+	// hasEvents is true after the first event of the current or last watch.
+	hasEvents bool
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
 	// failed is true after a list or watch has ended with an error. It is false while the watch works. The error itself
@@ -101,16 +103,14 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. It replaces the resource version 0 in the options of
-// a Reflector by an empty one, so that the list is consistent. With the resource version 0, the list could be older
-// than the objects that users have already read. ListWithContext also removes the limit in the options. kube-apiserver
-// can then serve the list from its watch cache instead of etcd.
+// ListWithContext implements toolscache.ListerWatcherWithContext. It removes the resource version in the options of a
+// Reflector, so that the list is consistent. With a resource version, the list could be as old as this version, and
+// older than the objects that users have already read. ListWithContext also removes the limit in the options.
+// kube-apiserver can then serve the list from its watch cache instead of etcd.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	if options.ResourceVersion == "0" {
-		options.ResourceVersion = ""
-	}
 	options.Limit = 0
 	if options.Continue == "" {
+		options.ResourceVersion, options.ResourceVersionMatch = "", ""
 		s.begin()
 		s.beginList()
 	}
@@ -184,7 +184,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		s.lost(err)
 		return nil, retriable(err)
 	}
-	s.found(true)
+	s.watching()
 	var end sync.Once
 	turn := s.pace.work.Turn(ctx)
 	d := newDecoder(turn.Body(body), s.kind)
@@ -193,6 +193,9 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, false) }
 	d.closed = func(err error) {
 		end.Do(func() {
+			if errors.Is(err, io.EOF) && !isEarly(begun, options.TimeoutSeconds) {
+				s.found(true) // the watch has worked until its end, even without events
+			}
 			s.lost(err)
 			s.closed(err, begun, options.TimeoutSeconds)
 		})
@@ -220,12 +223,16 @@ func (s *source) isRedefined() bool {
 // objects whose stored data is unchanged. seconds is the requested duration of the watch.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
-	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
-	if custom && early && errors.Is(err, io.EOF) {
+	if custom && isEarly(begun, seconds) && errors.Is(err, io.EOF) {
 		s.mu.Lock()
 		s.redefined = true
 		s.mu.Unlock()
 	}
+}
+
+// isEarly returns true if a watch that ends now ends before its requested duration in seconds.
+func isEarly(begun time.Time, seconds *int64) bool {
+	return seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
 }
 
 // retriable returns the error ECONNREFUSED if a watch request did not reach the API server. After this error, a
@@ -253,13 +260,25 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// found records that data has arrived or that a watch has started. isWatch is true for a watch and false for a list. A
-// working watch proves that the stored list is up to date. Therefore, found resets s.failed if isWatch is true.
+// watching records that a watch has started. The objects may still be old, because its first events have not arrived.
+func (s *source) watching() {
+	s.mu.Lock()
+	s.alive, s.hasEvents = time.Now(), false
+	changed := !s.connected
+	s.connected, s.failed = true, false
+	s.mu.Unlock()
+	if changed {
+		s.noted(nil)
+	}
+}
+
+// found records that data of a list or an event of a watch has arrived. isWatch is true for a watch. An event proves
+// that the stored list is up to date. Therefore, found resets s.failed if isWatch is true.
 func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
 	if isWatch {
-		s.verified, s.current = s.alive, s.alive
+		s.verified, s.current, s.hasEvents = s.alive, s.alive, true
 	}
 	changed := isWatch && !s.connected
 	if changed {
@@ -282,7 +301,7 @@ func (s *source) lastSign() time.Time {
 // some minutes.
 func (s *source) lost(err error) {
 	s.mu.Lock()
-	if s.connected && errors.Is(err, io.EOF) {
+	if s.connected && s.hasEvents && errors.Is(err, io.EOF) {
 		s.verified = time.Now()
 		s.current = s.verified
 	}
@@ -297,15 +316,15 @@ func (s *source) lost(err error) {
 const reconnectTime = time.Second
 
 // stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are
-// then at least as new as asOf. A list that is in progress does not change asOf, because its objects are stored when it
-// is complete.
-func (s *source) stale() (asOf time.Time, stale bool) {
+// then at least as new as asOf, and no newer than the time newest. A list that is in progress changes neither of them. A
+// complete list changes them shortly before its objects are stored.
+func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.connected || time.Since(s.verified) < reconnectTime {
-		return time.Time{}, false
+		return time.Time{}, time.Time{}, false
 	}
-	return s.current, true
+	return s.current, s.verified, true
 }
 
 func (s *source) hasFailed() bool {

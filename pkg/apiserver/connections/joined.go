@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// joinedBytes is the largest body, in bytes, of a response that is sent in one write. minJoinedBytes is the largest
-	// body that net/http sends in one write: its buffer has 4 KiB, and the headers need at least 256 bytes. net/http
-	// sends such a response after the handler has returned, so that a slow client does not keep the request in flight.
+	// joinedBytes and minJoinedBytes bound the body of a response that is sent in one write, in bytes. A smaller body
+	// usually fits into the buffer of net/http, which has 4 KiB, together with the headers. net/http sends such a
+	// response after the handler has returned, so that a slow client does not keep the request in flight.
 	joinedBytes, minJoinedBytes = 16 << 10, 4<<10 - 256
 	// unsentBytes bounds the data that a connection keeps until it is sent, in bytes. It includes the headers and the
 	// overhead of TLS.
@@ -30,19 +30,23 @@ var joinedBuffers = sync.Pool{New: func() any {
 // to the connection. net/http would send a response of more than 4 KiB in at least two writes. Each write is a system
 // call, and wakes the client.
 func (w *responseWriter) Write(p []byte) (int, error) {
-	isJoined := len(p) > minJoinedBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.hold()
-	n, err := w.ResponseWriter.Write(p)
-	if !isJoined {
+	if len(p) > minJoinedBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.hold() {
+		return w.writeJoined(p)
+	}
+	return w.ResponseWriter.Write(p) //nolint:wrapcheck // as http.ResponseWriter returns it
+}
+
+func (w *responseWriter) writeJoined(p []byte) (n int, err error) {
+	defer func() { // also after a panic of net/http
+		if sent := w.connection.send(); sent != nil {
+			w.failed = true
+			err = errors.Join(err, sent)
+		}
+	}()
+	if n, err = w.ResponseWriter.Write(p); err != nil {
 		return n, err //nolint:wrapcheck // as http.ResponseWriter returns it
 	}
-	if err == nil {
-		err = http.NewResponseController(w.ResponseWriter).Flush()
-	}
-	if sent := w.connection.send(); sent != nil {
-		w.failed = true
-		err = errors.Join(err, sent)
-	}
-	return n, err //nolint:wrapcheck // as http.ResponseWriter returns it
+	return n, http.NewResponseController(w.ResponseWriter).Flush() //nolint:wrapcheck // as above
 }
 
 func (w *responseWriter) isWholeBody(p []byte) bool {
@@ -61,7 +65,7 @@ func (c *connection) hold() bool {
 	return c.unsent != nil
 }
 
-// send sends the data that was kept since the call of hold.
+// send sends the data that was kept since the call of hold. After an error, it closes the TCP connection.
 func (c *connection) send() error {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
@@ -70,6 +74,9 @@ func (c *connection) send() error {
 	_, err := c.Conn.Write(*buffer)
 	*buffer = (*buffer)[:0]
 	joinedBuffers.Put(buffer)
+	if err != nil {
+		_ = c.Conn.Close() // net/http does not know of the error, and would wait for the client
+	}
 	return err //nolint:wrapcheck // as net.Conn returns it
 }
 

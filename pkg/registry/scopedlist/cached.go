@@ -223,7 +223,7 @@ func (c *Client) may(
 ) (bool, error) {
 	asOf := time.Now()
 	if v.Stale {
-		asOf = v.AsOf
+		asOf = v.Newest
 	}
 	roles := func(ctx context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return c.roles(ctx, attributes.Namespace)

@@ -83,8 +83,8 @@ func Trim(o any) (any, error) {
 // cut returns a copy of the first limit bytes of text. Without the copy, the whole text would stay in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list returns the templates, or those of the category in the query. A template that is not valid is omitted and named
-// in a warning.
+// list returns the templates, or those of the category in the query. Templates that are not valid are omitted and named
+// in warnings, also if they have another category.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)
@@ -95,20 +95,18 @@ func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.Template, 0, len(found.Items))
 	for i := range found.Items {
 		c := &found.Items[i]
-		if category := r.Query(queryCategory); category != "" && category != c.Data[keyCategory] {
-			continue
-		}
 		var t dashboardv1alpha1.Template
 		var err error
 		size := min(len(c.Data[keyManifest]), maxManifestBytes)
 		if err := r.Decode(size, func() { t, err = read(c) }); err != nil {
 			return routes.Result{}, err
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			warnings = append(warnings, fmt.Sprintf("the template %q is omitted: %s", c.Name, err))
-			continue
+		case r.Query(queryCategory) == "" || r.Query(queryCategory) == t.Category:
+			out = append(out, t)
 		}
-		out = append(out, t)
 	}
 	slices.SortFunc(out, func(a, b dashboardv1alpha1.Template) int {
 		return cmp.Or(cmp.Compare(a.Category, b.Category), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
