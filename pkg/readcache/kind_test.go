@@ -82,13 +82,13 @@ func TestStaleDuringAList(t *testing.T) {
 		time.Sleep(reconnectTime) // no watch starts
 		complete := time.Now().Add(-reconnectTime)
 		if asOf, newest, stale := s.stale(); !stale || !asOf.Equal(begun) || !newest.Equal(complete) {
-			t.Errorf("after the list: stale %t as of %s to %s, want as of %s to %s", stale, asOf, newest, begun, complete)
+			t.Errorf("after the list: stale %t from %s to %s, want %s to %s", stale, asOf, newest, begun, complete)
 		}
 	})
 }
 
-// TestStaleAfterAnErrorEvent verifies that a watch without events does not make old objects current. API servers respond
-// with such a watch if its resource version is too old.
+// TestStaleAfterAnErrorEvent verifies that a watch without events does not make old objects current. API servers
+// respond with such a watch if its resource version is too old.
 func TestStaleAfterAnErrorEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{noted: func(error) {}}

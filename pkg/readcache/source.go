@@ -316,8 +316,8 @@ func (s *source) lost(err error) {
 const reconnectTime = time.Second
 
 // stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are
-// then at least as new as asOf, and no newer than the time newest. A list that is in progress changes neither of them. A
-// complete list changes them shortly before its objects are stored.
+// then at least as new as asOf, and no newer than the time newest. A list that is in progress does not change these
+// times. A complete list changes them shortly before its objects are stored.
 func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
