@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 )
@@ -64,5 +65,36 @@ func TestFirstListIsConsistent(t *testing.T) {
 	if len(queries) != 2 || queries[0].Has("watch") || queries[0].Has("limit") ||
 		queries[0].Has("resourceVersion") || queries[1].Get("resourceVersion") != "1" {
 		t.Errorf("the queries are %v", queries)
+	}
+}
+
+// TestRepeatedLists verifies that a list is a consistent read, also if a Reflector repeats it with the last resource
+// version. API servers could otherwise respond with older objects than the time of the request shows.
+func TestRepeatedLists(t *testing.T) {
+	f := newFakeCluster(t, 10)
+	var queries []url.Values
+	next := f.server.Config.Handler
+	f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		queries = append(queries, r.URL.Query())
+		next.ServeHTTP(w, r)
+	})
+	s := &source{
+		cluster: f, resource: core("a"), pace: newPace(), begin: func() {}, late: func() {}, noted: func(error) {},
+		keep:     func(o *Object, _ bool) (*Object, error) { return o, nil },
+		buffered: func(int64) error { return nil },
+	}
+	for _, version := range []string{"", "0", "5"} {
+		options := metav1.ListOptions{ResourceVersion: version, Limit: 500}
+		if _, err := s.ListWithContext(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(queries) != 3 {
+		t.Errorf("%d requests, want 3", len(queries))
+	}
+	for _, query := range queries {
+		if query.Has("resourceVersion") || query.Has("resourceVersionMatch") || query.Has("limit") {
+			t.Errorf("the query is %v", query)
+		}
 	}
 }

@@ -228,3 +228,50 @@ func TestUnsentData(t *testing.T) {
 		t.Errorf("the client received %d bytes, want %d", len(got), len(sent))
 	}
 }
+
+// brokenConn is a connection whose writes fail.
+type brokenConn struct {
+	net.Conn
+
+	closed bool
+}
+
+func (*brokenConn) Write([]byte) (int, error) { return 0, net.ErrClosed }
+
+func (c *brokenConn) Close() error {
+	c.closed = true
+	return nil
+}
+
+// TestFailedSend verifies that the TCP connection is closed if kept data cannot be sent.
+func TestFailedSend(t *testing.T) {
+	broken := &brokenConn{}
+	c := &connection{Conn: broken}
+	if !c.hold() || c.send() == nil || !broken.closed {
+		t.Error("the connection is not closed")
+	}
+}
+
+// panickingWriter is a ResponseWriter whose Write method panics.
+type panickingWriter struct{ http.ResponseWriter }
+
+func (panickingWriter) Write([]byte) (int, error) { panic("x") }
+
+// TestPanicOfAJoinedWrite verifies that a connection keeps no data after a panic of net/http. A later response would
+// not be sent otherwise.
+func TestPanicOfAJoinedWrite(t *testing.T) {
+	c := &connection{Conn: &brokenConn{}}
+	w := &responseWriter{ResponseWriter: panickingWriter{httptest.NewRecorder()}, connection: c}
+	w.Header().Set("Content-Length", strconv.Itoa(joinedBytes))
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it does not panic")
+			}
+		}()
+		_, _ = w.Write(make([]byte, joinedBytes))
+	}()
+	if c.unsent != nil {
+		t.Error("the connection still keeps data")
+	}
+}

@@ -4,12 +4,18 @@
 package scopedlist
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
@@ -28,5 +34,33 @@ func TestElementsOfCachedObjects(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, budget.ErrExceeded) || grown > count {
 		t.Errorf("%d bytes, %v", grown, err)
+	}
+}
+
+// recordingVerdicts records the time that AllowedStale receives.
+type recordingVerdicts struct {
+	Verdicts
+
+	asOf time.Time
+}
+
+func (v *recordingVerdicts) AllowedStale(
+	_ context.Context, _ *clusters.Client, _ authorizationv1.ResourceAttributes, asOf time.Time, _ verdicts.Roles,
+) (bool, error) {
+	v.asOf = asOf
+	return true, nil
+}
+
+// TestReviewOfStaleObjects verifies that the review of a stale read gets the time of its newest objects. With an earlier
+// time, a verdict from before an outage could allow objects that are newer.
+func TestReviewOfStaleObjects(t *testing.T) {
+	recorded := &recordingVerdicts{}
+	newest := time.Now().Add(-time.Minute)
+	view := readcache.View{Stale: true, AsOf: newest.Add(-time.Hour), Newest: newest}
+	if _, err := (&Client{verdicts: recorded}).may(t.Context(), authorizationv1.ResourceAttributes{}, view); err != nil {
+		t.Fatal(err)
+	}
+	if !recorded.asOf.Equal(newest) {
+		t.Errorf("the review got %s, want %s", recorded.asOf, newest)
 	}
 }
