@@ -71,13 +71,7 @@ func TestFirstListIsConsistent(t *testing.T) {
 // TestRepeatedLists verifies that a list is a consistent read, also if a Reflector repeats it with the last resource
 // version. API servers could otherwise respond with older objects than the time of the request shows.
 func TestRepeatedLists(t *testing.T) {
-	f := newFakeCluster(t, 10)
-	var queries []url.Values
-	next := f.server.Config.Handler
-	f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		queries = append(queries, r.URL.Query())
-		next.ServeHTTP(w, r)
-	})
+	f := &emptyCluster{}
 	s := &source{
 		cluster: f, resource: core("a"), pace: newPace(), begin: func() {}, late: func() {}, noted: func(error) {},
 		keep:     func(o *Object, _ bool) (*Object, error) { return o, nil },
@@ -89,10 +83,10 @@ func TestRepeatedLists(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(queries) != 3 {
-		t.Errorf("%d requests, want 3", len(queries))
+	if len(f.queries) != 3 {
+		t.Errorf("%d requests, want 3", len(f.queries))
 	}
-	for _, query := range queries {
+	for _, query := range f.queries {
 		if query.Has("resourceVersion") || query.Has("resourceVersionMatch") || query.Has("limit") {
 			t.Errorf("the query is %v", query)
 		}
