@@ -51,13 +51,14 @@ func (v *recordingVerdicts) AllowedStale(
 	return true, nil
 }
 
-// TestReviewOfStaleObjects verifies that the review of a stale read gets the time of its newest objects. With an earlier
-// time, a verdict from before an outage could allow objects that are newer.
+// TestReviewOfStaleObjects verifies that the review of a stale read gets the time of its newest objects. With an
+// earlier time, a verdict from before an outage could allow objects that are newer.
 func TestReviewOfStaleObjects(t *testing.T) {
 	recorded := &recordingVerdicts{}
 	newest := time.Now().Add(-time.Minute)
 	view := readcache.View{Stale: true, AsOf: newest.Add(-time.Hour), Newest: newest}
-	if _, err := (&Client{verdicts: recorded}).may(t.Context(), authorizationv1.ResourceAttributes{}, view); err != nil {
+	c := &Client{verdicts: recorded}
+	if _, err := c.may(t.Context(), authorizationv1.ResourceAttributes{}, view); err != nil {
 		t.Fatal(err)
 	}
 	if !recorded.asOf.Equal(newest) {
