@@ -98,9 +98,11 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated completes the authentication with a token or a ticket. It gets the principal or the error from the
-// verification of the token or ticket. If there is no error and the principal may call the route, authenticated returns
-// the principal. If not, it returns false, and stores the reason in the envelope.State of the request.
+// authenticated returns the principal and true if a token or ticket authenticates the request. principal and err are
+// the results of the verification of this token or ticket. authenticated returns false if err is not nil. It also
+// returns false if the principal must change the password or set up a second factor before calling the route. For each
+// rejected request, it stores the reason in the envelope.State. The returned error is always nil, because
+// k8s.io/apiserver logs each returned error.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {

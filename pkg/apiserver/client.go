@@ -71,9 +71,11 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit returns a limit for requests whose path is not below a prefix of KubeVision's API. Each such request
-// causes a TokenReview or SubjectAccessReview on the host cluster. Requests from kube-apiserver are exempt, because
-// kube-apiserver sends the requests of many clients. Health probes are exempt, because they cause no reviews.
+// delegationLimit returns a limit for requests that do not address KubeVision's API, for example requests for metrics.
+// KubeVision delegates the authentication and authorization of these requests to the host cluster, with TokenReviews
+// and SubjectAccessReviews. The limit counts the rejected requests of each client. Requests from kube-apiserver are
+// exempt, because kube-apiserver forwards the requests of many clients. Health probes without a credential are exempt,
+// because they cause no reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}

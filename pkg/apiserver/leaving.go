@@ -18,10 +18,10 @@ func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	}
 }
 
-// closeConnections returns a handler that calls next. If clients should use another replica, the handler also closes
-// the client's connection after the request, so that the next request reaches another replica. kube-apiserver would
-// send further requests on an open connection until this replica stops. Concurrent requests on the same HTTP/2
-// connection are not interrupted.
+// closeConnections returns a handler that calls next. If the function leaving returns true, the handler also closes the
+// client's connection after the request. The client then opens a new connection, which reaches another replica.
+// Usually, the client is kube-apiserver, which would otherwise send further requests on the open connection until this
+// replica stops. Concurrent requests on the same HTTP/2 connection are not interrupted.
 func closeConnections(next http.Handler, leaving func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if leaving() {

@@ -210,7 +210,8 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start starts the caches and other goroutines. They run until the method stop is called, and not only until ctx ends.
+// start starts the caches and other goroutines. They run until the method stop is called. The end of ctx does not stop
+// them.
 func (s *state) start(ctx context.Context) error {
 	// Requests still arrive after the stop signal, and must not be authorized with outdated caches.
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -97,10 +97,10 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket wraps a function that verifies a code of the second factor for a sensitive operation. If the client
-// has sent a valid code when it requested the ticket, the wrapper returns nil without calling the wrapped function.
-//
-// Browsers cannot send a code when they open a stream. Therefore, they send it when they request the ticket.
+// provedByTicket returns a function that verifies a one-time code of the second factor. Browsers cannot send a code
+// when they open a stream. They send the code earlier, when they request a ticket, which is a credential for one
+// stream. If the code in the request for the ticket was valid, the returned function returns nil. In all other cases,
+// the returned function calls prove, which verifies the code of the current request.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -125,7 +125,9 @@ type Terminals struct {
 	Recordings *recording.Store
 }
 
-// sessionCheck returns checkSession as a function of the context and the user.
+// sessionCheck returns a function that checks whether an open stream of a user may continue. The function returns a
+// streams.End if the stream must end, for example because the session has ended. It returns
+// authentication.ErrUnavailable if the session cannot be read.
 func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info) error {
 	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
 }

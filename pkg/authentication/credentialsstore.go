@@ -44,8 +44,9 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 	return secret, nil
 }
 
-// getOwn returns the Secret with the credentials of the caller. It returns ErrSessionEnded if the password or the
-// second factor was changed after the login, unless the change has kept the session of the caller.
+// getOwn returns the Secret with the credentials of the caller. It returns ErrSessionEnded if a change of the password
+// or the second factor has ended the session of the caller. Such a change ends all sessions of the user, except the
+// session in which the user makes the change. getOwn also returns ErrSessionEnded if the Secret does not exist.
 func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := c.get(ctx, p.User.Name)
 	if err != nil {
@@ -93,8 +94,12 @@ func (c *CredentialsStore) update(
 	return verdict
 }
 
-// updateOwn is like update, but for the credentials of the caller. It returns ErrSessionEnded in the same cases as
-// getOwn, even if the session object still exists.
+// updateOwn calls edit with the Secret that contains the credentials of the caller, and returns the error of edit. If
+// edit returns true, updateOwn stores the Secret, even if edit also returns an error. After a conflict with another
+// write, updateOwn reads the Secret and calls edit again.
+//
+// updateOwn returns ErrSessionEnded if a change of the password or the second factor has ended the session of the
+// caller. The session object may still exist for a short time after such a change.
 func (c *CredentialsStore) updateOwn(
 	ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -110,15 +115,21 @@ func (c *CredentialsStore) updateOwn(
 	return err
 }
 
-// updateSecondFactor is like updateOwn, but edit() gets only the second factor in the credentials.
+// updateSecondFactor calls edit with the second factor of the caller, and returns the error of edit. If edit returns
+// true, updateSecondFactor stores the second factor, even if edit also returns an error. After a conflict with another
+// write, it reads the second factor and calls edit again.
+//
+// updateSecondFactor returns ErrSessionEnded if a change of the password or the second factor has ended the session of
+// the caller.
 func (c *CredentialsStore) updateSecondFactor(
 	ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error),
 ) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls edit() with the second factor in the Secret. If edit() returns true, editSecondFactor replaces
-// the second factor in the Secret object. It returns the results of edit().
+// editSecondFactor calls edit with the second factor in the Secret. If edit returns true, editSecondFactor writes the
+// second factor to the Secret object. It does not store the Secret object. editSecondFactor returns the results of
+// edit.
 func editSecondFactor(
 	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
 ) (bool, error) {

@@ -29,8 +29,9 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client from which the user has logged in before. Its epoch is a hash that identifies the credentials at
-// the time of that login (see credentials.Epoch).
+// device is a client from which the user has logged in before. It contains the ID of the client, and a hash of the
+// epoch at the time of that login. The epoch is a random value that changes together with the password or the second
+// factor.
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte
@@ -44,7 +45,8 @@ func (d *device) name() string {
 	return hex.EncodeToString(d.id[:])
 }
 
-// matchesEpoch returns true if the device token was issued for credentials with the given epoch.
+// matchesEpoch returns true if the device token was issued for credentials with the given epoch. The epoch is a random
+// value that changes together with the password or the second factor.
 func (d *device) matchesEpoch(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
 // newDeviceID returns the ID of a new device, which is derived from the name of its first session.

@@ -29,7 +29,8 @@ var (
 	// ErrInvalidCredentials is returned for a login with a wrong password, for an unknown, disabled or deleted user,
 	// and for a user without a password. Clients cannot distinguish these cases.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
-	// ErrBusy is returned if too many logins or changes of passwords are in progress.
+	// ErrBusy is returned for a login if too many logins are in progress. It is also returned for a request with a new
+	// password, because the same queue serves logins and new passwords.
 	ErrBusy = errors.New("too many logins at once")
 )
 
@@ -46,7 +47,8 @@ type Logins struct {
 	Audit         *audit.Log
 }
 
-// credentialsError wraps ErrInvalidCredentials. Its reason is only logged.
+// credentialsError is returned for a rejected login. It wraps ErrInvalidCredentials and has the same text. The reason
+// is written only to the audit log. Clients do not receive the reason, because it could reveal whether a user exists.
 type credentialsError struct{ reason string }
 
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }

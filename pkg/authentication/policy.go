@@ -44,7 +44,8 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	}), nil
 }
 
-// SetupRequired returns true if the user must have a second factor, but the methods of the login do not include one.
+// SetupRequired returns true if the user must have a second factor, but has logged in without a second factor. The
+// methods are the authentication methods of the login (amr, RFC 8176).
 func (p *TwoFactorPolicy) SetupRequired(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string,
 ) (bool, error) {

@@ -24,8 +24,8 @@ type rateLimiters struct {
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending contains the number of requests in progress for each key. Each of these requests counts as rejected until
-	// it ends (see RefusalLimiter.Begin).
+	// pending maps a network in CIDR notation to the number of its requests that are in progress. A request in progress
+	// counts as rejected until the result is known, so that concurrent requests cannot exceed the limit.
 	pending map[string]int
 }
 
@@ -63,8 +63,9 @@ func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	})
 }
 
-// limiter returns the rate limiter of the key. If there is none, it creates one. The limit is the limit of one client,
-// multiplied by the number of clients. The caller must hold the lock.
+// limiter returns the rate limiter of the key, and creates it if it does not exist. The rate and the burst of one
+// client are multiplied by the parameter clients, because a large network contains several clients. The caller must
+// hold the lock.
 func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
@@ -79,9 +80,9 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 // after a call to the host cluster. Each replica has its own limits.
 type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewRefusalLimiter returns a RefusalLimiter. Each client may cause inventedBurst rejected requests at once, and then
-// one in each rateInterval.
-func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
+// NewRefusalLimiter returns a RefusalLimiter, which limits the rate of rejected requests. Each client may cause
+// rejectedBurst rejected requests at once. Afterwards, each client may cause one more in each rateInterval.
+func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(rejectedBurst)} }
 
 // Begin returns true if a request from the address may call the host cluster. In this case, Begin also returns a
 // function. The caller must call this function at the end of the request, and pass true if the request was rejected.

@@ -43,7 +43,7 @@ func TestFailures(t *testing.T) {
 	}
 	f := NewRefusalLimiter()
 	var all []func(bool)
-	for range inventedBurst {
+	for range rejectedBurst {
 		done, ok := begin(f, "2001:db8::1")
 		if !ok {
 			t.Fatal("the first ones are refused")
@@ -57,13 +57,13 @@ func TestFailures(t *testing.T) {
 		done(false)
 	}
 	allowed := 0
-	for i := range 100 * inventedBurst {
+	for i := range 100 * rejectedBurst {
 		if done, ok := begin(f, fmt.Sprintf("2001:db8:0:%x::1", i)); ok {
 			done(true)
 			allowed++
 		}
 	}
-	if most := 20 * inventedBurst; allowed < inventedBurst || allowed > most {
+	if most := 20 * rejectedBurst; allowed < rejectedBurst || allowed > most {
 		t.Errorf("%d were refused of one customer's networks, want at most %d", allowed, most)
 	}
 	if _, ok := begin(f, "192.0.2.1"); !ok || len(f.rates.pending) != 1 {

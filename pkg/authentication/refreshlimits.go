@@ -18,37 +18,38 @@ import (
 )
 
 const (
-	// rateInterval is the time after which one more request is allowed.
+	// rateInterval is the time after which a client that has reached a rate limit may send one more request.
 	rateInterval = time.Second
-	// inventedBurst is the number of forged refresh tokens that an address may send at once. After that, one more token
-	// is allowed in each rateInterval.
-	inventedBurst = 60
-	// shownBurst is the number of genuine refresh tokens that may be sent at once for one session. It is also the
-	// number of codes that may be sent at once for one login. After that, one more request is allowed in each
-	// rateInterval. Each of these requests calls the API server.
-	shownBurst = 60
+	// rejectedBurst is the number of requests of one client that may be rejected at once, for example because of forged
+	// refresh tokens. Afterwards, one more request is allowed in each rateInterval.
+	rejectedBurst = 60
+	// genuineBurst is the number of times that one session may be renewed at once. Only refresh tokens that this
+	// installation has issued count. The limit also applies to the number of codes that may be sent for one login.
+	// Afterwards, one more request is allowed in each rateInterval, because each request calls the API server.
+	genuineBurst = 60
 )
 
-// RefreshLimits limits the rate of requests with refresh tokens. Forged tokens are limited for each address, and
-// genuine tokens for each session. Each replica has its own limits.
+// RefreshLimits limits the rate of requests with refresh tokens. Forged tokens are limited for each address. Genuine
+// tokens, which this installation has issued, are limited for each session. Each replica has its own limits.
 type RefreshLimits struct {
-	invented, shown *rateLimiters
+	forged, genuine *rateLimiters
 	deletedSessions *DeletedObjects
 }
 
 // NewRefreshLimits returns RefreshLimits with the given list of deleted sessions.
 func NewRefreshLimits(deletedSessions *DeletedObjects) *RefreshLimits {
 	return &RefreshLimits{
-		invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), deletedSessions: deletedSessions,
+		forged: newRateLimiters(rejectedBurst), genuine: newRateLimiters(genuineBurst),
+		deletedSessions: deletedSessions,
 	}
 }
 
-// admitRefresh returns nil if the API server must be called to verify the refresh token. It returns these errors:
-//   - a throttle.BlockedError for a forged token, if the address has sent too many forged tokens, or if too many logins
-//     from the address have failed
-//   - ErrRevoked for any other forged token
-//   - ErrRevoked for a token of a deleted session
-//   - a throttle.BlockedError if the session is renewed too often
+// admitRefresh decides whether the API server may be called to verify a refresh token. It returns nil if the call is
+// allowed, and an error in these cases:
+//   - The token is forged. The error is a throttle.BlockedError if the address has sent too many forged tokens, or if
+//     too many logins from the address have failed. If not, the error is ErrRevoked.
+//   - The session of the token was deleted. The error is ErrRevoked.
+//   - The session of the token is renewed too often. The error is a throttle.BlockedError.
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
@@ -88,23 +89,25 @@ func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	if err := m.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
 	}
-	if !m.Rates.invented.allowFrom(from.Address, m.Clock.Now()) {
+	if !m.Rates.forged.allowFrom(from.Address, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return ErrRevoked
 }
 
-// countGenuine counts a request with a genuine token. The key is the ID of the session or of the login to which the
-// token belongs. countGenuine returns a throttle.BlockedError if there are too many requests with this key.
+// countGenuine counts a request with a token that this installation has issued. The key is the ID of the session or of
+// the login to which the token belongs. countGenuine returns a throttle.BlockedError if there are too many requests
+// with this key.
 func (m *SessionManager) countGenuine(key string) error {
-	if !m.Rates.shown.allow(key, m.Clock.Now()) {
+	if !m.Rates.genuine.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return nil
 }
 
-// countMalformed is like countForged, but for a token that cannot be parsed. The reason is the error of the parser. If
-// countMalformed returns ErrRevoked, the error also wraps the reason.
+// countMalformed counts a malformed refresh token in the same way as a forged token. The reason is the error of the
+// parser. countMalformed returns a throttle.BlockedError if the address has sent too many such tokens, or if too many
+// logins from the address have failed. If not, it returns an error that wraps ErrRevoked and the reason.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

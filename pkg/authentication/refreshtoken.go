@@ -94,7 +94,8 @@ func (t refreshToken) text() string {
 	return t.session + "." + base64.RawURLEncoding.EncodeToString(t.secret)
 }
 
-// hash returns the hash with which the session object identifies the token. It does not depend on the MAC.
+// hash returns the SHA-256 of the token without the MAC, in hexadecimal. The session object contains this hash instead
+// of the token. The hash does not include the MAC, because tokens of earlier versions have no MAC.
 func (t refreshToken) hash() string {
 	sum := sha256.Sum256([]byte(t.text()))
 	return hex.EncodeToString(sum[:])

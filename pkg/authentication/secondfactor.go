@@ -27,9 +27,9 @@ const (
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for wrong codes in logins. If all codes of two logins are wrong, further codes are
-// delayed. A wrong code counts until the next correct code, so that attackers cannot guess the six digits with slow
-// attempts.
+// codePolicy returns the policy for wrong codes in logins. Further codes are delayed after ten wrong codes, which is
+// the number of codes that two logins allow. Wrong codes count until the user sends a correct code. Otherwise, an
+// attacker could guess the six digits with slow attempts.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned if the user has no second factor, or no pending one.

@@ -73,7 +73,7 @@ type SessionManager struct {
 	// Index contains all sessions, and Limits bounds their number.
 	Index  *sessionindex.Index
 	Limits sessionindex.Limits
-	// Rates limits the rate of renewals and of forged refresh tokens.
+	// Rates limits how often a session can be renewed, and how many forged refresh tokens a client can send.
 	Rates *RefreshLimits
 	// Throttle contains the addresses that are blocked because of failed logins.
 	Throttle *throttle.Throttle

@@ -33,11 +33,13 @@ func (m *SessionManager) setupToken(
 	return raw, nil
 }
 
-// startFromSetup exchanges a set-up token for a session that allows only the set-up of a second factor. It deletes the
-// session for which the token was issued. Therefore, the token is valid only once. It returns these errors:
+// startFromSetup starts a new session for a user who must set up a second factor. The parameter raw is a set-up token,
+// which belongs to an earlier session of the same login. startFromSetup deletes the earlier session, so that the token
+// can be used only once. It returns these errors:
 //   - token.ErrExpired if the token has expired
-//   - ErrRevoked if the token was used, or if the user has a second factor now
-//   - errNoSetupToken for any other token
+//   - ErrRevoked if the token was used before, if the user has a second factor now, or if the user may no longer log in
+//   - a throttle.BlockedError if the token is sent too often
+//   - errNoSetupToken if the token is not a set-up token
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {

@@ -25,8 +25,8 @@ import (
 var (
 	// ErrSessionEnded is returned for an access token whose session has ended or whose user may no longer log in.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for an invalid refresh token or challenge token. It is also returned for an access token
-	// whose session belongs to another user.
+	// ErrRevoked is returned for a refresh token, challenge token or set-up token that is invalid or was revoked. It is
+	// also returned for an access token if the session object of the token was replaced by an object for another user.
 	ErrRevoked = errors.New("the token is no longer valid")
 )
 
@@ -38,12 +38,15 @@ type Principal struct {
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Session is the name of the KubeVisionSession.
 	Session string
-	// Epoch is the epoch of the credentials when the session began (see credentials.Epoch).
+	// Epoch is the epoch of the user's credentials when the session began. The epoch is a random value that changes
+	// together with the password or the second factor.
 	Epoch string
-	// AuthTime is the time of the login. It is zero if the request contains a ticket, or an access token without the
-	// time of the login.
+	// AuthTime is the time of the login, or zero if this time is unknown. It is unknown if the access token does not
+	// contain it. It is also unknown if the request was authenticated with a ticket, which is a one-time credential for
+	// a stream.
 	AuthTime time.Time
-	// Expires is the expiry of the access token, or zero for a request with a ticket.
+	// Expires is the time at which the access token expires. It is zero if the request was authenticated with a ticket,
+	// which is a one-time credential for a stream.
 	Expires time.Time
 	// Ticket is the ticket with which the request was authenticated, or nil. Tickets.Spend invalidates it when the
 	// stream opens.
@@ -64,7 +67,8 @@ type Tokens struct {
 	Cache client.Reader
 	// Live reads from the API server, for example a session that the cache does not contain yet.
 	Live client.Reader
-	// Gone remembers sessions and users that do not exist.
+	// Gone caches the names of sessions and the UIDs of users that the API server has not found. Further requests with
+	// tokens of these sessions and users do not call the API server.
 	Gone *DeletedObjects
 	// Policy determines which users must have a second factor.
 	Policy *TwoFactorPolicy

@@ -58,8 +58,9 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	return caller, err
 }
 
-// isRegistered returns true if the error of ClusterByName proves that the cluster is registered. A nil error is also a
-// proof.
+// isRegistered returns true if err shows that a cluster is registered. err is the error of ClusterByName for this
+// cluster, or nil. ClusterByName returns clusters.ErrNotConnected, clusters.ErrNobodyToActAs or nil only for registered
+// clusters.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
@@ -169,8 +170,9 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError converts the error of a request to a cluster to an error with a code of the API. If a response with the
-// status 403 does not show the reason, CallError sends access reviews to find the reason. The possible reasons are:
+// CallError converts err to an error with a code of KubeVision's API. err is the error of a request to a cluster, and
+// the attributes describe the request. If the cluster has denied the request with the status 403, CallError sends
+// access reviews to find the reason. It sends none if the response already shows the reason. The possible reasons are:
 //
 //   - KubeVision does not have the right to impersonate the user yet.
 //   - RBAC allows the request, but another part of kube-apiserver, such as an admission plugin, has rejected it.

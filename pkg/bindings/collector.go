@@ -18,16 +18,20 @@ type collector struct {
 	users         Users
 	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
 	impersonation Impersonation
-	// collected contains the KubeVisionUsers whose names the Impersonation already contains.
+	// collected contains the KubeVisionUsers whose names are already in the field impersonation. Each user is added
+	// only once, even if several bindings name the user.
 	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded contains the KubeVision groups whose members the Impersonation already contains.
+	// expanded contains the names of the KubeVision groups whose members were already added to the field impersonation.
+	// The members of each group are added only once.
 	expanded sets.Set[string]
 	// accounts contains the number of collected ServiceAccounts in each namespace.
 	accounts map[string]int
-	// left is the remaining budget for all names, in bytes. share is the budget for the names of one role. leftOf
-	// contains the remaining budget by role. A role without an entry has the whole share.
-	left   int
-	share  int
+	// left is the part of the size limit for all names that is not used yet, in bytes.
+	left int
+	// share is the size limit for the names in the bindings of one role, in bytes.
+	share int
+	// leftOf contains, by role, the part of the size limit for the role that is not used yet, in bytes. A role without
+	// an entry has used nothing.
 	leftOf map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()

@@ -36,20 +36,22 @@ type Impersonation struct {
 const ImpersonationBudget = 16 << 20
 
 const (
-	// nameOverhead is the number of bytes that a name takes in addition to its characters.
+	// nameOverhead is added to the length of each name when the size of the names is computed. It is an estimate of the
+	// bytes that a name additionally takes in the resourceNames of a ClusterRole or Role.
 	nameOverhead = 8
 	// accountNamespaceBytes is the size of a Role and its RoleBinding, in bytes, without the names of ServiceAccounts.
 	// The Role allows the impersonation of ServiceAccounts of one namespace.
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
-// the names of the KubeVisionUsers in the group. For a Kubernetes group, it also returns identity.GroupMember. This is
-// the user name that KubeVision impersonates for the members of the group, because it does not know their own names.
+// CollectImpersonation returns the names that KubeVision may impersonate for the subjects of the given bindings. For a
+// KubeVision group, it also returns the names of the KubeVisionUsers in the group. For a Kubernetes group, it also
+// returns the user name identity.GroupMember. KubeVision impersonates this user name for all members of Kubernetes
+// groups, because it does not know the members in advance.
 //
-// The budget limits the size of all names, in bytes. RoleShare(budget) limits the size of the names for one role.
-// CollectImpersonation adds the names of the oldest binding first. If a binding exceeds a limit, CollectImpersonation
-// adds none of its names, and returns the UID of the binding.
+// The budget limits the size of all names, in bytes. The names in the bindings of one role may use only a part of the
+// budget (see RoleShare). CollectImpersonation adds the names of the oldest binding first. If the names of a binding
+// exceed a limit, CollectImpersonation adds none of them, and returns the UID of the binding.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -76,13 +78,15 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
-// that i does not contain. The returned user name is:
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. i contains the
+// names that KubeVision may impersonate there. The returned groups are those of the given groups that i contains. The
+// returned user name is:
 //
-//   - the given user name, if i contains this user
+//   - the given user name, if i contains this name
 //   - otherwise identity.GroupMember, if i contains one of the groups and the user is not a KubeVisionUser
 //
-// In all other cases, Identity returns false.
+// In all other cases, Identity returns false. The user name identity.GroupMember stands for any member of a Kubernetes
+// group.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

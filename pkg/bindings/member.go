@@ -27,8 +27,9 @@ func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	return out
 }
 
-// OnMember converts i to the names that may be impersonated on a cluster other than the host. ServiceAccounts of the
-// host become users.
+// OnMember returns the names that KubeVision may impersonate on a cluster other than the host. i contains the names on
+// the host. Users and groups get the names that they have on the other cluster. A ServiceAccount of the host becomes a
+// user, because a ServiceAccount with the same name on the other cluster is a different account.
 func (i Impersonation) OnMember() Impersonation {
 	out := Impersonation{Users: memberNames(i.Users), Groups: memberNames(i.Groups)}
 	if len(i.ServiceAccounts) > 0 {

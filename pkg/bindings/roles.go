@@ -43,8 +43,8 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix is the end of the name of the ClusterRole to which a ClusterRoleBinding for the role dev or ops refers,
-// for example kubevision:dev-cluster. This ClusterRole has fewer rules than kubevision:dev, because a
+// clusterSuffix is the suffix of the names of the ClusterRoles that grant the roles dev and ops in a whole cluster, for
+// example kubevision:dev-cluster. These ClusterRoles have fewer rules than kubevision:dev and kubevision:ops, because a
 // ClusterRoleBinding also applies to protected namespaces.
 const clusterSuffix = "-cluster"
 
@@ -52,14 +52,17 @@ const clusterSuffix = "-cluster"
 // subject that may bind only one role cannot exhaust the budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
-// SparesProtected returns true if ref refers to the built-in role dev or ops. In protected namespaces, these roles
-// grant the rights of the role readonly. A ClusterRoleBinding for ops also grants the right to evict Pods there.
+// SparesProtected returns true if ref refers to the built-in role dev or ops. In protected namespaces, both roles grant
+// only the rights of the role readonly. There is one exception: if ops is granted in the whole cluster, it also grants
+// the right to evict Pods in protected namespaces.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
 }
 
-// WholeClusterRole returns the name of the ClusterRole to which a ClusterRoleBinding for ref refers.
+// WholeClusterRole returns the name of the ClusterRole that grants the role ref in a whole cluster. A
+// ClusterRoleBinding refers to this ClusterRole. For the built-in roles dev and ops, it has fewer rules than the
+// ClusterRole for a single namespace, because a ClusterRoleBinding also applies to protected namespaces.
 func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	if SparesProtected(ref) {
 		return ClusterRole(ref) + clusterSuffix
@@ -67,8 +70,9 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. isProtected is true if the
-// namespace of the RoleBinding is protected.
+// NamespaceRole returns the name of the ClusterRole that grants the role ref in one namespace. A RoleBinding in the
+// namespace refers to this ClusterRole. In a protected namespace, the built-in roles dev and ops are replaced with the
+// role readonly.
 func NamespaceRole(ref kubevisionv1alpha1.RoleReference, isProtected bool) string {
 	if isProtected && SparesProtected(ref) {
 		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)
@@ -76,7 +80,8 @@ func NamespaceRole(ref kubevisionv1alpha1.RoleReference, isProtected bool) strin
 	return ClusterRole(ref)
 }
 
-// ClusterRoles returns the names of all ClusterRoles to which RoleBindings and ClusterRoleBindings for ref may refer.
+// ClusterRoles returns the names of all ClusterRoles that KubeVision can use to grant the role ref. It can use
+// different ClusterRoles for a whole cluster, for a namespace and for a protected namespace.
 func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	if !SparesProtected(ref) {
 		return []string{ClusterRole(ref)}

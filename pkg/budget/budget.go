@@ -27,9 +27,10 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// A holder that has h bytes can take k more bytes only if at least h+k bytes are free. Therefore, the more memory a
-// holder has, the more memory must be free for others. Each of n holders that take memory in small steps can have at
-// most 1/(n+1) of the total, so that a part of the same size remains free for new holders.
+// The more memory a holder has, the more memory must be free before this holder can take more. A holder that has h
+// bytes can take k more bytes only if at least h+k bytes are free. If holders take memory in small steps, a single
+// holder can take half of the Budget, and two holders can take a third each. A part of the same size remains free for a
+// new holder.
 type Budget struct {
 	Options
 
@@ -42,13 +43,13 @@ type Budget struct {
 type Options struct {
 	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share is an additional limit for the memory of each user or other holder (see Budget), in bytes. Zero means no
-	// additional limit.
+	// Share bounds the memory of each holder, in bytes. A holder is a user, or another owner of requests. Zero means no
+	// such limit.
 	Share int64
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
 	// default is 64 KiB.
 	Step int64
-	// Work limits the processor time of each user or other holder (see Budget, and Account.Do). Nil means no limit.
+	// Work limits the processor time of each holder, which is a user, or another owner of requests. Nil means no limit.
 	Work *userlimit.Gates
 }
 
@@ -68,9 +69,9 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account for one request of a holder (see Budget). The account can take at most limit bytes. If the
-// limit is 0, only the limits of the Budget apply. The caller must close the account. The account of a nil Budget is
-// nil, and has no limits.
+// Account opens an account for one request of a holder, which is a user, or another owner of requests. The account can
+// take at most limit bytes. If the limit is 0, only the limits of the Budget apply. The caller must close the account.
+// The account of a nil Budget is nil, and has no limits.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -112,15 +113,15 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked from a successful call of HoldAlone until the bytes of this call are given back.
+	// alone is locked while bytes that HoldAlone has taken are in use. Meanwhile, other calls of HoldAlone wait.
 	alone sync.Mutex
 }
 
 // step is the default of Options.Step, in bytes.
 const step = 64 << 10
 
-// ForHolder opens an account for another holder (see Budget) in the same Budget, for example for memory that several
-// requests share.
+// ForHolder opens an account for another holder in the same Budget. A holder is an owner of memory, for example a user.
+// Memory that several requests share can also have its own holder.
 func (a *Account) ForHolder(holder string) *Account {
 	if a == nil {
 		return nil
@@ -155,7 +156,8 @@ func (a *Account) Take(n int64) error {
 	return nil
 }
 
-// Hold takes n more bytes. The returned function gives these bytes back. Hold returns ErrExceeded like Take.
+// Hold takes n more bytes. The returned function gives these bytes back. Hold returns ErrExceeded if a limit would be
+// exceeded or the account is closed.
 func (a *Account) Hold(n int64) (release func(), err error) {
 	if err := a.Take(n); err != nil {
 		return nil, err
@@ -163,8 +165,9 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone is like Hold, but first waits until no other HoldAlone call of the same account holds bytes. It is intended
-// for large amounts that are needed for a short time.
+// HoldAlone takes n more bytes, for a large amount that is needed for a short time. It first waits until no other call
+// of HoldAlone holds bytes of the same account. The returned function gives the bytes back. HoldAlone returns
+// ErrExceeded if a limit would be exceeded or the account is closed.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil
@@ -180,9 +183,9 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do waits until the processor time of the user, or other holder of the account (see Budget), is within the limit. Then
-// it calls work(), and charges the processor time of this call to the holder. If ctx ends during the wait, Do returns
-// an error and does not call work(). work() must not wait for other requests and must not call Do.
+// Do waits until the holder of the account is within the limit for processor time, and then calls work. The holder is a
+// user, or another owner of requests. Do charges the duration of the call to the holder. If ctx ends during the wait,
+// Do returns an error and does not call work. The function work must not wait for other requests, and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {
 	if a == nil || a.budget.Work == nil {
 		work()
@@ -191,8 +194,8 @@ func (a *Account) Do(ctx context.Context, work func()) error {
 	return a.budget.Work.Do(ctx, a.holder, work) //nolint:wrapcheck // the caller knows the context
 }
 
-// Charge adds processor time to the time that the user, or other holder of the account (see Budget), has used. It does
-// not wait. Later calls of Do wait instead.
+// Charge counts the duration took as processor time of the account's holder, for example of a user. Charge does not
+// wait. If the holder then exceeds the limit for processor time, later calls of Do wait.
 func (a *Account) Charge(took time.Duration) {
 	if a != nil {
 		a.budget.Work.Charge(a.holder, took)

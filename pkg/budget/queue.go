@@ -18,20 +18,22 @@ var (
 
 // QueueOptions configures a Queue. A holder is the owner of work, usually a user.
 type QueueOptions struct {
-	// Total bounds the total cost of the work in progress of all holders. Share bounds the total cost of the work in
-	// progress of one holder.
-	Total, Share int64
-	// Largest is the maximum cost of one unit of work. A higher cost counts as Largest. The default of Largest is
-	// Share. A value above Share counts as Share.
+	// Total bounds the total cost of the work in progress of all holders.
+	Total int64
+	// Share bounds the total cost of the work in progress of one holder, usually a user.
+	Share int64
+	// Largest bounds the cost of one unit of work. The Queue reduces a higher cost to Largest. The default and the
+	// maximum of Largest is Share, the limit for all work of one holder.
 	Largest int64
-	// Waiting bounds the number of waiting units of work of one holder. Patience bounds the time for which a unit
-	// waits.
-	Waiting  int
+	// Waiting bounds the number of waiting units of work of one holder, usually a user.
+	Waiting int
+	// Patience bounds the time for which a unit of work waits.
 	Patience time.Duration
 }
 
-// Queue limits the total cost of concurrent work, for all holders together and for each holder (see QueueOptions). Work
-// that exceeds a limit waits. The Queue admits the waiting work of the holders round-robin.
+// Queue limits the total cost of concurrent work, for all holders together and for each holder. A holder is the owner
+// of work, usually a user. Work that exceeds a limit waits. The Queue admits the waiting work of the holders
+// round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -40,18 +42,19 @@ type Queue struct {
 	lanes map[string]*lane
 	// waitingLanes contains the lanes with waiting work, in the order in which they are served.
 	waitingLanes list.List
-	// full is true while the next unit of work must wait because the cost of all work in progress would exceed Total.
-	// Until this unit is admitted, no other work may begin, so that small units do not delay a large unit without a
-	// limit.
+	// full is true while the next unit of work waits because it would raise the cost of all work in progress above
+	// Total. Until this unit is admitted, no other work may begin. Otherwise, small units could delay a large unit
+	// without a limit.
 	full bool
 }
 
-// lane contains the work of one holder (see QueueOptions).
+// lane contains the work of one holder in a Queue. A holder is the owner of work, usually a user.
 type lane struct {
 	holder string
 	used   int64
-	// places is the number of units of work in progress. waiting contains the waiting units, the oldest first.
-	places  int
+	// places is the number of units of work in progress.
+	places int
+	// waiting contains the waiting units of work, the oldest first.
 	waiting list.List
 	// element is the element of the lane in Queue.waitingLanes, or nil.
 	element *list.Element
@@ -75,10 +78,10 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder (see QueueOptions) may begin. At the end of the work, the caller must call
-// Place.Leave. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if the holder already has the
-// maximum number of waiting units of work (QueueOptions.Waiting). It also returns ErrExceeded if the wait exceeds
-// QueueOptions.Patience. A nil Queue has no limits.
+// Enter waits until the Queue admits a unit of work. The holder is the owner of the work, usually a user. At the end of
+// the work, the caller must call Place.Leave. A cost above QueueOptions.Largest counts as QueueOptions.Largest. Enter
+// returns ErrExceeded if QueueOptions.Waiting units of the holder already wait. It also returns ErrExceeded if the wait
+// exceeds QueueOptions.Patience. A nil Queue admits all work at once.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -205,8 +208,8 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow adds the given cost to the cost of work in progress that costs more than expected. If the sum exceeds Largest,
-// Grow reduces it to Largest. Grow does not wait, even if the work then exceeds Total or Share.
+// Grow adds the given cost to the cost of work in progress that is more expensive than expected. The new cost is at
+// most QueueOptions.Largest. Grow never waits, even if the work then exceeds other limits of the Queue.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

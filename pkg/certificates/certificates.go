@@ -17,7 +17,8 @@ import (
 	"net"
 )
 
-// serialBits is the size of a serial number in bits. RFC 5280 allows 20 bytes.
+// serialBits is the number of random bits in a serial number. A number of 127 bits and its sign bit need 16 bytes. RFC
+// 5280 allows at most 20 bytes.
 const serialBits = 127
 
 // KeyPair is a certificate and its private key, both in PEM.

@@ -30,11 +30,13 @@ var ErrOpen = errors.New("the server does not respond")
 type Outcome int
 
 const (
-	// Unknown is the outcome of a call that was cancelled before a response.
+	// Unknown is the outcome of a call that was cancelled before a response. The Breaker counts it neither as a success
+	// nor as a failure.
 	Unknown Outcome = iota
-	// Answered is the outcome of a call with a response, including an error response.
+	// Answered is the outcome of a call to which the server responded, even with an error. The Breaker counts it as a
+	// success.
 	Answered
-	// Failed is the outcome of a call without a response.
+	// Failed is the outcome of a call without a response. The Breaker counts it as a failure.
 	Failed
 )
 

@@ -39,11 +39,13 @@ var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
 // boundedRoundTripper limits the duration of requests and the size of responses. These requests are exceptions:
 //
-//   - Watches have no time limit. Watches with Reader.Client also have no size limit.
-//   - Followed logs have no time limit and no size limit. The same applies to requests with Reader.CacheClient.
+//   - Watches have no time limit.
+//   - Watches that Reader.Client sends also have no size limit.
+//   - Followed logs have no time limit and no size limit.
+//   - Requests that Reader.CacheClient sends have no time limit and no size limit.
 //
-// Error responses are always limited to maxErrorBytes. If a successful response has no size limit, the code that reads
-// the response must limit each line, event or object.
+// Error responses are always limited to maxErrorBytes. The reader of a response without a size limit must itself limit
+// each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

@@ -23,13 +23,15 @@ type Call struct {
 	// Method is the HTTP method. It defaults to GET.
 	Method   string
 	Resource Resource
-	// Namespace is empty for all namespaces and for cluster-scoped kinds. Name is empty for the collection.
-	Namespace   string
+	// Namespace is the namespace of the object. It is empty for all namespaces and for cluster-scoped kinds.
+	Namespace string
+	// Name is the name of the object. It is empty for a list or for a new object.
 	Name        string
 	Subresource string
 	Query       url.Values
-	// Body is sent with the media type ContentType, which defaults to application/json.
-	Body        []byte
+	// Body is the body of the request, or nil.
+	Body []byte
+	// ContentType is the media type of Body. It defaults to application/json.
 	ContentType string
 	// Accept is the media type of the response. It defaults to application/json.
 	Accept string
@@ -47,8 +49,9 @@ type Response struct {
 }
 
 // Do sends the call as the user, and returns the response or the error of the API server. It also returns an error if
-// the API server cannot be reached. An error may mean that the cluster no longer serves the version of the resource. In
-// this case, Do resolves the resource again, and repeats the call with the new version.
+// the API server cannot be reached. The status 404 or 405 may mean that the cluster no longer serves the version of the
+// resource. If this is possible, Do looks up the resource again. If the cluster now serves another version, Do repeats
+// the call with this version.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {
@@ -91,7 +94,9 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	return out, err
 }
 
-// Stream is like Do, but returns the response body as a stream. The caller must close the body.
+// Stream sends the call as the user, and returns the response body as a stream, which the caller must close. It returns
+// an error if the API server cannot be reached, or if its response is an error. If the cluster now serves another
+// version of the resource, Stream repeats the call with this version.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx = withStreamedResponse(ctx)
 	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {

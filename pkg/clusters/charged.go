@@ -17,7 +17,8 @@ type chargingRoundTripper struct {
 	each budget.Quarters
 }
 
-// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
+// RoundTrip sends the request. Each Read of the response body counts the memory for the received bytes in the
+// budget.Account of the request. If this memory exceeds a limit of the account, the Read returns budget.ErrExceeded.
 func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
 	if err != nil || isStreamedResponse(r.Context()) {
@@ -37,8 +38,8 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a request whose response is decoded as one object, so that chargingRoundTripper charges at
-// least the memory of this object (see decodedObject).
+// withObjectResponse marks a request whose response is decoded as one object. The memory that is counted in the
+// budget.Account of the request then also includes the decoded object.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

@@ -147,15 +147,17 @@ func (c *Client) objects() (client.Client, error) {
 // Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
 // cluster does not serve the resource.
 //
-// Resource looks up the name in the cached discovery, which may be some seconds old. If the name is absent, or if
-// isExpected() returns false for the resource, Resource looks up the name again in a newer discovery. If isExpected is
-// nil, every resource is expected.
+// The function isExpected returns true if a resource has the properties that the caller needs, for example its kind. If
+// it is nil, every resource is expected. Resource looks up the name in the cached discovery, which may be some seconds
+// old. If the name is absent or the resource is not expected, Resource looks up the name again in a newer discovery. It
+// returns this result even if the resource is not expected.
 func (c *Client) Resource(ctx context.Context, name string, isExpected func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, isExpected)
 }
 
-// Served is like Resource, but does not discover the cluster again if the cached discovery lacks the resource. It is
-// intended for callers that often look up resources that a cluster does not serve.
+// Served finds a resource by its name, which is plural, plural.group or plural.version.group, in the cached discovery.
+// It returns false if the cached discovery lacks the resource, and does not discover the cluster again for this reason.
+// It is intended for callers that often look up resources that a cluster does not serve.
 func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }

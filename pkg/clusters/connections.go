@@ -68,9 +68,9 @@ type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
-	// inForce finds the KubeVisionCluster that represents the host cluster. Several KubeVisionClusters may set
-	// spec.inCluster, but only one of them is valid.
-	inForce *hostRegistration
+	// hostRegistration selects the KubeVisionCluster that represents the host cluster. If several KubeVisionClusters
+	// set spec.inCluster, only the oldest is valid.
+	hostRegistration *hostRegistration
 }
 
 // Options configures Connections.
@@ -78,8 +78,10 @@ type Options struct {
 	// Config is the client configuration of the program's own ServiceAccount on the host cluster. It is used only to
 	// request tokens of the impersonating ServiceAccount and of the ServiceAccount of the read cache.
 	Config *rest.Config
-	// Cache reads objects of the KubeVision kinds. Secrets reads the metadata of the Secrets in KubeVision's namespace.
-	Cache, Secrets cache.Cache
+	// Cache reads objects of the KubeVision kinds.
+	Cache cache.Cache
+	// Secrets reads the metadata of the Secrets in KubeVision's namespace.
+	Secrets cache.Cache
 	// Live reads from the API server of the host cluster without a cache.
 	Live client.Reader
 	// Bound holds the users and groups that may be impersonated.
@@ -106,16 +108,16 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	}
 	m := &members{
 		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
-		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
+		catalogBudget: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
 	}
-	inForce, err := newHostRegistration(ctx, o.Cache)
+	registration, err := newHostRegistration(ctx, o.Cache)
 	if err != nil {
 		return nil, err
 	}
-	c := &Connections{reader: o.Cache, host: host, members: m, inForce: inForce}
+	c := &Connections{reader: o.Cache, host: host, members: m, hostRegistration: registration}
 	if err := c.watchReadCache(ctx, o.Cache); err != nil {
 		return nil, err
 	}
@@ -160,12 +162,13 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return connection.setReadCacheMode(cluster), nil
 }
 
-// hostBy returns the connection to the host cluster. Several KubeVisionClusters may set spec.inCluster, but only the
-// one that HostRegistration selects is valid. hostBy returns ErrIdentityConflict for all others.
+// hostBy returns the connection to the host cluster if the given KubeVisionCluster represents the host cluster. If
+// several KubeVisionClusters set spec.inCluster, only the oldest represents the host cluster. hostBy returns
+// ErrIdentityConflict for all others.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
-	inForce, err := c.inForce.uid(ctx)
+	inForce, err := c.hostRegistration.uid(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -192,34 +195,42 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer returns an http.Transport, or nil. Upgraded connections use the dial function and the TLS configuration of
-	// this Transport. authenticate adds the bearer token to the request for an upgrade.
-	dialer       func() *http.Transport
+	// dialer returns the http.Transport that opens connections to the cluster, or nil if there is none. Connections for
+	// terminals and port forwarding use the dial function and the TLS configuration of this Transport.
+	dialer func() *http.Transport
+	// authenticate wraps the round tripper for an upgrade, for example for a terminal. It adds a bearer token to each
+	// request.
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
 	bound        *BoundNames
-	// tokens is the source of the impersonating ServiceAccount's tokens. robot sends discovery requests as that
-	// ServiceAccount, without impersonation.
+	// tokens is the source of the impersonating ServiceAccount's tokens.
 	tokens *tokenSource
-	robot  discovery.DiscoveryInterfaceWithContext
+	// robot sends discovery requests as the impersonating ServiceAccount, without impersonating a user.
+	robot discovery.DiscoveryInterfaceWithContext
 	// registration is the name of the KubeVisionCluster, or nil.
 	registration atomic.Pointer[string]
 	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
-	// member is true for a member cluster. kubeconfig is nil for the host cluster.
-	member     bool
+	// member is true for a member cluster, and false for the host cluster.
+	member bool
+	// kubeconfig contains the address and the credential of a member cluster. It is nil for the host cluster.
 	kubeconfig *kubeconfig.Kubeconfig
 	// reader is the ServiceAccount of the read cache on this cluster.
 	reader *readerAccount
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns, large and calls limit the concurrent work of each user. turns limits the number of large responses that
-	// are processed at the same time, for all clusters together. large limits the number of open large responses of
-	// this cluster. calls limits the number of calls to this cluster.
-	turns, large, calls *userlimit.Gates
-	// lists bounds the total cost of concurrent list requests to this cluster.
+	// turns limits the processing of large responses for each user: the number at the same time, and the processor
+	// time. All clusters share this limit.
+	turns *userlimit.Gates
+	// large limits the number of large responses of this cluster that each user has open at the same time. A response
+	// is open until its body is closed.
+	large *userlimit.Gates
+	// calls limits the number of concurrent calls of each user to this cluster.
+	calls *userlimit.Gates
+	// lists bounds the total size of the lists that are read from this cluster at the same time.
 	lists *budget.Queue
+	// sizes records the sizes of earlier lists, to estimate the sizes of later ones.
 	sizes *listSizes
 }
 
@@ -282,8 +293,10 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection that sends all requests with the given transport. The config contains the address
-// of the cluster, but no credential.
+// newConnection returns a connection to the cluster whose address is in the configuration anonymous. This configuration
+// contains no credential. The transport authenticated sends all requests, with tokens that the source tokens provides.
+// The parameter bound contains the users and groups that may be impersonated. The parameter memory bounds the memory of
+// discovery, and may be nil.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,
@@ -314,8 +327,9 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
 
-// setName records the name of the KubeVisionCluster to which the connection belongs, and returns the connection. For
-// the host cluster, this name changes if another KubeVisionCluster represents the host cluster.
+// setName records the name of the KubeVisionCluster to which the connection belongs, and returns the connection. The
+// name of the host cluster's connection can change: if the KubeVisionCluster of the host cluster is deleted, another
+// one may take its place.
 func (c *Connection) setName(name string) *Connection {
 	if c.name() != name {
 		c.registration.Store(&name)

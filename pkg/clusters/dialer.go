@@ -67,7 +67,8 @@ func (d *dialer) close() {
 	}
 }
 
-// trackedConn removes itself from the dialer when it is closed.
+// trackedConn is a connection that a dialer has opened. The dialer lists all open connections, so that dialer.close can
+// close them. When a trackedConn is closed, the dialer removes it from this list.
 type trackedConn struct {
 	net.Conn
 	dialer *dialer

@@ -23,24 +23,26 @@ import (
 )
 
 const (
-	// discoveryAge is the age from which a catalog is checked before use. It applies if entity tags are available. With
-	// entity tags, a check needs only two conditional requests.
+	// discoveryAge is the age up to which requests use a catalog without a check. A catalog is the cached list of a
+	// cluster's resources. The check of an older catalog sends two conditional requests with entity tags (HTTP ETag).
+	// If the cluster sends no entity tags, plainDiscoveryAge applies instead.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge replaces discoveryAge if no entity tags are available. Without entity tags, a check reads the
-	// whole catalog with some hundred requests.
+	// plainDiscoveryAge is the age up to which requests use the catalog of a cluster that sends no entity tags (HTTP
+	// ETag). It is long, because a check then reads the whole list of resources with some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// If a catalog is at most absenceAge old and lacks a resource, the cluster does not serve the resource. An older
-	// catalog does not prove this.
+	// absenceAge is the maximum age of a catalog that proves the absence of a resource. If an older catalog lacks a
+	// resource, the cluster may serve the resource nevertheless.
 	absenceAge = discoveryAge
-	// checkPatience is the time for which a request waits for a newer catalog. After this time, it uses the old
-	// catalog.
+	// checkPatience is the time for which a request waits for a newer catalog of the cluster's resources. After this
+	// time, the request uses the old catalog.
 	checkPatience = time.Second
-	// renewInterval is the time between two background checks of the catalog. It is shorter than discoveryAge, so that
-	// requests need not wait for a check. The background checks end when no request has arrived for useTimeout.
+	// renewInterval is the time between two background checks of a catalog of a cluster's resources. It is shorter than
+	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	useTimeout    = time.Minute
-	// The pause after a check is at least renewShare times the duration of the check. Requests use the old catalog in
-	// this pause, but for at most plainDiscoveryAge.
+	// useTimeout is the time without a request after which the background checks of a catalog end.
+	useTimeout = time.Minute
+	// renewShare makes slow checks of a catalog rare: the pause after a check lasts at least renewShare times as long
+	// as the check. In the pause, requests use the old catalog until its age is plainDiscoveryAge.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
@@ -56,21 +58,24 @@ type resourceMapper struct {
 	tags   *entityTags
 	// account returns the budget.Account to which the memory of a discovery is charged.
 	account func() *budget.Account
-	// kept bounds the memory of the catalogs of all member clusters. It is nil for the host cluster.
-	kept   *catalogBudget
-	flight singleflight.Group
+	// catalogBudget bounds the memory of the cached catalogs of all member clusters together. It is nil for the host
+	// cluster.
+	catalogBudget *catalogBudget
+	flight        singleflight.Group
 
 	mu     sync.RWMutex
 	closed bool
 	// known is the catalog of the last successful discovery, or nil.
 	known *catalog
-	// looked is the start time of the last discovery, and failure its error. duration is its duration, or zero after a
-	// failure.
-	looked   time.Time
-	duration time.Duration
-	failure  error
-	// used is the time of the last request. renewing is true while a goroutine checks the catalog in the background.
-	used     time.Time
+	// lastBegan is the time at which the last discovery began.
+	lastBegan time.Time
+	// lastDuration is the duration of the last discovery. It is zero if the last discovery has failed.
+	lastDuration time.Duration
+	// lastErr is the error of the last discovery, or nil.
+	lastErr error
+	// used is the time of the last request that needed the catalog.
+	used time.Time
+	// renewing is true while a goroutine checks the catalog in the background.
 	renewing bool
 }
 
@@ -84,8 +89,10 @@ func newResourceMapper(
 // cluster does not serve the resource. It returns a 503 error if the API server of the group did not respond, because
 // the resource may then exist.
 //
-// If the catalog lacks the name, or if isExpected() returns false for the resource, find looks up the name again in a
-// catalog that is at most absenceAge old. It does not call isExpected() again. isExpected may be nil.
+// The function isExpected returns true if a resource has the properties that the caller needs, for example its kind. If
+// it is nil, every resource is expected. If the catalog lacks the name or the resource is not expected, the catalog may
+// be outdated. find then looks up the name in a catalog that is at most absenceAge old. It returns this result even if
+// the resource is not expected.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {
@@ -106,7 +113,9 @@ func (r *resourceMapper) find(
 	return found, ok, nil
 }
 
-// served is like find, but does not discover the cluster again if the catalog lacks the name.
+// served looks up a resource by its name, which is plural, plural.group or plural.version.group, in the cached catalog.
+// It returns false if the catalog lacks the name, and does not discover the cluster again for this reason. It returns a
+// 503 error if the API server of the group did not respond.
 func (r *resourceMapper) served(ctx context.Context, name string) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -119,9 +128,9 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns the catalog. If there is none, current waits for a discovery. If the catalog is older than
-// maxAge(), current waits up to checkPatience for a newer catalog. It returns the old catalog if the discovery fails or
-// takes longer.
+// current returns the catalog of the cluster's resources. If there is none, current waits for a discovery. If the
+// catalog is older than maxAge allows, current waits up to checkPatience for a newer catalog. It returns the old
+// catalog if the discovery fails or takes longer.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -141,26 +150,26 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// maxAge returns the age up to which requests use the catalog without a check. After a slow check, the age is larger. A
-// check is slow, for example, if the resources of the cluster change all the time: each check then reads the whole
-// catalog.
+// maxAge returns the age up to which requests use the catalog without a check for changed resources. This age is larger
+// after a slow check, so that slow checks are rare. If the resources have changed, a check is slow, because it reads
+// the whole catalog.
 func (r *resourceMapper) maxAge() time.Duration {
 	if !r.tags.complete() {
 		return plainDiscoveryAge
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return min(max(discoveryAge, renewShare*r.duration), plainDiscoveryAge)
+	return min(max(discoveryAge, renewShare*r.lastDuration), plainDiscoveryAge)
 }
 
-// confirmed returns a catalog that is at most absenceAge old. It discovers the cluster if the last discovery is older.
-// If the last discovery is recent enough, it returns the result of this discovery, which may be an error.
+// confirmed returns a catalog that is at most absenceAge old. If the last discovery is older, confirmed discovers the
+// cluster again. If not, confirmed returns the result of the last discovery, which may be an error.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
-	known, looked, failure := r.known, r.looked, r.failure
+	known, began, failure := r.known, r.lastBegan, r.lastErr
 	r.mu.RUnlock()
 	oldest := time.Now().Add(-absenceAge)
-	if looked.Before(oldest) || (known == nil && failure == nil) {
+	if began.Before(oldest) || (known == nil && failure == nil) {
 		return r.discover(ctx, oldest)
 	}
 	return known, failure
@@ -176,7 +185,7 @@ func (r *resourceMapper) refresh(ctx context.Context) error {
 func (r *resourceMapper) state() (*catalog, time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.known, time.Since(r.looked)
+	return r.known, time.Since(r.lastBegan)
 }
 
 // close drops the catalog. Catalogs of discoveries that end after the call are not stored.
@@ -185,7 +194,7 @@ func (r *resourceMapper) close() {
 	r.closed = true
 	r.mu.Unlock()
 	r.forget()
-	r.kept.release(r)
+	r.catalogBudget.release(r)
 }
 
 // forget drops the catalog. The next request discovers the cluster again.
@@ -195,11 +204,11 @@ func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looked, r.failure, r.duration = began, err, 0; err == nil {
+	if r.lastBegan, r.lastErr, r.lastDuration = began, err, 0; err == nil {
 		r.known = known
 	}
 	if known != nil {
-		r.duration = time.Since(began)
+		r.lastDuration = time.Since(began)
 	}
 }
 
@@ -244,10 +253,10 @@ func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, err
 	if err != nil {
 		return seen, err
 	}
-	r.kept.keep(r, seen.known.size)
+	r.catalogBudget.keep(r, seen.known.size)
 	if r.isClosed() { // closed during the discovery
 		r.forget()
-		r.kept.release(r)
+		r.catalogBudget.release(r)
 	}
 	return seen, nil
 }
@@ -274,16 +283,17 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 	}
-	if r.kept != nil && found.size > maxDiscovered {
+	if r.catalogBudget != nil && found.size > maxDiscovered {
 		return nil, fmt.Errorf("discovering the cluster's resources: %w", ErrTooLarge)
 	}
 	r.tags.commit()
 	return found, nil
 }
 
-// discoveryError converts an error of discovery. If the API server has sent a status below 500, for example 403 or 404,
-// discoveryError returns an error without this status, so that callers do not take the status for the response to their
-// own request.
+// discoveryError converts an error of discovery to an error for the request that needs the discovery. It replaces a
+// Status below 500, for example 403, with a 503 error, because the caller would take this Status for the response to
+// its own request. discoveryError returns ErrNoAPIServer for the status 404 and for a response that no API server has
+// sent.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -306,8 +316,9 @@ func unavailable(message string) error {
 	}}
 }
 
-// refreshInBackground starts a goroutine that checks the catalog every renewInterval, if none is running. It does
-// nothing if there are no entity tags, because a check would then read the whole catalog.
+// refreshInBackground starts a goroutine that regularly checks whether the resources of the cluster have changed. It
+// starts none if such a goroutine is already running. It also starts none if the cluster sends no entity tags (HTTP
+// ETag), because each check would then read the whole catalog.
 func (r *resourceMapper) refreshInBackground() {
 	if !r.tags.complete() {
 		return

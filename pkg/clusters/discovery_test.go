@@ -83,7 +83,7 @@ func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
 		r := newResourceMapper(nil, nil, nil)
-		r.kept = kept
+		r.catalogBudget = kept
 		r.record(time.Now(), &catalog{}, nil)
 		kept.keep(r, bytes)
 		return r
@@ -224,7 +224,7 @@ func TestUnchangedDiscovery(t *testing.T) {
 	age := func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.looked, r.duration = time.Now().Add(-discoveryAge), 0
+		r.lastBegan, r.lastDuration = time.Now().Add(-discoveryAge), 0
 	}
 	for range 10 {
 		if !find("things") || find("others") {
@@ -266,7 +266,7 @@ func TestSlowDiscovery(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.mu.Lock()
-			r.looked, r.duration = time.Now().Add(-test.age), test.duration
+			r.lastBegan, r.lastDuration = time.Now().Add(-test.age), test.duration
 			r.mu.Unlock()
 			if _, err := r.current(t.Context()); err != nil {
 				t.Fatal(err)

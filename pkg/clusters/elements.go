@@ -10,11 +10,12 @@ import (
 )
 
 const (
-	// costOfStruct is the approximate memory of a list element in a discovery document. costOfString is the memory of a
-	// string in a list. costOfField is the memory of a field or a map entry. All are in bytes.
+	// costOfStruct is the approximate memory of a list element that is decoded to a struct, in bytes.
 	costOfStruct = 512
+	// costOfString is the approximate memory of a string in a list, in bytes.
 	costOfString = 32
-	costOfField  = 64
+	// costOfField is the approximate memory of a field or a map entry, in bytes.
+	costOfField = 64
 )
 
 // elementRoundTripper charges the memory of the decoded list elements of a response to the budget.Account in the
@@ -24,7 +25,8 @@ type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
-// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
+// RoundTrip sends the request. Each Read of the response body counts the memory of the decoded list elements in the
+// budget.Account of the request. If this memory exceeds a limit of the account, the Read returns budget.ErrExceeded.
 func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {
@@ -86,10 +88,10 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the memory of a list element that begins with the byte. Each element that is not a
-// string, even null, may be decoded to a struct.
-func costOfElementBeginning(b byte) int64 {
-	if b == '"' {
+// costOfElementBeginning returns the approximate memory of a decoded list element, in bytes. The argument is the first
+// byte of the element's JSON. Each element that is not a string, even null, may be decoded to a struct.
+func costOfElementBeginning(first byte) int64 {
+	if first == '"' {
 		return costOfString
 	}
 	return costOfStruct

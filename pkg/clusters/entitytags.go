@@ -30,9 +30,12 @@ type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// newTags contains the entity tags (HTTP header ETag) that the discovery in progress has received. catalogTags
-	// contains the entity tags of the current catalog. The keys of both maps are the paths of the documents.
-	newTags, catalogTags map[string]string
+	// newTags contains the entity tags (HTTP ETag) that the discovery in progress has received. The keys are the paths
+	// of the documents.
+	newTags map[string]string
+	// catalogTags contains the entity tags (HTTP ETag) of the current catalog of resources. The keys are the paths of
+	// the documents.
+	catalogTags map[string]string
 }
 
 func newEntityTags(next http.RoundTripper) *entityTags {
@@ -42,8 +45,9 @@ func newEntityTags(next http.RoundTripper) *entityTags {
 // discoveryPaths returns the paths of the discovery documents.
 func discoveryPaths() []string { return []string{"/api", "/apis"} }
 
-// RoundTrip sends the request. If the response is a complete document of aggregated discovery, it records the entity
-// tag.
+// RoundTrip sends the request. If the response is one of the documents /api and /apis of aggregated discovery,
+// RoundTrip records its entity tag (HTTP ETag). With this tag, a later request can check whether the document has
+// changed.
 func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil || response.StatusCode != http.StatusOK {
@@ -65,21 +69,23 @@ func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// begin clears newTags at the start of a discovery.
+// begin drops the entity tags in newTags, which belong to an earlier discovery. It must be called before each
+// discovery.
 func (t *entityTags) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.newTags = map[string]string{}
 }
 
-// commit copies newTags to catalogTags after a successful discovery.
+// commit makes the entity tags in newTags those of the current catalog. It must be called after each successful
+// discovery.
 func (t *entityTags) commit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.catalogTags = maps.Clone(t.newTags)
 }
 
-// complete returns true if both documents have a tag.
+// complete returns true if the entity tags of both discovery documents, /api and /apis, are known.
 func (t *entityTags) complete() bool { return len(t.all()) == len(discoveryPaths()) }
 
 func (t *entityTags) all() map[string]string {
@@ -88,8 +94,9 @@ func (t *entityTags) all() map[string]string {
 	return t.catalogTags // The map is never modified.
 }
 
-// unchanged returns true if neither document has changed since the last successful discovery. It returns false if a
-// document has changed or has no tag, and an error if a request fails.
+// unchanged returns true if the discovery documents /api and /apis have not changed since the last successful
+// discovery. It compares their entity tags (HTTP ETag) with a conditional request for each document. If the entity tag
+// of a document is unknown, unchanged returns false. It returns an error if a request fails.
 func (t *entityTags) unchanged(ctx context.Context, client rest.Interface) (bool, error) {
 	paths, tags := discoveryPaths(), t.all()
 	if len(tags) != len(paths) {

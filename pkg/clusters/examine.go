@@ -20,16 +20,18 @@ import (
 // examineTimeout bounds the duration of Examine, and of the first requests with a new kubeconfig.
 const examineTimeout = 5 * time.Second
 
-// Examination is the result of Examine. A condition that could not be examined is false.
+// Examination is the result of Examine. A boolean field is false if Examine could not test it.
 type Examination struct {
-	// Reachable is true if an API server responds. CredentialsValid is true if the API server accepts the credential of
-	// the kubeconfig. ImpersonationReady is true if the cluster issues and accepts tokens of the impersonating
-	// ServiceAccount.
-	Reachable, CredentialsValid, ImpersonationReady bool
+	// Reachable is true if an API server responds.
+	Reachable bool
+	// CredentialsValid is true if the API server accepts the credential of the kubeconfig.
+	CredentialsValid bool
+	// ImpersonationReady is true if the cluster issues and accepts tokens of the impersonating ServiceAccount.
+	ImpersonationReady bool
 	// Version is the version of the API server.
 	Version string
-	// Message describes how to correct a condition that is false. It contains no text of the server, except for the
-	// sanitized message of a Status.
+	// Message describes why the connection cannot be used, and how to correct this, if possible. It is empty if the
+	// connection can be used. It contains no text of the server, except for the sanitized message of a Status.
 	Message string
 }
 
@@ -73,8 +75,8 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
-// diagnoseToken is like diagnose, for the error of a token request. Such a request uses the credential of the
-// kubeconfig. If the cluster has rejected an expired credential, the message states the time of the expiry.
+// diagnoseToken derives an Examination from the error of a token request, which uses the credential of the kubeconfig.
+// If the cluster has rejected an expired credential, the message states the time of the expiry.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {

@@ -20,8 +20,9 @@ func isEndless(r *http.Request) bool {
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
 
-// Follow is like Stream, for a response that may have no end, such as a followed log. It returns an error if the
-// response has not begun within callTimeout. The caller must bound the number and the memory of such responses.
+// Follow sends the call as the user, and returns the response body as a stream that may have no end, such as a followed
+// log. The caller must close the stream. Follow returns an error if the response has not begun within callTimeout. The
+// caller must bound the number and the memory of such responses.
 func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
 	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })

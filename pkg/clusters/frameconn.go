@@ -25,11 +25,11 @@ const (
 	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. When this
 	// limit is reached, no further frame is read from the connection until streams have been read.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes is the bound for a SYN_REPLY. It
-	// is smaller, because the compressed headers in a SYN_REPLY may be much larger in memory. Kubernetes sends
-	// SYN_REPLYs without headers.
+	// maxControlBytes bounds the payload of a control frame, in bytes.
 	maxControlBytes = 1 << 10
-	maxReplyBytes   = 128
+	// maxReplyBytes bounds the payload of a SYN_REPLY frame, in bytes. It is small, because the compressed headers in
+	// a SYN_REPLY may be much larger in memory. Kubernetes sends SYN_REPLYs without headers.
+	maxReplyBytes = 128
 	// maxErrorStreamBytes bounds the bytes of the error stream of a command, which contains its result.
 	maxErrorStreamBytes = 64 << 10
 )
@@ -56,45 +56,55 @@ type frameConn struct {
 	// started is true after the response to the upgrade request. From then on, the cluster sends frames.
 	started bool
 
-	// header contains the first headerRead bytes of the next frame header. payload is the number of unread bytes of the
-	// current frame. Only Read uses them, so they need no lock.
-	header     [frameHeaderBytes]byte
+	// header contains the first headerRead bytes of the next frame header. Only Read uses it, so it needs no lock.
+	header [frameHeaderBytes]byte
+	// headerRead is the number of bytes of the next frame header that were read. Only Read uses it, so it needs no
+	// lock.
 	headerRead int
-	payload    int
+	// payload is the number of bytes of the current frame that were not read yet. Only Read uses it, so it needs no
+	// lock.
+	payload int
 
 	mu sync.Mutex
-	// requested is the number of streams that the client has requested. replied is the number of received SYN_REPLYs.
-	requested, replied uint32
-	// unread is the number of bytes of each stream that were received but not read from the stream. It is -1 for a
-	// stream that was reset. total is the sum over all streams that were not reset.
+	// requested is the number of streams that the client has requested.
+	requested uint32
+	// replied is the number of received SYN_REPLY frames.
+	replied uint32
+	// unread contains the number of received but unread bytes of each stream. The keys are the stream identifiers. The
+	// value for a stream that was reset is -1.
 	unread map[uint32]int
-	total  int
-	// delivered receives a value whenever total decreases.
-	delivered chan struct{}
-	// hasStatus is true if at least one byte of the command's result was read.
-	hasStatus bool
-	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil
-	// before the call of use(). The SPDY connection is closed when failure is set.
+	// unreadTotal is the number of received but unread bytes of all streams that were not reset.
+	unreadTotal int
+	// bytesFreed receives a value when received bytes were read from a stream, or were dropped because a stream was
+	// reset. It wakes awaitRoom.
+	bytesFreed chan struct{}
+	// hasResult is true if at least one byte of the error stream was read. When a command has ended, the cluster sends
+	// the result of the command on this stream.
+	hasResult bool
+	// failure is the error of the first frame that is not allowed, or nil.
 	failure error
+	// streams is the SPDY connection, or nil before the call of setConnection. It is closed when the cluster has sent a
+	// frame that is not allowed.
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.
 	creating sync.WaitGroup
 }
 
 func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
-	c := &frameConn{Conn: conn, unread: map[uint32]int{}, delivered: make(chan struct{}, 1)}
+	c := &frameConn{Conn: conn, unread: map[uint32]int{}, bytesFreed: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	return c
 }
 
-// Close closes the connection, and ends calls that wait for streams to be read.
+// Close closes the connection. A call of Read that waits, because too many received bytes are unread, then returns an
+// error.
 func (c *frameConn) Close() error {
 	c.cancel()
 	return c.Conn.Close() //nolint:wrapcheck // as it is
 }
 
-// awaitCreation cancels the context of the connection, so that no further stream is created, and waits until all calls
-// of CreateStream have returned.
+// awaitCreation waits until all calls of CreateStream have returned. It first cancels the context of the connection, so
+// that later calls of CreateStream return an error. It does not close the network connection.
 func (c *frameConn) awaitCreation() {
 	c.mu.Lock()
 	c.cancel()
@@ -135,13 +145,13 @@ func (c *frameConn) Read(p []byte) (int, error) {
 func (c *frameConn) awaitRoom() error {
 	for {
 		c.mu.Lock()
-		full := c.total >= maxQueuedBytes
+		full := c.unreadTotal >= maxQueuedBytes
 		c.mu.Unlock()
 		if !full {
 			return nil
 		}
 		select {
-		case <-c.delivered:
+		case <-c.bytesFreed:
 		case <-c.ctx.Done():
 			return fmt.Errorf("waiting for the client: %w", context.Cause(c.ctx))
 		}
@@ -180,16 +190,16 @@ func (c *frameConn) beginControl(kind uint16) error {
 }
 
 // beginData adds the payload of a data frame to the unread bytes of its stream. It returns an error if the frame is too
-// large, or if the client has not requested the stream. Streams of clients have the identifiers 1, 3, 5 and so on.
+// large, or if the client has not requested a stream with this identifier.
 func (c *frameConn) beginData(stream uint32) error {
 	switch {
 	case c.payload > maxFrameBytes:
 		return ErrTooLarge
-	case stream%2 == 0 || stream > 2*c.requested:
+	case stream%2 == 0 || stream > 2*c.requested: // The streams of the client have the identifiers 1, 3, 5 and so on.
 		return errFrame
 	case c.unread[stream] >= 0:
 		c.unread[stream] += c.payload
-		c.total += c.payload
+		c.unreadTotal += c.payload
 	}
 	return nil
 }
@@ -212,11 +222,11 @@ func (c *frameConn) reset(stream uint32) {
 	c.unread[stream] = -1
 }
 
-// free subtracts n from total and wakes awaitRoom. The caller must hold the lock.
+// free subtracts n from unreadTotal and wakes awaitRoom. The caller must hold the lock.
 func (c *frameConn) free(n int) {
-	c.total -= n
+	c.unreadTotal -= n
 	select {
-	case c.delivered <- struct{}{}:
+	case c.bytesFreed <- struct{}{}:
 	default:
 	}
 }
@@ -233,8 +243,8 @@ func (c *frameConn) fail(reason error) error {
 	return reason
 }
 
-// setConnection stores the SPDY connection, so that fail() can close it. If fail() was called before, setConnection
-// closes the connection at once.
+// setConnection stores the SPDY connection, so that it can be closed when the cluster sends a frame that is not
+// allowed. If the cluster has already sent such a frame, setConnection closes the SPDY connection at once.
 func (c *frameConn) setConnection(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,7 +254,8 @@ func (c *frameConn) setConnection(streams httpstream.Connection) {
 	}
 }
 
-// endStreams cancels the context, and closes the SPDY connection if it is set. The caller must hold the lock.
+// endStreams cancels the context of the connection, and closes the SPDY connection if there is one. The caller must
+// hold the lock.
 func (c *frameConn) endStreams() {
 	c.cancel()
 	if c.streams != nil {
@@ -252,19 +263,19 @@ func (c *frameConn) endStreams() {
 	}
 }
 
-// noteStatus records that n bytes of the command's result were read.
-func (c *frameConn) noteStatus(n int) {
+// noteResult records that n bytes were read from the error stream, on which the cluster sends the result of a command.
+func (c *frameConn) noteResult(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hasStatus = c.hasStatus || n > 0
+	c.hasResult = c.hasResult || n > 0
 }
 
-// isCut returns true if no byte of the command's result was read. Every command that has ended has a result. Therefore,
-// if the connection has ended and isCut returns true, the connection was closed before the command ended.
+// isCut returns true if no byte of the error stream was read. When a command has ended, the cluster sends the result of
+// the command on this stream. Therefore, a connection without a result was closed before the command ended.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.hasStatus
+	return !c.hasResult
 }
 
 // err returns the error of the first frame that was not allowed, or nil.
@@ -274,7 +285,8 @@ func (c *frameConn) err() error {
 	return c.failure
 }
 
-// limitedUpgrader creates SPDY connections on a frameConn.
+// limitedUpgrader creates SPDY connections on a frameConn, which is a network connection that limits the received
+// frames.
 type limitedUpgrader struct {
 	*httpstreamspdy.SpdyRoundTripper
 
@@ -298,7 +310,8 @@ func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Conne
 	return &limitedConnection{Connection: made, conn: conn}, nil
 }
 
-// limitedConnection is a SPDY connection whose streams report to the frameConn how many bytes were read from them.
+// limitedConnection is a SPDY connection whose streams limit the received bytes. Each stream counts the bytes that are
+// read from it. The network connection, a frameConn, needs this count to bound the bytes that are received but unread.
 type limitedConnection struct {
 	httpstream.Connection
 
@@ -341,7 +354,8 @@ func (c *frameConn) beginCreation() error {
 	return nil
 }
 
-// limitedStream is a stream that reports to the frameConn how many bytes were read from it.
+// limitedStream is a stream that counts the bytes that are read from it. The network connection, a frameConn, needs
+// this count to bound the bytes that are received but unread. limitedStream also limits the size of an error stream.
 type limitedStream struct {
 	httpstream.Stream
 
@@ -357,7 +371,7 @@ func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)
 	if s.left >= 0 {
-		s.conn.noteStatus(n)
+		s.conn.noteResult(n)
 		if s.left -= n; s.left < 0 {
 			s.left = 0
 			return 0, s.conn.fail(ErrTooLarge)

@@ -207,7 +207,7 @@ func TestClosedFrames(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
 	c := newFrameConn(t.Context(), near)
-	c.started, c.total = true, maxQueuedBytes
+	c.started, c.unreadTotal = true, maxQueuedBytes
 	ended := make(chan error)
 	go func() {
 		_, err := c.Read(make([]byte, 1))

@@ -14,19 +14,21 @@ import (
 )
 
 const (
-	// listShare is the limit per processor for the total cost of the concurrent lists of one user on one cluster. The
-	// cost of a list is the size of its response in bytes, but at most largestList. With these two values, one user can
-	// read one large list at a time for every two processors.
-	listShare   = 128 << 10
+	// listShare bounds the total size of the lists that one user reads from one cluster at the same time, in bytes per
+	// processor. With eight processors, the limit of a user is eight times listShare.
+	listShare = 128 << 10
+	// largestList bounds the bytes that one list counts towards the limit of its user. The response itself may be
+	// larger. For every two processors, a user can read one large list at a time.
 	largestList = 2 * listShare
-	// usersAtOnce determines the limit for the lists of all users on one cluster: usersAtOnce times the limit of one
-	// user.
+	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
+	// time. This limit is usersAtOnce times the limit of one user.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64
-	// minListCost is the minimum cost of a list, in bytes. unknownListCost is the cost of a list without a recorded
-	// size.
-	minListCost     = 8 << 10
+	// minListCost is the minimum number of bytes that one list counts towards the limit of its user.
+	minListCost = 8 << 10
+	// unknownListCost is the number of bytes that a list is expected to have if no earlier response to a similar
+	// request is recorded.
 	unknownListCost = 128 << 10
 	// maxListSizes bounds the number of recorded list sizes of one cluster.
 	maxListSizes = 4096
@@ -41,8 +43,9 @@ func newListQueue() *budget.Queue {
 	})
 }
 
-// listSizes records the sizes of the responses to list requests, to estimate the cost of the next similar request. It
-// is a hash table in which requests with the same index overwrite each other.
+// listSizes records the size of the response to each list request, to estimate the size of the response to the next
+// similar request. It is a hash table of fixed length without chaining: an entry may overwrite the entry of another
+// request.
 type listSizes struct {
 	seed maphash.Seed
 	// Each element of sizes contains the upper 32 bits of the hash of a request, and the size of its response in bytes.
@@ -105,7 +108,8 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
-// add counts n bytes of the response. It increases the cost of the list when the response becomes larger than expected.
+// add counts n received bytes of a list. The queue of list requests has admitted the list with an expected size. If the
+// response is larger, add increases this size in the queue.
 func (l *list) add(n int) {
 	if l == nil {
 		return

@@ -20,9 +20,9 @@ import (
 
 const (
 	handshakeTimeout = 5 * time.Second
-	// pingAfter is the time without a received frame after which an HTTP/2 connection sends a ping. If no reply arrives
-	// within pingTimeout, the connection is closed.
-	pingAfter   = 10 * time.Second
+	// pingAfter is the time without a received frame after which an HTTP/2 connection sends a ping.
+	pingAfter = 10 * time.Second
+	// pingTimeout is the time after which an HTTP/2 connection is closed if no reply to a ping has arrived.
 	pingTimeout = 5 * time.Second
 	idleTimeout = 90 * time.Second
 	// maxHeaderBytes bounds the headers of a response, in bytes. API servers send at most 4 KiB of warnings.
@@ -38,12 +38,13 @@ type Member struct {
 	// of users.
 	Registered *http.Client
 
-	// anonymous is a transport without a credential. dialed is its innermost transport, which opens the connections.
+	// anonymous is a transport that adds no credential to requests.
 	anonymous http.RoundTripper
-	dialed    *http.Transport
-	closers   []func()
-	dialer    *dialer
-	limits    Limits
+	// dialed opens the connections for requests without a credential. The round trippers in anonymous wrap it.
+	dialed  *http.Transport
+	closers []func()
+	dialer  *dialer
+	limits  Limits
 	// share counts the memory of the objects that are cached from the cluster. It is nil if this memory is not
 	// counted.
 	share *share
@@ -119,8 +120,9 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that the informers have received their initial lists. From then on, additional memory counts as
-// memory of changes (see growthPart).
+// MarkSynced records that the informers of the cluster have received their initial lists. The Pool, which limits the
+// memory of cached objects, then counts all additional memory as growth of the cluster. If the Pool is full, it may
+// disconnect the cluster with the largest growth.
 func (m *Member) MarkSynced() {
 	if m.share != nil {
 		m.share.markSynced()

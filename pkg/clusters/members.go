@@ -38,16 +38,20 @@ const (
 // Revision identifies one version of the kubeconfig of a KubeVisionCluster. If a KubeVisionCluster is deleted and
 // created again with the same name, its Revision is different.
 type Revision struct {
-	// Cluster and Secret are the UIDs of the KubeVisionCluster and of the Secret with the kubeconfig. Version is the
-	// resourceVersion of the Secret, and Key is the key of the kubeconfig in it.
-	Cluster, Secret types.UID
-	Version         string
-	Key             string
+	// Cluster is the UID of the KubeVisionCluster.
+	Cluster types.UID
+	// Secret is the UID of the Secret with the kubeconfig.
+	Secret types.UID
+	// Version is the resourceVersion of the Secret.
+	Version string
+	// Key is the key of the kubeconfig in the Secret.
+	Key string
 }
 
-// replaces returns true if a connection with the revision old must be replaced by one with the revision r. If only the
-// resource versions differ, this is true for a higher version only, because a delayed watch may show an older version
-// of the Secret than an earlier read.
+// replaces returns true if a connection with the revision old must be replaced by a connection with the revision r.
+// This is the case if r has another KubeVisionCluster, Secret or key than old, or a newer version of the same Secret.
+// An older version of the Secret replaces nothing, because a delayed watch may show an older version than an earlier
+// read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -92,17 +96,19 @@ func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secr
 
 // members contains the connections to member clusters, which are registered with a kubeconfig.
 type members struct {
-	// secrets reads the metadata of Secrets from a cache. live reads a Secret from the API server.
+	// secrets reads the metadata of Secrets from a cache.
 	secrets client.Reader
-	live    client.Reader
-	policy  addresspolicy.Policy
-	bound   *BoundNames
-	memory  *budget.Budget
-	turns   *userlimit.Gates
+	// live reads a Secret from the API server of the host cluster.
+	live   client.Reader
+	policy addresspolicy.Policy
+	bound  *BoundNames
+	memory *budget.Budget
+	turns  *userlimit.Gates
 	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
-	// discovered bounds the memory of the catalogs of all member clusters.
-	discovered *catalogBudget
+	// catalogBudget bounds the total memory of the catalogs of all member clusters. A catalog is the cached list of a
+	// cluster's resources.
+	catalogBudget *catalogBudget
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -117,9 +123,10 @@ type openMember struct {
 	digest     [sha256.Size]byte
 	member     *Member
 	connection *Connection
-	// outdated is the time at which a newer kubeconfig was first noticed. tried is the time of the last attempt to
-	// connect with the newer kubeconfig.
-	outdated, tried time.Time
+	// outdatedSince is the time at which a newer kubeconfig was first noticed. It is zero if the kubeconfig is current.
+	outdatedSince time.Time
+	// renewalTried is the time of the last attempt to connect with a newer kubeconfig.
+	renewalTried time.Time
 }
 
 // close closes the connection and ends the requests on it.
@@ -187,16 +194,16 @@ func (m *members) connectionFor(name string, revision Revision) (serving *openMe
 		return o, false
 	}
 	now := time.Now()
-	if o.outdated.IsZero() {
-		o.outdated = now
+	if o.outdatedSince.IsZero() {
+		o.outdatedSince = now
 	}
-	if now.Sub(o.outdated) > renewPatience {
+	if now.Sub(o.outdatedSince) > renewPatience {
 		return nil, false
 	}
-	if now.Sub(o.tried) < renewPause {
+	if now.Sub(o.renewalTried) < renewPause {
 		return o, false
 	}
-	o.tried = now
+	o.renewalTried = now
 	return o, true
 }
 
@@ -237,7 +244,7 @@ func (m *members) connect(
 	connection.setName(c.Name).member, connection.kubeconfig = true, k
 	//nolint:contextcheck // the account lives as long as the connection
 	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)
-	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
+	connection.turns, connection.resources.catalogBudget, connection.traced = m.turns, m.catalogBudget, m.traced
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

@@ -55,7 +55,7 @@ func TestRevisions(t *testing.T) {
 		if _, again := m.connectionFor("c", test.wanted); again {
 			t.Errorf("%s: it is renewed twice at once", what)
 		}
-		if o.outdated = time.Now().Add(-2 * renewPatience); test.renew {
+		if o.outdatedSince = time.Now().Add(-2 * renewPatience); test.renew {
 			if serving, _ := m.connectionFor("c", test.wanted); serving != nil {
 				t.Errorf("%s: it serves for ever", what)
 			}

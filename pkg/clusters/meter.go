@@ -15,8 +15,9 @@ import (
 
 // Limits bounds the data that is read from a member cluster.
 type Limits struct {
-	// Response bounds the size of a response after decompression, in bytes. If Kept is set, a watch as a whole has no
-	// limit, and Response bounds each event.
+	// Response bounds the size of each response after decompression, in bytes. If Kept is zero, a watch as a whole
+	// counts as a response. If Kept is set, each event of a watch counts as a response, and the watch as a whole has no
+	// limit.
 	Response int64
 	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. If it is
 	// zero, this memory is not counted.
@@ -32,7 +33,9 @@ type Limits struct {
 // kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster.
+// ControllerLimits returns the limits for the controllers, which cache KubeVision's objects of each member cluster.
+// They bound each response, the cached objects of one cluster, and the cached objects of all clusters in the pool. The
+// argument registered is the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
@@ -60,15 +63,16 @@ type meter struct {
 	share    *share
 }
 
-// RoundTrip sends the request. Reads of the response body return errKept when the objects need too much memory. From
-// then on, RoundTrip returns errKept without sending the request.
+// RoundTrip sends the request. Each Read of the response body counts the memory of the received objects for the member
+// cluster. If the cluster is disconnected because cached objects need too much memory, the Read returns errKept. From
+// then on, RoundTrip also returns errKept, and sends no request.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
-	if m.share.isOver() {
+	if m.share.isDisconnected() {
 		return nil, errKept
 	}
 	l, _ := r.Context().Value(transientMemoryKey{}).(*transientMemory)
 	found := &scanner{limit: m.response}
-	return countJSON(m.next, metered(r), func(piece []byte) error {
+	return countJSON(m.next, countable(r), func(piece []byte) error {
 		cost, fits := found.scan(piece)
 		if !fits {
 			return ErrTooLarge
@@ -80,9 +84,10 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// metered returns a copy of the request that accepts only JSON. It also removes resourceVersion=0 from a list with a
-// limit, because API servers ignore the limit of such a list and would send it as one page.
-func metered(r *http.Request) *http.Request {
+// countable returns a copy of the request whose response the meter can count. The copy accepts only JSON, because the
+// meter cannot estimate the memory of other formats. It does not contain resourceVersion=0 if the list has a limit.
+// With resourceVersion=0, API servers ignore the limit and send the whole list as one page.
+func countable(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	var accept []string
 	for value := range strings.SplitSeq(r.Header.Get("Accept"), ",") {

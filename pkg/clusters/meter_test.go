@@ -132,8 +132,8 @@ func TestMeter(t *testing.T) {
 	}
 	m.response = int64(len(body)) - 1
 	ctx, drop := WithTransientMemory(t.Context())
-	if err := send(request.WithContext(ctx)); !errors.Is(err, ErrTooLarge) || spent.isOver() {
-		t.Errorf("a response that is too large: %v, over %t", err, spent.isOver())
+	if err := send(request.WithContext(ctx)); !errors.Is(err, ErrTooLarge) || spent.isDisconnected() {
+		t.Errorf("a response that is too large: %v, over %t", err, spent.isDisconnected())
 	}
 	drop()
 	m.response = 1 << 20

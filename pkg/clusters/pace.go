@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	// unpacedBytes is the maximum size of a response that does not count as large, in bytes (see pacedBody). The pages
-	// and objects that a dashboard requests are smaller.
+	// unpacedBytes is the size in bytes above which a response counts as large. Each user may read only a few large
+	// responses at the same time. The pages and objects that a dashboard requests are smaller.
 	unpacedBytes = 512 << 10
-	// The time between two Reads of a large response counts as processor time. maxWork bounds the counted time, because
-	// a longer time may include waits for a slow client.
+	// maxWork bounds the processor time that is counted between two Reads of a large response. The whole time between
+	// two Reads counts, because the caller usually processes the response in this time. A time longer than maxWork may
+	// include waits for a slow client.
 	maxWork = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which one Read of a large response waits for other large responses of the user.
 	// After this time, the Read continues.
@@ -31,8 +32,8 @@ const (
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the minimum limit for the large responses that are read concurrently from one cluster for one user.
-	// The limit is the number of processors if this number is higher.
+	// minLarge is the number of large responses that each user can always read from one cluster at the same time. With
+	// more than minLarge processors, each user can read one large response for each processor.
 	minLarge = 2
 )
 
@@ -68,15 +69,20 @@ func take(ctx context.Context, gates *userlimit.Gates, user string, full error) 
 // pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns limits the processor time of the user for large responses of all clusters together.
+	// turns limits the processing of the user's large responses: the number at the same time, and the processor time.
+	// All clusters share this limit.
 	turns *userlimit.Gates
-	// large limits the number of large responses of this cluster that are open for the user. calls limits the number of
-	// concurrent calls of the user to this cluster. A common limit of calls for all clusters would let a slow cluster
-	// block calls to other clusters.
-	large, calls *userlimit.Gates
-	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
-	// may be nil.
+	// large limits the number of large responses of this cluster that the user has open at the same time. A response is
+	// open until its body is closed.
+	large *userlimit.Gates
+	// calls limits the number of concurrent calls of the user to this cluster. A common limit for all clusters would
+	// let a slow cluster block calls to other clusters.
+	calls *userlimit.Gates
+	// lists bounds the total size of the lists that are read from this cluster at the same time. If it is nil, there is
+	// no bound.
 	lists *budget.Queue
+	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It is required if there is a bound
+	// for lists.
 	sizes *listSizes
 	user  string
 }
@@ -107,8 +113,9 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// pacedBody is a response body that is read under the limits of its user. After unpacedBytes, the response counts as
-// large. From then on, the time from the return of a Read until the next Read counts as work on the response.
+// pacedBody is a response body that limits the reading of large responses. A response counts as large when more than
+// unpacedBytes were read. Each user may have only a few large responses open at the same time, and limited processor
+// time for them. The time between two Reads counts as processor time.
 type pacedBody struct {
 	io.ReadCloser
 
@@ -116,20 +123,22 @@ type pacedBody struct {
 	paced   *pacedRoundTripper
 	read    int64
 
-	// workGate limits the processor time of the user for large responses. largeGate limits the number of open large
-	// responses of the user. Both are nil until more than unpacedBytes of the response were read.
-	workGate, largeGate *userlimit.Gate
-	inTurn              bool
-	turnBegan           time.Time
-	list                *list
-	leaveCalls          func()
+	// workGate limits the processor time of the user for large responses. It is nil until the response counts as large.
+	workGate *userlimit.Gate
+	// largeGate limits the number of large responses that the user has open. It is nil until the response counts as
+	// large.
+	largeGate  *userlimit.Gate
+	inTurn     bool
+	turnBegan  time.Time
+	list       *list
+	leaveCalls func()
 }
 
 // Read reads from the body. For a large response, it waits until the limits of the user allow more work. It returns
 // errLarge if the user has too many large responses.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.endTurn()
-	b.rest()
+	b.chargeAndWait()
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	b.list.add(n)
@@ -153,9 +162,10 @@ func (b *pacedBody) becomeLarge() bool {
 	return true
 }
 
-// rest counts the time since the last Read as processor time of the user. It then waits until the user may use further
-// processor time.
-func (b *pacedBody) rest() {
+// chargeAndWait counts the time since the last Read as processor time of the user, because the caller usually processes
+// the response in this time. It then waits until the processor time of the user is within the limit. It does nothing if
+// the response is not large.
+func (b *pacedBody) chargeAndWait() {
 	if b.workGate == nil {
 		return
 	}

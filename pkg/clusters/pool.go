@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// growthPart determines which member cluster is disconnected when a Pool is full. The memory of a cluster grows with
-// each change of an object, because the Pool does not subtract previous versions. If this growth of all clusters
-// exceeds 1/growthPart of the limit, the cluster with the largest growth is disconnected (see candidate). After the
-// cluster is connected again, only the current versions of its objects are counted.
+// growthPart defines a threshold: the limit of a Pool, divided by growthPart. The threshold determines which member
+// cluster is disconnected when the Pool is full. If changes since the initial lists use more memory than the threshold,
+// the cluster with the most memory of changes is disconnected. If they use less, the newest cluster with at least the
+// average memory is disconnected.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -22,10 +22,12 @@ type Pool struct {
 	total int64
 
 	mu sync.Mutex
-	// spent is the memory of all member clusters in bytes. ending is the part of it that belongs to disconnected
-	// clusters and will be released soon.
-	spent, ending int64
-	// shares contains the member clusters that are not disconnected.
+	// spent is the memory of the cached objects of all member clusters, in bytes.
+	spent int64
+	// ending is the part of spent that belongs to disconnected clusters and will be released soon.
+	ending int64
+	// shares contains the member clusters that the Pool can disconnect. A share is the memory of one member cluster in
+	// the Pool.
 	shares map[*share]struct{}
 	// changed is closed and replaced when a member cluster is disconnected or releases memory.
 	changed chan struct{}
@@ -45,12 +47,17 @@ type share struct {
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the initial lists in bytes. All other memory counts as memory of changes. Each version of
-	// a changed object increases the memory of changes, because previous versions are not subtracted.
-	filled int64
-	// over is true after the member cluster was disconnected because of its memory. stopped is true after its
-	// connections were closed. left is true after its memory was released.
-	over, stopped, left bool
+	// initialBytes is the memory of the member cluster after the initial lists, in bytes. It is zero until the
+	// informers have received these lists.
+	initialBytes int64
+	// disconnected is true after the Pool has disconnected the member cluster, because the objects of this cluster or
+	// of all clusters need too much memory.
+	disconnected bool
+	// stopped is true after the connections to the member cluster were closed. From then on, no more memory is counted
+	// for it.
+	stopped bool
+	// released is true after the memory of the member cluster was subtracted from the memory of the Pool.
+	released bool
 	// exceeded is called once, when the member cluster is disconnected because its objects need too much memory.
 	exceeded func()
 }
@@ -70,8 +77,8 @@ func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.over || s.stopped {
-		return !s.over
+	if s.disconnected || s.stopped {
+		return !s.disconnected
 	}
 	s.spent += n
 	p.spent += n
@@ -82,9 +89,9 @@ func (s *share) spend(n int64) bool {
 		p.end(p.candidate())
 	}
 	if n > 0 {
-		p.await(func() bool { return p.spent <= p.total || s.over || s.stopped })
+		p.await(func() bool { return p.spent <= p.total || s.disconnected || s.stopped })
 	}
-	return !s.over
+	return !s.disconnected
 }
 
 // await waits until isTrue returns true, for at most releaseTimeout. The caller must hold the lock.
@@ -116,19 +123,20 @@ func (p *Pool) wake() {
 // end disconnects a member cluster. The memory of this cluster remains counted until leave() is called. The caller must
 // hold the lock.
 func (p *Pool) end(s *share) {
-	s.over = true
+	s.disconnected = true
 	delete(p.shares, s)
 	p.ending += s.spent
 	p.wake()
 	go s.exceeded()
 }
 
-// candidate returns the member cluster to disconnect:
+// candidate returns the member cluster to disconnect when the Pool is full. The growth of a cluster is its additional
+// memory since its initial lists.
 //
-//   - If the memory of all clusters has grown by more than 1/growthPart of the limit since their initial lists, this is
-//     the cluster with the largest growth.
-//   - If the growth is smaller, this is the newest cluster among those that use at least the average memory, so that a
-//     new cluster with many objects cannot disconnect older clusters.
+//   - If the growth of all clusters exceeds a part of the Pool's limit (1/growthPart), candidate returns the cluster
+//     with the largest growth.
+//   - If not, candidate returns the newest of the clusters that use at least the average memory. Therefore, a new
+//     cluster with many objects cannot disconnect older clusters.
 func (p *Pool) candidate() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var growth int64
@@ -148,24 +156,27 @@ func (p *Pool) candidate() *share {
 	return last
 }
 
+// growth returns the additional memory of the member cluster since its initial lists, in bytes. Each version of a
+// changed object adds memory, because the memory of previous versions is not subtracted. After the cluster is connected
+// again, only the current versions of its objects count.
 func (s *share) growth() int64 {
-	if s.filled == 0 {
+	if s.initialBytes == 0 {
 		return 0
 	}
-	return s.spent - s.filled
+	return s.spent - s.initialBytes
 }
 
 // markSynced records that the memory used so far belongs to the initial lists.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	s.filled = s.spent
+	s.initialBytes = s.spent
 }
 
-func (s *share) isOver() bool {
+func (s *share) isDisconnected() bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	return s.over
+	return s.disconnected
 }
 
 // stop ends the calls of spend() that wait for memory. Later calls of spend() do not change the counted memory.
@@ -176,16 +187,17 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave releases the memory of a member cluster whose objects were dropped.
+// leave removes the member cluster from the Pool, and subtracts the memory of the cluster from the memory of the Pool.
+// It must be called after the cached objects of the cluster were dropped. Repeated calls have no effect.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.left {
+	if s.released {
 		return
 	}
-	s.stopped, s.left = true, true
-	if s.over {
+	s.stopped, s.released = true, true
+	if s.disconnected {
 		p.ending -= s.spent
 	}
 	delete(p.shares, s)

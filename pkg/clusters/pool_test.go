@@ -28,7 +28,7 @@ func newPoolMember(p *Pool, registered int64) poolMember {
 
 func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
 	t.Helper()
-	if m.isOver() != want {
+	if m.isDisconnected() != want {
 		t.Errorf("%s: it is ended: %t, want %t", what, !want, want)
 	}
 	if want {

@@ -43,8 +43,9 @@ type Reader struct {
 	// 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection, and its reader must
 	// limit the size of its events and the processor time for them (pacing.Pace).
 	Client *http.Client
-	// CacheClient is like Client, but its requests have no limit of time and size. The reader of a response must limit
-	// the duration, the size of each object, the size of the response and the processor time for it (pacing.Pace).
+	// CacheClient authenticates as the ServiceAccount, and its requests have no limit of time and size. Error responses
+	// are sanitized. The reader of a response must limit the duration, the size of each object, the size of the
+	// response and the processor time for it (pacing.Pace).
 	CacheClient *http.Client
 }
 
@@ -61,13 +62,15 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if a token for the read cache was available within the last second. A call of Reader then does
-// not wait.
+// HasReader returns true if the read cache is enabled and had a ServiceAccount token less than one second ago.
+// Connection.Reader then returns without waiting for the cluster, because it does not check the token again within this
+// second.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
 
-// readerAccount contains the Reader of one cluster and its tokens.
+// readerAccount manages the Reader of one cluster: the tokens of the ServiceAccount kubevision-reader, and whether the
+// read cache is enabled.
 type readerAccount struct {
 	access Reader
 	tokens oauth2.TokenSource
@@ -129,7 +132,8 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which isReady returns true after a ServiceAccount token was available.
+// readyTime is the time for which a token of the ServiceAccount kubevision-reader counts as available after a
+// successful check. A Reader is used without another check during this time.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {

@@ -23,7 +23,8 @@ const (
 	renewPatience = time.Minute
 	// renewPause is the minimum time between two attempts to connect with a new kubeconfig.
 	renewPause = 2 * time.Second
-	// retireAfter is the time after which a replaced connection is closed. No request other than a stream lasts longer.
+	// retireAfter is the time for which a connection remains open after it was replaced, so that the requests on it can
+	// end. Only streams, such as watches and terminals, may last longer. They end when the connection is closed.
 	retireAfter = time.Minute
 	// maxRetired bounds the number of replaced connections per cluster that are not yet closed.
 	maxRetired = 4
@@ -54,7 +55,7 @@ func (m *members) renew(
 		o.close()
 	case o.digest == old.digest: // only other fields of the objects, for example labels, have changed
 		o.close()
-		old.revision, old.outdated = o.revision, time.Time{}
+		old.revision, old.outdatedSince = o.revision, time.Time{}
 	default:
 		m.open[c.Name] = o
 		m.retire(c.Name, old)

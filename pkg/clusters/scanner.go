@@ -4,24 +4,30 @@
 package clusters
 
 const (
-	// costOfObject is the approximate memory of an API object in a cache. costOfElement is the memory of an array
-	// element in the object. costOfMember is the memory of a field or a map entry. All are in bytes.
-	costOfObject  = 512
+	// costOfObject is the approximate memory of an API object in a cache, in bytes. The fields, array elements and
+	// strings of the object count in addition.
+	costOfObject = 512
+	// costOfElement is the approximate memory of an element of an array in an API object, in bytes.
 	costOfElement = 128
-	costOfMember  = 48
-	// costOfEntry is the memory of an entry of a large map, in bytes. A JSON object with more than maxFields members
-	// counts as a large map.
+	// costOfMember is the approximate memory of a field or a map entry in an API object, in bytes.
+	costOfMember = 48
+	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
 	costOfEntry = 84
-	maxFields   = 16
-	// unitsPerByte is the number of cost units in one byte of memory. Most JSON bytes cost one unit, and thus less than
-	// one byte of memory, because cached objects contain neither field names nor managed fields.
+	// maxFields is the number of members above which each further member of a JSON object counts as an entry of a large
+	// map.
+	maxFields = 16
+	// unitsPerByte is the number of cost units in one byte of memory. The scanner counts one unit for most bytes of
+	// JSON. These use less than one byte of memory on average, because cached objects contain neither field names nor
+	// managed fields.
 	unitsPerByte = 2
-	// The first shortText bytes of a string cost one unit each, because most short strings are field names, which use
-	// no memory after decoding. Each further byte costs one byte of memory.
+	// shortText is the number of bytes at the beginning of a string that count as half a byte of memory each. Each
+	// further byte counts as one byte of memory. Most short strings are field names, which use no memory after
+	// decoding.
 	shortText = 16
 
-	// keptDepth is the maximum nesting depth of JSON values that count as decoded Go values. In a list of Roles, the
-	// verbs of the rules have this depth. Deeper values belong to managed fields, which remain raw JSON after decoding.
+	// keptDepth is the maximum nesting depth at which fields and array elements count as decoded values. For example,
+	// the verbs of the rules in a list of Roles have this depth. Deeper values belong to managed fields, which remain
+	// raw JSON. For these values, only the bytes of the JSON count.
 	keptDepth = 6
 	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
@@ -37,8 +43,8 @@ type scanner struct {
 	quoted, escaped bool
 	// bytes is the length of the current top-level value so far.
 	bytes int64
-	// remainder is a cost in units (see unitsPerByte) that is less than one byte of memory. scan adds it to the cost of
-	// the next JSON byte.
+	// remainder is the counted cost that is less than one byte of memory, in units (see unitsPerByte). It carries over
+	// to the cost of the next byte of JSON.
 	remainder int64
 	// length is the length of the current string so far.
 	length int64
@@ -50,8 +56,8 @@ type openValue struct {
 	members int
 }
 
-// scan returns the memory cost of the next part of the JSON. It returns false if a top-level value is longer than the
-// limit or nested too deeply.
+// scan returns the approximate memory that the next part of the JSON uses after decoding, in bytes. It returns false if
+// a list or an event is longer than the limit of the scanner, or is nested more than maxDepth levels deep.
 func (s *scanner) scan(text []byte) (int64, bool) {
 	cost := int64(0)
 	for _, b := range text {
@@ -89,7 +95,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// costOfByte returns the cost of the next JSON byte in units (see unitsPerByte).
+// costOfByte returns the cost of the next byte of JSON in units, of which one byte of memory has unitsPerByte.
 func (s *scanner) costOfByte() int64 {
 	if !s.quoted {
 		return 1

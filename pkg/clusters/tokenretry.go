@@ -23,7 +23,8 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	}
 }
 
-// resetInterval is the minimum time between two resets of the token.
+// resetInterval is the minimum time between two resets of a cached ServiceAccount token. A reset drops the token, so
+// that the next request uses a new token.
 const resetInterval = 10 * time.Second
 
 // resetLimiter resets the cached token at most once per resetInterval. A response with the status 401 does not prove

@@ -101,8 +101,9 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf returns the error for a response that refuses an upgrade. If the HTTP status is at least 400, the error
-// contains the Status in the response body, which response.Transport has sanitized.
+// refusalOf returns the error for a response that refuses an upgrade. If the HTTP status is at least 400, this is the
+// Status in the response body, which response.Transport has sanitized. If the status is lower, or if the body cannot be
+// decoded, this is a response.Failure without data of the server.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
@@ -164,8 +165,8 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		return nil, fmt.Errorf("creating a connection for streams: %w", err)
 	}
 	u.upgrader = &limitedUpgrader{SpdyRoundTripper: spdyUpgrader, conn: func() *frameConn { return u.frames }}
-	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
-	asUser := transport.NewImpersonatingRoundTripper(c.identity, c.connection.authenticate(opened))
+	handshake := &handshakeRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
+	asUser := transport.NewImpersonatingRoundTripper(c.identity, c.connection.authenticate(handshake))
 	u.client = &http.Client{
 		Transport:     &stepup.RoundTripper{Next: transport.NewUserAgentRoundTripper(userAgent(), asUser)},
 		CheckRedirect: refuseRedirect,
@@ -229,17 +230,18 @@ func (u *upgrade) refused() error {
 	return u.frames.err()
 }
 
-// openedRoundTripper removes the limits of the handshake after a successful upgrade.
-type openedRoundTripper struct {
+// handshakeRoundTripper sends the request for an upgrade. If the cluster accepts the upgrade, it removes the limits of
+// the handshake from the connection. These limits bound the duration and the received bytes.
+type handshakeRoundTripper struct {
 	next http.RoundTripper
 	conn *upgradedConn
 }
 
 // RoundTrip implements http.RoundTripper.
-func (o *openedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := o.next.RoundTrip(r)
+func (h *handshakeRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := h.next.RoundTrip(r)
 	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {
-		err = o.conn.removeLimits()
+		err = h.conn.removeLimits()
 	}
 	return answer, err
 }

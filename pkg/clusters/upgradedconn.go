@@ -56,7 +56,8 @@ func (c *upgradedConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release removes the deadline and the limit maxHandshakeBytes. It is called after the upgrade.
+// removeLimits removes the deadline and the limit maxHandshakeBytes from the connection. It must be called after the
+// cluster has accepted the upgrade.
 func (c *upgradedConn) removeLimits() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

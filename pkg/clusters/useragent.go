@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// userAgent returns the User-Agent of users' requests. If a write sets no field manager, API servers use the part of
-// the User-Agent before the slash. Therefore, all writes of users have the same field manager.
+// userAgent returns the User-Agent of users' requests. API servers use the part before the slash as the field manager
+// of each write that sets no field manager. This part is constant, so that all such writes have the same field manager.
 //
 //nolint:gochecknoglobals // it never changes, and reading the version takes longer than the rest of a request
 var userAgent = sync.OnceValue(func() string {

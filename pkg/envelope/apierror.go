@@ -61,7 +61,8 @@ func FromAPIError(err error) *Error {
 // memoryRetrySeconds is the value of RetryAfterSeconds in the error for a request that exceeds the memory budget.
 const memoryRetrySeconds = 2
 
-// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. The cause is only logged.
+// OutOfMemory returns the error for a request that exceeds the memory limit of its caller. The cause is logged, but not
+// sent to the caller.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+
@@ -70,8 +71,8 @@ func OutOfMemory(cause error) *Error {
 	return e
 }
 
-// OutOfTime returns the error for a request that waits too long because of the processor time of other requests of its
-// caller. The cause is only logged.
+// OutOfTime returns the error for a request that has waited too long for processor time. Other requests of the same
+// caller use all processor time that this caller may use. The cause is logged, but not sent to the caller.
 func OutOfTime(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your other requests use all processor time that you may use: send fewer or smaller requests").WithCause(cause)

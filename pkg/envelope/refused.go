@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
-// reason Forbidden. It returns empty strings if no policy did so. A denial by RBAC has the same reason. Therefore,
-// policyRefusal searches the causes of s for a message that begins with the name of a policy.
+// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request. It returns
+// empty strings if no policy has denied the request, or if the reason is not Forbidden. RBAC denials have the same
+// reason. Therefore, policyRefusal searches the causes in s for the message of a policy.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""

@@ -27,7 +27,7 @@ type State struct {
 	cluster string
 	user    string
 	failure *Error
-	// streamed is true after MarkStreamed.
+	// streamed is true if the response is a stream instead of an envelope.
 	streamed bool
 }
 
@@ -125,7 +125,8 @@ func MarkStreamed(ctx context.Context) {
 	annotate(ctx, dashboardv1alpha1.CodeOK, s.RequestID)
 }
 
-// Streamed returns true after MarkStreamed.
+// Streamed returns true if the response is a stream, for example a WebSocket or server-sent events. MarkStreamed
+// records this when the response begins.
 func (s *State) Streamed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

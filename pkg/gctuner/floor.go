@@ -45,8 +45,9 @@ func KeepFloor(ctx context.Context, bytes uint64) {
 	}
 }
 
-// percent returns the GOGC percentage with which the next collection begins at the given number of bytes, but at least
-// minimum. liveHeap is the size of the live heap in bytes.
+// percent returns the GOGC percentage with which the next garbage collection begins when the heap has grown to the
+// given number of bytes. If this percentage is lower than minimum, percent returns minimum. liveHeap is the size of the
+// live heap in bytes.
 func percent(liveHeap, bytes, minimum uint64) uint64 {
 	if liveHeap == 0 || liveHeap >= bytes {
 		return minimum

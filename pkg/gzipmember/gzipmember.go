@@ -19,12 +19,15 @@ import (
 // Segment is a compressed text: a sequence of deflate blocks that ends at a byte boundary. Segments can be
 // concatenated, because no block refers to another Segment, and no block is marked as the last one.
 type Segment struct {
+	// Deflated contains the deflate blocks.
 	Deflated []byte
 
-	// size is the length of the uncompressed text in bytes, and crc is the CRC-32 of this text.
+	// size is the length of the uncompressed text in bytes.
 	size int64
-	crc  uint32
-	// shift is shiftOf(size). It is needed for the CRC-32 of concatenated texts.
+	// crc is the CRC-32 of the uncompressed text.
+	crc uint32
+	// shift is x^(8*size) modulo the CRC-32 polynomial. When the text is appended to another text, the CRC-32 of the
+	// other text is multiplied by shift.
 	shift uint32
 }
 

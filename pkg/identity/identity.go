@@ -17,11 +17,11 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster who is not a subject of
-	// a KubeVisionRoleBinding, but is in a Kubernetes group that is a subject. KubeVision does not know the members of
-	// Kubernetes groups in advance. To impersonate the members with their own names, KubeVision would need the right to
-	// impersonate any user. No KubeVisionUser is impersonated with this user name: after UserPrefix, it begins with a
-	// colon, and the name of a KubeVisionUser contains no colon.
+	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster who has access only
+	// through a Kubernetes group. A KubeVisionRoleBinding names the group, but no KubeVisionRoleBinding names the user.
+	// KubeVision does not know the members of Kubernetes groups in advance. To impersonate the members with their own
+	// names, KubeVision would need the right to impersonate any user. GroupMember has two colons. Therefore, it differs
+	// from the impersonated names of KubeVisionUsers, which have only one.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix is the prefix of names on member clusters. KubeVision adds it to the names of users and groups of the
 	// host cluster that begin with "system:" (see OnMember).

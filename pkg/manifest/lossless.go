@@ -34,11 +34,13 @@ var (
 // lossy finds values that the YAML decoder would change silently: different YAML keys that become the same JSON key,
 // numbers that lose digits, and binary values. It checks the YAML nodes before aliases are resolved.
 type lossy struct {
-	// keys maps the YAML text of a key to the JSON key. It is the cache of converted().
+	// keys caches conversions of YAML keys. It maps the text of a YAML key to the JSON key that the YAML decoder
+	// creates. For example, the decoder converts the YAML key yes to the JSON key true.
 	keys map[string]string
 	// path contains the keys that lead to the current node.
 	path []string
-	// lines is the number of lines before the document.
+	// lines is the number of lines before the checked YAML document in a manifest with several documents. It is added
+	// to line numbers in error messages.
 	lines int
 }
 

@@ -50,19 +50,26 @@ const (
 	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the current number and size of KubeVision's
 	// objects, and their limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
-	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. This policy and the policies
-	// below check changes that affect the rights of users. The caller must have another right in addition to the right
-	// to write the object, for example the right to bind a role.
+	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. A user who grants a role needs
+	// the verb bind on the ClusterRole of this role.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the policy for KubeVisionClusters.
+	// ClustersPolicy is the ValidatingAdmissionPolicy for KubeVisionClusters. If a change makes a KubeVisionRoleBinding
+	// select the cluster, the user needs the verb bind on the ClusterRole of the binding.
 	ClustersPolicy = "kubevision-clusters"
-	// ClusterCredentialsPolicy is the policy for the Secrets with kubeconfigs.
+	// ClusterCredentialsPolicy is the ValidatingAdmissionPolicy for the references from KubeVisionClusters to Secrets
+	// with kubeconfigs. If another KubeVisionCluster already references the Secret, the user needs the verb get on the
+	// Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the policy for KubeVisionUsers.
+	// UsersPolicy is the ValidatingAdmissionPolicy for KubeVisionUsers. If somebody could get the rights of a
+	// KubeVisionRoleBinding through a change, the author of the change needs the verb bind on the ClusterRole of the
+	// binding.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the policy for updates of Namespaces.
+	// NamespacesPolicy is the ValidatingAdmissionPolicy for updates of Namespaces. If new labels extend the rights of a
+	// KubeVisionRoleBinding to the Namespace, the user needs the verb bind on the ClusterRole of the binding.
 	NamespacesPolicy = "kubevision-namespaces"
-	// NewNamespacesPolicy is the policy for the creation of Namespaces.
+	// NewNamespacesPolicy is the ValidatingAdmissionPolicy for the creation of Namespaces. If the labels extend the
+	// rights of a KubeVisionRoleBinding to the Namespace, the user needs the verb bind on the ClusterRole of the
+	// binding.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager is the field manager with which the controllers apply objects.

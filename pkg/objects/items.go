@@ -18,21 +18,23 @@ const (
 	// object. It applies to decoding into Kubernetes API types, in which one value may become a large struct, such as a
 	// Container.
 	ElementBytes = 1 << 10
-	// smallElementBytes replaces ElementBytes for types with few fields, and for decoding into maps and slices.
+	// smallElementBytes is the number of bytes of memory that are charged for each JSON value in an object that is
+	// decoded into maps, slices, or a type with few fields. Kubernetes API types need the larger ElementBytes.
 	smallElementBytes = 128
 	// smallItem is the maximum size of an object whose decoding is not charged, in bytes of JSON or protobuf. Such an
 	// object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// HoldItem charges growthFactor times the size of an item. When the slice of the items grows, append allocates a
-	// larger array before the previous array is released.
+	// growthFactor is the factor by which HoldItem multiplies the size of an item, because the item may be appended to
+	// a slice. When the slice grows, append allocates a larger array before the previous array is released.
 	growthFactor = 3
 )
 
 const (
-	// maxReadBytes bounds the memory for decoding one object of a list, in bytes. maxHeldBytes bounds the memory that
-	// an object references after decoding, in bytes. Real objects stay far below these limits. For example, 4 MiB are
-	// charged for decoding a Pod with 1,000 environment variables.
+	// maxReadBytes bounds the memory for decoding one object of a list, in bytes. Real objects stay far below this
+	// limit. For example, 4 MiB are charged for decoding a Pod with 1,000 environment variables.
 	maxReadBytes = 32 << 20
+	// maxHeldBytes bounds the memory to which a decoded object of a list points, such as strings and slices, in bytes.
+	// Real objects stay far below this limit.
 	maxHeldBytes = 512 << 10
 	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large
 	// object at a time.
@@ -58,7 +60,8 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 }
 
 // Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. The
-// memory of the returned values is charged to account. If omit is not nil, objects that are too large are omitted.
+// memory of the returned values is charged to account. If an object is too large, Items omits it and calls omit with
+// the namespace and name of the object. If omit is nil, Items returns ErrTooLarge instead.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {
@@ -72,7 +75,8 @@ func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) 
 }
 
 // Each decodes the objects of a JSON list one by one, and calls visit with each. The memory of each object is charged
-// to account until visit() returns. If omit is not nil, objects that are too large are omitted.
+// to account until visit() returns. If an object is too large, Each skips it and calls omit with the namespace and name
+// of the object. If omit is nil, Each returns ErrTooLarge instead.
 func Each[T any](body []byte, account *budget.Account, omit Omit, visit func(*T) error) error {
 	return each(body, account, ElementBytes, omit, visit)
 }
@@ -101,7 +105,9 @@ func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) erro
 	return item(raw, account, ElementBytes, visit)
 }
 
-// SmallItem is like Item, but charges less memory, because T has only a few fields of the object.
+// SmallItem decodes raw, an object of a JSON list, and calls visit with the result. The memory of the object is charged
+// to account until visit() returns. SmallItem charges less memory than Item, because the type T has only a few fields
+// of the object.
 func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, smallElementBytes, visit)
 }
@@ -153,8 +159,9 @@ func nameOf(raw []byte) (namespace, name string) {
 	return text("namespace"), text("name")
 }
 
-// HoldSmall is HoldItem for a type T that has only some fields of an object. It returns ErrTooLarge if item references
-// more than maxHeldBytes.
+// HoldSmall charges the memory of item, and of everything to which item points, to the given account. The type T has
+// only some fields of a Kubernetes object. If item points to more memory than maxHeldBytes, HoldSmall returns
+// ErrTooLarge.
 func HoldSmall[T any](account *budget.Account, item *T) error {
 	if referencedBytes(reflect.ValueOf(item).Elem()) > maxHeldBytes {
 		return ErrTooLarge
@@ -162,7 +169,7 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem charges the memory of item, and of everything that item references, to the given account. It multiplies the
+// HoldItem charges the memory of item, and of everything to which item points, to the given account. It multiplies the
 // size of item itself by growthFactor, because the caller may append item to a slice.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()

@@ -15,14 +15,16 @@ import (
 )
 
 const (
-	// Masked replaces values in a Secret: each value of stringData, and the value of the annotation in which kubectl
-	// apply stores the manifest.
+	// Masked replaces each value in the field stringData of a Secret, and the value of the annotation in which kubectl
+	// apply stores the manifest. The values in the field data are replaced by MaskedBase64.
 	Masked = "******"
-	// MaskedBase64 is Masked in base64. It replaces each value of a Secret's data.
+	// MaskedBase64 replaces each value in the field data of a Secret. It is the base64 encoding of Masked.
 	MaskedBase64 = "KioqKioq"
-	// Differs replaces Masked if two Secrets are compared and their values for a key differ.
+	// Differs replaces the value of the annotation in which kubectl apply stores the manifest, if a Secret is compared
+	// with another Secret, and the annotations of the two Secrets differ.
 	Differs = "****** (differs)"
-	// DiffersBase64 is Differs in base64.
+	// DiffersBase64 replaces a value in the field data of a Secret, if the Secret is compared with another Secret, and
+	// the values of the two Secrets differ. It is the base64 encoding of Differs.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 

@@ -151,8 +151,10 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare adds a missing kind and apiVersion, because the items of a list have neither. It removes managedFields. If
-// masking is true, it calls mask() with otherValues, so that the values of a Secret are masked.
+// prepare converts the object to the form that users of the dashboard's API get. It sets a missing kind and apiVersion,
+// because the items of a list have neither. It removes managedFields. If masking is true, it masks the values of a
+// Secret. If a user compares the Secret with another Secret, otherValues contains the values of the other Secret.
+// Otherwise, otherValues is nil.
 func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -177,8 +179,8 @@ func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) e
 	return err
 }
 
-// complete sets a string field that is missing or empty. It keeps an existing string, because API servers may return
-// another kind than the requested one.
+// complete sets the field kind or apiVersion of an object to value if the field is missing or empty. It does not change
+// another value, because an API server may return an object of another kind than the requested one.
 func (o Object) complete(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
 		return nil

@@ -36,7 +36,8 @@ func Protobuf(body []byte) ([]byte, bool) {
 }
 
 // EachProtobuf calls visit() with the protobuf encoding of each object of a list. During each call, the memory for
-// decoding the object is charged to account. If omit is not nil, objects that are too large are omitted.
+// decoding the object is charged to account. If an object is too large, EachProtobuf skips it and calls omit with the
+// namespace and name of the object. If omit is nil, EachProtobuf returns ErrTooLarge instead.
 func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(item []byte) error) error {
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)

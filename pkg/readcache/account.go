@@ -21,10 +21,12 @@ type account struct {
 	pool *pool
 
 	mu sync.Mutex
-	// loading is the memory of the objects that an incomplete list has sent so far. kept is the memory of the stored
-	// objects.
-	loading, kept int64
-	// held is the memory of objects that were replaced in the store, but are still part of a response in progress.
+	// loading is the memory of the objects that an incomplete list has sent so far.
+	loading int64
+	// kept is the memory of the stored objects.
+	kept int64
+	// held is the memory of replaced objects. The store no longer contains these objects, but responses in progress
+	// still use them.
 	held int64
 	// buffered is the sum of the memory for reading from the cluster and the memory that subscribers have added with
 	// Subscription.Count.
@@ -70,7 +72,8 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds the given number of bytes, which may be negative, to the counted memory for reading and for subscribers.
+// buffer adds the given number of bytes, which may be negative, to the counted memory. These bytes are memory for
+// reading from the cluster, or memory that subscribers use for the changes of the objects.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -80,8 +83,8 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold sets the number of bytes of the objects that were replaced in the store, but are still part of a response in
-// progress.
+// hold sets the counted memory of replaced objects, in bytes. The store no longer contains these objects, but responses
+// in progress still use them.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,7 +94,8 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
-// total returns the memory of the store.
+// total returns all memory that the account counts, in bytes. This is the memory of the stored objects, of replaced
+// objects in responses, of buffers, and of subscribers.
 func (a *account) total() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -34,36 +34,40 @@ var (
 type Cluster interface {
 	// Reader returns a client that acts as the ServiceAccount of the read cache.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done returns a channel that is closed when objects of the cluster must no longer be cached. From the time at
-	// which the cluster may be cached again, Done returns a new channel.
+	// Done returns a channel that is closed when objects of the cluster must no longer be cached. When the objects may
+	// be cached again, Done returns a new channel.
 	Done() <-chan struct{}
 }
 
 const (
 	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
-	// first read of the resource. While data arrive at intervals of at most progressTimeout, requests wait longer, up
-	// to longestFirstList. After the wait, a request is sent to the cluster.
+	// first request for the resource. While data of the list arrive, requests wait longer. After the wait, each of
+	// these requests is sent to the cluster.
 	firstListTimeout = 5 * time.Second
-	progressTimeout  = time.Second
+	// progressTimeout bounds the interval between two parts of the first list of a resource. If data arrive at shorter
+	// intervals, requests wait for the list longer than firstListTimeout.
+	progressTimeout = time.Second
+	// longestFirstList bounds the time for which requests wait for the first list of a resource while data arrive.
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
 	// inUseTime protects recently read resources: a resource is not evicted if it was read within this time.
 	inUseTime = time.Minute
-	// refusedFirst is the first pause after the cluster rejects a list. During a pause, the resource is not listed
-	// again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because the cluster
-	// may only need a moment to apply the RBAC rules of a new ServiceAccount.
-	//
-	// tooLargeFor is the pause for a resource that does not fit into the cache.
+	// refusedFirst is the time for which a resource is not listed again after the cluster has rejected a list for the
+	// first time. It is short, because the cluster may only need a moment to apply the RBAC rules of a new
+	// ServiceAccount.
 	refusedFirst = time.Second
-	refusedFor   = 30 * time.Second
-	tooLargeFor  = 2 * time.Minute
+	// refusedFor bounds the time for which a resource is not listed again after the cluster has rejected several lists.
+	// Each rejection doubles this time, up to refusedFor.
+	refusedFor = 30 * time.Second
+	// tooLargeFor is the time for which a resource is not listed again if it does not fit into the cache.
+	tooLargeFor = 2 * time.Minute
 	// maxStale is the time for which cached objects are returned after the watch has ended and cannot be started again.
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds two numbers: the cached resources of all clusters, and the resources for which a pause is
-	// remembered.
+	// maxKinds bounds the number of cached resources of all clusters. It also bounds the number of resources for which
+	// the cache remembers a refusal, which is a period in which the resource is not cached.
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
@@ -254,19 +258,21 @@ type refusal struct {
 	pause time.Duration
 }
 
-// refusalOf returns the last refusal of the resource, a period in which the resource is not cached. The period may have
-// ended. If there was no refusal, refusalOf returns the zero value. The caller must hold c.mu.
+// refusalOf returns the last refusal of the resource, or the zero value if there was none. A refusal is a period in
+// which the resource is not cached. The returned refusal may have ended. The caller must hold c.mu.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns a refusal that begins now. r is the previous refusal of the resource, or the zero value. If maxPause is
-// tooLargeFor, the duration of the new refusal is tooLargeFor. If maxPause is refusedFor, the duration depends on r:
+// next returns a refusal that begins now. A refusal is a period in which a resource is not cached. r is the previous
+// refusal of the resource, or the zero value.
 //
-//   - If r is the zero value or ended at least refusedFor ago, the duration is refusedFirst.
-//   - If r ended less than refusedFor ago, the duration is twice the duration of r, up to refusedFor.
+// If maxPause is refusedFor, the duration depends on the previous refusal. Usually, the duration is refusedFirst. If r
+// ended less than refusedFor ago, the new refusal lasts twice as long as r, but not longer than refusedFor.
+//
+// If maxPause is any other value, this value is the duration.
 func (r refusal) next(maxPause time.Duration) refusal {
 	pause := maxPause
 	if maxPause == refusedFor {
@@ -278,8 +284,8 @@ func (r refusal) next(maxPause time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource. If maxPause is not 0, stop also starts a refusal, so that the resource is not cached
-// again at once. refusal.next() computes the duration of the refusal from maxPause.
+// stop drops a cached resource, for the reason why. If maxPause is greater than 0, the resource is not cached again
+// during a pause. maxPause bounds the duration of the pause.
 func (c *Cache) stop(k *kind, why error, maxPause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {

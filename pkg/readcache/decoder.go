@@ -24,7 +24,8 @@ import (
 const (
 	// maxEventBytes bounds a watch event in bytes. By default, etcd stores no object larger than 1.5 MiB.
 	maxEventBytes = 8 << 20
-	// maxControlBytes bounds a bookmark or an error event, and the blank lines between two events, in bytes.
+	// maxControlBytes bounds the size of a watch event that is a bookmark or an error, in bytes. It also bounds the
+	// total length of the blank lines between two events.
 	maxControlBytes = 64 << 10
 	// readBytes is the size of the read buffer of a watch, in bytes.
 	readBytes = 64 << 10
@@ -32,7 +33,8 @@ const (
 	maxKeptBuffer = 256 << 10
 )
 
-// errErrorEvent is the end of a watch after an error event, for example because its resource version is too old.
+// errErrorEvent means that a watch has ended because the API server has sent an error event. For example, the resource
+// version of the watch is too old.
 var errErrorEvent = errors.New("the API server has sent an error event")
 
 var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
@@ -43,8 +45,9 @@ type decoder struct {
 	// keep is called with each created or updated object. It returns the object to store, which may be an equal object
 	// that is already stored. An error of keep ends the watch.
 	keep func(*Object) (*Object, error)
-	// read is called after each event except error events. closed is called with the error that ends the watch.
-	read   func()
+	// read is called after each event except error events.
+	read func()
+	// closed is called when the watch ends. The error is the reason for the end.
 	closed func(error)
 	// buffered is called with the number of bytes by which the buffer is about to grow. It is called with a negative
 	// number when the buffer shrinks.
@@ -82,8 +85,8 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	return event, object, nil
 }
 
-// inTurn waits until the limit d.turn allows processor time, and decodes the next event. It does not hold d.turn while
-// the store processes the event, because this may take time.
+// inTurn waits until the limit for processor time allows a turn, and decodes the next event during this turn. The turn
+// does not include the processing of the event in the store, because this may take time.
 func (d *decoder) inTurn() (watch.EventType, runtime.Object, error) {
 	if err := d.turn.Enter(); err != nil {
 		return "", nil, io.ErrUnexpectedEOF // as if the connection had ended

@@ -29,12 +29,13 @@ func (c *Cache) makeRoom(k *kind) error {
 	return nil
 }
 
-// selectVictim returns the resource to drop if all resources are in use. k is the resource whose memory has grown.
-// selectVictim first selects the cluster whose resources use the most memory, so that this cluster cannot displace the
-// resources of other clusters. It then returns the largest resource of the cluster.
+// selectVictim returns the resource to drop from the cache if all resources are in use. k is the resource whose memory
+// has grown. Usually, selectVictim returns the largest resource of the cluster that uses the most memory. Therefore,
+// one cluster cannot displace the resources of the other clusters.
 //
-// However, if the first list of k is not complete, and the cluster of k uses more than an equal share of the memory,
-// selectVictim returns k. If k does not fit into the cache, k is then dropped before it displaces resources in use.
+// However, selectVictim returns k if the first list of k is not complete, and the cluster of k uses more than an equal
+// share of the memory. A new resource that is too large for the cache is then dropped early, and displaces no resources
+// in use.
 func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()

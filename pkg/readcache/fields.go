@@ -41,8 +41,9 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// maxRequirements bounds the selectors that the cache evaluates: the number of requirements of a field selector, and
-// the number of requirements and values of a label selector.
+// maxRequirements bounds the size of a selector. The cache does not evaluate larger selectors. The size of a field
+// selector is the number of its requirements. The size of a label selector also includes the number of values in its
+// requirements.
 const maxRequirements = 64
 
 // FieldMatcher returns a function that returns true for objects that match the field selector. FieldMatcher returns nil

@@ -5,24 +5,25 @@ package readcache
 
 import "slices"
 
-// holdPart bounds the memory of the replaced objects of one resource. The store no longer contains these objects, but
-// responses in progress still do. The bound is the memory limit of the cache, divided by holdPart.
+// holdPart is a divisor. The memory limit of the cache, divided by holdPart, is the limit for the replaced objects of
+// one resource. The store no longer contains replaced objects, but responses in progress still use them.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
 // it.
 type holds struct {
 	all []*hold
-	// replacedBytes is the memory of everything that the store has ever replaced, in bytes: objects, compressed JSON
-	// and summaries.
+	// replacedBytes is a running total of the data that the store has replaced, in bytes: objects, compressed JSON and
+	// summaries. The total never decreases, even if the replaced data are freed.
 	replacedBytes int64
 }
 
 // hold is a response in progress that uses the objects of a Snapshot. The store may have replaced some of these objects
 // in the meantime.
 type hold struct {
-	// startBytes is the value of holds.replacedBytes when the store created the Snapshot. The increase of replacedBytes
-	// since then is an upper bound of the memory of the replaced objects in the response.
+	// startBytes is the value of holds.replacedBytes when the store created the Snapshot. holds.replacedBytes is a
+	// running total of the data that the store has replaced. The increase since startBytes is an upper bound of the
+	// replaced data that the response still uses.
 	startBytes int64
 	drop       func()
 }
@@ -57,7 +58,8 @@ func (h *holds) remove(one *hold) {
 	}
 }
 
-// oldest returns the response that uses the oldest Snapshot, or nil if there is no response.
+// oldest returns the hold with the oldest Snapshot. A hold is a response in progress that uses a Snapshot. If there is
+// no such response, oldest returns nil.
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
@@ -68,8 +70,8 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns an upper bound of the memory that only responses in progress use, in bytes. This is the memory of
-// everything that the store has replaced since it created the oldest Snapshot that a response uses.
+// memory returns an upper bound of the memory of replaced data that responses in progress still use, in bytes. The
+// bound is the size of all data that the store has replaced since it created the oldest Snapshot in use.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replacedBytes - oldest.startBytes
@@ -77,7 +79,9 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds calls dropOldest until holds.memory() is at most maxMemory. The caller must hold the lock.
+// dropHolds ends responses in progress that use replaced objects. It ends the response with the oldest Snapshot first,
+// and stops when the other responses use at most maxMemory bytes of replaced objects. The caller must hold the lock of
+// the store.
 func (s *store) dropHolds(maxMemory int64) {
 	if len(s.holds.all) == 0 {
 		return

@@ -21,16 +21,18 @@ type kind struct {
 	store  *store
 	source *source
 	cancel context.CancelFunc
-	// started is the time of the first read.
+	// started is the time of the first request for the resource. At this time, the cache began to read the resource
+	// from the cluster.
 	started time.Time
-	// used is the Unix time of the last read, in nanoseconds.
+	// used is the Unix time of the last request for the resource, in nanoseconds. Each subscription also updates it at
+	// regular intervals.
 	used atomic.Int64
 	// ended is true after the resource was dropped.
 	ended atomic.Bool
 }
 
-// itemBytes is the memory that an object uses in the slices of a list, in bytes. If a new list contains an unchanged
-// object, only itemBytes are counted. The object itself is then already counted, because it is in the store.
+// itemBytes is the memory of one entry in the slices of a list, in bytes. An entry only refers to an object. If a new
+// list contains a stored object, only itemBytes are added, because the memory of the object is already counted.
 const itemBytes = 2 * 16
 
 // backoff returns the pauses between attempts to list or watch. The default pauses of a Reflector are longer. With the

@@ -14,14 +14,16 @@ import (
 )
 
 const (
-	// eventRate bounds the watch events per second of all resources of one cluster. eventBurst bounds a burst of
-	// events. If a cluster sends more events, the source reads them more slowly.
-	eventRate  = 5000
+	// eventRate bounds the watch events per second of all resources of one cluster. If a cluster sends more events, the
+	// cache reads them more slowly.
+	eventRate = 5000
+	// eventBurst is the number of watch events that the cache reads from one cluster at once, before eventRate applies.
 	eventBurst = 20_000
-	// workShare bounds the processor time for the data of all resources of one cluster, as a fraction of one processor.
-	// An event takes about 40 microseconds, so that it suffices for eventRate. workBurst is the processor time that may
-	// be used before this limit applies. It suffices for the first list of 50,000 Pods, which takes about 5 s.
+	// workShare bounds the processor time for the data of one cluster, as a fraction of one processor. This fraction
+	// suffices for eventRate, because one event takes about 40 microseconds.
 	workShare = 1.0 / 3
+	// workBurst is the processor time that the data of one cluster may take before workShare applies. It suffices for a
+	// first list of 50,000 Pods, which takes about 5 s.
 	workBurst = 6 * time.Second
 )
 

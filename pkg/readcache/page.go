@@ -20,8 +20,8 @@ const (
 	// maxContinue bounds the continue token of a page of a list, in bytes. A token of an API server contains the
 	// namespace and the name of an object.
 	maxContinue = 4 << 10
-	// maxFieldBytes bounds all fields of a page of a list except its items, in bytes. The fields that API servers send
-	// have less than 8 KiB.
+	// maxFieldBytes bounds the total size of all fields of a page of a list, except the field items, in bytes. API
+	// servers send less than 8 KiB in these fields.
 	maxFieldBytes = 1 << 20
 )
 

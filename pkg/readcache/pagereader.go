@@ -10,21 +10,24 @@ import "io"
 const itemCopies = 3
 
 // pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes. It
-// calls buffered() when the memory for decoding changes.
+// also counts the memory for decoding.
 type pageReader struct {
-	body     io.Reader
+	body io.Reader
+	// buffered is called when the memory for decoding changes. bytes is the difference, and is negative if the memory
+	// shrinks. An error means that the memory is not available.
 	buffered func(bytes int64) error
 
-	// read is the number of bytes of the current item or field that were read so far. counted is the memory, in bytes,
-	// that was reported by calls of buffered().
-	read, counted int64
+	// read counts the bytes that were read of the current item or top-level field.
+	read int64
+	// counted is the memory for decoding the page that the cache counts, in bytes.
+	counted int64
 }
 
 // begin starts the next item or top-level field.
 func (r *pageReader) begin() { r.read = 0 }
 
-// Read implements io.Reader. It returns errTooLarge if the current item or field is larger than maxEventBytes. If
-// buffered() returns an error, Read returns this error.
+// Read implements io.Reader. It returns errTooLarge if the current item or top-level field is larger than
+// maxEventBytes. It also returns an error if the memory for decoding is not available.
 func (r *pageReader) Read(p []byte) (int, error) {
 	if r.read >= maxEventBytes {
 		return 0, errTooLarge
@@ -40,5 +43,6 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// close reports that the memory for reading was released.
+// close subtracts the memory for decoding the page from the counted memory of the cache. It must be called after the
+// page was decoded.
 func (r *pageReader) close() { _ = r.buffered(-r.counted) } // releasing memory cannot fail

@@ -23,7 +23,7 @@ const groupSize = 64
 type Group struct {
 	// Objects contains at least one object.
 	Objects []*Object
-	// Size is the length in bytes of the JSON of all objects, separated by commas.
+	// Size is the length of the JSON of all objects, including the commas between them, in bytes.
 	Size int64
 	// Serial identifies a Group of a store. It is unique in the process and, very probably, among all processes. It is
 	// 0 for a Group that NewGroup returns, because this Group is not part of a store.
@@ -54,8 +54,9 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// The serials of Groups start at a random value, so that two processes do not use the same entity tag for different
-// lists.
+// serials and epoch form the serial number of each Group, which is a part of entity tags. serials counts the Groups of
+// this process. epoch is a random number that is added to the count. Two processes therefore do not use the same entity
+// tag for different lists.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
@@ -76,8 +77,9 @@ func (g *Group) Compressed() gzipmember.Segment {
 	return s
 }
 
-// drop subtracts the memory of the compressed JSON and of the Summary from the account, and returns the number of bytes
-// that it has subtracted. It is called when the Group is removed from the store.
+// drop subtracts the memory of the compressed JSON and of the Summary from the account, and returns the number of
+// subtracted bytes. It is called when the Group is removed from the store. The memory of the objects remains counted,
+// because another Group may contain the same objects.
 func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -90,12 +92,12 @@ func (g *Group) drop() int64 {
 	return bytes
 }
 
-// Compress returns the compressed JSON of the objects, separated by commas.
+// Compress joins the JSON of the objects with commas, and returns the compressed result.
 func Compress(objects []*Object) gzipmember.Segment {
 	return gzipmember.Deflate(func(w io.Writer) { _ = WriteObjects(w, objects) }) // writing to memory cannot fail
 }
 
-// WriteObjects writes the JSON of the objects, separated by commas. It returns the first error of w.
+// WriteObjects writes the JSON of the objects, with commas between them. It returns the first error of w.
 func WriteObjects(w io.Writer, objects []*Object) error {
 	for i, o := range objects {
 		if i > 0 {
@@ -118,7 +120,8 @@ type Snapshot struct {
 	// Count is the number of objects.
 	Count int
 
-	// replacedBytes is the value of holds.replacedBytes when the store created the snapshot.
+	// replacedBytes is the size of all data that the store had replaced before it created the Snapshot, in bytes. The
+	// later increase bounds the memory that only responses with this Snapshot use.
 	replacedBytes int64
 }
 
@@ -179,9 +182,9 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop calls Group.drop() for each Group of s. It is called when a new list, the successor, replaces s. It returns the
-// number of bytes that only s used: those of the compressed JSON, of the Summaries, and of the objects that the
-// successor does not contain.
+// drop stops counting the compressed JSON and the Summaries of s. It is called when a new list, the successor, replaces
+// s. It returns the number of bytes that only s used. These are the bytes of the compressed JSON, of the Summaries, and
+// of objects that successor does not contain.
 func (s *Snapshot) drop(successor *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

@@ -31,31 +31,35 @@ type source struct {
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
 	// begin is called before each list.
-	//
+	begin func()
 	// keep is called with each object before the object is stored. listed is true for an object of a list, and false
 	// for an object of a watch event. keep returns the object to store. If an equal object is already stored, keep
 	// returns the stored object.
-	begin func()
-	keep  func(o *Object, listed bool) (*Object, error)
+	keep func(o *Object, listed bool) (*Object, error)
 	// buffered is called when the memory for reading changes. bytes is the difference, and is negative if the memory
 	// shrinks.
 	buffered func(bytes int64) error
-	// noted() is called when a watch starts or ends, and when a list fails. err is nil if a watch starts. late() is
-	// called if a list takes longer than maxListTime.
+	// noted is called when a watch starts or ends, and when a list fails. If a watch starts, err is nil. In the other
+	// cases, err is the reason for the end or the failure.
 	noted func(err error)
-	late  func()
+	// late is called if a list takes longer than maxListTime.
+	late func()
 	// pace limits the rate at which the data of the cluster is read.
 	pace *pace
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the cluster sent data. verified is the last time at which a watch worked or a
-	// list was complete. The stored objects are at least as new as current: the time at which a watch worked, or at
-	// which the request for a complete list was sent.
-	alive, verified, current time.Time
+	// alive is the last time at which the cluster sent data or accepted a watch.
+	alive time.Time
+	// verified is the last time at which a watch was known to work. After a list, it is the time at which the list was
+	// complete. The stored objects are no newer than this time.
+	verified time.Time
+	// current is the last time at which a watch was known to work. After a list, it is the time at which the list was
+	// requested. The stored objects are at least as new as this time.
+	current time.Time
 	// listBegan is the time at which the request for the current list was sent.
 	listBegan time.Time
-	// hasEvents is true after the first event of the current or last watch.
+	// hasEvents is true if the most recently started watch has sent at least one event.
 	hasEvents bool
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
@@ -65,7 +69,8 @@ type source struct {
 	// redefined is true if the CustomResourceDefinition may have changed since the last list. The resource must then be
 	// listed before the next watch.
 	redefined bool
-	// listing is the timer of the current list. It calls late() after maxListTime. It is nil if no list is in progress.
+	// listing is the timer of the current list. It calls the function late after maxListTime. It is nil if no list is
+	// in progress.
 	listing *time.Timer
 }
 
@@ -75,8 +80,8 @@ var (
 )
 
 const (
-	// maxPages bounds the pages of a list. API servers send one page, because the source requests lists without a
-	// limit.
+	// maxPages bounds the number of pages of a list, because a hostile cluster could send pages without end. A correct
+	// API server sends one page, because the source requests lists without a limit.
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
@@ -103,10 +108,10 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. It removes the resource version in the options of a
-// Reflector, so that the list is consistent. With a resource version, the list could be as old as this version, and
-// older than the objects that users have already read. ListWithContext also removes the limit in the options.
-// kube-apiserver can then serve the list from its watch cache instead of etcd.
+// ListWithContext implements toolscache.ListerWatcherWithContext. It removes the resource version and the limit from
+// the options of a Reflector. A list without a resource version is consistent. With a resource version, the list could
+// be older than the objects that users have already read. Without a limit, kube-apiserver can serve a consistent list
+// from its watch cache instead of etcd (KEP-2340).
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	options.Limit = 0
 	if options.Continue == "" {
@@ -210,17 +215,20 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	), nil
 }
 
-// isRedefined returns true if the resource must be listed before the next watch.
+// isRedefined returns true if the CustomResourceDefinition may have changed since the last list. The resource must then
+// be listed before the next watch.
 func (s *source) isRedefined() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.redefined
 }
 
-// closed records how a watch has ended. If the API server ends the watch of a custom resource early, the
-// CustomResourceDefinition may have changed. closed then sets redefined, so that the resource is listed again. Without
-// a new list, the cache would keep objects in the form of the old definition, because API servers send no events for
-// objects whose stored data is unchanged. seconds is the requested duration of the watch.
+// closed records that a watch has ended with err. The watch started at the time begun, and seconds is its requested
+// duration. If the API server ends the watch of a custom resource early, the CustomResourceDefinition may have changed.
+// The resource is then listed again before the next watch.
+//
+// Without a new list, the cache would keep objects in the form of the old definition. API servers send no events for
+// objects whose stored data is unchanged.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	if custom && isEarly(begun, seconds) && errors.Is(err, io.EOF) {
@@ -260,7 +268,8 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// watching records that a watch has started. The objects may still be old, because its first events have not arrived.
+// watching records that a watch has started. The stored objects may still be old, because the first events of the watch
+// have not arrived.
 func (s *source) watching() {
 	s.mu.Lock()
 	s.alive, s.hasEvents = time.Now(), false
@@ -315,15 +324,16 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-// stale returns true if the watch has ended and no new one has started within reconnectTime. The stored objects are
-// then at least as new as asOf, and no newer than the time newest. A list that is in progress does not change these
-// times. A complete list changes them shortly before its objects are stored.
+// stale returns true if the stored objects may be outdated, because a watch has ended and no new watch has started
+// within reconnectTime. The objects are then at least as new as asOf, and no newer than newest. If stale returns false,
+// both times are zero.
 func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.connected || time.Since(s.verified) < reconnectTime {
 		return time.Time{}, time.Time{}, false
 	}
+	// A complete list sets these times shortly before its objects are stored.
 	return s.current, s.verified, true
 }
 

@@ -186,9 +186,9 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// changed returns a copy of objects. In the copy, o is added or replaces the object with the same name. If o is nil,
-// this object is removed instead. delta is the difference in memory. replaced is the memory of the object that was
-// replaced or removed.
+// changed returns a copy of objects with one change. If o is nil, the object with the given name is removed. If o is
+// not nil, o is added, or replaces the object with the given name. delta is the change of the memory, in bytes.
+// replaced is the memory of the replaced or removed object, in bytes.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)

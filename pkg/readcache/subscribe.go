@@ -27,12 +27,13 @@ type Change struct {
 // Changes contains the changes that a subscriber receives in one call: one change from a watch event, or all changes
 // after a new list.
 type Changes struct {
-	// All is an iterator over the changes. It computes the changes of a new list one by one, because all of them
-	// together could use much memory. It is valid only until the function that receives the Changes returns.
+	// All is an iterator over the changes. It is valid only until the function that receives the Changes returns. After
+	// a new list, the iterator computes the changes one by one, to save memory.
 	All iter.Seq[Change]
-	// After is the cached list that includes the changes, and Version is the resource version of this list.
+	// Version is the resource version of the cached list after the changes.
 	Version string
-	After   *Snapshot
+	// After is the cached list after the changes.
+	After *Snapshot
 	// Relisted is true if the changes are the difference between the previous cached list and a new list. The changes
 	// then do not contain an object that was created and deleted between the two lists.
 	Relisted bool
@@ -50,15 +51,15 @@ type Subscription struct {
 }
 
 // Subscribe subscribes to the changes of the resource r of a cluster. The returned Snapshot is the cached list before
-// the first change. For each later change, in order, the cache calls deliver. The cache holds a lock during the call,
-// so deliver must not block and must not call the cache.
+// the first change. For each later change, in order, the cache calls deliver. The cache holds a lock during the call.
+// Therefore, deliver must not block, and must not call methods of the cache except Subscription.Count.
 //
-// Like Get, Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be cached, or
-// if the first list does not arrive in time. While there is a subscription, the resource counts as used. Nevertheless,
-// the cache may evict the resource if the cache exceeds its memory limit.
+// Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be cached, or if the
+// first list does not arrive in time. During the subscription, the resource is not dropped as unused. The cache may
+// still evict the resource if the cache exceeds its memory limit.
 //
-// The caller must not keep the Snapshot after the next call of deliver. The Snapshot may then contain replaced objects,
-// which the cache no longer counts.
+// The caller must not keep the Snapshot after the next call of deliver. The Snapshot could then keep replaced objects
+// in memory, and the cache does not count this memory.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, *Snapshot, bool) {
@@ -144,8 +145,9 @@ func (s *store) tell(changes Changes) {
 	}
 }
 
-// tellChanged delivers the change of the object namespace/name to all subscribers. o is nil if the object was deleted.
-// The caller must hold the lock.
+// tellChanged delivers the change of one object to all subscribers. before is the cached list before the change. o is
+// the object after the change, or nil if it was deleted. version is the resource version of the change. The caller must
+// hold the lock of the store.
 func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object, version string) {
 	if len(s.subscriptions) == 0 {
 		return

@@ -52,7 +52,8 @@ func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error)
 	return s.Value, nil
 }
 
-// count adds bytes to the account of the store, unless the group was dropped. The caller must hold the lock.
+// count adds the given number of bytes, which may be negative, to the account of the store that contains the Group. If
+// no store contains the Group, count does nothing. The caller must hold g.mu.
 func (g *Group) count(bytes int64) {
 	if !g.dropped && g.account != nil {
 		g.account.add(bytes)

@@ -124,7 +124,8 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if the cached list s includes all remembered writes. w.uncheckable must be false.
+// shownBy returns true if the cached list s includes all recent writes of one user to the resource. It must not be
+// called if w.uncheckable is true, because the cache then cannot find this out.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false

@@ -18,13 +18,15 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// While a recording is in progress, each write creates a separate object in the bucket, a "piece", with the name
-// <prefix><id>/<number>. After the end of the recording, all pieces are joined to one object with the name
-// <prefix><id>.cast. A program that is killed loses only the events that it has not written yet.
+// These constants configure how recordings are stored in an S3 bucket. While a recording is in progress, each write
+// creates a separate object, a piece of the recording, with the name <prefix><id>/<number>. After the end of the
+// recording, all pieces are joined to one object with the name <prefix><id>.cast. A program that is killed loses only
+// the events that it has not written yet.
 const (
-	// Pending events are written as a piece when they have pieceBytes bytes, and at the latest after pieceInterval. A
-	// program that is killed loses its pending events.
-	pieceBytes    = 64 << 10
+	// pieceBytes is the size of the pending events of a recording, in bytes, at which they are written to a new object.
+	pieceBytes = 64 << 10
+	// pieceInterval is the time after which the pending events of a recording are written to a new object, even if they
+	// have fewer than pieceBytes bytes. A program that is killed loses its pending events.
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which the size of all objects in the bucket is measured again.
 	bucketScan = time.Minute
@@ -33,22 +35,26 @@ const (
 	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the recorded
 	// terminal session waits while events are written.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
+	// listTimeout bounds the time to list the objects in the bucket.
 	listTimeout = 30 * time.Second
-	maxObjects  = 1_000_000
-	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of an XML response, in
-	// bytes. maxTags bounds the number of tags in an XML response. Without this bound, decoding a response could need
-	// far more memory than maxMarkup.
+	// maxObjects bounds the number of objects in a list of the bucket.
+	maxObjects = 1_000_000
+	// maxResponse bounds the size of an object that is read from the bucket, in bytes.
 	maxResponse = 2 * MaxFileBytes
-	maxMarkup   = 4 << 20
-	maxTags     = 40_000
-	// maxErrorBytes bounds the size of an error response in bytes.
+	// maxMarkup bounds the size of an XML response of the S3 service, in bytes.
+	maxMarkup = 4 << 20
+	// maxTags bounds the number of tags in an XML response of the S3 service. Without maxTags, decoding a response
+	// could need far more memory than maxMarkup.
+	maxTags = 40_000
+	// maxErrorBytes bounds the size of an error response of the S3 service, in bytes.
 	maxErrorBytes = 16 << 10
 	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
 	listsAtOnce = 2
-	// The name of a piece ends with its number, in pieceDigits digits. maxPieces is the largest number.
+	// pieceDigits is the number of digits at the end of the name of a piece, which is an object with a part of a
+	// recording. The digits are the number of the piece.
 	pieceDigits = 6
-	maxPieces   = 999_999
+	// maxPieces is the maximum number of pieces of a recording. It has pieceDigits digits.
+	maxPieces = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
 	partBytes = 5 << 20
 )
@@ -72,9 +78,13 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// These channels are semaphores. A finished recording first takes a slot of waiting, and then a slot of joining. It
-	// releases both slots after its pieces are joined. A list request has a slot of listing.
-	joining, waiting, listing chan struct{}
+	// joining is a semaphore that limits how many recordings are joined at the same time. To join a recording, the
+	// objects with its parts are copied to one object.
+	joining chan struct{}
+	// waiting is a semaphore that limits how many recordings are joined or wait until they can be joined.
+	waiting chan struct{}
+	// listing is a semaphore that limits how many lists of the bucket are requested at the same time.
+	listing chan struct{}
 }
 
 const (

@@ -15,12 +15,14 @@ import (
 )
 
 const (
-	// joinTimeout bounds the time to join the pieces of a recording. readTimeout bounds the time to read an object.
+	// joinTimeout bounds the time to join the pieces of a recording to one object.
 	joinTimeout = 5 * time.Minute
+	// readTimeout bounds the time to read an object from the bucket.
 	readTimeout = time.Minute
 )
 
-// bucketFile is a recording that is being written to a bucket, one piece with each Write. It implements file.
+// bucketFile is a recording that is being written to a bucket. Each Write creates an object with a piece of the
+// recording. bucketFile implements file.
 type bucketFile struct {
 	bucket *bucket
 	id     string
@@ -28,7 +30,8 @@ type bucketFile struct {
 	bytes  int64
 }
 
-// Write writes p as the next piece.
+// Write creates an object in the bucket that contains p, the next piece of the recording. It returns ErrFull if the
+// recording already has maxPieces pieces.
 func (f *bucketFile) Write(p []byte) (int, error) {
 	if f.pieces == maxPieces {
 		return 0, ErrFull
@@ -77,7 +80,7 @@ func (f *bucketFile) join() error {
 	return f.bucket.deletePieces(ctx, f.id, f.pieces)
 }
 
-// discard deletes the pieces.
+// discard deletes all objects in the bucket that contain pieces of the recording.
 func (f *bucketFile) discard() error {
 	return f.bucket.deletePieces(context.Background(), f.id, f.pieces)
 }
@@ -135,14 +138,14 @@ func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	return b.openPieces(ctx, info.id, info.pieces), nil
 }
 
-// object reads an object of the bucket. Close also cancels the request for the object.
+// object is a reader of an object in the S3 bucket.
 type object struct {
 	*minio.Object
 
 	cancel context.CancelFunc
 }
 
-// Close cancels the request and closes the object.
+// Close cancels the HTTP request that reads the object from the S3 bucket, and closes the reader.
 func (o object) Close() error {
 	o.cancel()
 	return o.Object.Close() //nolint:wrapcheck // as it is

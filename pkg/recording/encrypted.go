@@ -19,19 +19,25 @@ import (
 	"math"
 )
 
-// An encrypted recording begins with magic and a random salt. Chunks follow. Each chunk consists of its length in four
-// bytes and its ciphertext. The key of AES-256-GCM is derived from a configured key and the salt. The nonce consists of
-// the number of the chunk, and of one byte that is 1 for the last chunk. The additional authenticated data is the ID of
-// the recording.
+// These constants describe the format of an encrypted recording. The recording begins with magic and a random salt.
+// Chunks follow. Each chunk consists of its length in four bytes and its ciphertext. The key of AES-256-GCM is derived
+// from a configured key and the salt. The nonce consists of the number of the chunk, and of one byte. This byte is 1
+// for the chunk that ends the recording, and 0 for all other chunks. The additional authenticated data is the ID of the
+// recording.
 //
-// Therefore, decryption fails if chunks were changed or moved, if a chunk before another one is missing, or if the file
-// was copied to another ID. It does not fail if chunks are missing at the end, so that a recording in progress can be
-// decrypted.
+// Decryption fails in these cases:
+//
+//   - A chunk was changed or moved.
+//   - A chunk is missing, and another chunk follows.
+//   - Data follow the chunk that ends the recording.
+//   - The file was copied to another ID.
+//
+// Decryption does not fail if the chunks at the end are missing, because a recording in progress must be readable.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
 	keyBytes  = 32
-	// frameBytes is the size of the length before each chunk.
+	// frameBytes is the number of bytes that precede each chunk and contain the length of the chunk.
 	frameBytes = 4
 	// maxChunk bounds the size of a chunk in bytes. Without this bound, a damaged length could require much memory.
 	maxChunk = 1 << 20

@@ -45,10 +45,11 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the number of the last piece in the bucket, and found is the count of pieces there. They differ if a
-	// piece is missing. Both are 0 for a recording that is not stored in pieces, for example a recording in a
-	// directory.
-	pieces, found int
+	// pieces is the largest number of a piece in the bucket. A piece is an object with a part of the recording. The
+	// numbers begin with 1. If the recording is not stored in pieces, pieces is 0.
+	pieces int
+	// found counts the pieces that exist in the bucket. If a piece is missing, found is smaller than pieces.
+	found int
 	// isWhole is true if an object in a bucket contains the complete recording.
 	isWhole bool
 }
@@ -73,8 +74,10 @@ func (f *fileInfo) merge(part *fileInfo) {
 
 // settings contains values that depend on the kind of storage: a directory or a bucket.
 type settings struct {
-	// Pending events are written when they have at least this number of bytes, and at the latest after this interval.
-	bytes    int
+	// bytes is the size of the pending events of a recording, in bytes, at which they are written to the storage.
+	bytes int
+	// interval is the time after which the pending events of a recording are written to the storage, even if they are
+	// small.
 	interval time.Duration
 	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because
 	// other replicas may write, too.

@@ -12,14 +12,18 @@ import (
 )
 
 const (
-	// staleScans multiplied by settings.scan is the maximum age of a measurement. An older measurement is not used.
+	// staleScans determines when the measured size of all recordings is too old to be used. The maximum age is
+	// staleScans multiplied by settings.scan, the interval between two measurements.
 	staleScans = 5
-	// maxCleaned bounds the number of recordings that are deleted after one measurement.
+	// maxCleaned bounds the number of old recordings that are deleted after each measurement of the size of all
+	// recordings.
 	maxCleaned = 10_000
-	// cleanPatience is the time for which a measurement waits for the deletion of recordings. After this time, the
-	// deletion continues in the background. cleanTime bounds the duration of the deletion.
+	// cleanPatience is the time for which cleanUp waits for the deletion of old recordings. After this time, the
+	// deletion continues in the background.
 	cleanPatience = time.Second
-	cleanTime     = 10 * time.Minute
+	// cleanTime is the time after which the deletion of old recordings in the background ends, even if it is not
+	// complete.
+	cleanTime = 10 * time.Minute
 )
 
 // measurement is an operation in progress that measures the size of all recordings.
@@ -49,9 +53,13 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure starts a goroutine that measures the size of all recordings if the last measurement is older than
-// settings.scan, unless such a goroutine is running. It waits for the goroutine and returns its error only if the last
-// measurement is older than staleScans*settings.scan. In all other cases, it returns nil at once.
+// measure updates the measured size of all recordings, depending on the age of the last measurement:
+//
+//   - If the age is less than settings.scan, measure does nothing.
+//   - If the age is at least settings.scan, measure starts a new measurement in the background, unless one is in
+//     progress. It does not wait for the result.
+//   - If the age is more than staleScans*settings.scan, measure also waits for the measurement in progress, and returns
+//     the error of the measurement.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.settings().scan
 	s.mu.Lock()
@@ -147,8 +155,9 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes a recording that was older than MaxAge at scanTime. If the recording was newer, clean deletes only its
-// pieces in a bucket. The pieces are not needed, because the bucket also has one object with the complete recording.
+// clean deletes the recording f if it was older than Options.MaxAge at scanTime. If the recording was not that old,
+// clean keeps it, and only deletes its pieces in a bucket. These pieces are not needed, because another object in the
+// bucket contains the complete recording.
 func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) error {
 	if !s.isOld(f, scanTime) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged

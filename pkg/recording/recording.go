@@ -28,9 +28,11 @@ const (
 	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
 	// last write to a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
-	// Pending events are written to a file in a directory when they have flushBytes bytes, and at the latest after
-	// flushInterval. A program that is killed loses its pending events.
-	flushBytes    = 32 << 10
+	// flushBytes is the size of the pending events of a recording, in bytes, at which they are written to a file in a
+	// directory.
+	flushBytes = 32 << 10
+	// flushInterval is the time after which the pending events of a recording are written to a file in a directory,
+	// even if they have fewer than flushBytes bytes. A program that is killed loses its pending events.
 	flushInterval = time.Second
 )
 

@@ -61,11 +61,14 @@ type Store struct {
 	cleaning sync.Mutex
 
 	mu sync.Mutex
-	// used is the size of all recordings in bytes, according to the last measurement and the writes after it. taken is
-	// the number of bytes that this process has written since its start. measured is the time of the last measurement.
-	used, taken int64
-	measured    time.Time
-	// running is the measurement in progress, or nil.
+	// used is the size of all recordings in bytes. It is set by each measurement, and changes with the writes and
+	// deletions of this process.
+	used int64
+	// taken is the number of bytes of recordings that this process has written since its start.
+	taken int64
+	// measured is the time of the last measurement of the size of all recordings.
+	measured time.Time
+	// running is the measurement of the size of all recordings that is in progress, or nil.
 	running *measurement
 }
 

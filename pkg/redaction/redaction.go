@@ -23,8 +23,9 @@ const (
 	MaxText = 4 << 10
 	// maxRead is the number of bytes of a text that are examined. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the minimum length of a value that is replaced, in bytes. Shorter values occur by chance in many
-	// texts, so they are not replaced. If a shorter value occurs as a separate word, General replaces the whole text.
+	// minValue is the minimum length of a value that is replaced by the Placeholder, in bytes. Shorter values are not
+	// replaced, because they occur by chance in many texts. However, if a shorter value occurs as a separate word,
+	// Redactor.Text withholds the whole text.
 	minValue = 4
 	// checkEvery is the number of steps between two checks whether the request has ended.
 	checkEvery = 1 << 10
@@ -33,11 +34,14 @@ const (
 // Redactor removes a set of values from texts. At each position of a text, it uses a binary search to find a value,
 // because comparing each value would take too long for many values.
 type Redactor struct {
-	// values is sorted and contains no duplicates. Some values may be prefixes of others. For each value, parents
-	// contains the index of its longest prefix in values, or -1 if there is none.
-	values  []string
+	// values contains the values that are replaced, sorted and without duplicates. One value may be a prefix of
+	// another.
+	values []string
+	// parents contains one index for each element of values. The index refers to the longest other element of values
+	// that is a prefix of this element. It is -1 if there is none.
 	parents []int
-	short   []string
+	// short contains the values with less than minValue bytes, sorted and without duplicates.
+	short []string
 }
 
 // New returns a Redactor that removes the values. API servers may quote values, so the Redactor also removes the
@@ -121,9 +125,9 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest of r.values with which text begins, or 0 if there is none. isCut is true if
-// the end of the text was removed. The removed end may contain the rest of a value. Therefore, if isCut is true and one
-// of r.values begins with the whole text, longest returns the length of the text.
+// longest returns the length of the longest value of the Redactor that is a prefix of text, or 0 if there is none.
+// isCut is true if the end of the text was removed. The text may then end in the middle of a value. Therefore, if isCut
+// is true and the whole text is the beginning of a value, longest returns the length of the text.
 func (r *Redactor) longest(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (isCut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

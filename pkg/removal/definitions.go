@@ -25,7 +25,7 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
 		for _, k := range objectKinds() {
-			served, err := r.isDefined(ctx, k)
+			served, err := r.ensureDefined(ctx, k)
 			if err != nil {
 				return nil, err
 			}
@@ -37,10 +37,14 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	})
 }
 
-// isDefined returns true if the host cluster serves the kind. If the CustomResourceDefinition does not exist, isDefined
-// creates it and returns false. If the CustomResourceDefinition is being deleted, isDefined returns true if objects
-// with finalizers remain.
-func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) {
+// ensureDefined creates the CustomResourceDefinition of the kind if it does not exist. It returns true if the host
+// cluster serves the kind, so that the controllers can watch it. After the creation, it returns false until the
+// CustomResourceDefinition is established.
+//
+// If the CustomResourceDefinition is being deleted, ensureDefined returns true as long as objects with finalizers
+// remain, because the controllers must remove the finalizers. If no such objects remain, it returns false until the
+// CustomResourceDefinition is deleted and created again.
+func (r *Remover) ensureDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group
 	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition)

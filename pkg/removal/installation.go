@@ -27,14 +27,17 @@ const (
 	partOf      = "kubevision"
 )
 
-// part selects objects of an installation for their deletion.
+// part selects objects of one kind. The uninstallation deletes the selected objects before it continues with the next
+// part.
 type part struct {
 	gvk schema.GroupVersionKind
-	// namespace is the namespace of the objects, or empty for all namespaces. If label is not empty, the objects must
-	// have this label with the value kubevision.
+	// namespace is the namespace of the objects. If it is empty, objects in all namespaces are selected.
 	namespace string
-	label     string
-	selected  func(*metav1.PartialObjectMetadata) bool
+	// label is the name of a label that the objects must have with the value kubevision. If it is empty, no label is
+	// required.
+	label string
+	// selected returns true if the object must be deleted.
+	selected func(*metav1.PartialObjectMetadata) bool
 }
 
 // parts returns the objects of an installation in the order of their deletion:
@@ -116,8 +119,9 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects that p selects, and waits until they no longer exist. If p.label is not empty,
-// removePart does not wait for deleted objects that have finalizers.
+// removePart deletes the objects that p selects, and waits until they no longer exist. If p selects objects by label,
+// there is an exception: removePart does not wait for objects with finalizers. Other controllers have set these
+// finalizers, and complete the deletion.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string

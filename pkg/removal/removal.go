@@ -34,7 +34,8 @@ type Remover struct {
 	// deletes all other objects.
 	Timeout time.Duration
 
-	// retried contains the time of the last retryCleanup of each CustomResourceDefinition.
+	// retried maps the UID of a CustomResourceDefinition that is being deleted to a time. After this time, retryCleanup
+	// waits for retryInterval before it makes kube-apiserver retry the deletion of the custom resources.
 	retried map[types.UID]time.Time
 }
 

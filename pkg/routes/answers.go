@@ -15,22 +15,25 @@ import (
 )
 
 const (
-	// answerShare multiplied by GOMAXPROCS bounds the bytes of concurrent responses to one user. A larger response than
-	// largestAnswer counts as largestAnswer.
-	answerShare   = 4 << 20
+	// answerShare is the limit for the bytes of concurrent responses to one user, per processor. The number of
+	// processors is GOMAXPROCS.
+	answerShare = 4 << 20
+	// largestAnswer is the maximum number of bytes that one response counts in the limits. A larger response counts as
+	// largestAnswer.
 	largestAnswer = 2 * answerShare
-	// The bound for all users together is usersAtOnce multiplied by the bound for one user.
+	// usersAtOnce is the ratio of two limits for the bytes of concurrent responses: the limit for all users together,
+	// divided by the limit for one user.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
-	// for which each response waits.
+	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent.
 	maxWaitingAnswers = DefaultPerUser
-	answerPatience    = 10 * time.Second
+	// answerPatience bounds the time for which a response waits to be sent.
+	answerPatience = 10 * time.Second
 	// answerTime bounds the time in which a client must receive a response of more than freeBytes.
 	answerTime = time.Minute
 	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the assumed ratio of the uncompressed size to the compressed size of a response.
-	// envelope.Body.Size returns the uncompressed size.
+	// compression is the assumed ratio of the uncompressed size to the compressed size of a response. The ratio is used
+	// to estimate the compressed size, because only the uncompressed size is known.
 	compression = 8
 )
 

@@ -44,8 +44,8 @@ func isCodeField(err error) bool {
 	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
 }
 
-// mayHoldCode returns true if freshCode also looks for a one-time code in the body. This depends on the method and the
-// access rule of the request.
+// mayHoldCode returns true if the body of a request with this method and access rule is searched for a one-time code.
+// It returns false for public endpoints, and for the methods GET, HEAD and PATCH.
 func mayHoldCode(method string, rule Rule) bool {
 	return rule != RulePublic && method != http.MethodPatch && method != http.MethodGet && method != http.MethodHead
 }

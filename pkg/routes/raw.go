@@ -54,13 +54,13 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
 		header: raw.Header,
 	}
-	out.wait()
+	out.clearDeadline()
 	err := raw.Write(ctx, out)
 	switch {
 	case err == nil:
 		out.begin()
 	case !out.begun:
-		out.hurry()
+		out.setDeadline()
 		envelope.WriteError(ctx, w, err)
 	default:
 		panic(http.ErrAbortHandler)
@@ -70,11 +70,12 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 type rawWriter struct {
 	ctx context.Context //nolint:containedctx // that of the request
 	w   http.ResponseWriter
-	// connection sets the deadlines of w, and flushes it. limit bounds the time of each write.
+	// connection sets the write deadlines of w, and flushes w.
 	connection *http.ResponseController
-	limit      time.Duration
-	header     http.Header
-	begun      bool
+	// limit bounds the time of each write.
+	limit  time.Duration
+	header http.Header
+	begun  bool
 }
 
 func (o *rawWriter) begin() {
@@ -87,21 +88,21 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// wait removes the write deadline. It is called between two writes, because HTTP/2 ends a stream at its deadline even
-// if no data are being sent.
-func (o *rawWriter) wait() {
+// clearDeadline removes the write deadline until the next write. HTTP/2 would end a stream at the deadline, even if no
+// data are being sent.
+func (o *rawWriter) clearDeadline() {
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
 
-// hurry sets the deadline of the next write.
-func (o *rawWriter) hurry() {
+// setDeadline sets the deadline of the next write to o.limit from now.
+func (o *rawWriter) setDeadline() {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
 }
 
 // Write implements io.Writer. It sends p immediately. The first call also sends the header.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
-	o.hurry()
+	o.setDeadline()
 	n, err := o.w.Write(p)
 	if err == nil {
 		err = o.connection.Flush()
@@ -110,7 +111,7 @@ func (o *rawWriter) Write(p []byte) (int, error) {
 		err = nil
 	}
 	if err == nil {
-		o.wait()
+		o.clearDeadline()
 	}
 	return n, err //nolint:wrapcheck // as net.Conn returns it
 }

@@ -89,8 +89,9 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON decodes the JSON body of the request into target, which is a pointer as for json.Unmarshal. Unknown and
-// duplicate fields are errors. However, the body may contain a one-time code in totpCode.
+// ReadJSON decodes the JSON body of the request into target, which is a pointer as for json.Unmarshal. It returns an
+// error for unknown and duplicate fields. The field totpCode, which contains a one-time code, is allowed even if target
+// has no such field.
 func (r *Request) ReadJSON(target any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
@@ -124,9 +125,15 @@ const (
 	decodePatience = 10 * time.Second
 )
 
-// Decode calls decode(), and charges the memory and the processor time of the call to the account of the request. bytes
-// is the size of the body. Decode returns an error without calling decode() if the body is larger than maxDecoded, if
-// the memory budget is exceeded, or if the processor time of the user is not within the limit after decodePatience.
+// Decode calls decode(), which decodes a body of the given number of bytes. It charges the memory and the processor
+// time of the call to the user of the request. If the user has used too much processor time, Decode waits before the
+// call.
+//
+// Decode returns an error and does not call decode() in these cases:
+//
+//   - The body is larger than maxDecoded.
+//   - The memory for the call would exceed a limit.
+//   - The wait takes longer than decodePatience.
 func (r *Request) Decode(bytes int, decode func()) error {
 	if bytes > maxDecoded {
 		return envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)

@@ -21,7 +21,7 @@ type node struct {
 	leaves map[string]*leaf
 }
 
-// leaf is a route at the end of its path.
+// leaf is a route in the tree of path segments. It belongs to the node for the last segment of the path.
 type leaf struct {
 	// names contains the names of the path parameters, in the order of the path.
 	names []string

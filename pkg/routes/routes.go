@@ -46,9 +46,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for endpoints that dashboards call on every page. It determines the error for a caller who must
-	// first set up a second factor. The code is CodeConflict if Ambient is true, and CodeTwoFactorRequired otherwise.
-	// Existing dashboards display the message of CodeConflict, but ignore CodeTwoFactorRequired after the login.
+	// Ambient is true for an endpoint that dashboards call on every page. If the caller must first set up a second
+	// factor, such an endpoint returns CodeConflict. Existing dashboards display the message of this code. Other
+	// endpoints return CodeTwoFactorRequired, which existing dashboards ignore after the login.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
@@ -294,9 +294,9 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes err as an envelope. If a public endpoint has failed with the code 40100 (not authenticated), for
-// example after a failed login, writeFailure only sets the status 401 and records err. The outermost HTTP filter then
-// writes the envelope after a delay. During the delay, the request does not count towards any limit.
+// writeFailure responds with err as an envelope. An exception is the code 40100 (not authenticated) of a public
+// endpoint, for example after a failed login. For this code, writeFailure only stores err and sets the status 401. The
+// outermost HTTP filter sends the envelope after a delay, when the request no longer counts towards any limit.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {

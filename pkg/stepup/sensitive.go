@@ -24,18 +24,19 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group that kubevision-apiserver serves. Users can also send requests to this group
-	// through the kube-apiserver of the host. kubevision-apiserver requires no code for requests that kube-apiserver
-	// forwards. Therefore, the request to kube-apiserver must require a code, so that users cannot avoid the check of
-	// the second factor.
+	// dashboardGroup is the API group of kubevision-apiserver. The kube-apiserver of the host cluster forwards requests
+	// for this group to kubevision-apiserver. kubevision-apiserver accepts forwarded requests without a code of the
+	// second factor. Therefore, KubeVision requires the code before it sends a request for this group to
+	// kube-apiserver.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
 )
 
-// Rule matches requests that require a fresh code of the second factor. Group, Resource, Subresource and Namespace must
-// equal those of the request. The Group "*" matches all groups, and the Group "" matches only the core group. If
-// Resource, Subresource or Namespace is empty, it matches all requests.
+// Rule selects requests that require a fresh code of the second factor. A request matches if Group, Resource,
+// Subresource and Namespace all match. A field matches if it equals the name in the request. The Group "*" matches
+// every group, and an empty Group matches only the core group. An empty Resource, Subresource or Namespace matches
+// every name.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
 	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. This is necessary for exec, for
@@ -46,8 +47,9 @@ type Rule struct {
 	DryRuns bool
 }
 
-// Rules returns the rules for requests that require a fresh code. In addition, Request.IsSensitive calls
-// namesServiceAccount for writes to Secrets.
+// Rules returns the rules for requests that require a fresh code of the second factor. A write of a ServiceAccount
+// token to a Secret also requires a code. A Rule cannot select this write, because a Rule does not consider the body of
+// a request. Therefore, Request.IsSensitive checks the body separately.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.

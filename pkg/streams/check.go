@@ -69,9 +69,9 @@ func (s *Stream) nextCheck() bool {
 	return s.checks.running
 }
 
-// failedCheck handles a check that failed without a denial. It ends the stream if no check has succeeded within
-// checkGrace. If a check has succeeded within this time, failedCheck waits for unwatchedInterval and requests another
-// check.
+// failedCheck handles a check that could not determine the rights of the caller, for example because a cluster is
+// unreachable. It ends the stream if no check has succeeded within checkGrace. Otherwise, it waits for
+// unwatchedInterval and requests another check.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)

@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	// staleTime bounds the time for which an API server may still use an old RBAC object after a change. callInterval
-	// is the time between two calls of a Coalescer during this time.
-	staleTime    = 700 * time.Millisecond
+	// staleTime bounds the time for which an API server may still use an old RBAC object after a change.
+	staleTime = 700 * time.Millisecond
+	// callInterval is the time between the repeated calls that a Coalescer makes after a change of RBAC objects.
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after changes of RBAC objects. It calls the function at once, and then every callInterval.
-// The calls end staleTime after the last change, because API servers may use old RBAC objects until then. A further
-// change with the same key starts no additional calls. The calls for the key then end later: staleTime after the
-// further change.
+// Coalescer calls a function after a change of RBAC objects. It repeats the call every callInterval until staleTime has
+// passed, because API servers may use the old objects until then. Each change has a key. If another change with the
+// same key follows, the Coalescer continues the calls for longer instead of starting additional calls.
 type Coalescer[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
 }
 
-// Changed reports a change, and starts repeated calls of the given function in the background (see Coalescer). If the
-// calls for an earlier change with the same key have not ended, Changed does not use the given function. The function
-// of the earlier change is then called until staleTime has passed since the new change.
+// Changed reports a change of RBAC objects, and starts calls of the given function in the background. The calls are
+// repeated until staleTime has passed since the change. If calls for an earlier change with the same key continue,
+// Changed only extends their time, and ignores the given function. Therefore, all functions for a key must have the
+// same effect.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,8 +40,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the given function. If the call began less than staleTime after the last change with the given key, run
-// schedules another call, because API servers may have used old RBAC objects during this call.
+// run calls the given function after changes of RBAC objects. API servers may use old RBAC objects for staleTime after
+// a change. If the call began within this time after the last change with the given key, run schedules another call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -70,7 +70,7 @@ type Handler struct {
 
 // Cluster is a connection to a cluster.
 type Cluster interface {
-	// Done returns a channel that is closed when the connection is closed.
+	// Done returns a channel that is closed when the connection to the cluster is closed.
 	Done() <-chan struct{}
 }
 
@@ -86,14 +86,16 @@ const (
 	pongTimeout = 50 * time.Second
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the time between two regular checks of the session and the rights of a caller. If the RBAC
-	// objects of a cluster cannot be watched, the checks of its streams are more frequent. unwatchedInterval is then
-	// the minimum time. A known change of the session, the user or an RBAC object causes an additional check.
-	recheckInterval   = 10 * time.Second
+	// recheckInterval is the maximum time between two regular checks of the session and the rights of a caller. A known
+	// change of the session, the user or an RBAC object causes an additional check.
+	recheckInterval = 10 * time.Second
+	// unwatchedInterval is the minimum time between two regular checks of a caller's rights on a cluster whose RBAC
+	// objects cannot be watched. It is also the time between a check that fails and the next check.
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// A denial ends a stream at once. If checks fail without a denial, the stream ends when no check has succeeded for
-	// checkGrace. This time equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// checkGrace is the time for which a stream continues although its checks fail, for example because a cluster is
+	// unreachable. It equals the maximum age of a cached access review (pkg/authorization/verdicts). A check that
+	// denies the access ends the stream at once.
 	checkGrace = 10 * time.Second
 )

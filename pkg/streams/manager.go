@@ -28,7 +28,8 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the value of the Retry-After header, in seconds, of the error for a stream that cannot be opened.
+// retrySeconds is the time after which a client should try again if a stream cannot be opened, in seconds. Clients get
+// this time in the header Retry-After.
 const retrySeconds = 5
 
 // Options configures a Manager.
@@ -315,13 +316,13 @@ func (m *Manager) recheckEvery(s *Stream) time.Duration {
 		recheckInterval)
 }
 
-// isUnwatched returns true if ClusterChanged is not called after changes of the cluster's RBAC objects.
+// isUnwatched returns true if the RBAC objects of the cluster are not watched for changes.
 func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams and rejects new ones. Clients then connect again, to another replica. Shutdown returns when
-// the last stream has ended, or when ctx ends.
+// Shutdown ends all streams and rejects new ones, so that clients connect to another replica. It returns when the last
+// stream has ended, or when ctx ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.stopping = true

@@ -37,10 +37,11 @@ type Stream struct {
 	cancel context.CancelCauseFunc
 	// used is the Unix time of the last message in either direction, in nanoseconds.
 	used atomic.Int64
-	// serving waits for the goroutine of Serve. readDone is closed when no more messages are read.
-	serving  sync.WaitGroup
+	// serving is used to wait until Handler.Serve has returned.
+	serving sync.WaitGroup
+	// readDone is a channel that is closed when no more messages are read.
 	readDone chan struct{}
-	// The channel is closed when no more messages are sent.
+	// closed is a channel that is closed when no more messages are sent.
 	closed chan struct{}
 
 	// writing serializes writes.

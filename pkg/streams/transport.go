@@ -56,7 +56,7 @@ func (s *socket) ping() error {
 	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.limit)) //nolint:wrapcheck // as above
 }
 
-// hurry implements transport.
+// hurry shortens the deadline of the write in progress to endTimeout.
 func (s *socket) hurry() {
 	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
 }
@@ -86,5 +86,6 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the network connection. Stream.close closes the connection if the client does not read.
+// netConn returns the network connection of the WebSocket. A stream uses it to close the connection by force if the
+// client does not read the last messages.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

@@ -29,7 +29,8 @@ const (
 //nolint:gochecknoglobals // idle streams have no buffer of their own
 var writeBuffers sync.Pool
 
-// CheckUpgrade returns an error if the request does not ask for a WebSocket. verb is a label of the metrics.
+// CheckUpgrade returns an error if the request does not ask for a WebSocket. It counts each such request in the metric
+// of refused streams, with verb as a label.
 func CheckUpgrade(r *http.Request, verb string) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		refused.WithLabelValues(verb, "upgrade").Inc()

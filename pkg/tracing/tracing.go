@@ -68,7 +68,8 @@ func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Bag
 type Request struct {
 	ID, Method, Route, Cluster string
 	Code                       int
-	// Failed is true if the server or a cluster caused the error.
+	// Failed is true if the request has failed because of an error of the server or of a cluster. It is false if the
+	// request has succeeded, or if the client caused the error.
 	Failed bool
 }
 

@@ -33,8 +33,9 @@ type Gates struct {
 type Options struct {
 	// AtOnce bounds the number of tasks that run for one user at the same time.
 	AtOnce int
-	// Work also limits the processor time of each user. The Gate of an idle user is then kept until the whole WorkBurst
-	// is available again, so that the user does not get a new Gate with a full WorkBurst too early.
+	// Work adds a limit for the processor time of each user (see WorkRate). For a short time, a user may exceed this
+	// limit by up to WorkBurst. The Gate of an idle user is kept until the user may use the whole WorkBurst again. A
+	// new Gate would allow this too early.
 	Work bool
 }
 
@@ -51,7 +52,8 @@ func NewWork() *Gates {
 type Gate struct {
 	// places is a semaphore with AtOnce places.
 	places chan struct{}
-	// work limits the processor time in microseconds. It may be nil.
+	// work limits the average processor time of the user. One token is one microsecond. work is nil if the processor
+	// time is not limited.
 	work *rate.Limiter
 	// joined is the number of calls of Join() without a later call of Leave().
 	joined int
@@ -93,7 +95,8 @@ func (g *Gates) add(user string) *Gate {
 	return u
 }
 
-// Leave must be called once for each call of Join.
+// Leave ends the use of the Gate that Join has returned, and drops the Gate if it is no longer needed. Leave must be
+// called once for each call of Join.
 func (g *Gates) Leave(user string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

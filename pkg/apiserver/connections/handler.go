@@ -16,18 +16,20 @@ const (
 	// streamBytes is the estimated memory of an HTTP/2 stream without its headers, in bytes. It covers a response that
 	// waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size, in bytes, up to which the headers of an HTTP/1 request do not count. The memory for
-	// these headers is already part of idleBytes.
+	// freeHeaderBytes is the part of the URL and the headers of an HTTP/1 request that is not counted, in bytes. The
+	// fixed estimate for each connection (idleBytes) already contains the memory for this part.
 	freeHeaderBytes = 16 << 10
 	// valueBytes is the memory of a header value in addition to its text, in bytes. urlCopies is the number of copies
 	// of the URL that net/http stores.
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that tells the Listener which requests have arrived. The handler calls isTrusted with the
-// first request of each connection. If isTrusted returns true, the Listener no longer limits this connection. For other
-// connections, the Listener counts the bytes of a request body only until they are read. Afterwards, filters.Bodies
-// limits the memory of the body.
+// Handler returns a handler that tells the Listener which requests have arrived, and then calls next. For the first
+// request of each connection, it calls isTrusted. If isTrusted returns true, the Listener no longer counts or closes
+// this connection.
+//
+// For other connections, the Listener counts the bytes of a request body until next reads them. After that, next must
+// limit the memory that these bytes use.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -122,14 +124,15 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// responseWriter is a ResponseWriter that tells the Listener when the connection is hijacked. It also joins the writes
-// of a small response.
+// responseWriter is a ResponseWriter that tells the Listener when the connection is hijacked. It also sends a small
+// response in one write to the connection.
 type responseWriter struct {
 	http.ResponseWriter
 
 	connection *connection
 	http2      bool
-	// failed is true after a joined write has failed.
+	// failed is true if a small response could not be sent in one write to the connection. net/http does not notice
+	// this error.
 	failed bool
 }
 

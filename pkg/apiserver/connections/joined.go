@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	// joinedBytes and minJoinedBytes bound the body of a response that is sent in one write, in bytes. A smaller body
-	// usually fits into the buffer of net/http, which has 4 KiB, together with the headers. net/http sends such a
-	// response after the handler has returned, so that a slow client does not keep the request in flight.
+	// joinedBytes is the maximum size of a response body that responseWriter sends in one write together with the
+	// headers, in bytes. A body of at most minJoinedBytes is left to net/http, which usually sends the response in one
+	// write, too. net/http sends such a response after the handler has returned, so that a slow client does not keep
+	// the request in flight. The buffer of net/http has 4 KiB.
 	joinedBytes, minJoinedBytes = 16 << 10, 4<<10 - 256
-	// unsentBytes bounds the data that a connection keeps until it is sent, in bytes. It includes the headers and the
-	// overhead of TLS.
+	// unsentBytes bounds the data that a connection stores before it sends a small response in one write, in bytes. The
+	// data includes the headers and the overhead of TLS.
 	unsentBytes = joinedBytes + 4<<10
 )
 
@@ -26,9 +27,9 @@ var joinedBuffers = sync.Pool{New: func() any {
 	return &buffer
 }}
 
-// Write writes p to the response. If p is the whole body of a small HTTP/1 response, it sends the response in one write
-// to the connection. net/http would send a response of more than 4 KiB in at least two writes. Each write is a system
-// call, and wakes the client.
+// Write writes p to the response. If p is the whole body of a small HTTP/1 response, Write sends the headers and the
+// body in one write to the connection. net/http would send a response of more than 4 KiB in at least two writes. Each
+// write is a system call, and wakes the client.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if len(p) > minJoinedBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.hold() {
 		return w.writeJoined(p)
@@ -54,7 +55,8 @@ func (w *responseWriter) isWholeBody(p []byte) bool {
 	return err == nil && length == len(p)
 }
 
-// hold makes Write keep data until the next call of send. It returns false if data is kept already.
+// hold makes c.Write store the data of a response. The next call of send then sends all stored data in one write. hold
+// returns false if it was already called without a later call of send.
 func (c *connection) hold() bool {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
@@ -65,7 +67,8 @@ func (c *connection) hold() bool {
 	return c.unsent != nil
 }
 
-// send sends the data that was kept since the call of hold. After an error, it closes the TCP connection.
+// send sends the data that c.Write has stored since the last call of hold. After an error, it closes the TCP
+// connection.
 func (c *connection) send() error {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
@@ -80,8 +83,8 @@ func (c *connection) send() error {
 	return err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// Write writes p to the connection. After a call of hold, it keeps p until the next call of send. If the kept data
-// would exceed unsentBytes, Write sends it.
+// Write writes p to the connection. Between a call of hold and the next call of send, Write only stores p. If the
+// stored data would exceed unsentBytes, Write sends all data immediately.
 func (c *connection) Write(p []byte) (int, error) {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()

@@ -18,8 +18,10 @@ const (
 	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
 	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart is the divisor of Options.Bytes for known addresses. They have precedence (see Options.Known) if their
-	// connections together use at most Options.Bytes/knownPart.
+	// knownPart determines the memory that is reserved for connections from known addresses: Options.Bytes/knownPart. A
+	// known address is, for example, the address of a logged-in user. While these connections use at most this memory,
+	// the Listener closes connections from other addresses first. While they use more, the Listener closes connections
+	// from known addresses first.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -32,9 +34,9 @@ type Options struct {
 	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
 	// Known returns true for a known address: the address of a proxy, an address in a trusted network, or an address
-	// from which a user is logged in. If connections must be closed because all connections together use more than
-	// Options.Bytes, connections from other addresses are closed first, unless the connections from known addresses use
-	// more than half of Options.Bytes.
+	// from which a user is logged in. If all connections together use more than Options.Bytes, the Listener closes
+	// connections from other addresses first. However, if the connections from known addresses use more than half of
+	// Options.Bytes, the Listener closes connections from known addresses first.
 	Known func(netip.Addr) bool
 }
 
@@ -110,7 +112,9 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// add registers a new connection, and returns the connections that must be closed. The caller must hold the lock.
+// add registers a new connection. It returns the connections that the caller must close, because all connections
+// together use more memory than allowed. prefixes are the networks that contain the client address. known is true if
+// the connection comes from a known address (see Options.Known). The caller must hold the lock.
 func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*connection {
 	c.prefixes, c.known = prefixes, known
 	for _, prefix := range prefixes {
@@ -130,9 +134,9 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 	return l.take(c, idleBytes)
 }
 
-// take adds bytes to the memory of a connection, and returns the connections that must be closed. It counts no further
-// memory for an upgraded connection (see connection.takenOver), and only records that the connection was used. The
-// caller must hold the lock.
+// take records that a connection was used, and adds bytes to the memory of this connection. It returns the connections
+// that the caller must close, because all connections together use more memory than allowed. For a connection that was
+// upgraded to a WebSocket, take adds no bytes. The caller must hold the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
@@ -164,7 +168,8 @@ func (l *Listener) count(c *connection, bytes int64) {
 	}
 }
 
-// next returns the connection that must be closed first. The caller must hold the lock.
+// next returns the connection that must be closed first if all connections together use more memory than allowed. The
+// caller must hold the lock.
 func (l *Listener) next() *connection {
 	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
@@ -176,13 +181,13 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed earlier than the other connection. The first difference decides which
-// connection is closed earlier:
+// closesBefore returns true if c must be closed earlier than other. These rules apply in order, until one of them finds
+// a difference:
 //
-//   - the connection from a network whose connections use more memory together. Each client address belongs to several
-//     networks, of which the largest are compared first.
-//   - the connection that uses more memory
-//   - the connection that was used less recently
+//   - The connection whose network uses more memory is closed earlier. The memory of a network is the sum over all its
+//     connections. Each client address belongs to several networks. Networks with shorter prefixes are compared first.
+//   - The connection that uses more memory itself is closed earlier.
+//   - The connection that was used less recently is closed earlier.
 //
 // Amounts of memory are rounded down to multiples of idleBytes, so that one small request makes no difference.
 func (c *connection) closesBefore(other *connection) bool {
@@ -244,7 +249,8 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 
 	// writeMutex guards unsent.
 	writeMutex sync.Mutex
-	// unsent contains the data between a call of hold() and the next call of send(). At all other times, it is nil.
+	// unsent contains the data that Write stores between a call of hold and the next call of send. At all other times,
+	// unsent is nil.
 	unsent *[]byte
 }
 

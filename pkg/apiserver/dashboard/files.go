@@ -30,7 +30,7 @@ const (
 
 	// maxIndexBytes bounds the size of index.html, in bytes.
 	maxIndexBytes = 1 << 20
-	// maxFileBytes bounds the size of other files, in bytes.
+	// maxFileBytes bounds the size of each file except index.html, in bytes.
 	maxFileBytes = 16 << 20
 )
 

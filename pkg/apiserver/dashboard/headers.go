@@ -32,14 +32,14 @@ func setPolicy(h http.Header) {
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
 // hasHashedName returns true if the file name appears to contain a hash of the content. Browsers may then cache the
-// file forever. The part that looks like a hash must contain a letter. After its first character, it must also contain
-// a digit or a capital letter. Words and dates do not meet these conditions.
+// file forever. Words and dates do not count as hashes.
 func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {
 		return false
 	}
 	const digits, lower, capitals = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	// A date has no letter. A word has neither a digit nor, after its first character, a capital letter.
 	return strings.ContainsAny(found[1], lower+capitals) && strings.ContainsAny(found[1][1:], digits+capitals)
 }
 

@@ -42,8 +42,8 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter reserves memory for a response. The memory counts for the network of the client. The caller must call the
-// returned function when the response has ended. enter returns an error if too many responses are being sent.
+// enter reserves memory for the response to a request. It returns an error if too many responses are being sent, to all
+// clients or to clients in the same network. The caller must call leave when the response has ended.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {

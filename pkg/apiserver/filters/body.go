@@ -24,18 +24,21 @@ const (
 	// MaxBodyBytes bounds the body of a request of an authenticated client, in bytes. It does not apply to GET and
 	// HEAD. kube-apiserver has the same limit.
 	MaxBodyBytes = 3 << 20
-	// MaxSmallBodyBytes bounds the body of all other requests, such as logins and reads, in bytes.
+	// MaxSmallBodyBytes bounds the body of a login or of another unauthenticated request, in bytes. It also bounds the
+	// body of a GET or HEAD request.
 	MaxSmallBodyBytes = 64 << 10
 	// bodyTimeout bounds the time in which a body must arrive.
 	bodyTimeout = 10 * time.Second
 	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart divide the memory for all bodies. Unauthenticated clients may use a quarter of the
-	// memory if their networks are unknown, and an eighth if their networks are known (see Origin.Known).
+	// strangersPart and knownPart are divisors of the memory for all request bodies. A quarter of the memory is for
+	// unauthenticated clients. An additional eighth is only for unauthenticated clients in known networks, such as the
+	// networks of logged-in users.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerUnknown and maxBytesPerKnown bound the memory of the bodies from one unknown or known network (see
-	// Origin.Known), in bytes. A known network that has used this memory uses the memory for unknown networks.
+	// maxBytesPerUnknown and maxBytesPerKnown bound the memory for the bodies of unauthenticated clients in one
+	// network, in bytes. Every network may use maxBytesPerUnknown. A known network, such as the network of a logged-in
+	// user, may use maxBytesPerKnown in addition.
 	maxBytesPerUnknown, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10
@@ -52,7 +55,7 @@ type Bodies struct {
 	origin                  func(*http.Request) Origin
 }
 
-// Origin describes the client of a request without authentication.
+// Origin describes the client that has sent an unauthenticated request.
 type Origin struct {
 	// Network is the network of the client. All clients in this network count as one client.
 	Network string
@@ -61,9 +64,9 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies that use at most total bytes of memory. A part of this memory is reserved for
-// unauthenticated clients in known networks, and another part for those in unknown networks. origin() describes the
-// client of a request.
+// NewBodies returns Bodies that use at most total bytes of memory. A part of this memory is for unauthenticated
+// clients. An additional part is only for unauthenticated clients in known networks, such as the networks of logged-in
+// users. origin() describes the client of a request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -124,9 +127,9 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated returns the account to which the body of an unauthenticated client is charged. The memory for known
-// networks is used if the network of the client is known and this memory is not exhausted. In all other cases, the
-// memory for unknown networks is used.
+// unauthenticated returns the account to which the body of an unauthenticated client is charged. If the network of the
+// client is known, the account belongs to the memory for known networks. If the network is unknown, or if this memory
+// is exhausted, the account belongs to the memory for all unauthenticated clients.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)

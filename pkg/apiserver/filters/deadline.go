@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// requestTime bounds the time from the headers of a request to the end of its response. It includes 10 s for the body,
-// 55 s for the handler and a minute for a large response. Streams have other deadlines.
+// requestTime bounds the time from the headers of a request to the end of its response. The body may take 10 s, and the
+// handler may take 55 s. The rest of the time is for sending a large response to a slow client. Streams have other
+// deadlines.
 const requestTime = 3 * time.Minute
 
 // expire sets the deadline for writing the response: the current time plus requestTime. The deadline ends a response

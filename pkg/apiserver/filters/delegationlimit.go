@@ -9,16 +9,18 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// DelegationLimit is a function that returns true if the host cluster may be called to authenticate and authorize the
-// request. In this case, it also returns a function. The caller must call this function at the end of the request, and
-// pass true if the request was rejected.
+// DelegationLimit is a function that decides whether a request may cause calls to the host cluster for authentication
+// and authorization. It returns false if too many earlier requests from the same network were rejected. If it returns
+// true, the caller must call done() at the end of the request. The argument refused is true if the response has the
+// HTTP status 401 or 403.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
-// WithDelegationLimit returns a handler that calls next if the limit allows it. The handler responds with 429 if too
-// many earlier requests from the same network were rejected.
-func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Handler {
+// WithDelegationLimit returns a handler that applies a limit to each request before it calls next. The limit rejects a
+// request if too many earlier requests from the same network got the HTTP status 401 or 403. The response to a rejected
+// request has the status 429.
+func WithDelegationLimit(next http.Handler, limit DelegationLimit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		done, ok := questions(r)
+		done, ok := limit(r)
 		if !ok {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "too many requests from your network were refused: try again later",

@@ -13,8 +13,9 @@ import (
 // codeCanceled is the value of the label code for requests whose client disconnected before the response.
 const codeCanceled = "canceled"
 
-// The HTTP status is always 200. Therefore, the metrics of k8s.io/apiserver cannot distinguish success from failure.
 var (
+	// requests counts the requests to the dashboard's API. The label code contains the code of the response body,
+	// because the HTTP status is 200 even for errors.
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision",
 		Subsystem: "apiserver",
@@ -24,12 +25,15 @@ var (
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
-	// There is no label for the route, because there would be too many combinations of route, cluster and code.
+	// clusterRequests counts the requests about each registered cluster. The metric has no label for the route, because
+	// there would be too many combinations of route, cluster and code.
 	clusterRequests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_requests_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of requests about one registered cluster, by its name and the code in the envelope.",
 	}, []string{"cluster", "code"})
 
+	// durations measures the time from the first byte of a request to the last byte of its response. The metric does
+	// not contain streams.
 	durations = metrics.NewHistogramVec(&metrics.HistogramOpts{
 		Namespace: "kubevision",
 		Subsystem: "apiserver",

@@ -27,9 +27,11 @@ func isDirect(path string) bool {
 // proxySegment precedes the path of a stream if the client sends the request to kube-apiserver (see canonical).
 const proxySegment = "/proxy"
 
-// canonical returns a request whose path begins with the prefix of the routes. It also removes the query parameters
-// timeout and watch, from which k8s.io/apiserver would derive the timeout. It must be called before k8s.io/apiserver
-// parses the path, because k8s.io/apiserver would parse /api/v1 as the core API group.
+// canonical returns a copy of the request whose path begins with /apis/dashboard.kubevision.io/v1alpha1. Clients may
+// also send paths that begin with /api/v1, or paths with the additional segment proxy. k8s.io/apiserver would treat
+// /api/v1 as the path of the core API group. Therefore, canonical must be called before k8s.io/apiserver parses the
+// path. canonical also removes the query parameters timeout and watch, because k8s.io/apiserver would derive the
+// timeout of the request from them.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {
@@ -65,8 +67,9 @@ func withoutTimeout(encoded string, query url.Values) string {
 	return query.Encode()
 }
 
-// malformed returns the reason for which a path is ambiguous, or an empty string. It rejects backslashes, percent
-// signs, control characters, encoded slashes, and the segments ".", ".." and "".
+// malformed returns an error message if the path of the request is ambiguous. If the path is not ambiguous, it returns
+// an empty string. A path is ambiguous if it contains a backslash, a percent sign, a control character or an encoded
+// slash. A path with the segment ".", ".." or "" is also ambiguous.
 func malformed(r *http.Request) string {
 	escaped := strings.ToLower(r.URL.EscapedPath())
 	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {

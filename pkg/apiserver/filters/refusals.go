@@ -26,12 +26,15 @@ type Refusals struct {
 	waiting chan struct{}
 }
 
-// NewRefusals returns Refusals with the default limits.
+// NewRefusals returns a Refusals with the default limits. A Refusals delays responses with the code 40100 (not
+// authenticated).
 func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
 }
 
-// Wait waits until the response may be sent, or until ctx ends. If too many responses are waiting, it returns at once.
+// Wait delays a response with the code 40100 (not authenticated). It returns when the caller may send the response, or
+// when ctx ends. If too many responses are already delayed, Wait returns at once, and the caller sends the response
+// without a delay.
 func (r *Refusals) Wait(ctx context.Context) {
 	select {
 	case r.waiting <- struct{}{}:

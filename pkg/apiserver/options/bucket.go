@@ -51,18 +51,19 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 		"File with the certificate authorities of the S3 service. The default is the system's certificate authorities.")
 }
 
-// isBucket returns true if the given value of --record-terminals is the URL of a bucket.
-func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
+// isBucket returns true if the destination of recordings, which is the value of --record-terminals, is the URL of a
+// bucket.
+func isBucket(destination string) bool { return strings.HasPrefix(destination, bucketScheme) }
 
-func (o *BucketOptions) validate(to string, encrypted bool) []error {
-	if !isBucket(to) {
+func (o *BucketOptions) validate(destination string, encrypted bool) []error {
+	if !isBucket(destination) {
 		if *o != (BucketOptions{}) {
 			return []error{errors.New("--record-terminals-s3-* require --record-terminals=s3://BUCKET/PREFIX")}
 		}
 		return nil
 	}
 	var errs []error
-	name, prefix, _ := strings.Cut(strings.TrimPrefix(to, bucketScheme), "/")
+	name, prefix, _ := strings.Cut(strings.TrimPrefix(destination, bucketScheme), "/")
 	if !bucketPattern.MatchString(name) || len(prefix) > maxPrefix || !prefixPattern.MatchString(prefix) {
 		errs = append(errs, errors.New("--record-terminals must be a directory, or s3://BUCKET/PREFIX"))
 	}
@@ -85,9 +86,10 @@ func isService(u *url.URL) bool {
 	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
 }
 
-// config converts the flags to the options of package recording. The flags must be valid. config returns an error if
-// there are no credentials, or if the CA file cannot be read.
-func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
+// config returns the settings of the bucket for package recording. The destination is the value of --record-terminals,
+// for example s3://BUCKET/PREFIX. The caller must validate the flags first. config returns an error if there are no
+// credentials, or if the CA file cannot be read.
+func (o *BucketOptions) config(destination string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {
 		return nil, errors.New("--record-terminals-s3-endpoint is not a URL")
@@ -98,7 +100,7 @@ func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 		return nil, errors.New("--record-terminals-s3-credentials-dir is missing, and so is AWS_ACCESS_KEY_ID in the " +
 			"environment")
 	}
-	out.Name, out.Prefix, _ = strings.Cut(strings.TrimPrefix(to, bucketScheme), "/")
+	out.Name, out.Prefix, _ = strings.Cut(strings.TrimPrefix(destination, bucketScheme), "/")
 	if o.CAFile == "" {
 		return out, nil
 	}

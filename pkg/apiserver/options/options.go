@@ -40,8 +40,9 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. If the limit for request bodies has
-	// this value, one user may use 5 MiB (see filters.NewBodies). This is enough for a body of filters.MaxBodyBytes.
+	// minBytesInFlight is the smallest valid value of a flag that limits memory, such as --body-bytes-in-flight, in
+	// bytes. With this value for request bodies, one user can still send a body of the maximum size,
+	// filters.MaxBodyBytes.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute

@@ -95,9 +95,9 @@ type Log struct {
 	Recorder events.EventRecorder
 }
 
-// Record counts the event in the metric. Except for LoginBlocked, it also writes a log entry, and annotates the audit
-// event of the request. If the event has a user and emitsEvent returns true, it emits a Kubernetes event. The events
-// API combines repeated events about a user into one with a count.
+// Record counts the authentication event e in a metric. If the reason is LoginBlocked, Record does nothing else. For
+// all other reasons, Record also writes e to the log and to the audit log of the API server. If e has a user and
+// emitsEvent returns true for the reason, Record also creates a Kubernetes event about the user.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
 	// LoginBlocked appears only in the metric, because clients can cause this event at any rate. The beginning of the
@@ -138,9 +138,10 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object to which Kubernetes events about the user refer. Its namespace is KubeVision's
-// namespace, and the events are created there, because many users may read events in the namespace default. The object
-// has no resource version, because the events API combines only events about equal objects.
+// Reference returns a reference to u for Kubernetes events about u. The namespace of the reference is KubeVision's
+// namespace, although a KubeVisionUser has no namespace. Otherwise, the events would be in the namespace default, where
+// many users may read events. The reference has no resource version, because repeated events are combined only if their
+// references are equal.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
@@ -160,8 +161,8 @@ func severity(r Reason) string {
 	}
 }
 
-// note returns the message of the Kubernetes event. The message does not contain the address and the cause. The
-// response to a failed login does not contain them either.
+// note returns the message of the Kubernetes event about e. The message contains neither the address of the client nor
+// the cause. Both are confidential and appear only in the log.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

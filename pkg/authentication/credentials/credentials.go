@@ -91,8 +91,10 @@ func BeginEpoch(s *corev1.Secret, session string) {
 	s.Data[keptSessionKey] = []byte(session)
 }
 
-// InForce returns true if a session is still valid. A session is valid if it has the current epoch, or if its name was
-// passed to the last call of BeginEpoch.
+// InForce returns true if a session of a user is still valid. The Secret s contains the credentials of the user and the
+// current epoch, a random value that changes together with the password or the second factor. A session is valid if the
+// epoch of its login is still the current epoch. After a change of the epoch, the session whose name was passed to
+// BeginEpoch also remains valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

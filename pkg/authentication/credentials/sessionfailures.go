@@ -14,18 +14,19 @@ const (
 	// MaxSessionFailures is the number of wrong codes after which a session is ended.
 	MaxSessionFailures = 10
 
-	// After freeInSession wrong codes in one session, codes in this session are delayed. After freeInAll wrong codes in
-	// all sessions of a user together, codes in all these sessions are delayed. A session ends after MaxSessionFailures
-	// wrong codes. Therefore, an attacker needs at least three stolen sessions to delay codes in the other sessions of
-	// the user.
+	// freeInSession is the number of wrong codes in one session after which further codes in this session are delayed.
 	freeInSession = 5
-	freeInAll     = 3 * MaxSessionFailures
+	// freeInAll is the number of wrong codes in all sessions of a user after which further codes in all these sessions
+	// are delayed. A session ends after MaxSessionFailures wrong codes, a third of this number. Therefore, an attacker
+	// must steal at least three sessions to delay the codes of the user.
+	freeInAll = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
 	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the number of sessions with a separate count. A new session replaces the session whose last
-	// failure is the oldest. The failures of the replaced session still count in SessionFailures.Sum.
+	// maxSessions bounds the number of sessions of a user whose wrong codes are counted separately. A further session
+	// replaces the session whose last wrong code is the oldest. The wrong codes of the replaced session still count in
+	// the total of the user.
 	maxSessions = 32
 )
 

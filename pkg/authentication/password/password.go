@@ -33,7 +33,7 @@ const (
 
 // Parameters is the cost of a hash.
 type Parameters struct {
-	// Memory is in KiB.
+	// Memory is the memory that is needed to compute the hash, in KiB.
 	Memory uint32
 	// Time is the number of passes over the memory.
 	Time uint32
@@ -72,8 +72,8 @@ var (
 // the queue waits for about two seconds.
 const maxWaiting = 64
 
-// newAtOnce is the number of calls of Hasher.HashNew whose passwords are hashed, or wait in the queue of the Hasher, at
-// the same time. Further calls wait outside the queue.
+// newAtOnce bounds the number of new passwords that are being hashed or wait in the queue of the Hasher. Further new
+// passwords wait outside the queue, so that they do not delay logins.
 const newAtOnce = 1
 
 // Hash is a parsed argon2id hash. Its method String returns the PHC string, for example
@@ -98,9 +98,9 @@ type Hasher struct {
 	slots   *semaphore.Weighted
 	size    int64
 	waiting chan struct{}
-	// replacements limits the number of concurrent calls of HashNew to newAtOnce. Many calls of one user do not delay
-	// the calls of other users.
-	replacements *userlimit.Limiter
+	// newPasswords limits the number of concurrent calls of HashNew, for all users together, to newAtOnce. A user with
+	// many waiting calls does not delay the calls of other users.
+	newPasswords *userlimit.Limiter
 	dummy        Hash
 	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
 	// process.
@@ -117,7 +117,7 @@ func newHasher(ctx context.Context, concurrency int, cost Parameters, process *P
 	size := int64(max(concurrency, 1))
 	h := &Hasher{
 		cost: cost, slots: semaphore.NewWeighted(size), size: size, waiting: make(chan struct{}, maxWaiting),
-		replacements: userlimit.New(newAtOnce, newAtOnce), process: process,
+		newPasswords: userlimit.New(newAtOnce, newAtOnce), process: process,
 	}
 	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
@@ -146,7 +146,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 // of the Hasher, and enter it one at a time, so that they do not crowd out logins. A user with many new passwords does
 // not delay the new passwords of other users.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
-	leave, err := h.replacements.Enter(ctx, user)
+	leave, err := h.newPasswords.Enter(ctx, user)
 	if err != nil {
 		return Hash{}, fmt.Errorf("waiting for other new passwords: %w", err)
 	}

@@ -33,9 +33,10 @@ type WeakError struct {
 // Error implements error.
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
-// CheckStrength returns a WeakError for a password that is not valid, too short, or too easy to guess. A password is
-// easy to guess if it consists of common words, names, dates or keyboard patterns, or of the given data of the user.
-// CheckStrength does not require classes of characters (NIST SP 800-63B, section 3.1.1.2).
+// CheckStrength returns a WeakError if a password is not UTF-8, is too long, is too short, or is too easy to guess. A
+// password is easy to guess if it consists of common words, names, dates or keyboard patterns. It is also easy to guess
+// if it consists of the given data of the user. CheckStrength does not require classes of characters (NIST SP 800-63B,
+// section 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)

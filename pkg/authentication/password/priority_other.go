@@ -5,5 +5,6 @@
 
 package password
 
-// lowerPriority has an effect only on Linux.
+// lowerPriority does nothing on this platform. On Linux, it adds the given increment to the nice value of the current
+// process, so that other processes get more CPU time.
 func lowerPriority(int) error { return nil }

@@ -31,11 +31,12 @@ const (
 	// the child process did not start or did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// Hashes are frequent if one begins during another one, or less than startGap after its end. The time between the
-	// logins of one client is longer. Only frequent hashes start a child process. Without a child process, hashes are
-	// computed in the server process. idleTime is the time without frequent hashes after which the child process ends,
-	// so that it holds no memory.
+	// startGap is the pause between two hashes below which the second hash is frequent. A hash that begins during
+	// another hash is also frequent. Only a frequent hash starts a child process. Successive logins of one client are
+	// further apart, so they start no child process.
 	startGap = 10 * time.Millisecond
+	// idleTime is the time without frequent hashes after which the child process ends, to free its memory. A hash is
+	// frequent if it begins during another hash or shortly after one.
 	idleTime = 10 * time.Second
 	// freeDelay is the time without a hash after which the child process returns memory to the kernel.
 	freeDelay = 200 * time.Millisecond
@@ -49,9 +50,9 @@ const (
 )
 
 // Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. It starts the child process when hashes are frequent (see startGap), and ends the child
-// process when hashes have not been frequent for idleTime. If the server process ends, the child process ends too,
-// because its standard input ends.
+// during a flood of logins. A hash is frequent if it begins during another hash or shortly after one. A frequent hash
+// starts the child process. The child process ends when there was no frequent hash for idleTime. If the server process
+// ends, the child process ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
@@ -68,9 +69,10 @@ type Process struct {
 	// time at which a hash was complete.
 	running int
 	lastEnd time.Time
-	// lastUse is the last time at which a hash began during or shortly after another one (see startGap), or at which a
-	// child process became ready. The child process ends if the time since lastUse reaches Process.idle.
-	lastUse time.Time
+	// idleSince is the time at which the idle time of the child process began. It is set when a child process becomes
+	// ready, and when a hash begins during another hash or shortly after one. A single hash does not set it, because
+	// the server process can compute such a hash without delaying other requests.
+	idleSince time.Time
 	// calls is the number of hashes that the child process is computing or has not started yet.
 	calls int
 }
@@ -82,8 +84,8 @@ func NewProcess(concurrency int, command ...string) *Process {
 		idle: idleTime}
 }
 
-// done must be called after each hash for which acquire was called, even if the child process has not computed the
-// hash.
+// done records the end of a hash. The caller must call it once for each call of acquire, even if the hash was not
+// computed in the child process.
 func (p *Process) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +95,8 @@ func (p *Process) done() {
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
 type KeyRequest struct {
-	// Password is normalized.
+	// Password is the password to hash. The sender has already normalized the password with the profile OpaqueString
+	// (RFC 8265).
 	Password, Salt []byte
 	Cost           Parameters
 	// Length is the length of the key in bytes.
@@ -111,9 +114,9 @@ func newService() service {
 	return service{free: free}
 }
 
-// Key derives a key from a password. The key is the main part of a hash. Key has the form that net/rpc requires, but
-// never returns an error. It first frees the memory of the previous call, so that two calls in succession do not need
-// twice the memory of one.
+// Key computes the main part of a password hash for the request r, and stores it in *key. It always returns nil,
+// because net/rpc requires a result of the type error. Key first frees the memory of the previous call, so that two
+// successive calls do not need twice the memory of one call.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.free.Stop()
 	runtime.GC()
@@ -160,10 +163,10 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire returns the child process, or nil if no child process is ready. If it returns a child process, the caller
-// must call release after the hash. If no child process is ready and hashes are frequent (see startGap), acquire also
-// starts a child process in the background. If hashes are rare, acquire starts no child process, because its low
-// priority would only delay these hashes.
+// acquire records the start of a hash, and returns the child process that must compute the hash. It returns nil if no
+// child process is ready. In this case, it starts a child process in the background if the hash begins during another
+// hash or shortly after one. A single hash does not start a child process, because the low priority of the child
+// process would only delay the hash. If the result is not nil, the caller must call release after the hash.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,7 +174,7 @@ func (p *Process) acquire() *child {
 	isFrequent := p.running > 0 || now.Sub(p.lastEnd) < startGap
 	p.running++
 	if isFrequent {
-		p.lastUse = now
+		p.idleSince = now
 	}
 	if p.child != nil {
 		p.calls++
@@ -184,15 +187,16 @@ func (p *Process) acquire() *child {
 	return nil
 }
 
-// release records that the child process has completed a hash, or has failed.
+// release decrements the number of hashes that the child process must compute. The caller of acquire calls it after the
+// child process has computed the hash or has failed.
 func (p *Process) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls--
 }
 
-// endIdle waits until hashes have not been frequent (see startGap) for the time p.idle. Then it ends the child process
-// c. If c ends or is discarded earlier, endIdle returns.
+// endIdle ends the child process c when there was no frequent hash for the time p.idle. A hash is frequent if it begins
+// during another hash or shortly after one. endIdle blocks until c has ended or was discarded.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
 		select {
@@ -206,8 +210,9 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child process c if hashes have not been frequent (see startGap) for the time p.idle. It returns
-// the time to wait before the next call, or 0 if c has ended or was discarded.
+// endIfIdle ends the child process c if c computes no hash and there was no frequent hash for the time p.idle. A hash
+// is frequent if it begins during another hash or shortly after one. endIfIdle returns the time after which the caller
+// must call it again. It returns 0 if c has ended or was discarded.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,7 +222,7 @@ func (p *Process) endIfIdle(c *child) time.Duration {
 	if p.calls > 0 {
 		return p.idle
 	}
-	if wait := time.Until(p.lastUse.Add(p.idle)); wait > 0 {
+	if wait := time.Until(p.idleSince.Add(p.idle)); wait > 0 {
 		return wait
 	}
 	p.child = nil
@@ -242,7 +247,7 @@ func (p *Process) start() {
 		p.notBefore = time.Now().Add(slowPause)
 		return
 	}
-	p.child, p.lastUse = c, time.Now()
+	p.child, p.idleSince = c, time.Now()
 	go p.endIdle(c)
 }
 

@@ -23,12 +23,14 @@ const (
 	classes
 )
 
-// Maximum numbers of waiting attempts. waitingStrangers applies to the class Stranger, and waitingKnown to each other
-// class. Each waiting attempt is a mutating request in flight. The sum over all classes must be smaller than the
-// server's limit of such requests, so that full queues do not block other mutating requests.
+// Limits of waiting attempts. Each waiting attempt is a mutating request in flight. The sum of the limits of all
+// classes must be smaller than the server's limit of mutating requests in flight. Otherwise, full queues would block
+// other mutating requests.
 const (
+	// waitingStrangers is the maximum number of waiting attempts of the class Stranger.
 	waitingStrangers = 80
-	waitingKnown     = 24
+	// waitingKnown is the maximum number of waiting attempts of each class except Stranger.
+	waitingKnown = 24
 )
 
 // maxWaiting returns the maximum number of waiting attempts of the class.

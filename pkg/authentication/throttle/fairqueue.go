@@ -9,36 +9,41 @@ import (
 	"time"
 )
 
-// flow is an account, a known device or a network. Each attempt belongs to several flows. The fair queue divides its
-// capacity among the flows with waiting attempts.
+// flow is a group of attempts: those for one account, in one session, from one known device or from one network. An
+// attempt may belong to several flows. The fair queue divides its capacity among the flows with waiting attempts.
 type flow struct {
 	name string
-	// cost is the virtual time between two attempts of the flow (see fairQueue). It is 1 for an account or a device,
-	// and at most 1 for a network. A flow with a lower cost gets a larger share of the capacity.
+	// cost determines the share of the flow in the capacity of the fair queue. If a flow has half the cost of another
+	// flow, it gets twice as many attempts. The cost is at most 1 for a network, and 1 for each other flow.
 	cost float64
 }
 
 // ticket is an attempt that waits in a fairQueue.
 type ticket struct {
-	// account is the name of the account or device. Only one attempt of an account or device runs at a time.
+	// account identifies the user account, the session or the known device of the attempt. Attempts with the same
+	// account run one after another.
 	account string
 	flows   []flow
-	// start is the virtual time (see fairQueue) at which the attempt may start. The waiting attempt with the smallest
-	// virtual time is the next to run.
+	// start determines the order in which attempts run. The attempt with the smallest start runs first. The unit is a
+	// round of the queue, in which each account gets at most one attempt.
 	start float64
 	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
 }
 
-// fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
-// In each round, a waiting flow with the cost 1 gets one attempt. A waiting flow with a lower cost gets more attempts.
+// fairQueue is the queue of the waiting attempts of one Class. It divides the capacity among flows, such as accounts
+// and networks, with start-time fair queueing. The virtual time of the queue counts rounds. In each round, a flow with
+// the cost 1 gets at most one attempt. A flow with a lower cost may get more attempts.
 type fairQueue struct {
 	limit int
-	// waiting contains the tickets in the order of arrival. now is the virtual time.
+	// waiting contains the waiting attempts in the order of arrival.
 	waiting []*ticket
-	now     float64
-	// finish contains the virtual time at which the last attempt of each flow ends. The next attempt of the flow may
-	// start then. A flow without an entry may start immediately.
+	// now is the current virtual time of the queue, which counts rounds. In a round, each account gets at most one
+	// attempt.
+	now float64
+	// finish contains the earliest virtual start time of the next attempt of each flow, in rounds. The key is the name
+	// of the flow, for example of an account or a network. The next attempt of a flow without an entry may start at
+	// once.
 	finish map[string]float64
 }
 
@@ -46,8 +51,9 @@ type fairQueue struct {
 // fairQueue.limit.
 const finishFactor = 16
 
-// place returns the virtual start time of a new attempt that belongs to the given flows. It also returns the number of
-// waiting attempts that are served before the new attempt.
+// place determines the place of a new attempt in the queue. The attempt belongs to the given flows, such as an account
+// and networks. start is the virtual start time of the attempt, in rounds of the queue. ahead is the number of waiting
+// attempts that run before the new attempt.
 func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
@@ -61,8 +67,8 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the queue is full, it removes and returns the ticket with the largest virtual start time. This
-// may be the new ticket.
+// join adds the ticket of a waiting attempt to the queue. If the queue is full, join removes and returns the ticket
+// with the largest virtual start time. The returned ticket may be t itself.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -88,8 +94,8 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next removes and returns the ticket with the smallest virtual start time. It skips the tickets of busy accounts,
-// which have a running attempt. It returns nil if it finds no ticket.
+// next removes and returns the ticket of the attempt that runs next, which has the smallest virtual start time. It
+// skips the tickets of busy accounts, which have a running attempt. It returns nil if no attempt may run.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -175,12 +181,13 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the time for which the place of a failed attempt stays occupied after the attempt. This time is
-// restFactor times the duration of the attempt. It is at most maxRest, and shorter if many attempts are waiting.
+// restAfter returns the pause after a failed attempt. During the pause, the attempt still counts as running, so that no
+// other attempt starts instead. The pause is restFactor times the duration of the attempt. It is at most maxRest, and
+// shorter if many attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {
-		rest = min(rest, served*time.Duration(p.places)/time.Duration(n)-took)
+		rest = min(rest, drainTime*time.Duration(p.places)/time.Duration(n)-took)
 	}
 	return max(rest, 0)
 }

@@ -19,11 +19,15 @@ import (
 )
 
 const (
-	// accountFree is Policy.Free for an account. It is also Policy.Free for a name that no user has.
+	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
+	// sessions, known devices and names that no user has.
 	accountFree = 5
-	// accountForgive is the time after which one failure of an account no longer counts.
+	// accountForgive is the time after which the number of failures of an account decreases by one. The time begins at
+	// the last failure, and begins again after each decrease.
 	accountForgive = time.Hour
-	// addressForgive is the time after which one failure of an address no longer counts.
+	// addressForgive is the time after which the number of failures of a client address decreases by one. The time
+	// begins at the last failure, and begins again after each decrease. For a network, the time is divided by the
+	// number of clients.
 	addressForgive = time.Minute
 
 	// nameBytes is the length, in bytes, of the hash that replaces a name that no user has.
@@ -42,8 +46,9 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network. Policy.Free is the value for one client, multiplied by
-// Network.Clients. Policy.Forgive is addressForgive, divided by Network.Clients.
+// addressPolicy returns the policy for a network that counts as the given number of clients. free is the number of
+// failures of one client after which attempts are delayed. A network of n clients is allowed n times as many failures,
+// and the failures expire n times as fast.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -63,8 +68,8 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns the policy for the failures in a KubeVisionLoginThrottle. Callers may use it only to determine when
-// failures expire. For an address, Policy.Free is not set, because its value depends on a flag.
+// policyOf returns the policy for the failures that a KubeVisionLoginThrottle counts. The policy is used to determine
+// when the failures expire. It must not be used for delays, because Policy.Free is not set for addresses.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))
@@ -112,8 +117,8 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the counters for the networks that contain the address. addressFree is
-// Throttle.AddressFree.
+// addressKeys returns the keys of the counters for the networks that contain the address. addressFree is the number of
+// failures from one address after which attempts are delayed.
 func addressKeys(address netip.Addr, addressFree int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -145,7 +150,8 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns Network.Clients for the network in spec.address of a KubeVisionLoginThrottle.
+// networkClients returns the number of clients by which the limits for one client are multiplied for a network. The
+// address is the field spec.address of a KubeVisionLoginThrottle: an IPv4 address or an IPv6 network.
 func networkClients(address string) int {
 	prefix, err := netip.ParsePrefix(address)
 	if err != nil {

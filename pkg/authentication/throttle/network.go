@@ -72,8 +72,8 @@ func CountedNetworks(address netip.Addr) []Network {
 	}
 }
 
-// queuedNetworks returns the networks that are flows in the fair queue. These are the networks of CountedNetworks and,
-// for IPv4, the /24.
+// queuedNetworks returns the networks that contain the address and have a share in the capacity of the fair queue. For
+// IPv4, these are the /32 and the /24. For IPv6, these are the /64, the /56 and the /48.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
 	if address = normalize(address); address.Is4() {

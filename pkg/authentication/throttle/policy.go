@@ -12,17 +12,18 @@ import "time"
 type Policy struct {
 	// Free is the number of failures after which attempts are delayed.
 	Free int
-	// Forgive is the time after which one failure no longer counts. Zero means that failures count until they are
-	// reset.
+	// Forgive is the time after which the number of failures decreases by one. The time begins at the last failure, and
+	// begins again after each decrease. Zero means that failures count until they are reset.
 	Forgive time.Duration
 }
 
 const (
-	// firstWait is the delay after the failure that reaches Policy.Free. Each further failure doubles the delay, up to
-	// maxWait.
+	// firstWait is the delay of the next attempt if the number of failures equals Policy.Free. Each further failure
+	// doubles the delay, up to maxWait.
 	firstWait = 30 * time.Second
-	maxWait   = 15 * time.Minute
-	// doublings is the number of further failures after which the delay is maxWait.
+	// maxWait is the maximum delay of the next attempt after failures.
+	maxWait = 15 * time.Minute
+	// doublings is the number of failures in excess of Policy.Free at which the delay reaches maxWait.
 	doublings = 5
 )
 

@@ -46,8 +46,8 @@ type Throttle struct {
 	Client client.Client
 	// Clock determines when delays end.
 	Clock clock.PassiveClock
-	// NameSecret returns the secret for hashes of names that no user has (see nameKey). All replicas have the same
-	// secret.
+	// NameSecret returns a secret with which unknown user names are hashed. Names are stored only as hashes, because
+	// users may enter a password instead of their name. The secret is the same on all replicas.
 	NameSecret func() ([]byte, error)
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
@@ -123,8 +123,9 @@ func (t *Throttle) BeginSession(
 	return a.enter(ctx)
 }
 
-// Blocked returns a BlockedError if too many attempts from the address have failed. Attempts from the networks that
-// contain the address count, too.
+// Blocked returns a BlockedError if too many attempts from a network that contains the address have failed. The
+// networks are the IPv4 address itself, or the IPv6 /64, /56 and /48. The failures of each network are counted
+// separately.
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
@@ -163,8 +164,9 @@ func (a *Attempt) decisiveCounter() *keyedCounter {
 	return &a.account
 }
 
-// flows returns the flows (see flow) to which the attempt belongs. The first flow is the known device or, if the device
-// is unknown, the account. The other flows are the networks that contain the client address.
+// flows returns the flows of the attempt. The fair queue divides its capacity among flows, such as accounts and
+// networks. The first flow is the known device or, if the device is unknown, the account. The other flows are the
+// networks that contain the client address.
 func (a *Attempt) flows() []flow {
 	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -211,8 +213,9 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice makes the device of the attempt count as unknown. From then on, the failures of the account and the
-// address apply to the attempt. SetUnknownDevice returns a BlockedError if there were too many of these failures.
+// SetUnknownDevice treats the device of the attempt as unknown. Afterwards, the failures of the account and of the
+// client address can block the attempt. SetUnknownDevice returns a BlockedError if the account or the address already
+// has too many failures.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil

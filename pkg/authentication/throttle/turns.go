@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// defaultPlaces is the default of Throttle.Places.
+	// defaultPlaces is the default of Throttle.Places, which limits the number of concurrent attempts.
 	defaultPlaces = 2
-	// The pause after a failed attempt is restFactor times as long as the attempt, and at most maxRest. With the factor
-	// 2, a flood of wrong passwords uses a third of the processor time that it would use without pauses.
+	// restFactor is the duration of the pause after a failed attempt, divided by the duration of the attempt. With the
+	// factor 2, a flood of wrong passwords uses a third of the processor time that it would use without pauses.
 	restFactor = 2
-	maxRest    = 500 * time.Millisecond
-	// served is the target for the time until all waiting attempts are served. The pauses after failed attempts are
-	// shortened to reach this target.
-	served = 3 * time.Second
+	// maxRest is the maximum duration of the pause after a failed attempt.
+	maxRest = 500 * time.Millisecond
+	// drainTime is the time in which all waiting attempts should be served. If many attempts wait, the pauses after
+	// failed attempts are shortened for this purpose.
+	drainTime = 3 * time.Second
 	// patience bounds the time for which an attempt waits. If the estimated time is longer, the attempt is rejected at
 	// once.
 	patience = 5 * time.Second
-	// assumed is the estimated duration of an attempt before the first one was measured.
-	assumed = 100 * time.Millisecond
+	// assumedDuration is the initial estimate of the duration of an attempt. Measured durations gradually replace it.
+	assumedDuration = 100 * time.Millisecond
 )
 
 // ErrBusy is returned if too many attempts are waiting or running.
@@ -45,7 +46,8 @@ func (*BusyError) Is(target error) bool { return target == ErrBusy }
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
 // processor time. Only one attempt of an account runs at a time.
 type turns struct {
-	// places is Throttle.Places. Zero means defaultPlaces.
+	// places is the maximum number of concurrent attempts of the class Stranger. The maximum for all other classes
+	// together is the same. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -119,7 +121,7 @@ func (t *turns) init() {
 		t.places = defaultPlaces
 	}
 	t.busy = map[string]bool{}
-	t.strangers = pool{places: t.places, free: t.places, took: assumed}
+	t.strangers = pool{places: t.places, free: t.places, took: assumedDuration}
 	t.known = t.strangers
 	for class := range classes {
 		l := &t.lines[class]

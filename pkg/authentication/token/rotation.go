@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// verification is the time for which a key is accepted after the next key has begun to sign. It is longer than the
-	// lifetime of any token.
+	// verification is the time for which tokens of an old key are accepted after the next key has begun to sign. It is
+	// longer than the lifetime of any token.
 	verification = 2 * time.Hour
 	// maxRetention bounds the time for which an old key is stored. It equals DeviceTTL, the lifetime of device tokens.
 	// The old key must verify the MACs of the device tokens that were issued with it.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods is the number of rotation periods for which an old key is stored. The minimum of this time is the
-	// constant verification, and the maximum is the constant maxRetention.
+	// retainedPeriods is the number of rotation periods for which an old signing key is stored. The key is stored for
+	// at least two hours (see verification), and for at most 30 days (see maxRetention).
 	retainedPeriods = 4
 )
 
@@ -53,12 +53,14 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns the time for which a key is stored after the next key has begun to sign.
+// retention returns the time for which an old signing key is stored. This time begins when the next key begins to sign.
+// The period is the age at which a signing key is replaced by the next one.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which a key is no longer needed. The successor is the next key.
+// retired returns the time at which an old signing key can be deleted. The successor is the key that has replaced the
+// old key. The period is the age at which a signing key is replaced by the next one.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

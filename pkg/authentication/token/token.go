@@ -60,7 +60,7 @@ type Claims struct {
 	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
 	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2). It is zero if the token does
-	// not contain it.
+	// not contain this claim.
 	AuthTime time.Time
 	// Expires is the expiry of the token.
 	Expires time.Time
@@ -70,7 +70,8 @@ type privateClaims struct {
 	UserUID string   `json:"uid"`
 	Session string   `json:"sid"`
 	Methods []string `json:"amr"`
-	// AuthTime is nil if the token does not contain it.
+	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2). It is nil if the token does
+	// not contain this claim.
 	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
 }
 
@@ -188,10 +189,10 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate checks the claims of a token. The JWT library ignores missing claims. Therefore, validate first checks that
-// the required claims are present. ErrExpired means that issuer, audience and nbf are valid, because the library checks
-// the expiry after them.
+// validate returns an error if a required claim is missing, or if the issuer, the audience or one of the times is
+// invalid. It returns ErrExpired for an expired token only if the issuer, the audience and nbf are valid.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
+	// The JWT library ignores missing claims.
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")
 	}
@@ -199,6 +200,7 @@ func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 		return errors.New("token lacks sub, uid or sid")
 	}
 	expected := jwt.Expected{Issuer: issuer, AnyAudience: jwt.Audience{audience}, Time: s.clock.Now()}
+	// The library checks the expiry after the issuer, the audience and nbf.
 	err := standard.ValidateWithLeeway(expected, leeway)
 	if errors.Is(err, jwt.ErrExpired) {
 		return ErrExpired

@@ -14,8 +14,9 @@ import (
 // maxVerified bounds the number of cached tokens. Each of them uses less than a kilobyte.
 const maxVerified = 4096
 
-// signed contains the claims of a token with a valid signature. When Verify uses a cached token, it checks again that
-// the key is accepted and that the token has not expired.
+// signed is the content of a token whose signature was verified: the claims, the key and the key ID. Verify caches this
+// content, so that it verifies the signature of each token only once. For a cached token, Verify still checks that the
+// key is accepted and that the token has not expired.
 type signed struct {
 	keyID    string
 	key      *ecdsa.PrivateKey

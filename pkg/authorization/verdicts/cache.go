@@ -29,24 +29,28 @@ const (
 	// renewalAge is the age from which the next use of a verdict starts a new review in the background, so that users
 	// do not wait for a review each time the verdict expires.
 	renewalAge = maxAge / 2
-	// If at least maxRenewals reviews are in progress, verdicts are not renewed in the background.
+	// maxRenewals is the number of reviews in progress from which verdicts are no longer renewed in the background.
 	maxRenewals = 256
-	// settleTime is the time that API servers need to load a changed RBAC object. Until then, they may authorize
-	// requests with the old object. Therefore, the verdict of a review that is sent in this time is valid only for
-	// unsettledAge.
-	settleTime   = 500 * time.Millisecond
+	// settleTime is the time that API servers need to load a changed RBAC object. In this time, they may still
+	// authorize requests with the old object.
+	settleTime = 500 * time.Millisecond
+	// unsettledAge is the time for which the result of an access review is valid if an RBAC object has changed less
+	// than settleTime before the review. It also applies if RBAC objects are not watched.
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage bounds the part of an outage in which AllowedStale uses a verdict from before the outage. lastAge
-	// bounds the age of this verdict at the beginning of the outage.
+	// maxOutage is the time for which AllowedStale uses old results of access reviews after a cluster has become
+	// unreachable.
 	maxOutage = 5 * time.Minute
-	lastAge   = time.Minute
-	// outageReviewTimeout bounds an access review during an outage if a verdict from before the outage can be used
-	// instead.
+	// lastAge is the maximum age that the result of an access review may have when the cluster becomes unreachable.
+	// AllowedStale does not use older results while the cluster is unreachable.
+	lastAge = time.Minute
+	// outageReviewTimeout bounds the duration of an access review on a cluster that cannot be reached. It applies only
+	// if an older result can be used instead of the review.
 	outageReviewTimeout = time.Second
 	// reviewTimeout bounds an access review. The context of a request cannot bound a review, because several requests
 	// may wait for the same review.
 	reviewTimeout = 10 * time.Second
-	// If a cluster is not used for idleTime, its RBAC objects are no longer watched.
+	// idleTime is the time after which the RBAC objects of a cluster are no longer watched, if no caller asks the Cache
+	// about this cluster.
 	idleTime = 5 * time.Minute
 	// maxWatched bounds the number of clusters whose RBAC objects are watched. The watches of a further cluster replace
 	// those of the least recently used cluster. Verdicts of a cluster without watches are not cached.
@@ -102,22 +106,23 @@ func (c *Cache) Stop() {
 // request without a namespace, Roles returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It uses a valid
-// verdict, or sends an access review as the caller. It returns false if KubeVision may not impersonate the caller yet.
-// If the review fails, it returns an error with the code 50200.
+// AllowedStale returns true if the caller may read the objects that the attributes describe. It uses a valid verdict,
+// which is the cached result of an access review. If there is none, it sends an access review as the caller.
+// AllowedStale returns false if KubeVision may not impersonate the caller yet. If the review fails, it returns an error
+// with the code 50200.
 //
-// While the cluster cannot be reached, AllowedStale also uses the last verdict from before the outage. All of these
-// conditions must be met:
+// During an outage, in which the cluster cannot be reached, AllowedStale also uses the last verdict from before the
+// outage. All of these conditions must be met:
 //
-//   - The verdict allowed the read, and was at most lastAge old when the outage began.
+//   - The verdict allows the read, and was at most one minute old (lastAge) when the outage began.
 //   - No RBAC object has changed between the review for this verdict and the outage.
-//   - The outage has lasted at most maxOutage.
-//   - The time asOf is at most maxAge after the beginning of the outage.
+//   - The outage has lasted at most five minutes (maxOutage).
+//   - asOf is at most ten seconds (maxAge) after the beginning of the outage.
 //   - KubeVisionRoleBindings grant the caller the same roles as at the time of the review, and at least one role. All
 //     roles are compared, because KubeVision does not know which role allowed the read.
 //
-// The read must return only objects that are no newer than asOf. Therefore, AllowedStale reveals no object that is
-// newer than the beginning of the outage by more than maxAge.
+// The read must not return objects that are newer than asOf. Therefore, an old verdict never reveals an object that was
+// created or changed later than ten seconds after the beginning of the outage.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -143,9 +148,10 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context for an access review. During an outage, the context ends after outageReviewTimeout
-// if a verdict from before the outage can be used instead. context.Cause then returns clusters.ErrImpatient, so that
-// this timeout does not open the circuit breaker of the cluster.
+// reviewContext returns the context for an access review. During an outage of the cluster, it calls wasAllowed. If
+// wasAllowed returns true, a verdict from before the outage can be used instead of the review. The context then ends
+// after outageReviewTimeout with the cause clusters.ErrImpatient. Because of this cause, the timeout does not open the
+// circuit breaker of the cluster.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
@@ -163,9 +169,10 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns true if the cluster allows the caller the request that the attributes describe. It uses a cached result
-// that is still valid, or sends an access review as the caller. If KubeVision may not impersonate the caller yet, it
-// returns false and no error.
+// ask returns true if the caller may send the request that the attributes describe. It uses a cached result that is
+// still valid, or sends an access review as the caller. It calls roles before the review, and stores a hash of the
+// roles of the caller with the result. If KubeVision may not impersonate the caller yet, ask returns false and no
+// error.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
@@ -225,7 +232,9 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met.
+// wasAllowed returns true if the cluster cannot be reached, and the last result of an access review from before the
+// outage still allows the read. q identifies the user and the read. currentRoles is a hash of the present roles of the
+// user. The read must not return objects that are newer than asOf. The comment of AllowedStale lists the conditions.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()

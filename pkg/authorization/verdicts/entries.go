@@ -134,8 +134,8 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// postponeRenewal is called if the caller of get does not start the requested renewal. The next call of get with the
-// same key then requests the renewal again.
+// postponeRenewal makes get request a new access review at the next call with the key. It must be called if get has
+// already requested this review, but the review was not started.
 func (e *entries) postponeRenewal(key entryKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -197,7 +197,7 @@ func (e *entries) remove(old *entry) {
 	delete(e.holders, h.name)
 }
 
-// forget removes all verdicts of a cluster.
+// forget removes all verdicts of the cluster to which the scope s belongs.
 func (e *entries) forget(s *scope) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -186,7 +186,8 @@ func (r *eventReader) scalar() error {
 	}
 }
 
-// value reads a string and returns it.
+// value reads a JSON string and returns it. It returns an error if the next value is not a string. Event types and
+// resource versions are always strings.
 func (r *eventReader) value() (string, error) {
 	if err := r.expect('"'); err != nil {
 		return "", err

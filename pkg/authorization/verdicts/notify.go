@@ -36,8 +36,9 @@ type Term struct {
 	until      time.Time
 }
 
-// Term returns the period in which the result of an access review is valid. The caller must call Term before it sends
-// the review.
+// Term returns the period in which the result of an access review is valid. The period begins with the call of Term. It
+// ends after a fixed time, or earlier if an RBAC object of the cluster changes. The caller must call Term before it
+// sends the review, so that a change during the review also ends the period.
 func (c *Cache) Term(cluster *clusters.Connection) Term {
 	s, now := c.scopeOf(cluster), c.clock.Now()
 	generation, age := s.term(now)

@@ -17,26 +17,28 @@ type scope struct {
 	stop  context.CancelFunc
 
 	mu sync.Mutex
-	// generation increases when an RBAC object changes, and when a change may have been missed. Only verdicts of the
-	// current generation are valid.
+	// generation is a counter that increases when an RBAC object changes, and when a change may have been missed. Only
+	// verdicts of the current generation are valid.
 	generation uint64
 	// watched contains the resources that are currently watched. Verdicts are valid only while all RBAC resources are
 	// watched.
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
-	// An outage begins when the first of the watches ends. It ends when all RBAC resources are watched again.
-	// outageTime is the beginning of the current outage, or zero. outageGeneration is the generation at this time. If
-	// RBAC objects may have changed during the outage, outageGeneration becomes 0, and verdicts from before the outage
-	// are no longer used.
-	outageTime       time.Time
+	// outageTime is the beginning of the current outage, or zero. An outage begins when the watch of an RBAC resource
+	// ends. It ends when all RBAC resources are watched again.
+	outageTime time.Time
+	// outageGeneration is the value of generation at the beginning of the current outage. It is set to 0 when an RBAC
+	// object may have changed during the outage. From then on, verdicts from before the outage are not used.
 	outageGeneration uint64
-	used             time.Time
-	ended            bool
-	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
-	// of notify is scheduled. At most one call is scheduled at a time, because a member cluster can change its RBAC
-	// objects at any rate.
-	notify  func()
+	// used is the time at which a caller last asked for a verdict of the cluster.
+	used time.Time
+	// ended is true after the watches were stopped permanently.
+	ended bool
+	// notify is called after generation has increased. The caller does not hold the lock. notify may be nil.
+	notify func()
+	// pending is true while a call of notify is scheduled. During this time, no further call is scheduled. Otherwise, a
+	// member cluster that changes its RBAC objects very often would cause a call for each change.
 	pending bool
 }
 
@@ -44,8 +46,9 @@ func newScope(c clock.PassiveClock) *scope {
 	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
 }
 
-// use returns the current generation (see scope.generation), and true if all RBAC resources are watched. The call also
-// counts as a use of the scope, which keeps the watches open (see endWhenIdle).
+// use returns the current generation, which increases when an RBAC object of the cluster changes. healthy is true if
+// all RBAC resources are watched. use also records now as the last use of the cluster, because the watches of an unused
+// cluster are stopped.
 func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,10 +56,14 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term returns the current generation (see scope.generation), and the time for which the result of an access review is
-// valid if the review is sent now. The time is unsettledAge if RBAC objects are not watched or have just changed, and
-// maxAge in all other cases. The call also counts as a use of the scope, which keeps the watches open (see
-// endWhenIdle).
+// term returns how long the result of an access review is valid if the review is sent now:
+//
+//   - generation is the current generation. It increases when an RBAC object changes, and the result is then no longer
+//     valid.
+//   - age is the maximum age of the result. It is usually maxAge. If RBAC objects are not watched or have just changed,
+//     it is unsettledAge, which is shorter.
+//
+// term also records now as the last use of the cluster, because the watches of an unused cluster are stopped.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +74,8 @@ func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	return s.generation, maxAge
 }
 
-// isCurrent returns true if generation is the current one.
+// isCurrent returns true if verdicts of the given generation are still valid. They become invalid when an RBAC object
+// of the cluster changes, when a change may have been missed, and when the scope ends.
 func (s *scope) isCurrent(generation uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,9 +90,10 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls store() with the time at which a verdict expires. The review for the verdict was sent at reviewTime, with
-// the given generation of the scope. keep does nothing if the generation has changed since, or if not all RBAC
-// resources are watched.
+// keep calls store if the result of an access review may be cached. It passes the time at which the result expires.
+// reviewTime is the time at which the review was sent. generation is the value of s.generation at that time. keep does
+// nothing if s.generation has increased since, because an RBAC object may have changed. It also does nothing if not all
+// RBAC resources are watched.
 func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -122,7 +122,8 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// list stores the current resource version of the resource in w.version.
+// list requests a list with one object of the watched resource. It stores the resource version of the list in
+// w.version, so that a watch can start from this version. The object itself is not used.
 func (w *watcher) list(ctx context.Context) error {
 	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {
@@ -137,8 +138,9 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch watches the resource until the watch ends, and tells w.scope when an object changes. It returns nil if the next
-// watch can start from the resource version w.version.
+// watch watches the resource from the resource version w.version until the watch ends. It tells w.scope when an object
+// changes. If the API server ends the watch normally, watch returns nil, and the next watch can start from w.version.
+// In all other cases, watch returns an error, and the resource must be listed again.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(

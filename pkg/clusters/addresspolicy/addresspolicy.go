@@ -116,7 +116,8 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check returns ErrRefused if the policy denies connections to at least one port of the address.
+// Check returns nil if the policy allows connections to all ports of the address. If the policy denies at least one
+// port, Check returns ErrRefused.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }

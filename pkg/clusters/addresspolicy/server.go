@@ -20,8 +20,8 @@ const (
 	lookupTimeout = time.Second
 )
 
-// endpoint is a host name or IP address of the host cluster's API server, with a port. An empty port matches all ports.
-// The port is necessary because the API server of another cluster may use another port of the same address.
+// endpoint is a host name or IP address of the host cluster's API server, with a port. The port distinguishes this API
+// server from API servers of other clusters at the same address. An empty port stands for all ports of the address.
 type endpoint struct{ name, port string }
 
 // WithHost returns a copy of p. If p.Host is true, the copy also denies the host cluster's API server at the given URL.

@@ -38,20 +38,21 @@ type Kubeconfig struct {
 	Certificate, Key []byte
 	// Token is the bearer token.
 	Token string
-	// Expires is the time at which the client certificate or the token expires, or zero if it is unknown.
+	// Expires is the time at which the credential expires, or zero if this time is unknown. The credential is either a
+	// client certificate or a token, because Parse rejects a kubeconfig with both.
 	Expires time.Time
 }
 
 // file contains all fields that a kubeconfig may have. Decoding rejects other fields.
 type file struct {
-	APIVersion     string          `json:"apiVersion"`
-	Kind           string          `json:"kind"`
-	Preferences    map[string]any  `json:"preferences"`
-	CurrentContext string          `json:"current-context"`
-	Clusters       []namedCluster  `json:"clusters"`
-	Contexts       []namedContext  `json:"contexts"`
-	Users          []namedUser     `json:"users"`
-	Extensions     []namedInternal `json:"extensions"`
+	APIVersion     string           `json:"apiVersion"`
+	Kind           string           `json:"kind"`
+	Preferences    map[string]any   `json:"preferences"`
+	CurrentContext string           `json:"current-context"`
+	Clusters       []namedCluster   `json:"clusters"`
+	Contexts       []namedContext   `json:"contexts"`
+	Users          []namedUser      `json:"users"`
+	Extensions     []namedExtension `json:"extensions"`
 }
 
 type namedCluster struct {
@@ -60,11 +61,11 @@ type namedCluster struct {
 }
 
 type cluster struct {
-	Server             string          `json:"server"`
-	TLSServerName      string          `json:"tls-server-name"`
-	CAData             []byte          `json:"certificate-authority-data"`
-	DisableCompression bool            `json:"disable-compression"`
-	Extensions         []namedInternal `json:"extensions"`
+	Server             string           `json:"server"`
+	TLSServerName      string           `json:"tls-server-name"`
+	CAData             []byte           `json:"certificate-authority-data"`
+	DisableCompression bool             `json:"disable-compression"`
+	Extensions         []namedExtension `json:"extensions"`
 }
 
 type namedContext struct {
@@ -73,10 +74,10 @@ type namedContext struct {
 }
 
 type contextFields struct {
-	Cluster    string          `json:"cluster"`
-	User       string          `json:"user"`
-	Namespace  string          `json:"namespace"`
-	Extensions []namedInternal `json:"extensions"`
+	Cluster    string           `json:"cluster"`
+	User       string           `json:"user"`
+	Namespace  string           `json:"namespace"`
+	Extensions []namedExtension `json:"extensions"`
 }
 
 type namedUser struct {
@@ -85,14 +86,15 @@ type namedUser struct {
 }
 
 type userFields struct {
-	CertificateData []byte          `json:"client-certificate-data"`
-	KeyData         []byte          `json:"client-key-data"`
-	Token           string          `json:"token"`
-	Extensions      []namedInternal `json:"extensions"`
+	CertificateData []byte           `json:"client-certificate-data"`
+	KeyData         []byte           `json:"client-key-data"`
+	Token           string           `json:"token"`
+	Extensions      []namedExtension `json:"extensions"`
 }
 
-// namedInternal is an extension in a kubeconfig. Other tools write extensions, and KubeVision ignores them.
-type namedInternal struct {
+// namedExtension is one extension in a kubeconfig. Extensions contain data of other tools, such as minikube. KubeVision
+// accepts and ignores them.
+type namedExtension struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`
 }

@@ -65,7 +65,7 @@ func (b *Body) open() error {
 // Close closes the response. It may be called during a call of Read.
 func (b *Body) Close() error { return b.raw.Close() } //nolint:wrapcheck // as it is
 
-// network reads the data as it comes from the network.
+// network reads the bytes of the response from the network. These bytes may be compressed.
 type network struct{ *Body }
 
 // Read implements io.Reader. It does not count the wait for data as processor time.

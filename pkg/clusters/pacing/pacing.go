@@ -17,8 +17,9 @@ import (
 const (
 	// maxTurn is the time after which a goroutine that still has data to process lets other goroutines process theirs.
 	maxTurn = 5 * time.Millisecond
-	// maxWork bounds the time that one turn counts. Processing an object of 8 MiB takes less. A longer turn includes
-	// waits, for example for a processor.
+	// maxWork bounds the processor time that is counted for one turn, which is a period in which a goroutine processes
+	// data. Processing an object of 8 MiB takes less time. In a longer turn, the goroutine has also waited, for example
+	// for a processor.
 	maxWork = 100 * time.Millisecond
 )
 
@@ -72,11 +73,13 @@ type Turn struct {
 	began time.Time
 }
 
-// Turn returns the Turn of a goroutine that processes the response to the request with the given context.
+// Turn returns a Turn, which limits the processor time of one goroutine that processes a response of the cluster. ctx
+// is the context of the request. If ctx ends, Turn.Enter stops waiting and returns an error.
 func (p *Pace) Turn(ctx context.Context) *Turn { return &Turn{pace: p, context: ctx} }
 
-// Enter begins a turn. It waits until the limits of the cluster and of all clusters allow the turn, and returns an
-// error if the context ends first. It does nothing during a turn.
+// Enter begins a turn, which is a period in which the goroutine processes data. It waits until the limits of the
+// cluster and of all clusters allow the turn. It returns an error if the context ends first. If a turn has already
+// begun, Enter has no effect.
 func (t *Turn) Enter() error {
 	if t == nil || !t.began.IsZero() {
 		return nil
@@ -98,7 +101,8 @@ func (t *Turn) Enter() error {
 	return nil
 }
 
-// Leave ends a turn and counts its time. It does nothing outside of a turn.
+// Leave ends a turn, which is a period in which the goroutine processes data. The duration of the turn, up to maxWork,
+// counts as processor time of the cluster. If no turn has begun, Leave has no effect.
 func (t *Turn) Leave() {
 	if t == nil || t.began.IsZero() {
 		return

@@ -37,9 +37,9 @@ func (f *Failure) Error() string { return f.text }
 // Unwrap returns the cause. The text of the cause must not be shown to users.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// connectionFailure converts a connection error to a Failure. The text of the original error may quote data of the
-// server: its certificate, the first line of a response, or the reason for closing an HTTP/2 connection. If the request
-// was cancelled, connectionFailure returns the error unchanged.
+// connectionFailure converts a connection error to a Failure with a fixed text. It does not use the text of err, which
+// may quote data of the server: its certificate, the first line of a response, or the reason for closing an HTTP/2
+// connection. If the request was cancelled, connectionFailure returns err unchanged.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err

@@ -78,8 +78,8 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// Delete deletes an object that KubeVision has created, and does nothing for other objects. If an RBAC object has
-// finalizers, which may delay the deletion, Delete removes the rights from the object first.
+// Delete deletes an object that KubeVision has created. It does nothing for other objects. Finalizers may delay the
+// deletion. Therefore, if the object is an RBAC object with finalizers, Delete first removes its rules or subjects.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	if !isOwn(object) {
 		return nil
@@ -88,8 +88,9 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 }
 
 // DeleteUnchanged deletes an object, and does nothing if the object has changed since it was read. The caller must have
-// checked that KubeVision has created the object. If an RBAC object has finalizers and still grants rights,
-// DeleteUnchanged only removes the rights. This change triggers another reconciliation, which deletes the object.
+// checked that KubeVision has created the object. If the object is an RBAC object with finalizers that still grants
+// rights, DeleteUnchanged only removes its rules or subjects. This change triggers another reconciliation, which
+// deletes the object.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
 		return err // the object has changed and is reconciled again

@@ -37,12 +37,14 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// sharedParts bounds the number of RoleBindings that ShareMemory stores for comparison: the last one with each name.
+// sharedParts bounds the number of RoleBindings that ShareMemory remembers. For each name, it remembers the last
+// RoleBinding, regardless of the namespace. A new RoleBinding with this name then shares the memory of equal labels and
+// subjects.
 const sharedParts = 1024
 
 // ShareMemory returns a cache transform for RoleBindings. One KubeVisionRoleBinding can have thousands of RoleBindings
-// with equal names, labels and subjects. The cache stores these equal values only once. The transform also does what
-// Trim does.
+// with equal names, labels and subjects. The cache stores these equal values only once. The transform also removes all
+// parts that KubeVision cannot have written (see Trim).
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
@@ -111,8 +113,9 @@ const (
 	perString, perRule = 16, 120
 )
 
-// trim removes the parts of an object that KubeVision cannot have written. It replaces removed rules or subjects by one
-// empty element, so that the object does not look like an object without rights.
+// trim removes the parts of an object that KubeVision cannot have written, so that they do not fill the memory. If it
+// removes rules or subjects, it leaves one empty rule or subject. Without this element, the controllers would assume
+// that the object on the cluster grants no rights.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

@@ -14,10 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object that has finalizers, because RBAC evaluates an object
-// until its finalizers are removed, even if the object is being deleted. If version is not empty, removeRights changes
-// only an object with this resourceVersion. It returns false if there was nothing to remove. It returns true if it has
-// changed the object, or if another client has changed or deleted the object.
+// removeRights removes the rules or subjects of an RBAC object that has finalizers. This is necessary because RBAC
+// evaluates an object until its finalizers are removed, even if the object is being deleted. If version is not empty,
+// removeRights changes the object only if it still has this resourceVersion.
+//
+// removeRights returns true if the given object is out of date: removeRights has changed it, or another client has
+// changed or deleted it. It returns false if there was nothing to remove.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {

@@ -43,7 +43,8 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
-// Narrows returns true if Narrow would revoke a right.
+// Narrows returns true if the existing object grants a right that the desired object does not grant. Narrow would
+// revoke this right. If desired is nil, Narrows always returns true.
 func Narrows(existing, desired client.Object) bool {
 	if desired == nil {
 		return true
@@ -78,10 +79,13 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 // narrow determines which rights of the existing object must be revoked, because the desired object does not grant
 // them. It returns:
 //
-//   - an object and true, if some rights must be revoked: the returned object has the rights that both objects grant
+//   - an object and true, if the existing object must be changed: the returned object has only the rights that both
+//     objects grant
 //   - nil and true, if the existing object must be deleted
-//   - false, if nothing must be revoked. This includes each kind that grants no rights, and each desired ClusterRole
-//     with an aggregation rule.
+//   - false, if nothing must be revoked
+//
+// Nothing must be revoked if objects of this kind grant no rights. The same applies if the desired object is a
+// ClusterRole with an aggregation rule, because Kubernetes then replaces the rules itself.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -147,9 +151,10 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that both lists grant, and true if the result differs from the existing rules. It
-// intersects only the resourceNames of rules that are otherwise equal. This suffices because KubeVision's roles have
-// one rule per resource.
+// narrowRules returns the rights that both lists of rules grant, and true if the existing rules grant more. For each
+// existing rule, it looks for a desired rule that differs at most in resourceNames, and keeps the names that both rules
+// contain. It drops existing rules for which there is no such desired rule. This suffices because KubeVision's roles
+// have one rule for each resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
@@ -172,8 +177,9 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names that are in both lists. An empty list means all names. narrowNames returns true if both
-// lists are empty.
+// narrowNames returns the names that are in both lists of resourceNames. As in RBAC, an empty list stands for all
+// names. If both lists are empty, all is true, and names is empty. If the lists have no common name, names is empty,
+// too, but all is false.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

@@ -105,9 +105,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for updates of KubeVisionUsers. It accepts updates that change the groups, the
-// UID, or the presence of the deletionTimestamp. The UID changes if the user was recreated with the same name. Other
-// updates do not affect the names that may be impersonated.
+// membershipChanged returns a predicate for updates of KubeVisionUsers. It accepts an update only if it may change the
+// user and group names that KubeVision impersonates. Such updates change the groups, the UID, or the presence of the
+// deletionTimestamp. The UID changes if the user was recreated with the same name.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
@@ -117,8 +117,9 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts returns requests for the KubeVisionClusters with spec.inCluster if the object has the component
-// label of KubeVision.
+// requestsForHosts returns requests for the KubeVisionClusters that represent the host cluster (spec.inCluster). The
+// object is a ServiceAccount or RBAC object of the host cluster that has changed. The controller maintains only objects
+// with KubeVision's component label. For other objects, requestsForHosts returns no requests.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil

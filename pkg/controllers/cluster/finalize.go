@@ -35,9 +35,11 @@ const abandonAfter = 10 * time.Minute
 // cluster.
 var errUnconfirmed = errors.New("the kubeconfig is not confirmed to connect to the registered cluster")
 
-// finalize deletes KubeVision's objects on the cluster, and removes the finalizer. If the cluster cannot be reached, it
-// tries again for abandonAfter. It deletes nothing if another KubeVisionCluster is proven to be the same Kubernetes
-// cluster.
+// finalize deletes KubeVision's objects on the cluster of a deleted KubeVisionCluster, and then removes the finalizer.
+// If the deletion fails, finalize tries again later. After abandonAfter, it removes the finalizer although objects
+// remain, and emits an event. It does the same at once if the identity of the cluster is not confirmed. finalize
+// deletes no objects if another KubeVisionCluster is proven to be the same Kubernetes cluster, because that
+// KubeVisionCluster needs them.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if uid, _ := r.cleaned.Load(c.Name); uid == c.UID { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
@@ -145,10 +147,8 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
-// aggregation rule before other ClusterRoles. The aggregation controller of Kubernetes applies ClusterRoles with an
-// aggregation rule whenever another ClusterRole is deleted. If the former were deleted last, the controller could
-// create them again.
+// deleteOwnObjects deletes all objects with KubeVision's label on the cluster. The order is: bindings, ClusterRoles
+// with an aggregation rule, other ClusterRoles, and ServiceAccounts.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
@@ -163,6 +163,8 @@ func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 			return fmt.Errorf("listing the objects to remove: %w", err)
 		}
 		if roles, ok := list.(*rbacv1.ClusterRoleList); ok {
+			// The aggregation controller of Kubernetes applies ClusterRoles with an aggregation rule whenever another
+			// ClusterRole is deleted. If they were not deleted first, the controller could create them again.
 			slices.SortStableFunc(roles.Items, func(a, b rbacv1.ClusterRole) int {
 				return cmp.Compare(aggregates(&b), aggregates(&a))
 			})

@@ -22,15 +22,16 @@ import (
 )
 
 const (
-	// maxIdentity bounds the length of an identity in bytes. A UID is shorter.
+	// maxIdentity bounds the length of the identity of a cluster, in bytes. The identity is the UID of the namespace
+	// kube-system, which is shorter.
 	maxIdentity = 64
-	// maxRivals bounds the number of names in a message.
+	// maxRivals bounds the number of KubeVisionClusters that the message of the condition IdentityConflict names.
 	maxRivals = 10
 )
 
-// confirmIdentity returns nil if the cluster may be used with the given identity. It writes the identity to the status
-// before any object is created on the cluster, because finalize deletes nothing from the cluster if the status contains
-// no identity.
+// confirmIdentity returns nil if the cluster may be used with the given identity, which is the UID of the namespace
+// kube-system. It also writes the identity to status.clusterID. The caller must create objects on the cluster only
+// afterwards, because finalize deletes these objects only if the status contains an identity.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,
@@ -74,8 +75,9 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 	return errors.New(message)
 }
 
-// reportConflict sets the conditions of a KubeVisionCluster that is not used because of an identity conflict (see
-// package clustercache).
+// reportConflict sets the conditions of a KubeVisionCluster that must not be used because of an identity conflict. In
+// an identity conflict, another KubeVisionCluster has the same UID of the namespace kube-system, and there is no proof
+// that both are the same Kubernetes cluster.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
@@ -86,9 +88,9 @@ func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clusterca
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals sets or removes the condition IdentityConflict of a KubeVisionCluster that is in use. The condition is
-// True if other KubeVisionClusters have an identity conflict with this one (see package clustercache). reportRivals
-// emits an event if the message of the condition changes.
+// reportRivals sets the condition IdentityConflict to True if other KubeVisionClusters claim, without proof, to be the
+// same Kubernetes cluster as c. If there are none, it removes the condition. The KubeVisionCluster c remains usable,
+// and the others are not used. reportRivals emits an event if the message of the condition changes.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {

@@ -22,11 +22,12 @@ import (
 )
 
 const (
-	// nodesPerPage is the limit of a list request. maxNodePage bounds the size of a page in bytes. Usual pages are
-	// several times smaller.
+	// nodesPerPage is the limit of a request that lists nodes.
 	nodesPerPage = 500
-	maxNodePage  = 1 << 20
-	// maxNodePages bounds the number of pages.
+	// maxNodePage bounds the size of one page of a list of nodes, in bytes. Usual pages are several times smaller.
+	maxNodePage = 1 << 20
+	// maxNodePages bounds the number of pages of a list of nodes. If a cluster has more pages, its nodes are not
+	// counted.
 	maxNodePages = 40
 
 	// maxContinue bounds the length of a continue token, in bytes.

@@ -92,9 +92,10 @@ func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected handles an error of the method connect. It closes the connection, sets the conditions, and returns
-// the time of the next attempt. After the error clustercache.ErrUndecided, it instead keeps the connection and restores
-// the status. oldStatus is the status at the start of the reconciliation.
+// reportNotConnected handles an error of the method connect, and returns the time of the next attempt. For the error
+// clustercache.ErrUndecided, it keeps the connection, resets the status to oldStatus, and requests another attempt
+// after undecidedRetry. For any other error, it closes the connection and sets the conditions. The parameter oldStatus
+// is the status at the start of the reconciliation.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, oldStatus *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -154,8 +155,9 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry sets the condition for an expired credential. It does nothing if the cluster has not rejected the
-// credential, or if the credential has not expired.
+// reportExpiry sets the condition CredentialsValid to False if the cluster has rejected an expired credential.
+// Otherwise, it changes nothing. The parameter err is the error of the probe, which shows whether the cluster has
+// rejected the credential.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,

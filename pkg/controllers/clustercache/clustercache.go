@@ -68,36 +68,39 @@ type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy addresspolicy.Policy
-	// hostRegistration returns the UID of the KubeVisionCluster that clusters.HostRegistration selects.
+	// hostRegistration returns the UID of the KubeVisionCluster that represents the host cluster, or an empty UID.
 	hostRegistration func() types.UID
 	// registrations reads KubeVisionClusters from a cache.
 	registrations client.Reader
-	// named computes the names that may be impersonated.
-	named *impersonation.Source
+	// subjects computes the users and groups that KubeVision may impersonate on member clusters.
+	subjects *impersonation.Source
 	// kept bounds the memory of the objects that are cached from member clusters.
 	kept *clusters.Pool
 
 	mu sync.RWMutex
-	// members contains the connections by the name of the KubeVisionCluster. retired contains the UIDs of the
-	// KubeVisionClusters for which Retire was called.
-	members    map[string]*member
+	// members maps the name of a KubeVisionCluster to its connection.
+	members map[string]*member
+	// retired contains the UIDs of KubeVisionClusters whose deletion has begun. Controllers no longer create objects on
+	// them.
 	retired    sets.Set[types.UID]
 	identities identities
-	// penalties maps the revision of a kubeconfig to the time until which Open fails for this revision (see penalize).
+	// penalties maps the revision of a kubeconfig to the time until which Open fails for this revision. The last
+	// connection with this revision has exceeded its memory limit.
 	penalties map[clusters.Revision]time.Time
-	// subscribers contains the functions that are called for each change on a member cluster (see Source).
+	// subscribers contains functions that are called for each change on a member cluster. Each function enqueues the
+	// requests of one controller.
 	subscribers []func(client.Object)
 }
 
 // NewRegistry returns a Registry that contains only the host cluster.
 func NewRegistry(
-	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source,
+	host *Cluster, scheme *runtime.Scheme, reader client.Reader, subjects *impersonation.Source,
 	policy addresspolicy.Policy,
 	kept *clusters.Pool,
 ) *Registry {
 	return &Registry{
-		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), named: named, policy: policy,
-		registrations: reader, kept: kept,
+		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), subjects: subjects,
+		policy: policy, registrations: reader, kept: kept,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 		penalties: map[clusters.Revision]time.Time{},
 	}
@@ -106,12 +109,14 @@ func NewRegistry(
 // Host returns the host cluster.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get returns the cluster of a KubeVisionCluster in the current View (see View.Get).
+// Get returns the Kubernetes cluster that belongs to a KubeVisionCluster. If the cluster cannot be reached now, or must
+// not be used, Get returns clusters.ErrNotConnected.
 func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return r.View().Get(c)
 }
 
-// All returns all clusters in the current View (see View.All).
+// All returns the host cluster and all member clusters that can be reached now. A cluster that is registered several
+// times occurs once.
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
 // member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if there is none, or if the
@@ -137,12 +142,12 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the sets Registry.retired and identities.ended. When a set contains more UIDs, remember() removes the
-// UIDs of KubeVisionClusters that no longer exist.
+// maxEnded is the number of UIDs above which a set is pruned. The set contains UIDs of KubeVisionClusters whose
+// deletion has begun. Pruning removes the UIDs of KubeVisionClusters that no longer exist.
 const maxEnded = 1024
 
-// remember adds a UID to the given set, and prunes the set if it is too large (see maxEnded). The caller must hold the
-// lock.
+// remember adds the UID of a KubeVisionCluster to the given set. If the set then has more than maxEnded UIDs, remember
+// removes the UIDs of KubeVisionClusters that no longer exist. The caller must hold the lock.
 func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	ended.Insert(uid)
 	if len(ended) <= maxEnded {
@@ -163,7 +168,8 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	}
 }
 
-// Retired returns the cluster of a retired KubeVisionCluster, for its cleanup. Get does not return this cluster.
+// Retired returns the cluster of a KubeVisionCluster that is being deleted, so that KubeVision's objects on the cluster
+// can be deleted. It returns clusters.ErrNotConnected if there is no connection.
 func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -231,7 +237,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	if m.cluster != nil {
 		return nil
 	}
-	made, err := m.connect(ctx, r.scheme, r.named, id, r.notify)
+	made, err := m.connect(ctx, r.scheme, r.subjects, id, r.notify)
 	if err != nil {
 		r.Close(name)
 		return err
@@ -290,14 +296,16 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source for a controller. For each event, the source calls toRequests with an object, and enqueues
-// the returned requests. The object describes the event:
+// Source returns a source of events for a controller. For each event, the source calls toRequests with an object that
+// describes the event, and enqueues the returned requests. These are the events and their objects:
 //
-//   - an object of KubeVision on a member cluster, or the metadata of a Namespace or ClusterRole: it has changed.
-//   - nil: a member cluster was connected, disconnected or released, or a KubeVisionCluster was proven to be the same
-//     Kubernetes cluster as another KubeVisionCluster.
-//   - a KubeVisionCluster with only its name: it has exceeded its memory limit, or another KubeVisionCluster has begun
-//     or ceased to claim the same identity.
+//   - One of KubeVision's objects on a member cluster has changed: this object.
+//   - A Namespace or ClusterRole on a member cluster has changed: the metadata of the Namespace or ClusterRole.
+//   - A member cluster was connected, disconnected or released: nil.
+//   - A KubeVisionCluster was proven to be the same Kubernetes cluster as another one: nil.
+//   - A KubeVisionCluster has exceeded its memory limit: this KubeVisionCluster, with only the name.
+//   - A second KubeVisionCluster has begun or ceased to claim that it is the same Kubernetes cluster as a first one:
+//     the first KubeVisionCluster, with only the name.
 func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

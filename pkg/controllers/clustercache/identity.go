@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// ErrUndecided is returned by Confirm if another KubeVisionCluster has the same identity (see ConflictError), and is
-// not connected yet. The caller must try again.
+// ErrUndecided is returned by Confirm if another KubeVisionCluster claims to be the same Kubernetes cluster, and is not
+// connected yet. The caller must try again.
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
 // ConflictError is returned by Confirm if a KubeVisionCluster has the same identity as another KubeVisionCluster that
@@ -44,11 +44,12 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders maps each identity, which is the UID of a namespace kube-system, to the KubeVisionCluster that needs no
-	// proof.
+	// holders maps an identity, which is the UID of a namespace kube-system, to the KubeVisionCluster that was
+	// confirmed first. Any other KubeVisionCluster with this identity needs a proof that it is the same Kubernetes
+	// cluster.
 	holders map[string]registration
-	// proofs maps the UID of any other KubeVisionCluster to the proof that it is the same Kubernetes cluster as the
-	// KubeVisionCluster in holders.
+	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as the first
+	// KubeVisionCluster with the same identity. The first KubeVisionCluster has no proof.
 	proofs map[types.UID]proof
 	// conflicts maps the UID of a KubeVisionCluster that must not be used to the reason: the host cluster or another
 	// KubeVisionCluster has the same identity.
@@ -56,23 +57,30 @@ type identities struct {
 	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
 	// process.
 	examined sets.Set[types.UID]
-	// ended contains the UIDs of released KubeVisionClusters. Such a KubeVisionCluster may remain in the cache for a
-	// short time, but must not become the holder of an identity again.
+	// ended contains the UIDs of KubeVisionClusters whose deletion is complete. The informer cache may still contain
+	// them for a short time, but they must not be recorded in holders again.
 	ended sets.Set[types.UID]
 }
 
+// registration identifies a KubeVisionCluster.
 type registration struct {
 	uid  types.UID
 	name string
 }
 
-// conflict records that a KubeVisionCluster must not be used, because the host cluster or another KubeVisionCluster has
-// the same identity (see identities). ownRevision and holderRevision are the revisions of the two kubeconfigs at that
-// time.
+// conflict records why a KubeVisionCluster must not be used: the host cluster or another KubeVisionCluster has the same
+// UID of the namespace kube-system.
 type conflict struct {
-	id, name                    string
-	ownRevision, holderRevision clusters.Revision
-	err                         *ConflictError
+	// id is the UID of the namespace kube-system.
+	id string
+	// name is the name of the KubeVisionCluster that must not be used.
+	name string
+	// ownRevision is the revision of the kubeconfig of this KubeVisionCluster when the conflict was recorded.
+	ownRevision clusters.Revision
+	// holderRevision is the revision of the kubeconfig of the other KubeVisionCluster when the conflict was recorded.
+	// It is empty for the host cluster, and for a KubeVisionCluster without a connection.
+	holderRevision clusters.Revision
+	err            *ConflictError
 }
 
 func newIdentities() identities {
@@ -82,11 +90,18 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the KubeVisionCluster c may be used. The id is the UID of the namespace kube-system with which
-// the API server of c has responded. It is the identity of the cluster. The first KubeVisionCluster with an identity is
-// the holder of this identity. Any other KubeVisionCluster with the same identity needs a proof that it is the same
-// Kubernetes cluster as the holder. Without a proof, Confirm returns a ConflictError or ErrUndecided. The caller must
-// pass all KubeVisionClusters.
+// Confirm returns nil if the KubeVisionCluster c may be used. The API server of c has returned id as the UID of the
+// namespace kube-system. A hostile API server can return the UID of another cluster. Therefore, Confirm returns these
+// errors:
+//
+//   - a ConflictError, if the host cluster has the same UID
+//   - a ConflictError, if another KubeVisionCluster was confirmed before with the same UID, and there is no proof that
+//     both are the same Kubernetes cluster
+//   - ErrUndecided, if the proof is not possible yet, because the other KubeVisionCluster is still being connected
+//   - clusters.ErrNotConnected, if the connection of c was closed
+//
+// For the proof, Confirm writes a Secret through one connection and reads it through the other one. The parameter all
+// must contain all KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -112,9 +127,9 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the KubeVisionCluster that holds the identity id (see identities). If no holder is recorded, for
-// example after a restart, claim records the oldest KubeVisionCluster whose status contains the identity. If no status
-// contains the identity, claim records c.
+// claim returns the KubeVisionCluster that was confirmed first with the identity id, which is the UID of a namespace
+// kube-system. If no KubeVisionCluster is recorded, for example after a restart, claim records the oldest one whose
+// status contains the identity. If there is none, claim records c.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -143,9 +158,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connection of c with the connection of the KubeVisionCluster that holds the identity id (see
-// identities). It does nothing if the connections are already proven to lead to the same Kubernetes cluster. It returns
-// a ConflictError if the clusters differ or cannot be compared, and ErrUndecided while the holder is being connected.
+// prove checks that c is the same Kubernetes cluster as the KubeVisionCluster holder, which was confirmed first with
+// the identity id. It compares the connections of both, unless they were compared before. It returns a ConflictError if
+// the clusters differ or cannot be compared. It returns ErrUndecided while holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -190,20 +205,19 @@ func (r *Registry) prove(
 }
 
 // recordProof records the proof that the KubeVisionCluster with the given UID is the same Kubernetes cluster as another
-// KubeVisionCluster (see identities). It notifies the subscribers, because the KubeVisionCluster may be used from then
-// on, and bindings must be applied to it. Its status does not trigger this, because the status may be the same as
-// before.
+// KubeVisionCluster. It also notifies the controllers, because they must apply role bindings to this KubeVisionCluster
+// from then on.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()
 	r.identities.proofs[uid] = p
 	r.mu.Unlock()
 	r.EndConflict(uid)
-	r.notify(nil)
+	r.notify(nil) // The status may remain the same, and its watches then trigger no controller.
 }
 
-// compare returns true if two connections lead to the same Kubernetes cluster (see sameCluster). First, it creates the
-// impersonating ServiceAccount through the first connection. This step also creates the namespace of the Secret that
-// sameCluster writes.
+// compare returns true if two connections lead to the same Kubernetes cluster. First, it creates the impersonating
+// ServiceAccount through the connection holder. This step also creates the namespace of the Secret that is written for
+// the comparison.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -211,11 +225,11 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the given KubeVisionCluster, which holds the identity id (see identities). It
-// returns nil in these cases:
-//   - The KubeVisionCluster is retired.
-//   - There is no connection, or its caches are not filled.
-//   - The connected cluster has another identity.
+// connected returns the connection of the KubeVisionCluster holder if it can be used. It returns nil in these cases:
+//
+//   - The deletion of the KubeVisionCluster has begun.
+//   - The KubeVisionCluster has no connection, or the caches of the connection are not filled.
+//   - The connection leads to a cluster whose namespace kube-system does not have the UID id.
 //
 // The caller must hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
@@ -234,9 +248,10 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records that the KubeVisionCluster c must not be used because of the conflict e, and returns e. If c has a
-// proof (see identities.proofs), dispute deletes the proof. If the conflict is new, dispute also triggers a
-// reconciliation of the KubeVisionCluster e.Holder.
+// dispute records that the KubeVisionCluster c must not be used, and returns e, which contains the reason. It deletes
+// the proof that c is the same Kubernetes cluster as another KubeVisionCluster, if there is one. If the conflict is
+// new, dispute also triggers a reconciliation of the other KubeVisionCluster, which has the name in e.Holder. The
+// parameter holder is the revision of the kubeconfig of the other KubeVisionCluster.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -260,8 +275,9 @@ func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster)
 		inForce.Name)})
 }
 
-// EndConflict removes the recorded conflict (see ConflictError) of the KubeVisionCluster with the given UID. If there
-// was a conflict, EndConflict triggers a reconciliation of the KubeVisionCluster ConflictError.Holder.
+// EndConflict records that the KubeVisionCluster with the given UID has no conflict with another KubeVisionCluster. In
+// a conflict, both claim to be the same Kubernetes cluster, and there is no proof. If EndConflict ends a recorded
+// conflict, it triggers a reconciliation of the other KubeVisionCluster.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -278,13 +294,14 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the recorded conflict of the KubeVisionCluster with the given UID. The given revision is the current
-// revision of its kubeconfig. Conflict returns nil if there is no conflict, or if one of these has changed since the
-// conflict was recorded:
+// Conflict returns the recorded conflict of the KubeVisionCluster with the given UID: another KubeVisionCluster was
+// confirmed first with the same identity, which is the UID of the namespace kube-system. The given revision is the
+// current revision of the kubeconfig. Conflict returns nil if there is no conflict, or if one of these has changed
+// since the conflict was recorded:
 //
 //   - the kubeconfig of the KubeVisionCluster
-//   - the KubeVisionCluster that holds the identity (see ConflictError)
-//   - the connection to the KubeVisionCluster that holds the identity
+//   - the other KubeVisionCluster
+//   - the connection of the other KubeVisionCluster
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -302,12 +319,13 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster must be reconciled whenever another cluster is connected or
-// disconnected. There are two cases:
+// IsWaiting returns true if the KubeVisionCluster with the given UID must be reconciled whenever another cluster is
+// connected or disconnected. There are two cases:
 //
-//   - The KubeVisionCluster has a conflict (see ConflictError). The conflict may end.
-//   - The KubeVisionCluster may be used because it is proven to be the same Kubernetes cluster as another
-//     KubeVisionCluster. The proof becomes invalid if the other KubeVisionCluster has a new connection.
+//   - The KubeVisionCluster must not be used, because another KubeVisionCluster claims to be the same Kubernetes
+//     cluster. The connection of the other KubeVisionCluster may make a proof possible.
+//   - The KubeVisionCluster may be used, because such a proof exists. A new connection of the other KubeVisionCluster
+//     makes the proof invalid.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -316,8 +334,8 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that must not be used because of a conflict with c (see
-// ConflictError).
+// Rivals returns the names of the KubeVisionClusters that claim, without a proof, to be the same Kubernetes cluster as
+// c. These KubeVisionClusters must not be used, whereas c may be used. The names are sorted.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -332,15 +350,16 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that a connection was attempted for the KubeVisionCluster.
+// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster with the given UID, with or
+// without success. Other KubeVisionClusters with the same identity wait for this attempt.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c holds the identity id (see Confirm), or if c is proven to be the same Kubernetes
-// cluster as the holder of this identity.
+// HoldsIdentity returns true if c may use the Kubernetes cluster whose namespace kube-system has the UID id. Either c
+// was confirmed first with this UID, or c is proven to be the same Kubernetes cluster as the first one.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -355,8 +374,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if there is a valid proof that the connection m leads to the same Kubernetes cluster as the
-// given KubeVisionCluster, which is the holder of the identity (see identities). The caller must hold the lock.
+// isProven returns true if the connection m is proven to lead to the same Kubernetes cluster as the KubeVisionCluster
+// holder. A proof becomes invalid if one of the two kubeconfigs changes. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)

@@ -58,10 +58,10 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu prevents the start of a cache after the connection was closed. caches.Wait() waits until all caches have
-	// ended.
+	// startMu serializes the start of caches and the end of the context running. No cache starts after this end.
 	startMu sync.Mutex
-	caches  sync.WaitGroup
+	// caches counts the running caches. The memory of the connection is released after all caches have ended.
+	caches sync.WaitGroup
 	// exceeded is true if the connection was closed because of its memory.
 	exceeded atomic.Bool
 }
@@ -116,7 +116,7 @@ func (m *member) start(caches ...func(context.Context) error) {
 // lists trigger the deletion of obsolete objects: a KubeVisionRoleBinding may have been deleted while the cluster was
 // not connected.
 func (m *member) connect(
-	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
+	ctx context.Context, scheme *runtime.Scheme, subjects *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
 	mapper := restMapper()
 	own, err := cluster.New(m.transports.Config, func(o *cluster.Options) {
@@ -155,7 +155,7 @@ func (m *member) connect(
 	writer := &apply.Writer{Client: response.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
-		Impersonator: &impersonation.AccountManager{Source: named, Writer: writer, Member: true},
+		Impersonator: &impersonation.AccountManager{Source: subjects, Writer: writer, Member: true},
 	}, nil
 }
 

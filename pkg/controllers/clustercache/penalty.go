@@ -28,7 +28,9 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is the age of a connection after which the connection may exceed its memory limit without a penalty.
+// patience is compared with the age of a connection that has exceeded its memory limit. An older connection may be
+// opened again at once. After a younger connection, Open fails for some time, because a new connection would probably
+// exceed the limit again.
 const patience = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {

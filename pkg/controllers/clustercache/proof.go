@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// proofTimeout bounds a call of sameCluster, and separately the deletion of its Secret.
+	// proofTimeout bounds the duration of a comparison of two clusters. The comparison writes a Secret and reads it.
+	// The deletion of this Secret has a separate timeout of the same duration.
 	proofTimeout = 10 * time.Second
 
 	nonceKey   = "nonce"

@@ -11,9 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds (see
-// Confirm). If another KubeVisionCluster is proven to be the same Kubernetes cluster, this other KubeVisionCluster
-// becomes the holder of the identity.
+// Release closes the connection of a KubeVisionCluster whose deletion is complete, and removes the records about it.
+// Other connected KubeVisionClusters that are proven to be the same Kubernetes cluster remain in use.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -30,10 +29,10 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity removes the holder of the identity id. A holder may use a Kubernetes cluster without a proof (see
-// identities). The new holder is a connected KubeVisionCluster with a proof that it is the same Kubernetes cluster. If
-// there is none, the identity has no holder. The proofs of all other KubeVisionClusters then refer to the new holder.
-// The caller must hold the lock.
+// transferIdentity replaces the holder of the identity id, which is the UID of a namespace kube-system. The holder is
+// the KubeVisionCluster that needs no proof. The new holder is a connected KubeVisionCluster that is proven to be the
+// same Kubernetes cluster as the old holder. All proofs that refer to the old holder then refer to the new holder.
+// Without such a KubeVisionCluster, the identity has no holder afterwards. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -54,7 +53,8 @@ func (r *Registry) transferIdentity(id string, holder registration) {
 	}
 }
 
-// ReleaseName is like Release, for a KubeVisionCluster that no longer exists. It finds the UID by the name.
+// ReleaseName closes the connection of a KubeVisionCluster that no longer exists, and removes the records about it. It
+// finds the UID of the KubeVisionCluster by the name.
 func (r *Registry) ReleaseName(name string) {
 	r.mu.RLock()
 	uids := sets.New[types.UID]()

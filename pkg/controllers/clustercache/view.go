@@ -21,7 +21,7 @@ import (
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
-	// host is the UID of the KubeVisionCluster that HostRegistration selects.
+	// host is the UID of the KubeVisionCluster that represents the host cluster. It is empty if there is none.
 	host types.UID
 }
 
@@ -51,17 +51,16 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m. KubeVisionClusters that are proven to be the same Kubernetes
-// cluster share one *Cluster. One of them, the holder, may use the Kubernetes cluster without a proof (see identities).
-// The caller must hold the lock. The result is:
+// clusterOf returns the *Cluster for the connection m, or nil if m must not be used. KubeVisionClusters that are proven
+// to be the same Kubernetes cluster share one *Cluster. One of them, the holder, needs no proof. clusterOf returns:
 //
-//   - If m is the connection of the holder: the *Cluster of m.
-//   - If m is proven to lead to the same Kubernetes cluster as the holder, and the holder is connected: the *Cluster of
-//     the holder.
-//   - If m is proven to lead to the same Kubernetes cluster as the holder, but the holder is not connected: the
-//     *Cluster in byHolder. The key is the revision of the holder's kubeconfig. If there is no entry, clusterOf adds
-//     the *Cluster of m.
-//   - In all other cases: nil.
+//   - the *Cluster of m, if m is the connection of the holder
+//   - the *Cluster of the holder, if m is proven to lead to the same Kubernetes cluster, and the holder is connected
+//   - the *Cluster in byHolder, if m is proven to lead to the same Kubernetes cluster, and the holder is not connected
+//   - nil in all other cases
+//
+// The keys of byHolder are the revisions of the kubeconfigs of holders that are not connected. If byHolder needs an
+// entry but has none, clusterOf adds the *Cluster of m to it. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {

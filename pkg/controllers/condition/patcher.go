@@ -26,9 +26,10 @@ import (
 // CatchUp is the time after which an object is reconciled again if IsStale has returned true.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes the status of objects. It also detects an object from the cache that is older than the last written
-// status. A controller must not reconcile such a stale object: the merge patch is computed from the stale object, and
-// may leave an outdated value in the API server. The zero value is ready for use.
+// Patcher writes the status of objects. It also detects a stale object from the cache, which is older than the last
+// written status. A controller must not reconcile a stale object. The patch contains only the differences from the
+// object. If the stale object already contains the new value, the API server would keep a wrong value. The zero value
+// is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string

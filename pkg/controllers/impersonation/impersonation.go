@@ -34,15 +34,16 @@ type AccountManager struct {
 	// Writer writes to the cluster.
 	Writer *apply.Writer
 	// Member is true for a member cluster, and false for the host cluster. On a member cluster, the AccountManager also
-	// creates and deletes KubeVision's namespace. There, the ServiceAccounts of the host cluster are impersonated as
-	// users.
+	// creates and deletes KubeVision's namespace. KubeVision impersonates a ServiceAccount of the host cluster as a
+	// user on member clusters. Therefore, the roles on member clusters contain no ServiceAccounts.
 	Member bool
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
 	mu sync.Mutex
 	// nextMu guards nextExecution.
 	nextMu sync.Mutex
-	// nextExecution is the execution of Ensure that has not begun yet, or nil.
+	// nextExecution is an execution of Ensure that a caller has requested, but that has not begun yet. It is nil if
+	// there is none. Further callers of Ensure wait for this execution instead of starting their own.
 	nextExecution *execution
 }
 
@@ -52,11 +53,13 @@ type execution struct {
 	err  error
 }
 
-// Ensure creates the ServiceAccount and its roles, which allow it to impersonate exactly the names in
-// KubeVisionRoleBindings. Ensure revokes rights before it grants any. Concurrent calls share one execution.
+// Ensure creates the impersonating ServiceAccount and its roles. The roles allow the ServiceAccount to impersonate only
+// the names that KubeVisionRoleBindings require. Ensure revokes rights before it grants any. Concurrent calls share one
+// execution.
 //
-// To impersonate ServiceAccounts of a namespace, the account needs a Role and a RoleBinding in this namespace. If the
-// API server rejects these objects, for example because of a ResourceQuota, Ensure only logs the error.
+// To allow the impersonation of other ServiceAccounts, Ensure creates a Role and a RoleBinding in each of their
+// namespaces. If the API server rejects such an object, for example because of a ResourceQuota, Ensure only logs the
+// error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	e, mine := k.join()
 	if !mine {

@@ -63,9 +63,9 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow removes a name from the existing roles if no desired role contains the name. If a name must move from one role
-// to another, the old role keeps the name until the old role is deleted (see prune), so that the name can be
-// impersonated in the meantime.
+// narrow revokes the right to impersonate each name that no desired role contains. It removes the name from all
+// existing roles. An existing role keeps a name that moves to another role. Otherwise, the name could not be
+// impersonated until the other role exists.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

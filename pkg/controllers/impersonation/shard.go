@@ -46,9 +46,9 @@ type shard struct {
 	entries []entry
 }
 
-// split distributes names over shards by the first bits of their hashes. A shard that would be larger than shardBytes
-// is split by the next bit. Therefore, a new name changes the distribution of the names in its own shard only. A shard
-// cannot become too large, because no one can find enough names whose hashes are equal in hashBits bits.
+// split distributes names over shards, which become separate roles. The first bits of the hash of a name determine the
+// shard. If a shard would be larger than shardBytes, split divides the shard by the next bit. Therefore, a new name
+// changes the distribution of the names in one shard only.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))
@@ -62,6 +62,7 @@ func halve(s *shard) []*shard {
 		bytes += len(e.name) + entryOverhead
 	}
 	depth := len(s.bits)
+	// A shard at the depth hashBits is small: no attacker can find many names whose hashes are equal.
 	if bytes <= shardBytes || depth >= hashBits {
 		return []*shard{s}
 	}

@@ -31,7 +31,8 @@ type Source struct {
 	current     *Desired
 }
 
-// Desired contains the desired roles of the ServiceAccount. It is immutable.
+// Desired contains the desired roles of KubeVision's impersonating ServiceAccount, for the host cluster and for member
+// clusters. It is immutable.
 type Desired struct {
 	left         sets.Set[types.UID]
 	host, member *roles
@@ -44,7 +45,8 @@ type roles struct {
 	accounts []*shard
 }
 
-// rolesFor returns the desired roles on the cluster of the AccountManager.
+// rolesFor returns the desired roles of the impersonating ServiceAccount that k maintains. The roles differ between the
+// host cluster and member clusters.
 func (d *Desired) rolesFor(k *AccountManager) *roles {
 	if k.Member {
 		return d.member
@@ -61,13 +63,13 @@ func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the desired roles. Each call lists users and role bindings, and compares a checksum of their UIDs and
-// generations with the checksum of the previous call. An event handler could record changes instead, and calls would be
-// faster. However, the informer may call this handler later than the handler that enqueues a request. The
-// reconciliation would then get outdated roles.
+// Read returns the desired roles of the impersonating ServiceAccount. Each call lists users and role bindings. Read
+// computes the roles again only if users or role bindings have changed since the previous call.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// An event handler could record changes instead, which would be faster. However, the informer may call this handler
+	// later than the handler that enqueues a request. The reconciliation would then get outdated roles.
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := s.Reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing users: %w", err)

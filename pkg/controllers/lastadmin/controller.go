@@ -108,9 +108,9 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	return r.usable(ctx, out)
 }
 
-// usable removes the grants of users who have no password. A user has a password if the Secret with the credentials of
-// the user contains a password hash. The Secret in spec.passwordSecretRef does not matter, because an imported password
-// remains valid after the deletion of this Secret.
+// usable returns those of the given grants whose user has a password. A user has a password if the Secret with the
+// credentials of the user contains a password hash. usable does not read the Secret in spec.passwordSecretRef, because
+// an imported password remains valid after the deletion of this Secret.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant

@@ -116,7 +116,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: period}, nil
 }
 
-// count counts the objects in the cache.
+// count returns the number of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings in the cache, and their
+// total size in bytes.
 func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	var (
 		users    kubevisionv1alpha1.KubeVisionUserList

@@ -34,14 +34,16 @@ func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.Obj
 	}
 }
 
-// verdict says whether the limit that a command-line flag sets is reached.
+// verdict says whether the current usage has reached a limit. The field flag is the name of the command-line flag that
+// sets the limit, for example --max-users.
 type verdict struct {
 	flag    string
 	limit   int64
 	reached bool
 }
 
-// verdicts returns a verdict for each limit.
+// verdicts compares the current usage in p with the limits in p. For each limit, it returns a verdict, which says
+// whether the limit is reached.
 func verdicts(p *kubevisionv1alpha1.ObjectQuotaParameter) []verdict {
 	conclude := func(flag string, u kubevisionv1alpha1.ObjectQuotaUsage) verdict {
 		return verdict{flag: flag, limit: u.Limit, reached: u.Used >= u.Limit}

@@ -45,14 +45,16 @@ type budgets struct {
 
 // charge is the size of the objects of one binding on one cluster, in bytes.
 type charge struct {
-	// requiredBytes is the size that the spec requires. It is computed again if the generation or the fingerprint
-	// changes. The fingerprint is a hash of the namespaces and KubeVisionClusters that determine the size.
+	// requiredBytes is the size of all objects that the spec of the binding requires on the cluster, in bytes.
 	requiredBytes int64
-	role          string
-	generation    int64
-	fingerprint   uint64
-	// reservedBytes is the size of the objects that the binding already has or is allowed to create. It reduces the
-	// size that other bindings may use. It is negative until it is known.
+	// role is the name of the ClusterRole that the binding grants.
+	role string
+	// generation is the metadata.generation of the binding for which requiredBytes was computed.
+	generation int64
+	// fingerprint is a hash of the namespaces and KubeVisionClusters for which requiredBytes was computed.
+	fingerprint uint64
+	// reservedBytes is the size of the objects that the binding already has or may create on the cluster, in bytes.
+	// Other bindings cannot use this part of the size limit of the cluster. -1 means that the size is not known yet.
 	reservedBytes int64
 }
 
@@ -60,10 +62,12 @@ func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charges: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the binding may create its objects on the cluster t, and the reason if it may not.
-// The size of the objects is limited for each binding, for all bindings of one role, and for all bindings. If several
-// bindings together would exceed a limit, older bindings have precedence. However, a newer binding keeps the objects
-// that it already has, even if admit then refuses an older binding.
+// admit returns an empty string if the binding b may create its objects on the cluster t. Otherwise, it returns the
+// reason for the refusal. registered contains all KubeVisionClusters, and namespaces contains the namespaces of t.
+//
+// The size of the objects is limited for each binding, for all bindings of one role, and for all bindings. If a limit
+// does not suffice for all bindings, older bindings have precedence. However, no existing object is deleted for an
+// older binding. Therefore, admit may refuse a binding although a newer binding has objects.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -105,8 +109,12 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the charges of the existing bindings. It computes requiredBytes again if the generation of the
-// binding has changed, or if the given fingerprint differs from the fingerprint in the charge.
+// refresh returns the sizes of the objects of each binding on the cluster t. The key is the UID of the binding. refresh
+// drops the stored sizes of bindings that are not in the list of all bindings.
+//
+// wanted returns the size that the spec of a binding requires. The result depends on namespaces and KubeVisionClusters,
+// and fingerprint is a hash of them. refresh calls wanted only if the binding is new, or if its spec or the fingerprint
+// has changed.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -129,8 +137,9 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle sets reservedBytes for a binding after rights were revoked on a cluster. The new value is the size of the
-// existing objects. If admit has allowed the binding to create its objects, the new value is at least requiredBytes.
+// settle records the part of the size limits that the binding b uses on the cluster t. It must be called after rights
+// were revoked there. existing contains the objects that still exist, and determines the size. If isAdmitted is true,
+// settle records at least the size that the spec of b requires, because b may create all its objects.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, isAdmitted bool,
 	existing map[objectKey]client.Object,
@@ -197,8 +206,8 @@ func readReserved(
 	return nil
 }
 
-// allocate raises reservedBytes to requiredBytes for each binding whose increase fits into the limits. It considers the
-// bindings in the given order. It never lowers reservedBytes.
+// allocate reserves the size that each binding requires, if the limits of the cluster allow this size. It considers the
+// bindings in the given order. It never reduces a size that is already reserved.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {

@@ -38,9 +38,9 @@ import (
 const (
 	finalizerName = "kubevision.io/role-binding"
 
-	// unwatchedPeriod is the time after which a binding is reconciled again if an object of another owner has the name
-	// of a required object. The deletion of such an object is not watched, because the cache contains only KubeVision's
-	// own objects.
+	// unwatchedPeriod is the time after which a binding is reconciled again after a name conflict: the binding requires
+	// an object, but an object of another owner has its name. The cache contains only KubeVision's own objects.
+	// Therefore, the controller does not notice when the other object is deleted, and must try again.
 	unwatchedPeriod = 5 * time.Second
 	// failedPeriod is the time after which a binding is reconciled again if a member cluster failed or a size limit is
 	// reached.

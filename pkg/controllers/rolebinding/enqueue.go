@@ -179,9 +179,11 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	return found.UnsortedList()
 }
 
-// requestsForNamespace returns requests for the bindings that may need a RoleBinding in the namespace. It also returns
-// requests for the bindings that have a ServiceAccount of the namespace as a subject. KubeVision may impersonate this
-// ServiceAccount only with a Role in the namespace. The reconciliation of the binding creates this Role.
+// requestsForNamespace returns requests for the bindings that a change of the namespace may affect:
+//
+//   - bindings that may need a RoleBinding in the namespace
+//   - bindings that have a ServiceAccount of the namespace as a subject. Their reconciliation creates a Role in the
+//     namespace that allows KubeVision to impersonate the ServiceAccount.
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||

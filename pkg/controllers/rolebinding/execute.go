@@ -35,8 +35,8 @@ const (
 	// are allowed than writes, because deletions revoke rights.
 	parallelDeletes = 8
 	parallelWrites  = 4
-	// turn is the number of objects that are written to one cluster in one reconciliation. The binding is then enqueued
-	// again, so that other bindings are not delayed.
+	// turn is the number of RoleBindings after which one reconciliation stops writing to a cluster. If more are
+	// required, the binding is enqueued again, so that other bindings are not delayed.
 	turn = 64
 )
 
@@ -51,7 +51,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	places := make(chan struct{}, parallelTargets)
 	err := fanout.Each(ctx, len(all), -1, func(ctx context.Context, i int) error {
 		t, g := all[i], p.grantOn(all[i])
-		if results[i] = r.revokeOnCluster(ctx, b, p, t, g); results[i] != nil || g == nil || !p.mayGive(g) {
+		if results[i] = r.revokeOnCluster(ctx, b, p, t, g); results[i] != nil || g == nil || !p.mayCreate(g) {
 			return nil
 		}
 		places <- struct{}{}
@@ -100,9 +100,9 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster applies the planned objects to one cluster. One call writes a limited number of RoleBindings (see
-// turn), and counts the others in g.waiting. After an error in one namespace, for example because another object has
-// the same name, it continues with the other namespaces.
+// grantOnCluster applies the planned objects to one cluster. One call writes a limited number of RoleBindings, and
+// counts the others in g.waiting. After an error in one namespace, for example because another object has the same
+// name, it continues with the other namespaces.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -155,9 +155,9 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes the objects whose label names a binding that does not exist. Another client may have changed
-// the label of an object that belongs to an existing binding. DeleteUnchanged does not delete this object if the
-// controller has corrected the label since the object was read.
+// removeOrphans deletes the objects whose label names a binding that does not exist. It does not delete an object that
+// has changed since it was read. Such an object may belong to an existing binding: another client has changed the
+// label, and the controller has meanwhile corrected it.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

@@ -41,7 +41,8 @@ type revocations struct {
 	pending *bindingGauge
 }
 
-// note records the result of a revocation. For an error, it also emits a warning event for the binding.
+// note records in the metrics of the controller whether the revocation of rights of a binding has failed. err is the
+// error of the revocation, or nil. If there is an error, note also emits a warning event for the binding.
 func (r *revocations) note(recorder events.EventRecorder, b *kubevisionv1alpha1.KubeVisionRoleBinding, err error) {
 	r.settle(b.Name, err)
 	if err != nil {

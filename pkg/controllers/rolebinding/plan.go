@@ -26,7 +26,8 @@ type plan struct {
 	// view contains the clusters that were reachable when the plan was made. The plan is applied only to these
 	// clusters.
 	view *clustercache.View
-	// subjects are the subjects of the RBAC objects on the host cluster.
+	// subjects are the subjects of the binding, with the names that they have on the host cluster. Some subjects have
+	// other names on member clusters (see grant.subjects).
 	subjects []rbacv1.Subject
 	// missing contains the names of KubeVisionUsers that do not exist.
 	missing []string
@@ -40,8 +41,8 @@ type plan struct {
 	// verb "use" on the selected KubeVisionClusters. usesErr is the error of planning these objects, or nil.
 	uses    []client.Object
 	usesErr error
-	// leftOut is true if KubeVision may not impersonate the subjects, because the names in all bindings together exceed
-	// a size limit.
+	// leftOut is true if KubeVision may not impersonate the subjects of this binding. The size of the names of all
+	// subjects is limited. If it exceeds the limit, the subjects of the newest bindings are left out.
 	leftOut bool
 	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
@@ -50,7 +51,7 @@ type plan struct {
 // grant contains the RBAC objects that a binding requires on one cluster, and the result of applying them.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects are the RBAC subjects of each of the desired objects.
+	// subjects are the subjects of the binding, with the names that they have on this cluster.
 	subjects []rbacv1.Subject
 	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
@@ -60,35 +61,39 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the names of built-in ClusterRoles. The value is true if the ClusterRole exists. If another client
-	// has created a ClusterRole with this name, the map does not contain the name, and the role is not bound. The map
-	// is nil for a custom role.
+	// roles contains the built-in ClusterRoles that the binding may grant on the cluster. The key is the name of the
+	// ClusterRole. The value is false if KubeVision has not created the ClusterRole yet. A name is missing from the map
+	// if another client has created the ClusterRole. The map is nil if the binding refers to a custom role.
 	roles map[string]bool
-	// ruleless contains those roles into which no rules were aggregated yet.
+	// ruleless contains the value true for the name of each built-in ClusterRole that exists, but into which Kubernetes
+	// has not aggregated any rules yet.
 	ruleless map[string]bool
-	// unread is the error of listing the namespaces, or nil. After this error, the namespaces that the binding selects
-	// are unknown, and existing RoleBindings are kept (see keep).
-	unread error
+	// namespacesErr is the error of listing the namespaces of the cluster, or nil. If it is not nil, the selected
+	// namespaces are unknown, and existing RoleBindings are kept.
+	namespacesErr error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
 	// existing contains the objects that exist on the cluster after the reconciliation has revoked rights.
 	existing map[objectKey]client.Object
-	// waiting is the number of objects that the next reconciliation must write.
+	// waiting is the number of objects that are left for the next reconciliation, because one reconciliation writes
+	// only a limited number of objects.
 	waiting int
 	// err contains the errors of this cluster, or is nil.
 	err error
 }
 
-// mayGive returns true if no size limit forbids the objects of g.
-func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
+// mayCreate returns true if KubeVision may create the objects of g. It returns false if they would exceed a size limit.
+func (p *plan) mayCreate(g *grant) bool { return !p.leftOut && g.excess == "" }
 
-// exceeds returns true if a size limit forbids the objects on the cluster t.
+// exceeds returns true if the planned objects for the cluster t would exceed a size limit for RBAC objects on one
+// cluster.
 func (p *plan) exceeds(t *clustercache.Cluster) bool {
 	g := p.grantOn(t)
 	return g != nil && g.excess != ""
 }
 
-// waiting returns true if the next reconciliation must write more objects.
+// waiting returns true if some objects are left for the next reconciliation, because one reconciliation writes only a
+// limited number of objects.
 func (p *plan) waiting() bool {
 	return slices.ContainsFunc(p.grants, func(g *grant) bool { return g.waiting > 0 })
 }
@@ -191,7 +196,7 @@ func (r *Reconciler) planGrant(
 	}
 	all, err := r.listNamespaces(ctx, g.target)
 	if err != nil {
-		g.unread, g.err = err, err
+		g.namespacesErr, g.err = err, err
 	} else {
 		if g.namespaces, err = all.selectIn(b); err != nil {
 			p.invalid = fmt.Errorf("spec.namespaces: %w", err)
@@ -199,11 +204,11 @@ func (r *Reconciler) planGrant(
 		g.absent = all.absent(b.Spec.Namespaces)
 	}
 	if len(p.subjects) == 0 {
-		g.unread = nil // Without subjects, no object is kept.
+		g.namespacesErr = nil // Without subjects, no object is kept.
 		return
 	}
 	g.objects = newGrants(b, g.namespaces, g.subjects)
-	if g.unread == nil && !p.leftOut {
+	if g.namespacesErr == nil && !p.leftOut {
 		g.excess, err = r.budgets.admit(ctx, r.Client, p.view, g.target, b, registered, all)
 		if err != nil {
 			g.err = err
@@ -211,8 +216,9 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters sets p.clusters to the KubeVisionClusters that the binding selects. It also sets p.unknown and
-// p.invalid. It returns all KubeVisionClusters, including those that are not selected.
+// selectClusters reads and returns all KubeVisionClusters, and applies spec.clusters of the binding to them. It stores
+// the selected KubeVisionClusters in p.clusters, names of KubeVisionClusters that do not exist in p.unknown, and the
+// error of an invalid label selector in p.invalid.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -246,8 +252,10 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// newGrants returns the objects that bind the subjects: a RoleBinding in each namespace and, if the binding has no
-// spec.namespaces, a ClusterRoleBinding.
+// newGrants returns the objects that bind the role of the binding to the subjects on one cluster. It returns a
+// RoleBinding for each of the given namespaces. If the binding has no spec.namespaces, it also returns a
+// ClusterRoleBinding. In this case, the caller must pass only those namespaces in which the role grants more than the
+// ClusterRoleBinding.
 func newGrants(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
 ) []client.Object {

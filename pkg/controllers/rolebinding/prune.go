@@ -40,7 +40,7 @@ func (r *Reconciler) revokeOnCluster(
 	excess := map[objectKey]client.Object{}
 	desired := func(o client.Object) client.Object {
 		d := wanted[keyOf(o)]
-		if d == nil && g != nil && g.unread != nil {
+		if d == nil && g != nil && g.namespacesErr != nil {
 			d = g.keep(b, o)
 		}
 		return d
@@ -79,14 +79,15 @@ func (r *Reconciler) revokeOnCluster(
 	if err := failed.join(); err != nil {
 		return fmt.Errorf("%w: %w", errRevocation, err)
 	}
-	r.budgets.settle(t, b, g != nil && p.mayGive(g), existing)
+	r.budgets.settle(t, b, g != nil && p.mayCreate(g), existing)
 	if g != nil {
 		g.existing = existing
 	}
 	return nil
 }
 
-// wantedObjects returns the planned objects of one cluster. It omits objects that would bind a role of another owner.
+// wantedObjects returns the planned objects of one cluster. It omits a RoleBinding or ClusterRoleBinding if another
+// client has created the ClusterRole to which it refers. onHost is true for the host cluster.
 func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	wanted := map[objectKey]client.Object{}
 	if onHost {

@@ -17,13 +17,16 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isProbed returns true if the cluster controller has probed the current generation of the KubeVisionCluster.
+// isProbed returns true if the cluster controller has tested the connection to the cluster with the current spec of the
+// KubeVisionCluster.
 func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probed returns a predicate that accepts an update if the result of isProbed has changed.
+// probed returns a predicate for KubeVisionClusters. It accepts an update when the cluster controller has tested the
+// connection with the current spec for the first time. It also accepts an update after which such a test is required
+// again.
 func probed() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)

@@ -115,7 +115,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
 }
 
-// previous returns the CAs that remain in the caBundle. It returns nil if the current certificate is compromised.
+// previous returns the previous CAs, which remain in the caBundle after a new certificate is issued. It returns nil if
+// the current certificate is compromised, because clients must no longer trust this certificate.
 func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):

@@ -21,9 +21,10 @@ import (
 
 const (
 	// defaultDrainTime is the time, in seconds, for which evictions are retried if the request sets no time.
-	// maxDrainTime is the longest time that a request may set. It is shorter than the timeout of a request.
 	defaultDrainTime = 30
-	maxDrainTime     = 45
+	// maxDrainTime is the longest time, in seconds, for which evictions can be retried. It is shorter than the timeout
+	// of a request.
+	maxDrainTime = 45
 )
 
 // draining is the state of one drain.
@@ -33,8 +34,9 @@ type draining struct {
 	options dashboardv1alpha1.DrainRequest
 	// until is the time after which evictions are not retried.
 	until time.Time
-	// found contains the Pods on the node. results contains the outcomes of these Pods, at the same indexes.
-	found   []corev1.Pod
+	// found contains the Pods on the node.
+	found []corev1.Pod
+	// results contains the outcome for each Pod in found, at the same index.
 	results []dashboardv1alpha1.DrainedPod
 	// unread contains the outcomes of Pods that are too large to be decoded. A drain does not evict these Pods.
 	unread []dashboardv1alpha1.DrainedPod
@@ -127,9 +129,9 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if the drain attempted evictions, and all of them failed with the same code. For
-// example, the caller may not evict Pods. podIndexes contains the indexes, in d.found, of the Pods to evict. The error
-// contains the given response of the drain.
+// nothingEvictedError returns an error if all evictions of the drain have failed with the same code. This happens, for
+// example, if the caller may not evict Pods. If the drain had no Pods to evict, nothingEvictedError returns nil.
+// podIndexes contains the indexes in d.found of the Pods to evict. The error contains data, the response of the drain.
 func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
 	if len(podIndexes) == 0 {
 		return nil

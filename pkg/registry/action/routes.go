@@ -55,8 +55,11 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject returns three routes for an action on an object. In two paths, the namespace is a segment. In the third
-// path, it is a query parameter. Each path ends with the given action.
+// onObject returns the routes for an action on an object. They have these paths below /clusters/{cluster}:
+//
+//   - /namespaces/{namespace}/{resource}/{name}/<action>
+//   - /namespaces/{namespace}/resources/{resource}/{name}/<action>
+//   - /resources/{resource}/{name}/<action>, with the namespace in a query parameter
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{

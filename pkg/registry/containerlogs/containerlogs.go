@@ -37,10 +37,11 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// When kube-apiserver proxies a request for this path to KubeVision, it parses the segment after the name of the
-	// cluster as a subresource. It treats a subresource named log as long-running. Therefore, its request timeout does
-	// not end the request.
+	// overHTTP is the prefix of the paths that return logs in a plain HTTP response, without a WebSocket. If
+	// kube-apiserver proxies a request for such a path to KubeVision, it parses the segment after {cluster} as a
+	// subresource. kube-apiserver applies no request timeout to the subresource log.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
+	// onSocket is the prefix of the paths that open a WebSocket with logs.
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
 
@@ -102,9 +103,9 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint that serves logs. The endpoint first calls selects, which determines the requested logs.
-// If the caller may read these logs, the endpoint then calls serve, which makes the response. Otherwise, it returns an
-// error.
+// reviewed returns an endpoint that checks the rights of the caller before it serves logs. First, the endpoint calls
+// selects, which determines the requested logs. If the caller may not read these logs, the endpoint returns an error.
+// Otherwise, it calls serve, which makes the response.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {

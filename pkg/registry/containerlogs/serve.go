@@ -21,10 +21,12 @@ import (
 )
 
 const (
-	// maxText bounds the duration of a response over HTTP. Clients that follow logs for longer use a WebSocket.
-	maxText = 15 * time.Minute
-	// recheckText is the time between two access reviews of a response over HTTP.
-	recheckText = time.Second
+	// maxDuration is the maximum duration of a plain HTTP response with logs. Clients that follow logs for longer use a
+	// WebSocket.
+	maxDuration = 15 * time.Minute
+	// recheckInterval is the time between two checks whether the caller may still read the logs, while they are sent in
+	// a plain HTTP response.
+	recheckInterval = time.Second
 	// compressorBytes is the number of bytes of memory for compressing one response.
 	compressorBytes = 832 << 10
 )
@@ -101,7 +103,7 @@ func encode(f dashboardv1alpha1.LogFrame) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// text returns a response over HTTP with the lines as text, or as a gzip file.
+// text returns a plain HTTP response that contains the lines as text, or as a gzip file.
 func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	compressed := g.selection.options.compressed
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
@@ -118,7 +120,7 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 			return envelope.OutOfMemory(err)
 		}
 		tooLong := streams.NewEnd(streams.TooLong, "the response has reached its maximum duration")
-		ctx, cancel := context.WithTimeoutCause(ctx, maxText, tooLong)
+		ctx, cancel := context.WithTimeoutCause(ctx, maxDuration, tooLong)
 		defer cancel()
 		ctx, stop := p.watched(ctx, g)
 		defer stop()
@@ -166,7 +168,7 @@ func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
-		ticker := time.NewTicker(recheckText)
+		ticker := time.NewTicker(recheckInterval)
 		defer ticker.Stop()
 		for {
 			select {

@@ -24,9 +24,11 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// If a followed log has ended, but its container may run again, the log is requested again after firstWait. The
-	// time between further requests doubles, up to longestWait.
-	firstWait   = 500 * time.Millisecond
+	// firstWait is the time after which a followed log is requested again for the first time. A log is requested again
+	// if it has ended, but the container may run again.
+	firstWait = 500 * time.Millisecond
+	// longestWait is the maximum time between two requests for a followed log. The time begins with firstWait, and
+	// doubles with each request.
 	longestWait = 5 * time.Second
 	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5
@@ -35,7 +37,8 @@ const (
 // source is the log of one container. It remembers the time of the last line. If a followed log is requested again, the
 // request begins with this time.
 type source struct {
-	// reading is the lock selection.reading.
+	// reading is locked while a Pod is decoded. All sources of a request share this lock. Therefore, a request never
+	// has more than one decoded Pod in memory.
 	reading *sync.Mutex
 
 	caller                    *clusters.Client
@@ -45,8 +48,9 @@ type source struct {
 	uid     string
 	options options
 
-	// last is the time of the last line that was emitted. repeated is the number of emitted lines with that time.
-	last     time.Time
+	// last is the time of the last line that was emitted.
+	last time.Time
+	// repeated is the number of emitted lines whose time is last.
 	repeated int
 }
 

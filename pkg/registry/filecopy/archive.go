@@ -46,10 +46,12 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader is an io.Reader that returns an error if bytesLeft is 0. Each read byte decrements bytesLeft.
-// entries.next sets bytesLeft to the maximum size of a header, and then to the size of the content.
+// boundedReader is an io.Reader that reads at most bytesLeft bytes of a tar archive, and then returns an error. It
+// protects against malicious archives with very large headers.
 type boundedReader struct {
-	from      io.Reader
+	from io.Reader
+	// bytesLeft is the number of bytes that may still be read. Before each header of the archive, it is set to
+	// maxHeaderBytes. Before the content of each file, it is set to the size of the file and the padding.
 	bytesLeft int64
 }
 

@@ -37,9 +37,9 @@ const (
 const (
 	// progressInterval is the time between two progress frames.
 	progressInterval = 500 * time.Millisecond
-	// messageBytes bounds the bytes of content in one message to the client. maxErrorText bounds the bytes of tar's
-	// error output in an error message.
+	// messageBytes is the maximum size of the content in one message to the client, in bytes.
 	messageBytes = 32 << 10
+	// maxErrorText is the maximum size of the error output of tar in an error message, in bytes.
 	maxErrorText = 1 << 10
 )
 
@@ -49,8 +49,9 @@ type transfer struct {
 	provider *Provider
 	// recording stores the user, the path and the size of the transfer. It is nil if the transfer is not recorded.
 	recording *recording.Recording
-	// input and inputRead are the two ends of a pipe for the content that the client sends. copyIn reads the content.
-	input     *io.PipeWriter
+	// input is the write end of a pipe for the content that the client sends.
+	input *io.PipeWriter
+	// inputRead is the read end of the pipe for the content that the client sends.
 	inputRead *io.PipeReader
 
 	mu       sync.Mutex

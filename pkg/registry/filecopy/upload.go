@@ -44,10 +44,11 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name. It renames the file after the complete extraction. Therefore, a
-// truncated copy does not change an existing file. tar also accepts an archive that is truncated between two entries.
-// Therefore, the archive contains an empty marker file after the copied file. If the marker file exists, the copied
-// file is complete. The arguments of the script are the directory, the temporary name and the final name.
+// fileScript is a shell script that extracts one file from a tar archive. It does not change an existing file until the
+// new file is complete: it extracts the file under a temporary name, and renames it at the end. tar reports no error if
+// the archive ends too early, but between two entries. Therefore, an empty marker file follows the file in the archive.
+// The script renames the file only if the marker file exists. The arguments of the script are the directory, the
+// temporary name and the final name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0

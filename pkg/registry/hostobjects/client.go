@@ -49,8 +49,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that calls connect if the object name in a path parameter is valid. Otherwise, the returned
-// function returns an error.
+// Named wraps connect() with a check of an object name. The returned function first checks the object name in the given
+// path parameter. If the name is not valid, the function returns an error. Otherwise, it calls connect().
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {
@@ -76,10 +76,15 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, notF
 	}
 }
 
-// WriteError converts err, the error of a write, to an error with a code. actions contains the rights that the write
-// requires. A Forbidden error can come from RBAC or from an admission plugin. Therefore, WriteError reviews the actions
-// after such an error. If RBAC allows all actions, an admission plugin has rejected the write, and the code is
-// CodeRejected. If envelope.LacksRight returns true for err, the code is always CodeForbidden.
+// WriteError converts err, the error of a write, to an error with a code of KubeVision's API. A Forbidden error can
+// come from RBAC or from an admission plugin. To distinguish them, WriteError sends an access review for each of the
+// actions, which are the rights that the write requires:
+//
+//   - If the caller lacks one of the rights, the code is CodeForbidden.
+//   - If the caller has all of them, an admission plugin has rejected the write, and the code is CodeRejected.
+//
+// KubeVision's own ValidatingAdmissionPolicies also deny writes if the caller lacks a right. After such a denial, the
+// code is CodeForbidden without an access review.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -100,7 +105,9 @@ func (c *Client) WriteError(ctx context.Context, err error, actions ...authoriza
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// WriteErrorFor returns a function that calls WriteError with the given actions.
+// WriteErrorFor returns a function for the parameter errorMapper of Create and Patch. The function converts the error
+// of a write by the caller to an error with a code of KubeVision's API. actions contains the rights that the write
+// requires.
 func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }

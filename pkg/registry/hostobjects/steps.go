@@ -21,7 +21,7 @@ const undoTimeout = 10 * time.Second
 
 // Step is one write of a sequence. If one write fails, the earlier writes are reverted.
 type Step struct {
-	// Object names the written object in messages.
+	// Object is the description of the written object in error messages, for example "Secret a".
 	Object string
 	// Do writes the object with the given client. It is called first with a dry-run client, and then with a normal
 	// client. Therefore, it must not change its inputs.
@@ -30,9 +30,9 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates the object that newObject() returns. description names the object in error
-// messages. errorMapper converts the error of the write to an error with a code. It returns nil if the error of the
-// write is nil.
+// Create returns a Step that creates the object that newObject() returns. description describes the object in error
+// messages. errorMapper converts the error of the write to an error with a code of KubeVision's API. For a nil error,
+// errorMapper must return nil.
 func Create(description string, newObject func() client.Object, errorMapper func(context.Context, error) error) Step {
 	var created client.Object
 	return Step{
@@ -47,10 +47,10 @@ func Create(description string, newObject func() client.Object, errorMapper func
 	}
 }
 
-// Patch returns a step that changes an object from oldObject, which is the object as it was read, to newObject.
-// requestVersion is the ResourceVersion in the request, or empty. If it is not empty, the step fails if the object has
-// changed since it was read. description names the object in error messages. errorMapper converts the error of the
-// write to an error with a code. It returns nil if the error of the write is nil.
+// Patch returns a Step that changes an object from oldObject to newObject. oldObject is the object as it was read.
+// requestVersion is the ResourceVersion in the request of the client, or empty. If it is not empty, the Step fails if
+// the object has changed since it was read. description describes the object in error messages. errorMapper converts
+// the error of the write to an error with a code of KubeVision's API. For a nil error, errorMapper must return nil.
 func Patch(
 	description string, oldObject, newObject client.Object, requestVersion string,
 	errorMapper func(context.Context, error) error,
@@ -72,9 +72,13 @@ func Patch(
 }
 
 // PatchFrom returns a merge patch against oldObject, which is the object as it was read. requestVersion is the
-// ResourceVersion in the request, or empty. If it is not empty, the patch contains the ResourceVersion of oldObject,
-// and kube-apiserver rejects the patch with a conflict if the object has changed since it was read. PatchFrom does not
-// compare requestVersion with oldObject (see CheckVersion).
+// ResourceVersion in the request of the client, or empty. PatchFrom checks only whether it is empty:
+//
+//   - If requestVersion is empty, the patch applies to any version of the object.
+//   - Otherwise, the patch contains the ResourceVersion of oldObject. kube-apiserver then rejects the patch with a
+//     conflict if the object has changed since it was read.
+//
+// PatchFrom does not compare requestVersion with oldObject. CheckVersion does this.
 func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
 		return client.MergeFrom(oldObject)

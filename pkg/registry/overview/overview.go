@@ -50,8 +50,8 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind that counts its objects without decoding them. setCount receives the number of objects,
-// and stores it in a field of the Overview.
+// countedKind returns a scopedlist.Kind that counts the objects of a resource without decoding them. setCount receives
+// the number of objects, and must store it in a field of the Overview.
 func (t *tally) countedKind(resource string, setCount func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
@@ -63,8 +63,8 @@ func (t *tally) countedKind(resource string, setCount func(*dashboardv1alpha1.Ov
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a kind whose objects are decoded to T. addObject adds one object to an overview, and must not
-// retain the object.
+// typedKind returns a scopedlist.Kind that decodes each object of a resource to T, and passes the object to addObject.
+// addObject adds the object to an Overview, and must not retain the object.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
@@ -73,9 +73,9 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
-// partialKind returns a kind whose objects are decoded to T or C. Objects from the cluster are decoded to T. Objects
-// from the read cache are decoded to C, a type with fewer fields. addObject and addCached add one object to an
-// overview, and must not retain the object.
+// partialKind returns a scopedlist.Kind that adds the objects of a resource to an Overview. Each object from the
+// cluster is decoded to T and passed to addObject. Each object from the read cache is decoded to C, which may have
+// fewer fields than T, and passed to addCached. addObject and addCached must not retain the object.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

@@ -50,19 +50,21 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped contains parameters of addGroups. sum is the destination, account is the memory account, and omit is called
-// for each omitted object.
+// grouped contains parameters for adding the objects of a cached list to an Overview.
 type grouped struct {
-	sum     *dashboardv1alpha1.Overview
+	// sum is the Overview to which the objects are added.
+	sum *dashboardv1alpha1.Overview
+	// account limits the memory and the processor time of the request.
 	account *budget.Account
-	omit    objects.Omit
+	// omit is called for each object that is too large to be decoded.
+	omit objects.Omit
 }
 
-// counted is the overview of one readcache.Group, which is a part of a list. omissions contains the objects of the
-// group that are too large to be decoded.
+// counted is the overview of one readcache.Group, which is a part of a list.
 type counted struct {
 	dashboardv1alpha1.Overview
 
+	// omissions contains the objects of the group that are too large to be decoded.
 	omissions []*readcache.Object
 }
 
@@ -113,7 +115,9 @@ func summaryOf(
 	return found, err //nolint:wrapcheck // it has its code
 }
 
-// summarize returns the overview of the objects of a group. It stops when ctx ends.
+// summarize returns an Overview of the given objects. It decodes each object to T, and calls look, which must add the
+// object to the Overview. It does not decode objects that are too large, but returns a list of them. summarize returns
+// an error if ctx ends.
 func summarize[T any](
 	ctx context.Context, all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
 ) (readcache.Summary, error) {

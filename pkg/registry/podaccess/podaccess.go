@@ -104,7 +104,8 @@ func (g *Grant) Check(ctx context.Context) error {
 // request that opened the stream. The code remains usable after the end of that request.
 func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
 
-// CallError converts err, the error of a call to the subresource, to an error with a code.
+// CallError converts err to an error with a code for the client. The parameter err is the error of the request that
+// creates the subresource of the Pod, such as exec.
 func (g *Grant) CallError(ctx context.Context, err error) error {
 	if refused, ok := errors.AsType[*clusters.UpgradeRefusedError](err); ok {
 		return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", refused.Error()).WithCause(err)

@@ -141,7 +141,9 @@ func (m *Metrics) addTo(object objects.Object) error {
 	return nil
 }
 
-// read returns the metrics that Read describes. The keys of the result are pairs of a namespace and a name.
+// read returns the CPU and memory usage of the Pod that t identifies. If t has no name, read returns the usage of all
+// Pods in the namespace of t. If t also has no namespace, read returns the usage of the Pods in all namespaces. The
+// keys of the result are pairs of a namespace and a name.
 func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

@@ -107,8 +107,9 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil defers the dry run of the object until the objects of the given stage were applied. If an earlier dry run
-// has failed, deferUntil removes its error.
+// deferUntil postpones the dry run of the object until all objects of the given stage were applied. A stage is a group
+// of kinds that are applied together. deferUntil removes the error of an earlier dry run, because the next dry run may
+// succeed.
 func (a *applied) deferUntil(stage int) {
 	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
@@ -236,8 +237,8 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 	return b, nil
 }
 
-// located returns a copy of err for the object with the index i. The index precedes the message and, if the error names
-// a field of the object, also the name of the field.
+// located returns a copy of err in which the message begins with the index of the object, such as [3]. If the error
+// names a field of the object, the name of the field also begins with the index.
 func located(err error, i int) error {
 	known := *envelope.As(err)
 	prefix := fmt.Sprintf("[%d]", i)

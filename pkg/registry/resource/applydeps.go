@@ -30,9 +30,11 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// surround returns true if the bundle creates the Namespace of the object. It also returns true if the bundle creates
-// the CustomResourceDefinition of the object's kind.
-func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
+// preventDryRun returns true if a dry run of the object fails until other objects of the same request are applied. This
+// is the case if the request creates the Namespace of the object, or the CustomResourceDefinition of its kind.
+func (d dependencies) preventDryRun(a *applied) bool {
+	return a.defined || d.namespaces[a.result.Namespace]
+}
 
 // precede returns true if the bundle creates objects that kube-apiserver may look up when it validates the given
 // object. For example, the given object is a RoleBinding, and the bundle creates a Role.

@@ -13,8 +13,9 @@ const (
 	kindNamespace  = "Namespace"
 	kindDefinition = "CustomResourceDefinition"
 
-	// stageOfDefinitions is the stage of CustomResourceDefinitions. Namespaces and CustomResourceDefinitions must be
-	// applied before the dry run of objects that need them.
+	// stageOfDefinitions is the index of the stage in which CustomResourceDefinitions are applied. A stage is a group
+	// of kinds that are applied together. Namespaces have the stage 0. All other kinds have later stages, because their
+	// objects may need a new Namespace or a new kind.
 	stageOfDefinitions = 1
 )
 
@@ -63,7 +64,8 @@ func stages() [][]schema.GroupKind {
 	}
 }
 
-// stageOf returns the index of the stage that contains the given kind.
+// stageOf returns the index of the stage in which objects of the given kind are applied. The stages are applied in
+// ascending order.
 func stageOf(kind schema.GroupKind) int {
 	all := stages()
 	for i, stage := range all {

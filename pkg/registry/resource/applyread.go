@@ -126,7 +126,8 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 	return nil
 }
 
-// once returns an error if the bundle contains the object t twice.
+// once records i, the index of the object t in the request. It returns an error if t was already recorded with another
+// index.
 func (r *bundleReader) once(i int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {

@@ -22,10 +22,11 @@ import (
 )
 
 const (
-	// servedWithin bounds the time for which a dry run is retried after the CustomResourceDefinition of its kind was
-	// applied. The cluster does not serve a new kind at once. servedPause is the time between two attempts.
+	// servedWithin bounds the time for which the dry run of a custom resource is retried after its
+	// CustomResourceDefinition was applied. The API server needs some time until it serves a new kind.
 	servedWithin = 15 * time.Second
-	servedPause  = 200 * time.Millisecond
+	// servedPause is the time between two dry runs of a custom resource whose kind the API server does not serve yet.
+	servedPause = 200 * time.Millisecond
 	// maxTries bounds the number of dry runs of an object. A dry run is repeated if another client has changed the
 	// object at the same time.
 	maxTries = 3
@@ -33,9 +34,9 @@ const (
 	maxPaths = 64
 )
 
-// each calls do() for all objects for which chosen() returns true. The calls are concurrent. Objects with an error are
-// omitted. After ctx has ended, do() is not called for the remaining objects, and their results become ApplySkipped. If
-// do() panics, the panic becomes the error of the object.
+// each calls do() concurrently for all objects that have no error and for which chosen() returns true. After ctx has
+// ended, each does not call do() for such an object, but marks the object as ApplySkipped. If do() panics, the panic
+// becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -66,7 +67,7 @@ func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
 	b.each(ctx, anyObject, func(ctx context.Context, a *applied) {
-		if found.surround(a) {
+		if found.preventDryRun(a) {
 			a.deferUntil(stageOfDefinitions)
 		} else {
 			a.executeDryRun(ctx, b)
@@ -147,9 +148,10 @@ func (a *applied) change(ctx context.Context, dryRunObject []byte) (dashboardv1a
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If any object has failed by the end of stageOfDefinitions, applyAll skips all later stages. After a failure in
-// a later stage, it continues with the other objects.
+// applyAll applies the objects of a request in stages. Namespaces and CustomResourceDefinitions are in the first two
+// stages. After each stage, applyAll executes the dry runs that need objects of this stage. If a write or a dry run
+// fails in the first two stages, applyAll skips all later stages. If a write or a dry run fails in a later stage,
+// applyAll continues with the other objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -181,8 +183,9 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes the dry runs that were deferred until the given stage. A dry run fails while the cluster does
-// not serve a new kind yet. Therefore, tryDeferred retries such a dry run until servedWithin has passed.
+// tryDeferred executes the dry runs that were postponed until the objects of the given stage were applied. A dry run
+// fails while the API server does not serve a new kind yet. Therefore, tryDeferred retries such a dry run until
+// servedWithin has passed.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)

@@ -83,9 +83,11 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 // part contains consecutive objects of the array.
 type part struct {
 	objects []*readcache.Object
-	// group is the group of the read cache that consists of exactly these objects, or nil.
+	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
+	// group. The read cache compresses the objects of a group only once for all responses.
 	group *readcache.Group
-	// compressed contains the compressed objects, or nil. cachedBody.segment sets it if group is nil.
+	// compressed contains the compressed objects if group is nil. It is nil before the objects are compressed. If group
+	// is not nil, the read cache contains the compressed objects.
 	compressed *gzipmember.Segment
 }
 
@@ -94,9 +96,10 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for an element of cachedBody.parts.
 const partBytes = 40
 
-// reserve allocates the memory for the parts of a page, and reserves it from account. groupCount is the number of
-// groups of the read cache that the page may use. Each group adds at most one part. If limit is not 0, the page has at
-// most limit objects, and therefore at most limit parts.
+// reserve allocates the list b.parts for a page, and charges the memory to account. Each part of the page contains
+// objects of one group of the read cache. groupCount is the number of groups from which the page may contain objects.
+// limit is the maximum number of objects on the page, or 0 if there is no maximum. The list has room for one part per
+// group, but for at most limit parts if there is a limit.
 func (b *cachedBody) reserve(groupCount, limit int, account *budget.Account) error {
 	if limit > 0 {
 		groupCount = min(groupCount, limit)
@@ -108,7 +111,7 @@ func (b *cachedBody) reserve(groupCount, limit int, account *budget.Account) err
 	return nil
 }
 
-// add appends the given objects, which are all or some objects of the group g.
+// add appends the given objects, which are all or some objects of the group g of the read cache.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
@@ -117,14 +120,16 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	b.addLoose(objects)
 }
 
-// addObjects adds objects, which need not belong to one group.
+// addObjects appends objects in parts of at most compressedTogether objects. The objects may belong to different groups
+// of the read cache.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	for chunk := range slices.Chunk(objects, compressedTogether) {
 		b.addLoose(chunk)
 	}
 }
 
-// addLoose appends an element to b.parts for objects that are not a complete group of the read cache.
+// addLoose appends a part with objects that must be compressed for this response. These objects are not a complete
+// group of the read cache. The read cache contains compressed objects only for complete groups.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
@@ -153,8 +158,8 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body. It references only the object that it is writing. Therefore, the garbage collector
-// can free all other objects after a call of drop.
+// WriteTo implements envelope.Body. While WriteTo writes, b.drop may remove the objects from b to free their memory.
+// Therefore, WriteTo references only the object that it is writing.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{next: w}
 	separator, comma := []byte{'['}, []byte{','}
@@ -189,8 +194,9 @@ func end(separator []byte) []byte {
 	return []byte{']'}
 }
 
-// Segments implements envelope.Compressible. The iterator references only the objects of the current segment.
-// Therefore, the garbage collector can free all other objects after a call of drop.
+// Segments implements envelope.Compressible. It returns an iterator over the compressed parts of the JSON array. During
+// the iteration, b.drop may remove the objects from b to free their memory. Therefore, the iterator references only the
+// objects of the current part.
 func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	comma := gzipmember.Store([]byte{','})
 	return func(yield func(gzipmember.Segment) bool) {

@@ -116,9 +116,9 @@ func describeObject(
 // maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons returns the causes in the Status of kube-apiserver. If there are no causes, it returns the message of the
-// error. If the write has confidential values, reasons returns only the message. These values were removed from the
-// message, but not from the causes.
+// reasons returns the reasons for which kube-apiserver has rejected a write. These are the causes in the Status of the
+// error. If there are no causes, reasons returns the message of the error. For a write with confidential values,
+// reasons always returns the message, because the values were removed only from the message.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {

@@ -165,8 +165,7 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 }
 
 // nameField sets Error.Field of a kube-apiserver error about an invalid query parameter. The error does not contain the
-// name of the parameter. Therefore, nameField uses the first parameter in query, in the order in which kube-apiserver
-// checks the parameters.
+// name of the parameter. Therefore, nameField uses the name of the parameter in query that kube-apiserver checks first.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

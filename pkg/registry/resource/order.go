@@ -14,10 +14,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// order describes how objects are sorted. Numbers precede texts, and objects without a value come last in both
-// directions.
+// order describes how objects are sorted. In both directions, numbers come first, then texts, and then objects without
+// a value.
 type order struct {
-	// If sortBy is empty, objects are not sorted.
+	// sortBy is the value of the query parameter sortBy. If it is empty, objects are not sorted.
 	sortBy     string
 	path       []string
 	descending bool
@@ -53,7 +53,8 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// forResource makes o sort by a computed value of r, such as the restarts of Pods, if sortBy is the name of the value.
+// forResource sets o.derived if o.sortBy is the name of a computed value of the resource r. An example of a computed
+// value is the number of restarts of a Pod.
 func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]

@@ -195,9 +195,9 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values returns the values that the operation writes to a Secret. It returns an error if a value is a placeholder (see
-// isPlaceholder and isDifference). It also returns an error if a move or copy operation uses a field other than data,
-// because a value could be copied to a field that is not masked in responses.
+// values returns the values that an operation of a JSON patch writes to a Secret. It returns an error if a value is a
+// placeholder for a masked value. It also returns an error if a move or copy operation has a path outside the field
+// data. Such an operation could write a confidential value to a field that is not masked in responses.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

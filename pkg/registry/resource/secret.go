@@ -39,8 +39,9 @@ func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDifferences returns an error if the manifest contains objects.Differs or objects.DiffersBase64 instead of a
-// value.
+// refuseDifferences returns an error if a value in the manifest of a Secret is objects.Differs or
+// objects.DiffersBase64. These texts are not values. In the result of a dry run or a comparison, they replace values
+// that differ.
 func (m manifestObject) refuseDifferences() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -56,7 +57,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the sorted keys whose value in a field of the manifest is a placeholder (see isPlaceholder).
+// placeholders returns the sorted keys whose value in a field of the manifest is a placeholder such as objects.Masked.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -69,8 +70,8 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a value in data or stringData is a placeholder (see isPlaceholder). It is for
-// new Secrets, which have no stored values. If the value of the annotation of kubectl apply is a placeholder,
+// refusePlaceholders returns an error if a value in data or stringData is a placeholder such as objects.Masked. It is
+// for new Secrets, which have no stored values. If the value of the annotation of kubectl apply is a placeholder,
 // refusePlaceholders removes the annotation.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
@@ -91,9 +92,9 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes placeholders (see isPlaceholder) from a patch of a Secret, so that the patch does not change
-// the stored values. It returns an error if the patch contains both a placeholder and the directive $patch, which could
-// delete the stored value.
+// dropPlaceholders removes placeholders such as objects.Masked from a patch of a Secret, so that the patch does not
+// change the stored values. It returns an error if the patch contains both a placeholder and the directive $patch,
+// which could delete the stored value.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -127,8 +128,8 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces placeholders (see isPlaceholder) in the manifest with the values that are stored in the Secret t. It
-// gets the Secret with the rights of the caller. If the manifest has no resourceVersion, restore sets the
+// restore replaces placeholders such as objects.Masked in the manifest with the values that are stored in the Secret t.
+// It gets the Secret with the rights of the caller. If the manifest has no resourceVersion, restore sets the
 // resourceVersion of the stored Secret, so that the write cannot overwrite a newer value with the value that restore
 // has read.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {

@@ -34,22 +34,23 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection collects the objects of a list, and determines the objects of a page. If the page has no limit, items
-// contains all objects. If the page has a limit, items is a heap. It contains only the objects from the beginning of
-// the list to the end of the page.
+// selection collects the objects of a list, and selects the objects of one page. If the page has no limit, items
+// contains all objects. If the page has a limit, items is a heap with the objects of this page and of all pages before
+// it.
 type selection struct {
 	view    view
 	account *budget.Account
 
 	found int
-	// keyed is true if an added object has the field by which objects are sorted.
+	// keyed is true if at least one added object has the field by which objects are sorted. This shows that the field
+	// exists.
 	keyed bool
 	items []encodedObject
 }
 
-// most returns the number of objects from the beginning of the list to the end of the page. It returns 0 if the page
-// has no limit.
-func (s *selection) most() int {
+// maxItems returns the maximum number of objects in s.items. This is the number of objects on the page and on all pages
+// before it. If the page has no limit, maxItems returns 0.
+func (s *selection) maxItems() int {
 	if s.view.limit == 0 {
 		return 0
 	}
@@ -73,7 +74,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 		}
 		s.keyed = s.keyed || h.key.class != classMissing
 	}
-	full := s.most() > 0 && len(s.items) == s.most()
+	full := s.maxItems() > 0 && len(s.items) == s.maxItems()
 	if full && s.compare(h, s.items[0]) > 0 {
 		return nil
 	}
@@ -92,7 +93,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	case full:
 		s.items[0] = h
 		heap.Fix(s, 0)
-	case s.most() > 0:
+	case s.maxItems() > 0:
 		heap.Push(s, h)
 	default:
 		s.items = append(s.items, h)

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// maxPath bounds the bytes of a path. maxSegments bounds the number of its segments.
-	maxPath     = 1024
+	// maxPath bounds the length of the path of the field by which objects are sorted, in bytes.
+	maxPath = 1024
+	// maxSegments bounds the number of segments in the path of the field by which objects are sorted.
 	maxSegments = 16
 )
 

@@ -21,8 +21,8 @@ const (
 	maxSummed = 10_000
 )
 
-// item is an object whose top-level fields are parsed one by one. A decoded object may need much more memory than its
-// JSON. For example, the two bytes {} may become a large struct.
+// item is an object in JSON from which single top-level fields can be read. The object need not be decoded as a whole,
+// because a decoded object may need much more memory than its JSON.
 type item interface {
 	// Member returns the JSON of a top-level field, or nil.
 	Member(name string) json.RawMessage

@@ -1,10 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
-// all namespaces, one list request is sent to the cluster. If RBAC does not allow this request, one list request is
-// sent for each namespace that the caller may get. The result then does not reveal the names or the number of other
-// namespaces.
+// Package scopedlist lists the objects of a cluster that a caller may read. It first requests one list of the whole
+// cluster. If the cluster denies this request, it requests one list for each namespace whose Namespace object the
+// caller may get. Therefore, the result does not reveal the names or the number of other namespaces.
 package scopedlist
 
 import (
@@ -35,8 +34,9 @@ type Access struct {
 
 	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Cache is the read cache, and Verdicts authorizes reads of it. Both are nil if the read cache is disabled.
-	Cache    *readcache.Cache
+	// Cache is the read cache. It is nil if the read cache is disabled.
+	Cache *readcache.Cache
+	// Verdicts authorizes reads from the read cache. It is nil if the read cache is disabled.
 	Verdicts Verdicts
 	// Listed is called for each list that u has requested successfully, with the name of the resource in the request.
 	// Listed may be nil.

@@ -29,9 +29,10 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller a read with the given attributes. While the cluster
-	// cannot be reached, AllowedStale may use the result of an earlier access review. verdicts.Cache.AllowedStale
-	// describes the conditions. The read must return only objects that are no newer than asOf.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. While the
+	// cluster does not respond, AllowedStale may use the result of an access review from before the outage. The caller
+	// may have lost the right since then. Therefore, the result is valid only for objects that are no newer than asOf.
+	// An earlier result is used only if asOf is not much later than the beginning of the outage.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -96,9 +97,11 @@ type Cached struct {
 
 	// Groups contains the objects that the caller may list.
 	Groups readcache.Groups
-	// Partial is true if the caller may not list the kind in all namespaces. In this case, Namespaces contains the
-	// namespaces in which the caller may list the kind.
-	Partial    bool
+	// Partial is true if the caller lacks the right to list the kind in the whole cluster. The result then contains
+	// only objects in namespaces in which the caller may list the kind.
+	Partial bool
+	// Namespaces contains the namespaces in which the caller may list the kind, if Partial is true. Otherwise, it is
+	// nil.
 	Namespaces []string
 }
 
@@ -162,9 +165,9 @@ func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool,
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns the object t from the read cache. It returns nil if the object does not exist. It returns false
-// if the kind is not cached, or if the caller may not get the object. The object must then be requested from the
-// cluster.
+// CachedObject returns the object t from the read cache, and the metadata of the response. The object is nil if it does
+// not exist. The returned bool is false if the kind is not cached, or if the caller may not get the object. In both
+// cases, the object must be requested from the cluster.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
@@ -214,8 +217,10 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller a read with the given attributes. The result applies only to
-// objects of the View v.
+// may returns true if the cluster allows the caller to read objects of v. v is the list in the read cache, and the
+// attributes describe the read. While the cluster does not respond, the result may come from an earlier access review,
+// and the caller may have lost the right since then. Therefore, the result must not be used for objects that are newer
+// than v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

@@ -27,7 +27,8 @@ type Result struct {
 	Bodies [][]byte
 	// Cached contains the objects if they come from the read cache, or is nil.
 	Cached *Cached
-	// Partial is true if the caller may not list the kind in all namespaces.
+	// Partial is true if the cluster has denied the caller a list of the whole cluster. The Result then contains only
+	// objects in the namespaces that the field Namespaces contains.
 	Partial bool
 	// Namespaces contains the listed namespaces if Partial is true.
 	Namespaces []string
@@ -166,8 +167,8 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is the fallback when a list of all namespaces has failed with the error err. If err is Forbidden, it
-// sends narrower requests:
+// listByNamespace is the fallback after a list of the whole cluster has failed with the error err. If err is Forbidden,
+// it sends narrower requests:
 //   - For a namespaced kind, it lists the objects in each namespace that the caller may get.
 //   - For Namespaces, it gets each Namespace that the caller may get.
 //

@@ -14,9 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable returns the objects of t in v that the caller may list. v is the content of the read cache. If the caller
-// may not list the kind in all namespaces, listable returns only objects in namespaces in which the caller may list the
-// kind. It returns false if the caller may list the kind in none of the requested namespaces.
+// listable returns the objects of t that the caller may list. It takes them from v, the list in the read cache. If the
+// caller may list the kind in the whole cluster, listable returns all objects of t. Otherwise, it returns the objects
+// in those namespaces in which the caller may list the kind. It returns false if there is no such namespace.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -84,8 +84,9 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns those of the given namespaces in which the caller may execute a read. attributesIn returns the
-// ResourceAttributes of the read in a namespace.
+// allowedOf selects those namespaces in which the caller may execute a certain read, for example a list of Pods.
+// attributesIn() returns the ResourceAttributes of the read in a namespace. The objects are read from v, the list in
+// the read cache.
 func (c *Client) allowedOf(
 	ctx context.Context,
 	v readcache.View,

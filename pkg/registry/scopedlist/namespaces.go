@@ -70,8 +70,8 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns a partial Result with the bodies that are not nil. namespaces contains the namespace of each
-// body.
+// partialResult returns a partial Result, and omits bodies that are nil. namespaces[i] is the namespace of bodies[i]. A
+// body is nil if, for example, the caller may not list the namespace.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {

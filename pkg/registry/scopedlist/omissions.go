@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// maxOmittedNames bounds the number of objects that a warning names. maxNameBytes bounds the bytes of each name.
+	// maxOmittedNames bounds the number of objects that a warning names.
 	maxOmittedNames = 10
-	maxNameBytes    = 253
+	// maxNameBytes bounds the bytes of each name in a warning.
+	maxNameBytes = 253
 )
 
 // Omissions records the objects that are omitted from a list. Decoding these objects would take too much memory.
@@ -44,8 +45,8 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns o.Add, or nil if o is nil. If omit returns nil, an object that is too large to be decoded causes an
-// error.
+// omit returns o.Add, which records an object that is too large to be decoded. The list then continues without this
+// object. If o is nil, omit returns nil, and such an object causes an error for the whole list.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

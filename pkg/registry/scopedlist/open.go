@@ -26,12 +26,16 @@ type Listing struct {
 	closed  bool
 }
 
-// Open is like List, but returns a Listing. With a Listing, the objects are visited one by one while they arrive.
+// Open requests the objects of t as the caller, and returns a Listing. The objects are visited one by one while they
+// arrive. If the cluster denies a list of the whole cluster, Open requests one list for each namespace that the caller
+// may get.
 func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, "")
 }
 
-// OpenTable is like Open, but requests a Table, whose rows are visited with EachRow.
+// OpenTable requests the objects of t as the caller in the format Table, and returns a Listing. The rows of the Table
+// are visited with EachRow. If the cluster denies a list of the whole cluster, OpenTable requests one Table for each
+// namespace that the caller may get.
 func (c *Client) OpenTable(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, objects.TableOnly)
 }
@@ -65,7 +69,9 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	return objects.Page{}, nil
 }
 
-// EachRow is like Each, but for a Listing that OpenTable has returned. It also returns the column definitions.
+// EachRow calls visit() with each row of a Table, and then closes the listing. The listing must come from OpenTable.
+// EachRow returns the column definitions and the metadata of the list. If the result is partial, EachRow visits one
+// namespace after the other, and returns empty metadata.
 func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

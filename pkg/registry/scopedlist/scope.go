@@ -41,15 +41,17 @@ func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed calls Access.Listed if it is not nil. It must be called after a list of t for the caller has succeeded.
+// HasListed reports that the caller has listed the objects of t. It must be called after the list has succeeded. It
+// calls the function Access.Listed with resource, the name of the resource in the request. If Access.Listed is nil,
+// HasListed does nothing.
 func (c *Client) HasListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)
 	}
 }
 
-// CheckScope returns an error if the caller is not allowed to list any object of t. The error is the response of the
-// cluster to a list request.
+// CheckScope returns nil if the caller may list all objects of t, or the objects in at least one namespace. Otherwise,
+// it sends a list request to the cluster, and returns the error of this request.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -64,8 +66,9 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. v is the content of the read cache. If v is stale, Scope may
-// use the results of earlier access reviews.
+// Scope returns which objects of t the caller may list. v is the list in the read cache that contains the objects.
+// While the cluster does not respond, Scope may use the results of earlier access reviews. The Scope is therefore valid
+// only for objects that are no newer than v.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

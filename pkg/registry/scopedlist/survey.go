@@ -82,10 +82,11 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 
 type survey struct {
 	mu sync.Mutex
-	// answered is the number of kinds with a result. cached is the number of kinds whose result came from the read
-	// cache. asOf is the oldest time of a stale result, or nil.
-	answered   int
-	cached     int
+	// answered is the number of kinds with a result.
+	answered int
+	// cached is the number of kinds whose result came from the read cache.
+	cached int
+	// asOf is the oldest time of a stale result, or nil.
 	asOf       *metav1.Time
 	refused    *objectref.Target
 	partial    bool
@@ -125,7 +126,8 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 	return nil
 }
 
-// visible lists one kind, from the read cache if possible.
+// visible returns the objects of one kind that the caller may list. It reads them from the read cache if kind.FromCache
+// is true and the kind is cached. Otherwise, it requests them from the cluster.
 func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Result, error) {
 	if kind.FromCache {
 		if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {

@@ -47,8 +47,9 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds.
-// clusterName is stored in each match. It is empty if the path of the request contains the cluster.
+// search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. Each
+// match contains clusterName. The name is empty if the request searches only the cluster in its path, because the
+// client then knows the cluster.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, clusterName string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {
@@ -76,8 +77,9 @@ func search(
 	return withoutRepeats(found), meta, err
 }
 
-// cached returns the objects in c for which mayMatch returns true. It uses the stored names and labels, and does not
-// decode the JSON of the objects.
+// cached returns the objects in c whose name contains text, or one of whose labels contains text. text must be in lower
+// case. cached does not decode the JSON of the objects, because the read cache also stores the names and labels
+// separately.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {

@@ -28,20 +28,22 @@ const (
 	queryLimit     = "limit"
 	queryClusters  = "clusters"
 
-	// defaultLimit and maxLimit bound the number of objects of one kind in a response.
+	// defaultLimit bounds the number of objects of one kind in a response, unless the request contains a limit.
 	defaultLimit = 20
-	maxLimit     = 500
+	// maxLimit bounds the number of objects of one kind in a response. A larger limit in a request is reduced to
+	// maxLimit.
+	maxLimit = 500
 	// maxKinds bounds the number of kinds of one search.
 	maxKinds = 40
 	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
-	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds the
-	// number of clusters that all requests together search concurrently, because each search holds objects in memory.
-	// searchesAtOnce does not apply to requests whose path contains the cluster. maxText bounds the bytes of the
-	// searched text.
+	// clustersAtOnce bounds the number of clusters that one request searches concurrently.
 	clustersAtOnce = 32
+	// searchesAtOnce bounds the number of clusters that all requests together search concurrently, because each search
+	// holds objects in memory. Only requests that search several clusters count.
 	searchesAtOnce = 64
-	maxText        = 253
+	// maxText bounds the bytes of the searched text.
+	maxText = 253
 )
 
 // defaultKinds returns the kinds that are searched if the request does not name kinds.

@@ -37,7 +37,8 @@ type Provider struct {
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes implements routes.Provider. No route creates or changes sessions, because only logins do.
+// Routes implements routes.Provider. The routes list, show and end sessions. No route creates a session, because only a
+// login does.
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{

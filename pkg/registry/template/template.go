@@ -38,7 +38,7 @@ const (
 	maxTemplates = 100
 	// maxManifestBytes bounds the bytes of the manifest of a template.
 	maxManifestBytes = 32 << 10
-	// maxValueBytes bounds the bytes of the other values of a template.
+	// maxValueBytes bounds the bytes of each value of a template other than the manifest: name, category and resource.
 	maxValueBytes = 253
 )
 

@@ -78,8 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result ends the stream if data could not be added to the recording, and returns the reason of the end. err is the
-// error of adding the data. If err is nil, result does nothing and returns nil.
+// result handles the result of adding data to the recording. If err is not nil, it ends the stream and returns the
+// reason for the end. If err is nil, it returns nil.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -95,8 +95,8 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input from the client. Without a TTY, it always records the input, because the output does not
-// contain the input. With a TTY, the output echoes most of the input. Therefore, recordInput then records the input
+// recordInput adds input from the client to the recording of the terminal. Without a TTY, the input is always recorded,
+// because the output does not contain it. With a TTY, the output echoes most of the input. The input is then recorded
 // only if the recording of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {

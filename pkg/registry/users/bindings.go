@@ -29,8 +29,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest dashboard role that one of the given bindings grants on the host cluster. hosts is
-// the result of hostsOf.
+// displayRole returns the highest dashboard role that the given bindings grant on the host cluster. hosts contains the
+// KubeVisionCluster of the host cluster, or is empty if the host cluster is not registered.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -39,9 +39,10 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the index in displayRoles of the dashboard role of b. If b does not select the host cluster, it
-// returns the index of roleCustom. A binding that selects every cluster also applies to a host cluster that is not
-// registered.
+// displayRank returns the index in displayRoles of the dashboard role that b grants on the host cluster. If b does not
+// select the host cluster, it returns the index of roleCustom. hosts contains the KubeVisionCluster of the host
+// cluster. If the host cluster is not registered, hosts is empty, and only a binding that selects every cluster selects
+// the host cluster.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -49,8 +50,9 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the registration of the host cluster in a slice. The slice is empty if the given clusters include no
-// valid registration.
+// hostsOf returns a slice with the KubeVisionCluster that represents the host cluster. If none of the given clusters
+// represents the host cluster, the slice is empty. The slice can be passed to functions that select clusters for a
+// binding.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}

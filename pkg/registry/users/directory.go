@@ -22,11 +22,15 @@ type directory struct {
 	grants []grant
 }
 
-// grant is a binding with its RBAC subjects. weight is the result of displayRank.
+// grant contains the properties of a KubeVisionRoleBinding that determine the dashboard roles of users.
 type grant struct {
-	binding  string
+	// binding is the name of the KubeVisionRoleBinding.
+	binding string
+	// subjects contains the users and groups that the binding names, as RBAC subjects.
 	subjects []rbacv1.Subject
-	weight   int
+	// rank is the index in displayRoles of the dashboard role that the binding grants on the host cluster. A higher
+	// index means a higher role.
+	rank int
 }
 
 func newDirectory(
@@ -39,7 +43,7 @@ func newDirectory(
 		if all[i].DeletionTimestamp.IsZero() {
 			subjects, _ := bindings.Subjects(all[i].Spec.Subjects, index)
 			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects,
-				weight: displayRank(&all[i], hosts)})
+				rank: displayRank(&all[i], hosts)})
 		}
 	}
 	return d
@@ -61,7 +65,7 @@ func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	best := 0
 	for _, g := range d.grantsOf(u) {
-		best = max(best, g.weight)
+		best = max(best, g.rank)
 	}
 	return displayRoles()[best]
 }

@@ -83,9 +83,10 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the dashboard role of u, or nil if u already has the role. The step changes
-// only the binding that findGrant returns. If other bindings prevent the change, changeRole returns an error with
-// CodeConflict and the names of these bindings.
+// changeRole returns the step that changes the dashboard role of u, or nil if u already has the role. The step creates,
+// changes or deletes only the binding that belongs to u, and no other binding. changeRole returns an error with
+// CodeConflict if u would keep a higher role because of other bindings. It also returns this error if only other
+// bindings grant rights to u. The error contains the names of these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -108,18 +109,16 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent changeRole from giving u the new dashboard role.
-// hasGrant is true if u has a binding that newGrant has created. changeRole can change the binding of newGrant, so
-// decidingBindings never returns it.
-//
-//   - If hasGrant is false, decidingBindings returns all bindings that name u or a group of u.
-//   - If hasGrant is true, decidingBindings returns the bindings that name u or a group of u and grant a higher
-//     dashboard role than the new one.
+// decidingBindings returns the names of the bindings that prevent changeRole from giving u the dashboard role. A
+// binding is relevant if it names u or a group of u. hasGrant is true if newGrant has created a binding for u, which
+// changeRole can change. In this case, decidingBindings returns the other relevant bindings with a higher role, because
+// u would keep the higher role. If hasGrant is false, decidingBindings returns all relevant bindings, because an
+// administrator manages the rights of u with them.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
 	for _, g := range d.grantsOf(u) {
-		if g.binding != own && (!hasGrant || g.weight > asked) {
+		if g.binding != own && (!hasGrant || g.rank > asked) {
 			out = append(out, g.binding)
 		}
 	}

@@ -38,8 +38,8 @@ const (
 
 // replacePassword calls hash(), and writes the result to the password Secret of u with the rights of the caller.
 // Because hash() is expensive, replacePassword first executes all writes as dry runs. It writes spec.mustChangePassword
-// before the Secret, so that the user cannot log in without having to change the new password. replacePassword returns
-// the UID and the resource version of the Secret in the form that isImported expects.
+// before the Secret. Otherwise, the user could log in with the new password before spec.mustChangePassword is set.
+// replacePassword returns the UID and the resource version of the written Secret, in the form UID/version/.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),

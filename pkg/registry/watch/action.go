@@ -21,8 +21,8 @@ const (
 	maxAction = 64 << 10
 	// subscribeTimeout bounds the time for adding one topic.
 	subscribeTimeout = 20 * time.Second
-	// topicWork is the processor time that is charged for adding one topic. It is not measured, because it includes
-	// waits for the cluster.
+	// topicWork is the processor time that is charged to the user for adding one topic. It is an estimate. A measured
+	// duration would also include the time during which the server waits for the cluster.
 	topicWork = 100 * time.Microsecond
 )
 
@@ -78,8 +78,9 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, newToken string
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds the topics that an action names. If a topic cannot be added, it sends an error to the client and
-// continues with the next topic. It returns an error if the number of topics or the name of a topic is not valid.
+// subscribe adds the topics that a message from the client names. If the number of topics or the name of a topic is not
+// valid, subscribe returns an error, which ends the stream. If a topic cannot be added for another reason, subscribe
+// sends an error for this topic to the client, and continues with the next topic.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -105,8 +106,8 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "name 1 to %d topics", maxTopics)
 }
 
-// setExplicit records that the client has chosen its topics. Before the first call, followListed adds topics for the
-// lists that the session requests. The first call removes these topics.
+// setExplicit records that the client now chooses its topics. Before this, the server adds topics for the resources
+// that the login session of the client lists. The first call removes these topics. Later calls do nothing.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -226,10 +227,10 @@ func (t *topic) begin(initial bool, resumeBookmark string) error {
 		return envelope.Invalid("bookmarks", "the bookmark is malformed: send one that a stream has sent")
 	}
 	cursor, ok := t.feed.resume(p.Version)
-	if p.Of != t.epoch || !ok {
+	if p.Epoch != t.epoch || !ok {
 		return expired()
 	}
-	t.cursor, t.seen, t.version = cursor, p.Version, p.Version
+	t.cursor, t.resumeVersion, t.version = cursor, p.Version, p.Version
 	return nil
 }
 
@@ -253,8 +254,8 @@ func (t *topic) releaseInitial() {
 	}
 }
 
-// followListed adds a topic for a list that the session has requested. The client has not subscribed to this topic.
-// Therefore, followListed sends no error if the topic cannot be added.
+// followListed adds a topic for a resource that the login session of the client has listed. The client did not ask for
+// this topic. Therefore, followListed sends no error if the topic cannot be added.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()

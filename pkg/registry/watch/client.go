@@ -22,8 +22,8 @@ const (
 	maxTopics = 64
 	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the shortest time between two events of a topic to which the client has not subscribed (see
-	// topic.gathered).
+	// gatherInterval is the shortest time between two events of a topic that the server has added on its own. The
+	// server adds such a topic after the login session of the client has listed the resource.
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
@@ -33,9 +33,9 @@ const (
 	// reviewRetry is the time after which a failed access review is retried.
 	reviewRetry = time.Second
 	// starvePatience bounds the time for which a topic waits while the memory budget does not allow its next message.
-	// starveRetry is the time between two attempts.
 	starvePatience = 30 * time.Second
-	starveRetry    = 200 * time.Millisecond
+	// starveRetry is the time after which a message that the memory budget did not allow is tried again.
+	starveRetry = 200 * time.Millisecond
 	// initialPatience bounds the time for sending all initial objects of a topic.
 	initialPatience = time.Minute
 )
@@ -62,8 +62,11 @@ type client struct {
 	topics map[topicName]*topic
 	// explicit is true once the client has sent a subscription.
 	explicit bool
-	// running is true while the goroutine of run exists. dirty is true if run must check all topics again.
-	running, dirty, closed bool
+	// running is true while the goroutine that executes run() exists.
+	running bool
+	// dirty is true if run() must check all topics again.
+	dirty  bool
+	closed bool
 }
 
 // wake causes a check of all topics for new events. The check runs in the goroutine that executes run(). If there is no
@@ -159,10 +162,12 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue is called for topics that the server has added because the login session has listed their objects (see
-// topic.gathered). It returns true if t may have an event to send now, or if the access review of t must be repeated.
-// If the session has not listed the objects recently, isDue removes t and returns false. If the last event was sent
-// less than gatherInterval ago, isDue schedules a call of wake() for the next event.
+// isDue returns true if t may have an event to send now, or if the access review of t must be repeated. t must be a
+// topic that the server has added because the login session of the client has listed the resource:
+//
+//   - If the session has not listed the resource within recentTime, isDue removes t and returns false.
+//   - If the last event was sent less than gatherInterval ago, isDue schedules a call of wake() for the next event. It
+//     then returns true only if the access review must be repeated.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -233,7 +238,7 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.initial != nil {
 		return c.sendInitial(t)
 	}
-	next := t.feed.collect(t.cursor, t.seen, t.selects)
+	next := t.feed.collect(t.cursor, t.resumeVersion, t.selects)
 	if next.expired {
 		return false, expired()
 	}
@@ -256,10 +261,10 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.sendBookmark(t)
 }
 
-// message encodes events as one message. The caller must call release after the message was sent. Several clients can
-// share a message. The memory of a shared message is charged only once. deliveries is the value of feed.deliveries when
-// the events were read from the feed. It is 0 if the events do not come from the feed. In this case, the message is not
-// shared.
+// message encodes events as one message, and reserves memory for it. The caller must call release() after the message
+// was sent. deliveries is 0 if the message is only for this client. Otherwise, deliveries identifies the state of the
+// feed from which the events were read. Clients at the same position of the feed can then share the message. The memory
+// of a shared message is charged only once.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
@@ -289,9 +294,9 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 	return encode(), release, nil
 }
 
-// starve is called if the memory budget does not allow a message. err is the error of the budget. starve schedules a
-// retry, and returns an error if the retries have failed for longer than starvePatience. No event is lost, because the
-// topic keeps its position in the feed.
+// starve schedules another attempt to send the next message of t after the memory budget has denied the memory for it.
+// err is the error of the memory budget. If the attempts have failed for longer than starvePatience, starve returns an
+// error instead. No event is lost, because each attempt reads the events from the feed again.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -315,8 +320,8 @@ func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends the next initial objects of t in one message. After the last ones, it sends a bookmark. It returns
-// true if there may be more events.
+// sendInitial sends the next objects of t that existed before the first change, in one message. After the last object,
+// it sends a bookmark. On success, it returns true, because further objects or changes may follow.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {

@@ -20,11 +20,11 @@ const (
 	maxEntries = 16 << 10
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
-	// perFollower and maxGather determine for how long changes are collected before they are sent. The time is
-	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Without
-	// this time, a feed with many followers would send many small messages.
+	// perFollower is the time for which a feed collects changes before they are sent, for each topic that reads the
+	// feed. Without this time, a feed that many topics read would cause many small messages.
 	perFollower = 100 * time.Microsecond
-	maxGather   = 100 * time.Millisecond
+	// maxGather bounds the time for which a feed collects changes before they are sent.
+	maxGather = 100 * time.Millisecond
 )
 
 // entry is one change of one object in a feed.
@@ -35,8 +35,10 @@ type entry struct {
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
 	// created is the sequence number of the entry that created the object. It is 0 if the object is older than the
-	// feed. deleted is the sequence number of the previous deletion of an object with the same name, or 0.
-	created, deleted uint64
+	// feed.
+	created uint64
+	// deleted is the sequence number of the previous deletion of an object with the same name, or 0.
+	deleted uint64
 	// version is the ResourceVersion of the change.
 	version string
 }
@@ -51,33 +53,40 @@ type feed struct {
 	charge func(bytes int64)
 
 	mu sync.RWMutex
-	// content is the snapshot of the read cache after the last entry. It is nil after the feed has ended.
+	// content is the list in the read cache that includes all changes in the feed. It is nil after the feed has ended.
 	content *readcache.Snapshot
-	// entries contains the changes. Their sequence numbers are consecutive, and base is the sequence number of the
-	// first entry. latest contains the sequence number of the last entry of each object, by namespace and name.
+	// entries contains the changes. Their sequence numbers are consecutive.
 	entries []entry
-	base    uint64
-	latest  map[[2]string]uint64
-	// start is the ResourceVersion before the first entry. version is the current ResourceVersion.
-	start, version string
-	// relisted is the ResourceVersion of the last relist of the read cache after the start of the feed, or empty. The
-	// feed gets only the difference between the lists before and after a relist. Therefore, it lacks objects that were
-	// created and deleted between the two lists.
+	// base is the sequence number of the first element of entries.
+	base uint64
+	// latest contains the sequence number of the last entry of each object, by namespace and name.
+	latest map[[2]string]uint64
+	// start is the ResourceVersion before the first entry.
+	start string
+	// version is the ResourceVersion that includes all changes in the feed.
+	version string
+	// relisted is the ResourceVersion of the last new list that the read cache has requested since the feed began. It
+	// is empty if there was none. After a new list, the feed gets only the differences from the previous list.
+	// Therefore, it lacks objects that were created and deleted between the two lists.
 	relisted string
 	// followers contains the topics that read the feed.
 	followers map[*topic]bool
 	// abandoned is the time at which the last follower was removed.
 	abandoned time.Time
-	// scheduled is true if a call of tell is scheduled. told is the time of the last call.
+	// scheduled is true if a call of tell() is scheduled, which wakes the clients.
 	scheduled bool
-	told      time.Time
-	ended     bool
-	// deliveries is the number of calls of deliver.
+	// told is the time of the last call of tell(), which wakes the clients.
+	told  time.Time
+	ended bool
+	// deliveries is the number of calls of deliver(), which appends changes to the feed.
 	deliveries uint64
 
-	// objects and summaries are the last messages that several clients share. Only clients that may list all objects
-	// share messages. objects contains whole objects, and summaries contains their metadata.
-	objects, summaries sharedMessage
+	// objects stores the last encoded message with whole objects, so that other clients can get the same message. Only
+	// clients that may list all objects share messages.
+	objects sharedMessage
+	// summaries stores the last encoded message with only the metadata of objects, so that other clients can get the
+	// same message. Only clients that may list all objects share messages.
+	summaries sharedMessage
 }
 
 func newFeed(c *clusters.Connection) *feed {
@@ -88,8 +97,8 @@ func newFeed(c *clusters.Connection) *feed {
 // head returns the sequence number of the last entry. The caller must hold f.mu.
 func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
 
-// deliver appends changes and schedules a call of tell. It must not block, because its caller holds a lock of the read
-// cache.
+// deliver appends changes to the feed, and schedules a call that wakes the clients. It must not block, because the read
+// cache calls it with a lock held.
 func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -165,8 +174,8 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// release ends the feed and removes its entries, because the entries would keep objects in memory that the read cache
-// no longer counts. The caller must hold f.mu.
+// release ends the feed and removes its entries. The entries would otherwise keep objects in memory that no longer
+// count towards the memory limit of the read cache. The caller must hold f.mu.
 func (f *feed) release() {
 	f.ended, f.content = true, nil
 	f.base += uint64(len(f.entries))
@@ -208,12 +217,12 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if f.isRelistedAfter(version) {
 		return 0, false
 	}
-	return f.after(version), true
+	return f.cursorAt(version), true
 }
 
-// after returns the sequence number of the last entry that is not newer than the given ResourceVersion. The caller must
-// hold f.mu.
-func (f *feed) after(version string) uint64 {
+// cursorAt converts a ResourceVersion to a position in the feed. The position is the sequence number of the last entry
+// that is not newer than the ResourceVersion. The caller must hold f.mu.
+func (f *feed) cursorAt(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {
 		c, ok := compare(f.entries[i].version, version)
 		return ok && c > 0
@@ -221,10 +230,10 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the given ResourceVersion. The
-// feed may then lack changes between this ResourceVersion and the new list. For example, it lacks the deletion of an
-// object that was created and deleted in the meantime. A client may have received such an object from another replica.
-// isRelistedAfter also returns true if the ResourceVersions cannot be compared. The caller must hold f.mu.
+// isRelistedAfter returns true if the read cache has requested a new list after the given ResourceVersion. From another
+// replica, a client may have received an object that was deleted before the new list. The feed may lack this deletion.
+// Therefore, the client cannot resume at the ResourceVersion. isRelistedAfter also returns true if the ResourceVersions
+// cannot be compared. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(resourceVersion string) bool {
 	if f.relisted == "" {
 		return false
@@ -282,9 +291,11 @@ type batch struct {
 	events []event
 	// cursor is the sequence number of the last entry that collect has read for the batch.
 	cursor uint64
-	// deliveries is the value of feed.deliveries when the batch was read.
+	// deliveries is the number of updates that the feed had received when the batch was read. Batches with the same
+	// number were read from the same state of the feed.
 	deliveries uint64
-	// version is the ResourceVersion after the batch. It is set only if last is true.
+	// version is the ResourceVersion up to which a client has all changes after this batch. It is empty if the feed
+	// contains further events.
 	version string
 	// last is true if the feed contains no events after the batch.
 	last bool
@@ -295,9 +306,10 @@ type batch struct {
 // batchEvents bounds the number of events in a batch.
 const batchEvents = 256
 
-// collect returns the next events after the sequence number cursor. It omits objects for which isSelected() returns
-// false. resumeVersion is the ResourceVersion of the bookmark at which the client has resumed, or empty. collect also
-// omits events up to resumeVersion. The client may have received these events from another replica.
+// collect returns the next events for a client that has received the entries up to the sequence number cursor. It omits
+// objects for which isSelected() returns false. resumeVersion is the ResourceVersion of the bookmark at which the
+// client has resumed, or empty. collect omits changes up to resumeVersion, because the client has already received
+// them, perhaps from another replica.
 func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -305,7 +317,7 @@ func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(name
 		return batch{expired: true}
 	}
 	if resumeVersion != "" {
-		cursor = max(cursor, f.after(resumeVersion))
+		cursor = max(cursor, f.cursorAt(resumeVersion))
 	}
 	out, size := batch{cursor: cursor, deliveries: f.deliveries}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {

@@ -23,9 +23,9 @@ const (
 	unusedPatience = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
-	// uncheckedPerSecond bounds the number of access reviews per second for the topics of one feed. It applies only if
-	// RBAC objects cannot be watched.
-	uncheckedPerSecond = 50
+	// reviewsPerSecond bounds the number of topics of one feed whose access reviews are repeated in one second. It
+	// applies only while RBAC objects cannot be watched, because the reviews are then repeated periodically.
+	reviewsPerSecond = 50
 )
 
 type feedKey struct {
@@ -96,9 +96,9 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds that no topic has read for unusedPatience. isWatched() returns true if the RBAC objects of a cluster
-// are watched. If the RBAC objects of the host or of a feed's cluster are not watched, run periodically causes new
-// access reviews of the topics of the feed. run returns when ctx ends.
+// run maintains the feeds until ctx ends. It closes each feed that no client has read for unusedPatience. isWatched()
+// returns true if the RBAC objects of a cluster are watched. If they are not watched on the host or on the cluster of a
+// feed, run periodically repeats the access reviews of the clients that read the feed.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -120,7 +120,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched fu
 			}
 			followers := one.count()
 			areWatched := isWatched(key.connection) && hostWatched
-			if !areWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
+			if !areWatched && followers > 0 && n%(1+followers/reviewsPerSecond) == 0 {
 				one.review()
 			}
 		}

@@ -10,17 +10,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// initialObjects contains the objects that a topic sends before the first change. They are from a snapshot of the read
-// cache. The read cache may call drop when many of the objects have been replaced by newer versions.
+// initialObjects contains the existing objects that a client gets before the first change. They come from a snapshot of
+// the read cache. If the read cache has meanwhile replaced too many of them, it calls drop(), and the subscription ends
+// with an error. Therefore, a slow client cannot keep many old objects in memory.
 type initialObjects struct {
 	until   time.Time
 	release func()
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// groups contains the remaining objects, in slices of Groups. take() removes the first slice after its last object.
 	groups readcache.Groups
-	// The next object is groups[0][group].Objects[next]. take() removes groups[0] after its last object.
-	group, next int
-	dropped     bool
+	// group is the index in groups[0] of the Group that contains the next object to send.
+	group int
+	// next is the index of the next object to send in its Group.
+	next    int
+	dropped bool
 }
 
 // newInitialObjects returns initialObjects with the objects of the given groups, which must belong to the given View.
@@ -37,9 +41,9 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns ADDED events for the next objects, until about one message is full. It omits objects for which
-// isSelected() returns false. isLast is true if no objects remain. ok is false if the objects were dropped, or if
-// initialPatience has passed.
+// take returns ADDED events for the next objects, about as many as fit into one message. It omits objects for which
+// isSelected() returns false. isLast is true if no objects remain. ok is false if the objects are no longer available:
+// drop() was called, or initialPatience has passed since the subscription.
 func (i *initialObjects) take(isSelected func(namespace, name string) bool) (events []event, isLast, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -100,7 +100,7 @@ func (t *topic) bookmarkNotice(isInitial bool) notice {
 	t.marked = time.Now()
 	n := notice{
 		Type: bookmark, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace,
-		Bookmark: encodePosition(position{Of: t.epoch, Version: t.version}), Initial: isInitial,
+		Bookmark: encodePosition(position{Epoch: t.epoch, Version: t.version}), Initial: isInitial,
 	}
 	if !t.scope.All {
 		n.Partial, n.Namespaces = true, slices.Sorted(maps.Keys(t.scope.Namespaces))
@@ -110,8 +110,9 @@ func (t *topic) bookmarkNotice(isInitial bool) notice {
 
 // position is the content of a bookmark.
 type position struct {
-	// Of is the epoch of the topic (see Provider.epoch).
-	Of string `json:"of"`
+	// Epoch is a hash of the resource and of the registration of the cluster. A bookmark is not valid for a topic with
+	// another Epoch.
+	Epoch string `json:"of"`
 	// Version is the ResourceVersion up to which all changes were sent.
 	Version string `json:"v"`
 }

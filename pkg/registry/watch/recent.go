@@ -15,21 +15,23 @@ import (
 )
 
 const (
-	// recentTime is the time for which a list of a session remains a topic of the session's streams.
+	// recentTime is the time for which a client gets the changes of a resource after its login session has listed the
+	// resource. It applies only to clients that have not subscribed to topics.
 	recentTime = 10 * time.Minute
-	// maxSessions bounds the number of sessions whose lists are recorded. The least recently used ones are dropped.
-	// maxListed bounds the number of recorded lists of a session. With names of the maximum length, all lists use about
-	// 20 MiB.
+	// maxSessions bounds the number of login sessions in a Recent. If there are more sessions, the least recently used
+	// one is dropped.
 	maxSessions = 2048
-	maxListed   = 16
+	// maxListed bounds the number of recorded lists of one login session. The recorded lists of all sessions use at
+	// most about 20 MiB of memory.
+	maxListed = 16
 )
 
-// Recent records which lists each login session has requested from this replica. If a client does not subscribe, these
-// lists are its topics.
+// Recent records which resources each login session has recently listed on this replica. A client that has not
+// subscribed to any topic gets the changes of the resources that its session has listed.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
-	// clients contains the open streams of each session.
+	// clients contains, by login session, the open streams whose clients have not subscribed to topics.
 	clients map[string]map[*client]bool
 }
 
@@ -49,8 +51,8 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records that u has listed a resource of a cluster. If the session has not listed the resource within recentTime,
-// Note starts goroutines that add it to the topics of the open streams of the session. A nil Recent records nothing.
+// Note records that u has listed a resource of a cluster. The clients of the same login session that have not
+// subscribed to topics then get the changes of the resource. If r is nil, Note does nothing.
 func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target) {
 	if r == nil {
 		return
@@ -80,8 +82,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes the topics that were not listed within recentTime. If maxListed topics remain, it also removes the
-// topic that was listed least recently.
+// prune makes room in l for a new topic. It removes the topics that were not listed within recentTime. If there is
+// still no room, it also removes the topic that was listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -111,7 +113,8 @@ func (r *Recent) has(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// follow registers the open stream c. It returns the topics that the session of c has listed within recentTime.
+// follow registers c, so that c gets the changes of the resources that its login session lists. It returns the topics
+// that the session has listed within recentTime.
 func (r *Recent) follow(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +132,7 @@ func (r *Recent) follow(c *client) []topicName {
 	return out
 }
 
-// leave removes the stream c.
+// leave removes c from the registered clients, which get the changes of the resources that their login session lists.
 func (r *Recent) leave(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,9 +19,12 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the last feed entry that the clients have received before the message.
-	// deliveries is the value of feed.deliveries when the events of the message were read from the feed.
-	cursor, deliveries uint64
+	// cursor is the position in the feed of the clients that get the message. It is the sequence number of the last
+	// entry before the message.
+	cursor uint64
+	// deliveries is the number of updates that the feed had received when the events of the message were read. With the
+	// same number, the events were read from the same state of the feed.
+	deliveries uint64
 	// topic is the name of the topic. Each event contains parts of this name.
 	topic topicName
 }
@@ -41,10 +44,10 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key. If the last message has another key, get calls encode(). size is the approximate
-// size of the message in bytes. get charges it to the budget of account, under the name sharedHolder instead of the
-// name of a user. The caller must call release() after the message was sent. get returns budget.ErrExceeded if the
-// memory budget does not allow the message.
+// get returns the message for key. It calls encode() only if the last message has another key. The caller must call
+// release() after the message was sent. size is the approximate size of the message in bytes. The message uses the
+// memory budget of account. However, its size is charged to sharedHolder instead of a user, because clients of several
+// users can share the message. If the memory budget does not allow the message, get returns budget.ErrExceeded.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

@@ -14,7 +14,7 @@ import (
 // next returns the next message of a topic without sending it.
 func next(t *testing.T, of *topic) []byte {
 	t.Helper()
-	b := of.feed.collect(of.cursor, of.seen, of.selects)
+	b := of.feed.collect(of.cursor, of.resumeVersion, of.selects)
 	message, release, err := of.client.message(of, b.events, b.deliveries)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	}
 	w.large("a", size)
 	hold := func(of *topic) func() {
-		b := of.feed.collect(of.cursor, of.seen, of.selects)
+		b := of.feed.collect(of.cursor, of.resumeVersion, of.selects)
 		_, release, err := of.client.message(of, b.events, b.deliveries)
 		if err != nil {
 			t.Fatal(err)

@@ -67,10 +67,12 @@ type topic struct {
 
 	// The other fields are used only by the goroutine of client.run.
 
-	// cursor is the sequence number of the last entry that was sent. seen is the ResourceVersion of the bookmark at
-	// which the topic was resumed, or empty.
+	// cursor is the position in the feed up to which changes were sent to the client. It is the sequence number of a
+	// feed entry.
 	cursor uint64
-	seen   string
+	// resumeVersion is the ResourceVersion of the bookmark with which the client has resumed the topic. It is empty if
+	// the client did not send a bookmark.
+	resumeVersion string
 	// initial contains the initial objects that were not yet sent, or is nil.
 	initial *initialObjects
 	scope   scopedlist.Scope
@@ -80,12 +82,15 @@ type topic struct {
 	failing time.Time
 	// starved is the time since which the memory budget has not allowed the next message, or zero.
 	starved time.Time
-	// waiting is true if isDue has scheduled a call of wake.
+	// waiting is true if the next event must wait until gatherInterval has passed since the last event. A timer then
+	// calls wake().
 	waiting bool
-	// sent is the time of the last event. marked is the time of the last bookmark. version is the ResourceVersion up to
-	// which changes were sent.
-	sent, marked time.Time
-	version      string
+	// sent is the time at which the last event was sent.
+	sent time.Time
+	// marked is the time at which the last bookmark was sent.
+	marked time.Time
+	// version is the ResourceVersion up to which all changes were sent to the client.
+	version string
 }
 
 // review determines the namespaces in which u may list the objects of t, by access reviews on the host and on the
@@ -125,5 +130,5 @@ func (t *topic) selects(namespace, name string) bool {
 // isWhole returns true if the client gets every event of the feed. The same encoded message can then be sent to several
 // clients.
 func (t *topic) isWhole() bool {
-	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
+	return t.target.Namespace == "" && t.scope.All && t.resumeVersion == "" && !t.gathered
 }

@@ -6,7 +6,7 @@ package v1alpha1
 // AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have.
 type AbsentListEnvelope struct {
 	Header `json:",inline"`
-	// data is always empty.
+	// data is always an empty list, because KubeVision does not have the requested feature. Dashboards expect a list.
 	// +optional
 	// +listType=atomic
 	Data []string `json:"data"`
@@ -14,33 +14,34 @@ type AbsentListEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// AbsentFeature describes a feature that KubeVision does not have.
+// AbsentFeature is the state of a feature that KubeVision does not have. Dashboards read this state.
 type AbsentFeature struct {
-	// enabled is always false.
+	// enabled is always false, because KubeVision does not have the feature.
 	Enabled bool `json:"enabled"`
 }
 
 // AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have.
 type AbsentFeatureEnvelope struct {
 	Header `json:",inline"`
-	// data describes the missing feature.
+	// data contains the state of the feature. The feature is not enabled.
 	// +optional
 	Data *AbsentFeature `json:"data"`
 	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant.
+// AIConfig contains the settings of an AI assistant, which dashboards read. The values are fixed, because KubeVision
+// has no AI assistant.
 type AIConfig struct {
-	// enabled is always false.
+	// enabled is always false, because KubeVision has no AI assistant. Dashboards expect the field.
 	Enabled bool `json:"enabled"`
-	// baseURL is always empty.
+	// baseURL is always empty, because KubeVision has no AI assistant. Dashboards expect the field.
 	BaseURL string `json:"baseURL"`
-	// model is always empty.
+	// model is always empty, because KubeVision has no AI assistant. Dashboards expect the field.
 	Model string `json:"model"`
-	// maxTokens is always 0.
+	// maxTokens is always 0, because KubeVision has no AI assistant. Dashboards expect the field.
 	MaxTokens int32 `json:"maxTokens"`
-	// hasApiKey is always false.
+	// hasApiKey is always false, because KubeVision has no AI assistant. Dashboards expect the field.
 	HasAPIKey bool `json:"hasApiKey"`
 }
 
@@ -54,46 +55,47 @@ type AIConfigEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no
-// directory.
+// DirectoryConfig contains the settings of a user directory, which dashboards read. The values are fixed, because
+// KubeVision uses no user directory.
 type DirectoryConfig struct {
-	// enabled is always false.
+	// enabled is always false, because KubeVision uses no user directory. Dashboards expect the field.
 	Enabled bool `json:"enabled"`
-	// serverUrl is always empty.
+	// serverUrl is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	ServerURL string `json:"serverUrl"`
-	// startTls is always true.
+	// startTls is always true. The value has no effect, because KubeVision uses no user directory. Dashboards expect
+	// the field.
 	StartTLS bool `json:"startTls"`
-	// allowPlaintext is always false.
+	// allowPlaintext is always false, because KubeVision uses no user directory. Dashboards expect the field.
 	AllowPlaintext bool `json:"allowPlaintext"`
-	// caBundle is always empty.
+	// caBundle is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	CABundle string `json:"caBundle"`
-	// bindDn is always empty.
+	// bindDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	BindDN string `json:"bindDn"`
-	// credentialConfigured is always false.
+	// credentialConfigured is always false, because KubeVision uses no user directory. Dashboards expect the field.
 	CredentialConfigured bool `json:"credentialConfigured"`
-	// connectTimeoutSecs is always 0.
+	// connectTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.
 	ConnectTimeoutSecs int32 `json:"connectTimeoutSecs"`
-	// searchTimeoutSecs is always 0.
+	// searchTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.
 	SearchTimeoutSecs int32 `json:"searchTimeoutSecs"`
-	// userBaseDn is always empty.
+	// userBaseDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	UserBaseDN string `json:"userBaseDn"`
-	// userFilter is always empty.
+	// userFilter is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	UserFilter string `json:"userFilter"`
-	// stableIdAttribute is always empty.
+	// stableIdAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	StableIDAttribute string `json:"stableIdAttribute"`
-	// usernameAttribute is always empty.
+	// usernameAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	UsernameAttribute string `json:"usernameAttribute"`
-	// displayAttribute is always empty.
+	// displayAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	DisplayAttribute string `json:"displayAttribute"`
-	// emailAttribute is always empty.
+	// emailAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	EmailAttribute string `json:"emailAttribute"`
-	// groupAttribute is always empty.
+	// groupAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	GroupAttribute string `json:"groupAttribute"`
-	// fallbackRole is always empty.
+	// fallbackRole is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	FallbackRole string `json:"fallbackRole"`
-	// refreshMapping is always false.
+	// refreshMapping is always false, because KubeVision uses no user directory. Dashboards expect the field.
 	RefreshMapping bool `json:"refreshMapping"`
-	// mappings is always empty.
+	// mappings is always empty, because KubeVision uses no user directory. Dashboards expect the field.
 	// +listType=atomic
 	Mappings []string `json:"mappings"`
 }

@@ -11,14 +11,15 @@ const (
 	AccessUnreachable = "unreachable"
 )
 
-// Access describes the caller's access.
+// Access contains the clusters that the caller may use. For each cluster, it contains the roles of the caller and the
+// namespaces that the caller may read.
 type Access struct {
-	// clusters are the clusters that the caller may use, by name.
+	// clusters contains the clusters that the caller may use, sorted by name.
 	// +listType=atomic
 	Clusters []ClusterAccess `json:"clusters"`
 }
 
-// ClusterAccess describes the caller's access to one cluster.
+// ClusterAccess contains the roles of the caller on one cluster, and the namespaces that the caller may read there.
 type ClusterAccess struct {
 	// id is the cluster's name.
 	ID string `json:"id"`
@@ -29,9 +30,10 @@ type ClusterAccess struct {
 	// roles are the roles that bindings grant the caller on the cluster. They are for display only.
 	// +listType=atomic
 	Roles []string `json:"roles"`
-	// allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.
+	// allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces
+	// contains all namespaces of the cluster.
 	AllNamespaces bool `json:"allNamespaces"`
-	// namespaces are the namespaces that the caller may read, by name.
+	// namespaces contains the names of the namespaces that the caller may read, in alphabetical order.
 	// +listType=atomic
 	Namespaces []string `json:"namespaces"`
 }
@@ -39,7 +41,7 @@ type ClusterAccess struct {
 // AccessEnvelope is the response to GET /users/me/access.
 type AccessEnvelope struct {
 	Header `json:",inline"`
-	// data is the caller's access.
+	// data contains the clusters and namespaces that the caller may access.
 	// +optional
 	Data *Access `json:"data"`
 	// meta contains information about the response.

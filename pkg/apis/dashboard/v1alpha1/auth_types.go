@@ -12,8 +12,9 @@ type LoginRequest struct {
 	// provider is the user directory. Only "local" is supported.
 	// +optional
 	Provider string `json:"provider,omitempty"`
-	// deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a
-	// login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device.
+	// deviceToken is the device token that this client received at its last login or refresh. It identifies the client.
+	// If it is valid, failed logins of other clients do not delay this login. Clients may send the token in the header
+	// X-KubeVision-Device instead.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 }
@@ -32,8 +33,9 @@ type Login struct {
 	RefreshToken string `json:"refreshToken"`
 	// expiresIn is the lifetime of the access token in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
-	// deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does
-	// not grant access.
+	// deviceToken is a token that identifies this client at its next login. Clients keep the token after the logout. It
+	// does not grant access. Clients may also send it in the header X-KubeVision-Device when they refresh a session or
+	// send a code to complete a login.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 	// user is the user who has logged in.
@@ -48,7 +50,7 @@ type Login struct {
 
 // PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.
 type PasswordChangeRequired struct {
-	// passwordChangeRequired is always true.
+	// passwordChangeRequired is always true: the user must change the password before any other request.
 	PasswordChangeRequired bool `json:"passwordChangeRequired"`
 }
 
@@ -101,10 +103,11 @@ type LoginEnvelope struct {
 
 // VerifyRequest is the body of POST /auth/2fa/verify.
 type VerifyRequest struct {
-	// sessionToken is the session token of the login.
+	// sessionToken is the value of the field sessionToken in the response with code 40102. The token identifies the
+	// login that waits for a code.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is an alias of sessionToken.
+	// tempToken is an alias of the field sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// code is the one-time code: six digits.
@@ -113,10 +116,11 @@ type VerifyRequest struct {
 
 // RecoveryRequest is the body of POST /auth/2fa/recovery.
 type RecoveryRequest struct {
-	// sessionToken is the session token of the login.
+	// sessionToken is the value of the field sessionToken in the response with code 40102. The token identifies the
+	// login that waits for a code.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is an alias of sessionToken.
+	// tempToken is an alias of the field sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// recoveryCode is one of the user's recovery codes.
@@ -240,20 +244,22 @@ type TwoFactorChallenge struct {
 	// the set-up of a second factor.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is an alias of sessionToken.
+	// tempToken is an alias of the field sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up
 	// of a second factor.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
-	// accessToken is the credential for the requests that set up a second factor.
+	// accessToken is the credential for the requests that set up a second factor. It is set only if the user must set
+	// up a second factor.
 	// +optional
 	AccessToken string `json:"accessToken,omitempty"`
-	// refreshToken can be exchanged once for the next access token.
+	// refreshToken can be exchanged once for the next access token. It is set only if the user must set up a second
+	// factor.
 	// +optional
 	RefreshToken string `json:"refreshToken,omitempty"`
-	// expiresIn is the lifetime of the access token in seconds.
+	// expiresIn is the lifetime of the access token in seconds. It is set only together with the field accessToken.
 	// +optional
 	ExpiresIn int64 `json:"expiresIn,omitempty"`
 	// reverify is true if the request must be repeated with a one-time code or with the password.

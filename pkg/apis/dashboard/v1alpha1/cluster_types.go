@@ -21,7 +21,7 @@ type Cluster struct {
 	ID string `json:"id"`
 	// name is the cluster's name.
 	Name string `json:"name"`
-	// displayName is the displayed name.
+	// displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster.
 	DisplayName string `json:"displayName"`
 	// status is healthy, unhealthy or pending.
 	Status string `json:"status"`
@@ -75,7 +75,7 @@ const (
 type CreateClusterRequest struct {
 	// name is the name of the cluster, which is also its id.
 	Name string `json:"name"`
-	// displayName is the displayed name. Defaults to the name.
+	// displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// authType is the kind of the connection: kubeconfig or in-cluster.
@@ -90,7 +90,8 @@ type CreateClusterRequest struct {
 
 // UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values.
 type UpdateClusterRequest struct {
-	// displayName is the displayed name.
+	// displayName is the new name that dashboards show for the cluster. An empty string restores the default, which is
+	// the name of the KubeVisionCluster.
 	// +optional
 	DisplayName *string `json:"displayName,omitempty"`
 	// labels replace all labels of the cluster.
@@ -116,7 +117,8 @@ type ClusterTest struct {
 	// version is the version of the API server.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// message describes a problem and its solution.
+	// message describes why the cluster cannot be used, and how to solve the problem. It is absent if the test has
+	// found no problem.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -144,7 +146,8 @@ type ClusterEnvelope struct {
 // ClusterListEnvelope is the response to GET /clusters.
 type ClusterListEnvelope struct {
 	Header `json:",inline"`
-	// data contains the clusters that the caller may use, by name.
+	// data contains the clusters that the caller may use, sorted by name. It contains all clusters if the caller may
+	// list KubeVisionClusters.
 	// +optional
 	// +listType=atomic
 	Data []Cluster `json:"data"`

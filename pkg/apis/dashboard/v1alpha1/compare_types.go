@@ -16,18 +16,21 @@ type ObjectReference struct {
 	Name string `json:"name"`
 }
 
-// CompareRequest names two objects that are compared, as source and target or as left and right.
+// CompareRequest identifies the two objects of a comparison. Clients call them either source and target, or left and
+// right.
 type CompareRequest struct {
-	// source is the first object of the comparison.
+	// source is the first object of the comparison. Exactly one of the fields source and left must be set.
 	// +optional
 	Source *ObjectReference `json:"source,omitempty"`
-	// target is the second object of the comparison.
+	// target is the second object of the comparison. Exactly one of the fields target and right must be set.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
-	// left is the first object of the comparison. It is an alias of source.
+	// left is the object on the left side of the comparison. The field is an alias of source. Exactly one of the fields
+	// source and left must be set.
 	// +optional
 	Left *ObjectReference `json:"left,omitempty"`
-	// right is the second object of the comparison. It is an alias of target.
+	// right is the object on the right side of the comparison. The field is an alias of target. Exactly one of the
+	// fields target and right must be set.
 	// +optional
 	Right *ObjectReference `json:"right,omitempty"`
 }
@@ -48,17 +51,23 @@ type Comparison struct {
 	Source ObjectReference `json:"source"`
 	// target identifies the object of targetYaml.
 	Target ObjectReference `json:"target"`
-	// leftYaml has the same value as sourceYaml.
+	// leftYaml is the first of the two compared objects, as YAML. The field is a copy of sourceYaml, for dashboards
+	// that call the two objects left and right.
 	LeftYaml string `json:"leftYaml"`
-	// rightYaml has the same value as targetYaml.
+	// rightYaml is the second of the two compared objects, as YAML. The field is a copy of targetYaml, for dashboards
+	// that call the two objects left and right.
 	RightYaml string `json:"rightYaml"`
-	// leftRef has the same value as sourceRef.
+	// leftRef identifies the first of the two compared objects, as text. The field is a copy of sourceRef, for
+	// dashboards that call the two objects left and right.
 	LeftRef string `json:"leftRef"`
-	// rightRef has the same value as targetRef.
+	// rightRef identifies the second of the two compared objects, as text. The field is a copy of targetRef, for
+	// dashboards that call the two objects left and right.
 	RightRef string `json:"rightRef"`
-	// left has the same value as source.
+	// left identifies the first of the two compared objects. The field is a copy of source, for dashboards that call
+	// the two objects left and right.
 	Left ObjectReference `json:"left"`
-	// right has the same value as target.
+	// right identifies the second of the two compared objects. The field is a copy of target, for dashboards that call
+	// the two objects left and right.
 	Right ObjectReference `json:"right"`
 }
 

@@ -18,7 +18,8 @@ type Meta struct {
 	// stale is true if the data come from a cache that has lost its connection to the cluster.
 	// +optional
 	Stale bool `json:"stale,omitempty"`
-	// asOf is the last time at which stale data were known to be current.
+	// asOf is the last time at which the data in the cache were known to match the cluster. It is absent if the data
+	// are not stale.
 	// +optional
 	AsOf *metav1.Time `json:"asOf,omitempty"`
 	// notModified is true if the header If-None-Match contains the entity tag of the data. data is then null.

@@ -21,7 +21,7 @@ type Favorite struct {
 	ResourceType string `json:"resourceType"`
 	// resourceName is the name of the object.
 	ResourceName string `json:"resourceName"`
-	// displayName is the displayed name.
+	// displayName is the name that dashboards show for the object. The default is the name of the object.
 	DisplayName string `json:"displayName"`
 	// sortOrder is the position in the list, from 0.
 	SortOrder int32 `json:"sortOrder"`
@@ -38,7 +38,7 @@ type FavoriteRequest struct {
 	ResourceType string `json:"resourceType"`
 	// resourceName is the name of the object.
 	ResourceName string `json:"resourceName"`
-	// displayName is the displayed name. Defaults to the name of the object.
+	// displayName is the name that dashboards show for the object. The default is the name of the object.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 }

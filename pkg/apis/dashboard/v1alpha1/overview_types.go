@@ -84,15 +84,20 @@ type OverviewResources struct {
 	MetricsAvailable bool `json:"metricsAvailable"`
 }
 
-// OverviewResource is one compute resource.
+// OverviewResource contains the allocatable, used and requested amounts of one compute resource of a cluster. The
+// resource is CPU or memory.
 type OverviewResource struct {
-	// allocatable is the sum of the nodes' allocatable resources.
+	// allocatable is the sum of the amounts that the nodes can allocate to Pods, in millicores of CPU or bytes of
+	// memory.
 	Allocatable int64 `json:"allocatable"`
-	// usage is the current usage.
+	// usage is the amount that the cluster uses now, in millicores of CPU or bytes of memory. It is unknown if
+	// metricsAvailable is false.
 	Usage int64 `json:"usage"`
-	// requests is the sum of the requests of Pods that have not finished.
+	// requests is the sum of the resource requests of all Pods that have not finished, in millicores of CPU or bytes of
+	// memory.
 	Requests int64 `json:"requests"`
-	// limits is the sum of the limits of Pods that have not finished.
+	// limits is the sum of the resource limits of all Pods that have not finished, in millicores of CPU or bytes of
+	// memory.
 	Limits int64 `json:"limits"`
 }
 

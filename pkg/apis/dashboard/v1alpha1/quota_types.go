@@ -5,7 +5,7 @@ package v1alpha1
 
 // QuotaSummary contains the ResourceQuotas that the caller may list.
 type QuotaSummary struct {
-	// namespaces are the namespaces with quotas, by name.
+	// namespaces contains the namespaces that have ResourceQuotas, sorted by name.
 	// +listType=map
 	// +listMapKey=namespace
 	Namespaces []NamespaceQuotas `json:"namespaces"`
@@ -15,7 +15,7 @@ type QuotaSummary struct {
 type NamespaceQuotas struct {
 	// namespace is the name of the namespace.
 	Namespace string `json:"namespace"`
-	// quotas are the ResourceQuotas of the namespace, by name.
+	// quotas contains the ResourceQuotas of the namespace, sorted by name.
 	// +listType=map
 	// +listMapKey=name
 	Quotas []Quota `json:"quotas"`

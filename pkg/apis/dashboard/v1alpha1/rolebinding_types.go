@@ -78,7 +78,7 @@ type RoleBinding struct {
 	Name string `json:"name"`
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// status is the applied state.
+	// status describes whether the role binding is in force on the selected clusters.
 	Status RoleBindingStatus `json:"status"`
 	// createdAt is the creation time of the role binding.
 	CreatedAt metav1.Time `json:"createdAt"`
@@ -86,11 +86,11 @@ type RoleBinding struct {
 	ResourceVersion string `json:"resourceVersion"`
 }
 
-// RoleBindingStatus is the applied state of a role binding.
+// RoleBindingStatus describes whether a role binding is in force on the selected clusters.
 type RoleBindingStatus struct {
 	// ready is true if the role binding is in force on all selected clusters that are reachable.
 	Ready bool `json:"ready"`
-	// summary is a short form of the spec.
+	// summary contains the subjects, clusters and namespaces of the role binding as short texts.
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
 	// conditions are the conditions of the role binding.
@@ -98,12 +98,14 @@ type RoleBindingStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// clusters contains the applied state on each cluster.
+	// clusters contains one item for each selected cluster. The item says whether the role binding is in force on this
+	// cluster.
 	// +listType=atomic
 	Clusters []RoleBindingClusterStatus `json:"clusters"`
 }
 
-// RoleBindingSummary is a short form of a spec.
+// RoleBindingSummary contains the subjects, clusters and namespaces of a role binding as short texts, for example for a
+// table.
 type RoleBindingSummary struct {
 	// subjects contains the names of the subjects, separated by commas.
 	Subjects string `json:"subjects"`
@@ -113,7 +115,7 @@ type RoleBindingSummary struct {
 	Namespaces string `json:"namespaces"`
 }
 
-// RoleBindingClusterStatus is the applied state on one cluster.
+// RoleBindingClusterStatus says whether a role binding is in force on one cluster, and in which namespaces.
 type RoleBindingClusterStatus struct {
 	// name is the name of the cluster.
 	Name string `json:"name"`
@@ -122,7 +124,8 @@ type RoleBindingClusterStatus struct {
 	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message describes the cause and its solution.
+	// message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role
+	// is restricted in some namespaces, the message names these namespaces. In all other cases, it is absent.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// clusterRole is the ClusterRole to which the subjects are bound.
@@ -151,7 +154,7 @@ type RoleBindingEnvelope struct {
 // RoleBindingListEnvelope is the response to GET /role-bindings.
 type RoleBindingListEnvelope struct {
 	Header `json:",inline"`
-	// data contains the role bindings, by name.
+	// data contains the role bindings, sorted by name.
 	// +optional
 	// +listType=atomic
 	Data []RoleBinding `json:"data"`

@@ -26,7 +26,7 @@ type Template struct {
 // TemplateListEnvelope is the response to GET /templates.
 type TemplateListEnvelope struct {
 	Header `json:",inline"`
-	// data contains the templates, by category and name.
+	// data contains the templates, sorted by category and then by name.
 	// +optional
 	// +listType=atomic
 	Data []Template `json:"data"`
@@ -50,12 +50,12 @@ type ImageReference struct {
 
 // RegistryTags contains the tags of a container image.
 type RegistryTags struct {
-	// reference is the name of the image.
+	// reference contains the parts of the requested image name: the registry, the repository, the tag and the digest.
 	Reference ImageReference `json:"reference"`
 	// tags is always empty, because KubeVision does not contact registries.
 	// +listType=atomic
 	Tags []string `json:"tags"`
-	// cached is always false.
+	// cached is always false, because KubeVision does not contact registries.
 	Cached bool `json:"cached"`
 }
 

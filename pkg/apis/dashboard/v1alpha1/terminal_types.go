@@ -8,7 +8,8 @@ type TerminalFrame struct {
 	// type is input, resize or ping for a message from the client, and output, info, error or close for a message from
 	// the server. After close, the client should not reconnect.
 	Type string `json:"type"`
-	// data is the input, the output or a message.
+	// data is the input in a frame of type input, and the output in a frame of type output. In a frame of type info,
+	// error or close, it is a text for the user.
 	// +optional
 	Data string `json:"data,omitempty"`
 	// cols is the new width of the terminal, from 0 to 65535.
@@ -37,7 +38,8 @@ type CopyFrame struct {
 	// type is the kind of the message. The server sends messages of the types "info", "progress", "error" and "close".
 	// The client sends a message of the type "end" after the last content of a copy into a container.
 	Type string `json:"type"`
-	// data is a message.
+	// data is a text for the user: the error, or the reason for the end of the copy. It is set in a frame of type error
+	// or close.
 	// +optional
 	Data string `json:"data,omitempty"`
 	// reason is the reason for the end of the copy. The reason "done" means that the copy is complete. The field

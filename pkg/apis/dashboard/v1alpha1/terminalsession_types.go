@@ -22,9 +22,11 @@ type TerminalSession struct {
 	// container is the name of the container, if the request named one.
 	// +optional
 	Container string `json:"container,omitempty"`
-	// verb is exec or attach.
+	// verb is the kind of the recorded operation: exec, attach, nodeshell or copy.
 	Verb string `json:"verb"`
-	// command is the command.
+	// command is the program that ran in the container, with its arguments. For a shell on a node, it is "node" and the
+	// name of the node. For a file copy, it is "from" or "to", and the path in the container. It is absent if the verb
+	// is attach.
 	// +optional
 	// +listType=atomic
 	Command []string `json:"command,omitempty"`

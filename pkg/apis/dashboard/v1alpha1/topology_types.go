@@ -5,20 +5,22 @@ package v1alpha1
 
 // Values of TopologyEdge.Relation.
 const (
-	// RelationOwns is the relation of an owner to an object whose owner references name the owner.
+	// RelationOwns is the relation between an owner and a dependent object. The dependent object has an owner reference
+	// to the owner.
 	RelationOwns = "owns"
 	// RelationSelects is the relation of a Service to the Pods that it selects, and of an Ingress to its backend
 	// Services.
 	RelationSelects = "selects"
 )
 
-// Topology contains the objects of a namespace that the caller may list, and their relations.
+// Topology is a graph of the objects in a namespace and their relations. It contains only objects that the caller may
+// list.
 type Topology struct {
-	// nodes are the objects.
+	// nodes contains one node of the graph for each object, such as a Pod or a Service.
 	// +listType=map
 	// +listMapKey=id
 	Nodes []TopologyNode `json:"nodes"`
-	// edges are the relations between the objects.
+	// edges contains one edge of the graph for each relation between two objects.
 	// +listType=atomic
 	Edges []TopologyEdge `json:"edges"`
 }

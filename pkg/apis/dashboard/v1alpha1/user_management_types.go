@@ -55,7 +55,7 @@ type CreateUserRequest struct {
 	// email is the user's email address.
 	// +optional
 	Email string `json:"email,omitempty"`
-	// displayName is the displayed name. Defaults to the user name.
+	// displayName is the name that dashboards show for the user. The default is the user name.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// groups are the user's groups.
@@ -79,7 +79,8 @@ type UpdateUserRequest struct {
 	// email is the user's email address.
 	// +optional
 	Email *string `json:"email,omitempty"`
-	// displayName is the displayed name.
+	// displayName is the new name that dashboards show for the user. An empty string restores the default, which is the
+	// user name.
 	// +optional
 	DisplayName *string `json:"displayName,omitempty"`
 	// groups replace all groups of the user.
@@ -118,7 +119,7 @@ type UserEnvelope struct {
 // UserListEnvelope is the response to GET /users.
 type UserListEnvelope struct {
 	Header `json:",inline"`
-	// data contains the users, by name.
+	// data contains the users, sorted by name.
 	// +optional
 	// +listType=atomic
 	Data []ManagedUser `json:"data"`

@@ -11,7 +11,7 @@ type User struct {
 	ID string `json:"id"`
 	// username is the user's name.
 	Username string `json:"username"`
-	// displayName is the displayed name.
+	// displayName is the name that dashboards show for the user. The default is the user name.
 	DisplayName string `json:"displayName"`
 	// email is the user's email address.
 	Email string `json:"email"`

@@ -7,40 +7,48 @@ package v1alpha1
 // whole spec is in force. Every kind with a status has this condition.
 const ReadyCondition = "Ready"
 
-// Conditions of a KubeVisionUser.
+// Types of the conditions of a KubeVisionUser.
 const (
-	// UserCredentialsCondition is True if the user's password was imported from the referenced Secret.
+	// UserCredentialsCondition is the type of the condition that is True if the user's password was imported from the
+	// referenced Secret.
 	UserCredentialsCondition = "CredentialsReady"
 )
 
-// Conditions of a KubeVisionCluster.
+// Types of the conditions of a KubeVisionCluster.
 const (
-	// ClusterReachableCondition is True if the cluster's API server has responded to the last probe.
+	// ClusterReachableCondition is the type of the condition that is True if the cluster's API server has responded to
+	// the last probe.
 	ClusterReachableCondition = "Reachable"
-	// ClusterCredentialsCondition is True if the API server has accepted the registered credentials.
+	// ClusterCredentialsCondition is the type of the condition that is True if the cluster's API server has accepted
+	// the registered credentials.
 	ClusterCredentialsCondition = "CredentialsValid"
-	// ClusterImpersonationCondition is True if the impersonating account exists on the cluster.
+	// ClusterImpersonationCondition is the type of the condition that is True if the ServiceAccount with which
+	// KubeVision impersonates users exists on the cluster.
 	ClusterImpersonationCondition = "ImpersonationReady"
-	// ClusterReadCacheCondition is True if the account that fills the read cache exists on the cluster. Without the
-	// account, all reads call the cluster's API server. Ready does not depend on this condition.
+	// ClusterReadCacheCondition is the type of the condition that is True if the ServiceAccount with which KubeVision
+	// fills its read cache exists on the cluster. Without this ServiceAccount, all reads call the cluster's API server.
+	// The condition Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
-	// ClusterIdentityConflictCondition is True if another registration claims to be the same cluster, and there is no
-	// proof that both connect to the same cluster. The newer of the two registrations is then not Ready, with
-	// ReasonIdentityConflict, and is not used. The condition is absent if there is no conflict.
+	// ClusterIdentityConflictCondition is the type of the condition that is True if another KubeVisionCluster claims to
+	// be the same Kubernetes cluster, and there is no proof of this claim. The newer of the two KubeVisionClusters is
+	// then not used: the condition Ready is False, with ReasonIdentityConflict. If there is no conflict, the condition
+	// is absent.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 
-// Conditions of a KubeVisionRoleBinding.
+// Types of the conditions of a KubeVisionRoleBinding.
 const (
-	// RoleBindingSubjectsCondition is True if every KubeVisionUser that the binding names exists.
+	// RoleBindingSubjectsCondition is the type of the condition that is True if all KubeVisionUsers among the subjects
+	// of the binding exist.
 	RoleBindingSubjectsCondition = "SubjectsResolved"
-	// RoleBindingAppliedCondition is True if the binding is in force on every selected cluster that is reachable.
+	// RoleBindingAppliedCondition is the type of the condition that is True if the binding is in force on every
+	// selected cluster that is reachable.
 	RoleBindingAppliedCondition = "Applied"
-	// RoleBindingClustersCondition is True if every selected cluster is reachable.
+	// RoleBindingClustersCondition is the type of the condition that is True if every selected cluster is reachable.
 	RoleBindingClustersCondition = "ClustersReachable"
 )
 
-// Reasons of the conditions above.
+// Reasons of the conditions of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings.
 const (
 	ReasonReady               = "Ready"
 	ReasonUserDisabled        = "UserDisabled"

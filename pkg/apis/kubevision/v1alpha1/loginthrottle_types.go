@@ -45,14 +45,16 @@ type KubeVisionLoginThrottle struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec contains the number of failures of one target, and the end of the lock. A failure is a failed login or, for
-	// a session, a wrong password. Only KubeVision writes the spec.
+	// spec contains the number of failed logins, and the end of the resulting lock. The failed logins belong to one
+	// user, unknown name, client address or device. For a session, wrong passwords are counted instead. Only KubeVision
+	// writes the spec.
 	// +required
 	Spec KubeVisionLoginThrottleSpec `json:"spec"`
 }
 
-// KubeVisionLoginThrottleSpec contains the number of failures of one target, and the end of the lock. A failure is a
-// failed login or, for a session, a wrong password.
+// KubeVisionLoginThrottleSpec contains the number of failed logins, and the end of the resulting lock. The failed
+// logins belong to one user, unknown name, client address or device. For a session, wrong passwords are counted
+// instead.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set for the target User, and only for this target"
 // +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set for the target Address, and only for this target"

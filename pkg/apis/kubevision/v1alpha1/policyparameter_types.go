@@ -46,9 +46,10 @@ type KubeVisionPolicyParameterSpec struct {
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
 
-// LastAdminParameter names the objects that the policies protect, because without them no administrator could log in.
-// An administrator is a user who has the built-in role admin in the whole host cluster. Administrators can log in if
-// they have a password and are not disabled.
+// LastAdminParameter names the last administrator who can log in, and the last KubeVisionRoleBinding that makes users
+// administrators. ValidatingAdmissionPolicies read these names, and prevent the removal of the two objects. An
+// administrator is a user who has the built-in role admin in the whole host cluster. Administrators can log in if they
+// have a password and are not disabled.
 type LastAdminParameter struct {
 	// user is the only administrator who can log in. If there are several, the field is absent, and no user is
 	// protected.
@@ -56,8 +57,9 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	User string `json:"user,omitempty"`
 
-	// userGroups are the groups that make the user an administrator. The user must keep at least one of these groups.
-	// The field is absent if a binding names the user.
+	// userGroups are the groups through which the user in spec.lastAdmin.user is an administrator. The user must keep
+	// at least one of these groups. If a KubeVisionRoleBinding names the user directly, the user needs no group, and
+	// the field is absent.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -91,7 +93,8 @@ type LastAdminParameter struct {
 	AdminCount int32 `json:"adminCount"`
 }
 
-// AdminSubject is a subject of a KubeVisionRoleBinding.
+// AdminSubject is a user or group to which a KubeVisionRoleBinding grants the built-in role admin in the whole host
+// cluster.
 //
 // +kubebuilder:validation:XValidation:rule="self.kind in ['KubeVisionUser','KubeVisionGroup']",message="kind must be KubeVisionUser or KubeVisionGroup"
 type AdminSubject struct {
@@ -106,8 +109,8 @@ type AdminSubject struct {
 	Name string `json:"name"`
 }
 
-// ObjectQuotaParameter contains the limits for the number and the size of KubeVision's objects, and the current values.
-// The policy rejects an object that would exceed a limit.
+// ObjectQuotaParameter contains the current number and size of KubeVision's objects, and the limits for both. The
+// ValidatingAdmissionPolicy kubevision-object-quota reads these values, and enforces the limits.
 type ObjectQuotaParameter struct {
 	// countTime is the time at which the objects were last counted. The controller updates this time each minute, and
 	// when a number or size reaches its limit or falls below it again. If the last count is older than five minutes, no
@@ -133,14 +136,17 @@ type ObjectQuotaParameter struct {
 	Bytes ObjectQuotaUsage `json:"bytes"`
 }
 
-// ObjectQuotaUsage is a limit and the current value.
+// ObjectQuotaUsage contains either the number of objects of one kind and its limit, or the total size of KubeVision's
+// objects and its limit. Sizes are in bytes.
 type ObjectQuotaUsage struct {
-	// used is the number of objects, or their size in bytes, at countTime.
+	// used is the number of objects at the time in spec.objectQuota.countTime. In the field spec.objectQuota.bytes,
+	// used is the size of the objects in bytes.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the number of objects, or their size in bytes, at which the policy rejects further objects.
+	// limit is the number of objects at which the policy kubevision-object-quota rejects new objects. In the field
+	// spec.objectQuota.bytes, limit is a size in bytes.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`

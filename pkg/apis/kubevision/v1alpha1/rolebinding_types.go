@@ -78,7 +78,7 @@ type KubeVisionRoleBinding struct {
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	// +required
 	Spec KubeVisionRoleBindingSpec `json:"spec"`
-	// status is the applied state. Only KubeVision writes it.
+	// status describes on which clusters the binding is in force. Only KubeVision writes it.
 	// +optional
 	Status KubeVisionRoleBindingStatus `json:"status,omitempty"`
 }
@@ -191,7 +191,7 @@ type NamespaceTargets struct {
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
-// KubeVisionRoleBindingStatus is the applied state of a binding.
+// KubeVisionRoleBindingStatus describes on which clusters a KubeVisionRoleBinding is in force.
 type KubeVisionRoleBindingStatus struct {
 	// conditions are the conditions of the binding: Ready, SubjectsResolved, Applied and ClustersReachable. Ready
 	// refers to the reachable clusters; it is False if no cluster is reachable.
@@ -213,27 +213,29 @@ type KubeVisionRoleBindingStatus struct {
 	// +optional
 	UnreachableClusters *int32 `json:"unreachableClusters,omitempty"`
 
-	// clusters contains the applied state on each cluster.
+	// clusters contains the state of the binding on each cluster.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Clusters []RoleBindingClusterStatus `json:"clusters,omitempty"`
 }
 
-// RoleBindingSummary is a short form of a spec.
+// RoleBindingSummary is a short form of the spec of a KubeVisionRoleBinding, for tables. Long texts are truncated.
 type RoleBindingSummary struct {
-	// subjects lists the subjects of the binding.
+	// subjects contains the kind and the name of each subject, such as KubeVisionUser/alice, separated by commas.
 	// +optional
 	Subjects string `json:"subjects,omitempty"`
-	// clusters lists the clusters that the binding selects.
+	// clusters contains the names of the selected clusters, separated by commas. If the binding selects clusters by
+	// their labels, the field contains the label selector instead. <all> means all clusters.
 	// +optional
 	Clusters string `json:"clusters,omitempty"`
-	// namespaces lists the namespaces that the binding selects; <all> means the whole cluster.
+	// namespaces contains the names of the selected namespaces, separated by commas. If the binding selects namespaces
+	// by their labels, the field contains the label selector instead. <all> means all namespaces.
 	// +optional
 	Namespaces string `json:"namespaces,omitempty"`
 }
 
-// RoleBindingClusterStatus is the applied state on one cluster.
+// RoleBindingClusterStatus is the state of a KubeVisionRoleBinding on one cluster.
 type RoleBindingClusterStatus struct {
 	// name is the name of the cluster.
 	// +required

@@ -65,9 +65,9 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
-	// previousRefreshTokenHashes are the hashes of the previous refresh tokens, the latest first. If one of these
-	// tokens is used again, the session ends, because the token was copied. A use shortly after the rotation is
-	// allowed.
+	// previousRefreshTokenHashes are the hashes of the previous refresh tokens, the latest first. For a short time
+	// after each rotation, the client may use the latest of these tokens again. Any other use of these tokens ends the
+	// session, because it shows that a token was copied.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -105,7 +105,8 @@ type KubeVisionSessionSpec struct {
 	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
 }
 
-// MaxSpentTickets bounds the number of tickets that a session can use within the lifetime of one ticket.
+// MaxSpentTickets is the maximum number of used tickets that a session stores. A used ticket is stored until it
+// expires. If a session has so many used tickets, it cannot use another ticket until one of them expires.
 const MaxSpentTickets = 64
 
 // SpentTicket is a ticket that was used and is no longer valid.
