@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// requestAuthenticator authenticates requests. For paths below the API's prefixes, it accepts these credentials:
+// requestAuthenticator authenticates requests. For paths of KubeVision's API, it accepts these credentials:
 //   - an access token
 //   - a ticket, which a client sends in the query to open a stream
 //   - the client certificate of kube-apiserver, together with X-Remote-* headers
@@ -53,9 +53,9 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
-// AuthenticateRequest implements authenticator.Request. For a rejected request below the API's prefixes, it returns
-// false without an error, because k8s.io/apiserver logs each returned error. If a token or ticket is invalid, the
-// reason is stored in the envelope.State of the request, and filters.WithEnvelope sends this reason to the client.
+// AuthenticateRequest implements authenticator.Request. For paths of KubeVision's API, the returned error is always
+// nil, so that k8s.io/apiserver does not log rejections. If a token or ticket is rejected, the reason is stored in the
+// envelope.State of the request. Other paths, such as /metrics, are authenticated as in any aggregated API server.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -98,11 +98,8 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated returns the principal and true if a token or ticket authenticates the request. principal and err are
-// the results of the verification of this token or ticket. authenticated returns false if err is not nil. It also
-// returns false if the principal must change the password or set up a second factor before calling the route. For each
-// rejected request, it stores the reason in the envelope.State. The returned error is always nil, because
-// k8s.io/apiserver logs each returned error.
+// authenticated decides about a request after its token or ticket was verified. It rejects the request if the
+// verification has failed, or if the principal must first change the password or set up a second factor.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {
@@ -127,9 +124,9 @@ func (a *requestAuthenticator) authenticated(
 		return &authenticator.Response{User: principal}, true, nil
 	}
 	if state := envelope.StateFrom(r.Context()); state != nil {
-		state.SetFailure(failure)
+		state.SetFailure(failure) // filters.WithEnvelope sends it to the client.
 	}
-	return nil, false, nil
+	return nil, false, nil // k8s.io/apiserver would log an error.
 }
 
 // accessToken returns the access token in the headers. It returns false if the headers X-KubeVision-Token and

@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// requestAuthorizer allows all requests below the API's prefixes, because each route checks the rights of the user with
+// requestAuthorizer allows all requests to KubeVision's API, because each route checks the rights of the user with
 // its own access rule. For other requests, such as discovery and metrics, it sends a SubjectAccessReview to the host
 // cluster.
 type requestAuthorizer struct {

@@ -37,7 +37,8 @@ func newClientFinder(proxies, trusted []netip.Prefix, c *authenticatorfactory.Re
 		frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
 }
 
-// find returns the client of a request.
+// find describes the browser or program that has sent the request: its IP address, its User-Agent, its device token,
+// and whether its network is trusted.
 func (f *clientFinder) find(r *http.Request) authentication.Client {
 	address := f.address(r)
 	return authentication.Client{
@@ -71,17 +72,17 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit returns a limit for requests that do not address KubeVision's API, for example requests for metrics.
-// KubeVision delegates the authentication and authorization of these requests to the host cluster, with TokenReviews
-// and SubjectAccessReviews. The limit counts the rejected requests of each client. Requests from kube-apiserver are
-// exempt, because kube-apiserver forwards the requests of many clients. Health probes without a credential are exempt,
-// because they cause no reviews.
+// delegationLimit returns a limit for requests outside KubeVision's API, for example for /metrics. The limit rejects a
+// request if too many earlier requests from the same network were refused with the HTTP status 401 or 403.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
+	// Each such request may cause a TokenReview and a SubjectAccessReview on the host cluster. Without the limit,
+	// clients without rights could overload the host cluster.
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}
 	return func(r *http.Request) (done func(refused bool), ok bool) {
 		isProven := r.TLS != nil && len(r.TLS.PeerCertificates) > 0
 		isProbe := slices.Contains(probes, r.URL.Path) && r.Header.Get("Authorization") == "" && !isProven
+		// Health probes cause no reviews, and kube-apiserver forwards the requests of many clients.
 		if isProbe || isProven && f.isKubeAPIServer(r) {
 			return func(bool) {}, true
 		}

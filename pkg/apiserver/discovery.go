@@ -67,10 +67,8 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	return nil
 }
 
-// unroutedHandler returns a handler for paths without a route. If the path belongs to a feature that KubeVision does
-// not support, the handler writes an error envelope that names the feature. For all other paths, the handler writes a
-// Status. If such a path is below the API's prefixes, filters.WithEnvelope sends an error envelope instead of the
-// Status.
+// unroutedHandler returns a handler that writes the error for a path without a route. If the path belongs to a feature
+// that KubeVision does not support, the error names this feature.
 func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {
@@ -79,6 +77,7 @@ func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleF
 				return
 			}
 		}
+		// For paths of KubeVision's API, filters.WithEnvelope replaces the Status with an error envelope.
 		status := apierrors.NewGenericServerResponse(failure.Code, "", schema.GroupResource{}, "", failure.Message, 0,
 			false)
 		responsewriters.ErrorNegotiated(status, codecs, schema.GroupVersion{}, w.ResponseWriter, r.Request)

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// handlerChains returns a handler with two chains: envelopedChain for requests below the API's prefixes, and the
-// default chain of k8s.io/apiserver for all others.
+// handlerChains returns a handler with two chains of filters. Requests to KubeVision's API pass through envelopedChain.
+// All other requests pass through the default chain of k8s.io/apiserver.
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, table *routes.Table, bodies *filters.Bodies,
 	questions filters.DelegationLimit,
@@ -31,18 +31,19 @@ func handlerChains(
 	})
 }
 
-// envelopedChain wraps the handler in filters of k8s.io/apiserver, for requests below the API's prefixes. The filters
-// have the same order as in DefaultBuildHandlerChain, except the limit of requests in flight. This limit applies after
-// the body was read, so that clients that send their bodies slowly do not count as requests in flight.
-//
-// The chain omits these filters of DefaultBuildHandlerChain, among others:
-//   - CORS and HSTS, because this server has no flags for them
-//   - impersonation, because WithEnvelope rejects requests with Impersonate-* headers
-//   - warnings and cache headers, because envelopes contain the warnings, and WithEnvelope sets Cache-Control
-//   - the measurement of the latency of each filter, because the measurement takes longer than the filters themselves
-//   - the timeout filter, because it would run each request in a separate goroutine. Instead, routes limit their
-//     handlers with contexts, and a write deadline limits responses.
+// envelopedChain wraps handler in the filters of k8s.io/apiserver that KubeVision's API needs. It omits some filters of
+// DefaultBuildHandlerChain.
 func envelopedChain(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
+	// These filters, among others, are omitted:
+	//   - CORS and HSTS, because this server has no flags for them
+	//   - impersonation, because WithEnvelope rejects requests with Impersonate-* headers
+	//   - warnings and cache headers, because envelopes contain the warnings, and WithEnvelope sets Cache-Control
+	//   - the latency of each filter, because the measurement takes longer than the filters themselves
+	//   - the timeout, because it would run each request in a separate goroutine. Instead, routes limit their handlers
+	//     with contexts, and a write deadline limits responses.
+
+	// DefaultBuildHandlerChain counts a request in flight before its body is read. Here, this filter comes after the
+	// body, so that clients that send their bodies slowly do not use up the limit.
 	handler = genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
 		c.LongRunningFunc)
 	handler = filters.WithBody(handler, bodies)

@@ -18,13 +18,14 @@ import (
 )
 
 const (
-	// credentialPeriod is the time between two checks of the credential.
+	// credentialPeriod is the time between two requests that check the credential of this program for the host cluster.
 	credentialPeriod = 2 * time.Second
-	// credentialTimeout bounds the duration of a check.
+	// credentialTimeout is the timeout of a request that checks the credential of this program for the host cluster.
 	credentialTimeout = 2 * time.Second
 )
 
-// errCredentialRefused is the error of the readiness check while the host cluster rejects the credential.
+// errCredentialRefused is the error of the readiness check while the host cluster rejects the credential of this
+// program.
 var errCredentialRefused = errors.New("the API server of the host cluster refuses the credential of this program")
 
 // hostCredential records whether the host cluster accepts the credential of this program. The ServiceAccount token of a
@@ -57,7 +58,7 @@ func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	return h, nil
 }
 
-// run checks the credential every credentialPeriod until ctx ends.
+// run checks the credential for the host cluster every credentialPeriod, until ctx ends.
 func (h *hostCredential) run(ctx context.Context) {
 	wait.UntilWithContext(ctx, h.ask, credentialPeriod)
 }
@@ -88,7 +89,8 @@ func (h *hostCredential) note(status int) {
 	}
 }
 
-// check is the readiness check. It returns errCredentialRefused while the host cluster rejects the credential.
+// check is a readiness check. It returns errCredentialRefused while the host cluster rejects the credential of this
+// program.
 func (h *hostCredential) check(*http.Request) error {
 	if h.refused.Load() {
 		return errCredentialRefused

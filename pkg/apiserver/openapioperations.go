@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// anyMediaType is the media type for which routes with a body are registered, because go-restful would reject any
-	// other media type with a response that is not an envelope.
+	// anyMediaType is the media type with which routes register their request bodies. In the OpenAPI document, it is
+	// replaced with the media types that a route accepts.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"

@@ -68,14 +68,15 @@ type state struct {
 	sessions *sessionindex.Index
 	// policy restricts the IP addresses to which connections may be opened.
 	policy addresspolicy.Policy
-	// memory bounds the memory of the responses of clusters. work limits the processor time of each user.
+	// memory bounds the memory that the responses of clusters use at the same time.
 	memory *budget.Budget
-	work   *userlimit.Gates
+	// work limits the processor time of each user.
+	work *userlimit.Gates
 	// connections contains the connections to clusters.
 	connections *clusters.Connections
-	// reads is the read cache, or nil if it is disabled. verdicts caches the results of access reviews. These results
-	// decide whether a user may read an object of the read cache.
-	reads    *readcache.Cache
+	// reads is the read cache, or nil if it is disabled.
+	reads *readcache.Cache
+	// verdicts caches the results of access reviews.
 	verdicts *verdicts.Cache
 	// streams contains the open streams.
 	streams *streams.Manager

@@ -114,9 +114,10 @@ func provedByTicket(
 
 // Terminals configures terminals and file copies.
 type Terminals struct {
-	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds the duration of a
-	// terminal.
-	IdleTime, MaxTime time.Duration
+	// IdleTime is the time without input and output after which a terminal ends.
+	IdleTime time.Duration
+	// MaxTime is the maximum duration of a terminal.
+	MaxTime time.Duration
 	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
 	// DebugImage is the container image for debug containers and for the Pods of node shells.
@@ -159,8 +160,8 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning returns a function that returns true for requests without a time limit. These are streams below the API's
-// prefixes, and watches outside the prefixes.
+// longRunning returns a function that returns true for requests without a time limit. These are streams of
+// KubeVision's API, and watches outside this API.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {

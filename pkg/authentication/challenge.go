@@ -133,7 +133,8 @@ func (s *SecondFactors) verifyChallenge(
 	return s.Sessions.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
-// recordWrongCode records audit events if err is a CodeError.
+// recordWrongCode writes a rejected code of the second factor to the audit log. If err is not a CodeError, no code was
+// rejected, and recordWrongCode does nothing.
 func (s *SecondFactors) recordWrongCode(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error,
 ) {
@@ -143,7 +144,7 @@ func (s *SecondFactors) recordWrongCode(
 	}
 	s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(),
 		Detail: e.reason})
-	if e.RetryAfter > 0 {
+	if e.RetryAfter > 0 { // Further codes are blocked for this time.
 		s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(),
 			Detail: "for " + e.RetryAfter.Round(time.Second).String()})
 	}

@@ -58,16 +58,14 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 	return secret, nil
 }
 
-// update reads the credentials of a user, and calls change() with them. If change() returns true, update stores the
-// credentials. If another request has changed the credentials meanwhile, update reads them and calls change() again.
-// Therefore, only one of several concurrent requests with the same one-time code can succeed.
-//
-// If change() returns an error, update returns this error. If change() also returns true, update first stores the
-// credentials. update returns ErrRevoked if there are no credentials, or if they belong to a user with another UID.
+// update calls change with the Secret that contains the credentials of a user, and returns the error of change. It
+// stores the Secret if write is true. It returns ErrRevoked if the user with the UID has no credentials.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
 ) error {
 	var verdict error
+	// After a conflict, change checks the credentials that the other request has stored. Therefore, only one of several
+	// concurrent requests with the same one-time code can succeed.
 	err := retry.RetryOnConflict(contention(), func() error {
 		secret := &corev1.Secret{}
 		err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)},
@@ -78,6 +76,7 @@ func (c *CredentialsStore) update(
 		if err != nil {
 			return fmt.Errorf("reading the credentials: %w", err)
 		}
+		// The Secret is also stored if change returns an error, for example to count a wrong code.
 		var write bool
 		write, verdict = change(secret)
 		if !write {

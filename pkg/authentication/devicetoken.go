@@ -37,8 +37,8 @@ type device struct {
 	epoch [deviceEpochBytes]byte
 }
 
-// name returns the ID of the device as text. If the receiver is nil, name returns an empty string.
-func (d *device) name() string {
+// hexID returns the ID of the device in hexadecimal notation, or an empty string if d is nil.
+func (d *device) hexID() string {
 	if d == nil {
 		return ""
 	}
@@ -71,10 +71,10 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token for the user. If knownDevice is not nil, the token is for this device. If knownDevice is
-// nil, the ID of the device is derived from the name of the session, so that all renewals of the session return tokens
-// of the same device.
+// issue returns a device token of the user for knownDevice. If knownDevice is nil, the token is for a new device. The
+// token also contains a hash of epoch, a random value that changes together with the password or the second factor.
 func (d *Devices) issue(knownDevice *device, session string, user types.UID, epoch string) (string, error) {
+	// The ID of a new device depends on the session, so that renewals of the session return tokens of the same device.
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if knownDevice != nil {
 		made.id = knownDevice.id

@@ -23,22 +23,22 @@ func TestDeviceTokens(t *testing.T) {
 	}
 	known := devices.find(text, "uid-1")
 	if known == nil || !known.matchesEpoch("epoch") || known.matchesEpoch("") || known.matchesEpoch("another") ||
-		len(known.name()) != 2*deviceIDBytes {
+		len(known.hexID()) != 2*deviceIDBytes {
 		t.Fatalf("the token of a device is read as %+v", known)
 	}
 	again, err := devices.issue(known, "session-2", "uid-1", "another")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next := devices.find(again, "uid-1"); next.name() != known.name() || !next.matchesEpoch("another") {
+	if next := devices.find(again, "uid-1"); next.hexID() != known.hexID() || !next.matchesEpoch("another") {
 		t.Errorf("the next token is that of another device: %+v", next)
 	}
 	fresh, err := devices.issue(nil, "session-2", "uid-1", "epoch")
-	if err != nil || devices.find(fresh, "uid-1").name() == known.name() {
+	if err != nil || devices.find(fresh, "uid-1").hexID() == known.hexID() {
 		t.Errorf("two devices have one name (%v)", err)
 	}
 	renewed, err := devices.issue(nil, "session-1", "uid-1", "epoch")
-	if err != nil || devices.find(renewed, "uid-1").name() != known.name() {
+	if err != nil || devices.find(renewed, "uid-1").hexID() != known.hexID() {
 		t.Errorf("a renewal without a token is another device (%v)", err)
 	}
 	changed, err := base64.RawURLEncoding.DecodeString(text)
@@ -54,7 +54,7 @@ func TestDeviceTokens(t *testing.T) {
 		"shortened":          devices.find(text[1:], "uid-1"),
 		"empty":              devices.find("", ""),
 	} {
-		if found != nil || found.name() != "" {
+		if found != nil || found.hexID() != "" {
 			t.Errorf("a token %s is accepted", name)
 		}
 	}

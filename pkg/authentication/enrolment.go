@@ -35,7 +35,8 @@ var (
 type Enrolment struct {
 	totp.Enrolment
 
-	// RecoveryCodes are valid after Enable.
+	// RecoveryCodes contains the recovery codes of the new second factor in plain text. They become valid when
+	// SecondFactors.Enable confirms the second factor.
 	RecoveryCodes []string
 }
 

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// queueTime bounds the time for which a login waits for the throttle. The same limit applies separately to each
-// password that waits for the Hasher.
+// queueTime bounds the time for which a login waits in one queue. A login waits in two queues: first in the queue of
+// the throttle, and then in the queue of the Hasher. A new password waits only in the queue of the Hasher.
 const queueTime = 5 * time.Second
 
 var (
@@ -80,7 +80,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	if err != nil {
 		return nil, err
 	}
-	known := l.device(u, from)
+	known := l.knownDevice(u, from)
 	// Wait until the attempt may run. The throttle rejects the attempt if the account, the device or the address has
 	// too many failures.
 	attempt, err := l.begin(ctx, u, username, known, from)
@@ -115,10 +115,10 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
-// device returns the device of the device token that the client has sent. It returns nil if the token is missing or
-// invalid, or if the user does not exist.
-func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
-	if u == nil {
+// knownDevice identifies the client by its device token, which an earlier login of the user has returned. It returns
+// nil if the client has sent no valid device token of the user.
+func (l *Logins) knownDevice(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
+	if u == nil { // No device token is valid for the empty UID.
 		return l.Sessions.Devices.find(from.DeviceToken, "")
 	}
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
@@ -147,7 +147,7 @@ func (l *Logins) begin(
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	attempt, err := l.Throttle.Begin(ctx, throttle.Login{
-		User: u, Name: username, Address: from.Address, Device: known.name(), Class: l.class(known, from),
+		User: u, Name: username, Address: from.Address, Device: known.hexID(), Class: l.class(known, from),
 	})
 	if _, blocked := errors.AsType[*throttle.BlockedError](err); blocked {
 		l.Audit.Record(ctx, audit.Event{Reason: audit.LoginBlocked, User: u, Address: from.address()})

@@ -67,10 +67,11 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		s.Sessions.endOthers(ctx, p))
 }
 
-// confirm verifies the password of the caller. It returns ErrInvalidCredentials if the password is wrong, and records
-// an audit event with the given Reason. Only wrong passwords in the same session block further attempts. Failed logins
-// of other clients therefore do not block the caller.
-func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
+// confirm verifies the password that the caller has sent in a session. If the password is wrong, it records an audit
+// event with the given reason, and returns ErrInvalidCredentials.
+func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, reason audit.Reason) error {
+	// Only wrong passwords in the same session block further attempts, so that failed logins of other clients do not
+	// block the caller.
 	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
 		return wrapBusy(err)
@@ -91,7 +92,7 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	case right:
 		return attempt.Succeeded(ctx)
 	}
-	s.Audit.Record(ctx, p.event(refused, from))
+	s.Audit.Record(ctx, p.event(reason, from))
 	blocked, err := attempt.Failed(ctx)
 	if err != nil {
 		return err // The result must not be returned if the failure was not counted.

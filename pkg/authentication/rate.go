@@ -24,8 +24,8 @@ type rateLimiters struct {
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending maps a network in CIDR notation to the number of its requests that are in progress. A request in progress
-	// counts as rejected until the result is known, so that concurrent requests cannot exceed the limit.
+	// pending maps a network in CIDR notation to the number of its requests that are in progress. Each of these
+	// requests counts against the limit of the network until its result is known.
 	pending map[string]int
 }
 
@@ -54,8 +54,8 @@ func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	return true
 }
 
-// exhausted returns true if a network that contains the address has reached its limit. Pending requests count, too. The
-// caller must hold the lock.
+// exhausted returns true if a network that contains the address has reached its limit. Requests in progress count
+// against the limit, because they may still be rejected. The caller must hold the lock.
 func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
 		key := n.Prefix.String()
@@ -80,26 +80,27 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 // after a call to the host cluster. Each replica has its own limits.
 type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewRefusalLimiter returns a RefusalLimiter, which limits the rate of rejected requests. Each client may cause
-// rejectedBurst rejected requests at once. Afterwards, each client may cause one more in each rateInterval.
+// NewRefusalLimiter returns a RefusalLimiter. Each client may cause rejectedBurst rejected requests without a pause.
+// After these requests, the client may cause one rejected request in each rateInterval.
 func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(rejectedBurst)} }
 
-// Begin returns true if a request from the address may call the host cluster. In this case, Begin also returns a
-// function. The caller must call this function at the end of the request, and pass true if the request was rejected.
-// Until this call, the request counts as rejected.
-func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
+// Begin returns true if a request from the address may call the host cluster. It returns false if too many requests
+// from the same network were rejected. If Begin returns true, the caller must call done at the end of the request. The
+// parameter of done is true if the request was rejected.
+func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(rejected bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.exhausted(address, now) {
 		return nil, false
 	}
+	// Until its end, the request counts as rejected, so that concurrent requests cannot exceed the limit.
 	r.addPending(address, 1)
-	return func(refused bool) {
+	return func(rejected bool) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.addPending(address, -1)
-		if !refused {
+		if !rejected {
 			return
 		}
 		for _, n := range throttle.CountedNetworks(address) {
@@ -108,8 +109,8 @@ func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(ref
 	}, true
 }
 
-// addPending adds delta to the number of pending requests of each network that contains the address. The caller must
-// hold the lock.
+// addPending adds delta to the number of requests in progress of each network that contains the address. The caller
+// must hold the lock.
 func (r *rateLimiters) addPending(address netip.Addr, delta int) {
 	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()

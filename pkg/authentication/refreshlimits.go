@@ -20,12 +20,12 @@ import (
 const (
 	// rateInterval is the time after which a client that has reached a rate limit may send one more request.
 	rateInterval = time.Second
-	// rejectedBurst is the number of requests of one client that may be rejected at once, for example because of forged
-	// refresh tokens. Afterwards, one more request is allowed in each rateInterval.
+	// rejectedBurst is the number of rejected requests that one client may cause without a pause, for example with
+	// forged refresh tokens. After these requests, the client may cause one rejected request in each rateInterval.
 	rejectedBurst = 60
-	// genuineBurst is the number of times that one session may be renewed at once. Only refresh tokens that this
-	// installation has issued count. The limit also applies to the number of codes that may be sent for one login.
-	// Afterwards, one more request is allowed in each rateInterval, because each request calls the API server.
+	// genuineBurst is the number of times that one session may be renewed without a pause. After these renewals, the
+	// session may be renewed once in each rateInterval, because each renewal calls the API server. The same limit
+	// applies to the codes that are sent for one login.
 	genuineBurst = 60
 )
 

@@ -27,12 +27,14 @@ const (
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for wrong codes in logins. Further codes are delayed after ten wrong codes, which is
-// the number of codes that two logins allow. Wrong codes count until the user sends a correct code. Otherwise, an
-// attacker could guess the six digits with slow attempts.
-func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
+// codePolicy returns the policy for wrong codes in logins. After ten wrong codes, further codes are delayed. Wrong
+// codes count until the user sends a correct code, so that an attacker cannot guess the six digits with slow attempts.
+func codePolicy() throttle.Policy {
+	return throttle.Policy{Free: 2 * credentials.ChallengeTries} // Users may enter five codes in each of two logins.
+}
 
-// ErrNoSecondFactor is returned if the user has no second factor, or no pending one.
+// ErrNoSecondFactor is returned for an operation that requires a second factor, if the user has none.
+// SecondFactors.Enable returns it if Setup has created no second factor in the session, or if this was too long ago.
 var ErrNoSecondFactor = errors.New("the user has no second factor")
 
 // SecondFactors creates and removes second factors, and verifies their codes in logins and sessions.

@@ -48,9 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is set if SetupRequired is true. Dashboards that ask for a code after every login can send this token
-	// to VerifyTOTP. The user has no second factor yet, so VerifyTOTP accepts any code with this token. The resulting
-	// session allows only the set-up of a second factor.
+	// SetupToken can be exchanged for another session that allows only the set-up of a second factor. It is set if
+	// SetupRequired is true. Dashboards that ask for a code after every login send it to VerifyTOTP. VerifyTOTP then
+	// ignores the code, because the user has no second factor yet.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
@@ -59,19 +59,23 @@ type Session struct {
 // SessionManager creates, renews and ends KubeVisionSessions, and issues their tokens.
 type SessionManager struct {
 	Store *CredentialsStore
-	// Cache reads KubeVisionSessions from an informer. Client reads and writes them without a cache.
-	Cache  client.Reader
+	// Cache reads KubeVisionSessions from an informer.
+	Cache client.Reader
+	// Client reads and writes KubeVisionSessions without a cache.
 	Client client.Client
 	// Policy determines which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Tokens signs access tokens. Setups signs set-up tokens (see Session.SetupToken).
-	Tokens, Setups *token.Service
+	// Tokens signs access tokens.
+	Tokens *token.Service
+	// Setups signs and verifies the tokens in Session.SetupToken, with which users set up a second factor.
+	Setups *token.Service
 	// RefreshMAC authenticates refresh tokens.
 	RefreshMAC *token.MAC
 	// Devices issues and verifies device tokens.
 	Devices *Devices
-	// Index contains all sessions, and Limits bounds their number.
-	Index  *sessionindex.Index
+	// Index contains all sessions.
+	Index *sessionindex.Index
+	// Limits bounds the number of sessions.
 	Limits sessionindex.Limits
 	// Rates limits how often a session can be renewed, and how many forged refresh tokens a client can send.
 	Rates *RefreshLimits

@@ -57,13 +57,17 @@ type Ticket struct {
 	User    string `json:"u"`
 	UserUID string `json:"d"`
 	Expires int64  `json:"x"`
-	// Cluster, Namespace, Pod and Verb restrict the stream that the ticket allows. An empty value is no restriction.
-	Cluster   string `json:"c,omitempty"`
+	// Cluster is the only cluster in which the ticket may open a stream. If it is empty, any cluster is allowed.
+	Cluster string `json:"c,omitempty"`
+	// Namespace is the only namespace in which the ticket may open a stream. If it is empty, any namespace is allowed.
 	Namespace string `json:"n,omitempty"`
-	Pod       string `json:"p,omitempty"`
-	Verb      string `json:"v,omitempty"`
-	// Proved is true if the client sent a fresh code of the second factor when it requested the ticket. The stream then
-	// needs no code.
+	// Pod is the name of the only Pod to which the ticket may open a stream. If it is empty, any Pod is allowed.
+	Pod string `json:"p,omitempty"`
+	// Verb is the only verb for which the ticket may open a stream, such as logs or exec. If it is empty, any verb is
+	// allowed.
+	Verb string `json:"v,omitempty"`
+	// Proved is true if the client sent a fresh code of the second factor when it requested the ticket. The stream that
+	// the ticket opens then needs no further code.
 	Proved bool `json:"f,omitempty"`
 }
 
@@ -89,14 +93,14 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of the Principal. It uses only these fields of the restrictions: Cluster,
-// Namespace, Pod, Verb and Proved.
-func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
+// Issue returns a ticket with which p can open one stream. It copies the fields Cluster, Namespace, Pod, Verb and
+// Proved from the template. It sets the other fields itself.
+func (t *Tickets) Issue(p *Principal, template Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {
 		return "", fmt.Errorf("reading randomness for a ticket: %w", err)
 	}
-	out := restrictions
+	out := template
 	out.ID, out.Session = hex.EncodeToString(id), p.Session
 	out.User, out.UserUID = p.User.Name, string(p.User.UID)
 	out.Expires = t.Clock.Now().Add(TicketTTL).Unix()

@@ -26,7 +26,7 @@ var (
 	// ErrSessionEnded is returned for an access token whose session has ended or whose user may no longer log in.
 	ErrSessionEnded = errors.New("the session of the token has ended")
 	// ErrRevoked is returned for a refresh token, challenge token or set-up token that is invalid or was revoked. It is
-	// also returned for an access token if the session object of the token was replaced by an object for another user.
+	// also returned for an access token or ticket whose user is not the user of the session.
 	ErrRevoked = errors.New("the token is no longer valid")
 )
 
@@ -162,22 +162,23 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get reads an object from the cache, or from the API server if the cache does not contain it. If the object does not
-// exist, get returns ErrSessionEnded, and stores the identity in Tokens.Gone, so that further requests with the same
-// token do not call the API server. The identity is the name of a session or the UID of a user.
+// get reads an object from the cache or, if the cache does not contain it, from the API server. It returns
+// ErrSessionEnded if the object does not exist. goneKey is the key of the object in Tokens.Gone: the name of a session
+// or the UID of a user.
 func (t *Tokens) get(
-	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
+	ctx context.Context, name, goneKey string, into client.Object, options ...client.GetOption,
 ) error {
 	key := types.NamespacedName{Name: name}
 	err := t.Cache.Get(ctx, key, into, options...)
 	if apierrors.IsNotFound(err) {
-		if t.Gone.has(identity) {
+		if t.Gone.has(goneKey) {
 			return ErrSessionEnded
 		}
 		err = t.Live.Get(ctx, key, into)
 	}
 	if apierrors.IsNotFound(err) {
-		t.Gone.add(identity)
+		// Further requests with the same token do not call the API server.
+		t.Gone.add(goneKey)
 		return ErrSessionEnded
 	}
 	if err != nil {

@@ -58,10 +58,10 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	return caller, err
 }
 
-// isRegistered returns true if err shows that a cluster is registered. err is the error of ClusterByName for this
-// cluster, or nil. ClusterByName returns clusters.ErrNotConnected, clusters.ErrNobodyToActAs or nil only for registered
-// clusters.
+// isRegistered returns true if the given error of ClusterByName shows that the cluster is registered. A nil error also
+// shows this.
 func isRegistered(err error) bool {
+	// ClusterByName returns both errors only for registered clusters.
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
 
@@ -89,7 +89,7 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*
 	}
 	caller, err := connection.As(ctx, u)
 	if err != nil {
-		return nil, newNotBound(err, fmt.Sprintf("cluster %q", name))
+		return nil, explainNobodyToActAs(err, fmt.Sprintf("cluster %q", name))
 	}
 	if a.Wrote != nil {
 		caller.OnWrite(func(call clusters.Call, answer clusters.Response) { a.Wrote(caller, call, answer) })
@@ -143,17 +143,17 @@ func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bo
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
-		return c, newNotBound(err, "the host cluster")
+		return c, explainNobodyToActAs(err, "the host cluster")
 	}
 }
 
-// newNotBound converts clusters.ErrNobodyToActAs to an error with a message for the user, and returns other errors
-// unchanged. The message contains the description of the cluster, for example "the host cluster".
-func newNotBound(err error, description string) error {
+// explainNobodyToActAs converts clusters.ErrNobodyToActAs to an error with a message for the user. The message says
+// that no role binding names the user. Other errors are returned unchanged.
+func explainNobodyToActAs(err error, clusterText string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
 			"no role binding names you or one of your groups, so KubeVision may not act for you on %s",
-			description).WithCause(err)
+			clusterText).WithCause(err)
 	}
 	return err
 }

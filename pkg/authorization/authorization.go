@@ -98,9 +98,8 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask sends the SubjectAccessReview, and returns the response. It returns ErrHostUnavailable while the circuit breaker
-// is open. It also returns ErrHostUnavailable if the request fails, with two exceptions: the caller has cancelled ctx,
-// or the error proves that the API server works (see isRefusal).
+// ask sends the SubjectAccessReview, and returns the response. It returns ErrHostUnavailable if the host cluster is not
+// available, or while the circuit breaker is open.
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {
@@ -114,7 +113,7 @@ func (r *Reviewer) ask(
 	defer cancel()
 	answer, err := r.reviews.Create(bounded, question, metav1.CreateOptions{})
 	switch {
-	case err == nil, isRefusal(err):
+	case err == nil, isFromAvailableServer(err):
 		outcome = circuitbreaker.Answered
 		return answer, err //nolint:wrapcheck // the caller wraps it
 	case ctx.Err() != nil: // the caller has cancelled the request, which does not mean that the host is unavailable
@@ -125,8 +124,9 @@ func (r *Reviewer) ask(
 	}
 }
 
-// isRefusal returns true if err is a response that proves that the API server works: a status below 500 other than 429.
-func isRefusal(err error) bool {
+// isFromAvailableServer returns true if err is the response of an available API server. An overloaded or failed server
+// responds with the status 429 or with a status of at least 500.
+func isFromAvailableServer(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false

@@ -71,12 +71,11 @@ func newCollector(
 	return c
 }
 
-// collect adds the names in the subjects of one binding to c.impersonation. The role is the ClusterRole of the binding.
-// If the names exceed the remaining total budget or the remaining budget of the role, collect adds no name and returns
-// false.
-func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
+// collect adds the names in the subjects of one binding to c.impersonation. If the names exceed the size limit for the
+// ClusterRole or for all roles, collect adds nothing and returns false.
+func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
-	ofRole, known := c.leftOf[role]
+	ofRole, known := c.leftOf[clusterRole]
 	if !known {
 		ofRole = c.share
 	}
@@ -93,6 +92,8 @@ func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) 
 			c.name(c.impersonation.Users, s.Name)
 		case kubevisionv1alpha1.SubjectGroup:
 			c.name(c.impersonation.Groups, s.Name)
+			// KubeVision does not know the members of Kubernetes groups in advance. It impersonates this user name for
+			// all of them.
 			c.name(c.impersonation.Users, identity.GroupMember)
 		case kubevisionv1alpha1.SubjectServiceAccount:
 			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
@@ -104,7 +105,7 @@ func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) 
 			return false
 		}
 	}
-	c.leftOf[role] = ofRole - (before - c.left)
+	c.leftOf[clusterRole] = ofRole - (before - c.left)
 	return true
 }
 

@@ -44,14 +44,9 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation returns the names that KubeVision may impersonate for the subjects of the given bindings. For a
-// KubeVision group, it also returns the names of the KubeVisionUsers in the group. For a Kubernetes group, it also
-// returns the user name identity.GroupMember. KubeVision impersonates this user name for all members of Kubernetes
-// groups, because it does not know the members in advance.
-//
-// The budget limits the size of all names, in bytes. The names in the bindings of one role may use only a part of the
-// budget (see RoleShare). CollectImpersonation adds the names of the oldest binding first. If the names of a binding
-// exceed a limit, CollectImpersonation adds none of them, and returns the UID of the binding.
+// CollectImpersonation returns the names that KubeVision may impersonate for the subjects of the bindings. The budget
+// limits the size of these names, in bytes. CollectImpersonation leaves out bindings whose names do not fit, and also
+// returns the UIDs of these bindings. Older bindings have precedence.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -78,15 +73,9 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. i contains the
-// names that KubeVision may impersonate there. The returned groups are those of the given groups that i contains. The
-// returned user name is:
-//
-//   - the given user name, if i contains this name
-//   - otherwise identity.GroupMember, if i contains one of the groups and the user is not a KubeVisionUser
-//
-// In all other cases, Identity returns false. The user name identity.GroupMember stands for any member of a Kubernetes
-// group.
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It returns only
+// the groups that i contains. If i contains one of the groups but not the user name, the returned user name is
+// identity.GroupMember. Identity returns false if i allows no impersonation of the user.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {
@@ -100,6 +89,7 @@ func (i Impersonation) Identity(user string, groups []string) (string, []string,
 	if i.Users.Has(user) || i.hasServiceAccount(user) {
 		return user, named, true
 	}
+	// A KubeVisionUser is impersonated only with the name of the user, not as a member of a Kubernetes group.
 	if len(named) == 0 || strings.HasPrefix(user, identity.UserPrefix) {
 		return "", nil, false
 	}

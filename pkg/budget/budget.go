@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package budget limits the memory that requests use, for all users together and for each user. It also limits the
-// processor time of each user.
+// Package budget limits the memory that requests use, in total and for each holder. It also limits the processor time
+// of each holder. A holder is a user, or another owner of requests.
 package budget
 
 import (
@@ -24,13 +24,8 @@ var (
 	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
-// Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
-// requests.
-//
-// The more memory a holder has, the more memory must be free before this holder can take more. A holder that has h
-// bytes can take k more bytes only if at least h+k bytes are free. If holders take memory in small steps, a single
-// holder can take half of the Budget, and two holders can take a third each. A part of the same size remains free for a
-// new holder.
+// Budget is an amount of memory, in bytes, that several users or other owners of requests share. The more memory a user
+// has taken, the more memory must remain free for the other users.
 type Budget struct {
 	Options
 
@@ -43,13 +38,12 @@ type Budget struct {
 type Options struct {
 	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share bounds the memory of each holder, in bytes. A holder is a user, or another owner of requests. Zero means no
-	// such limit.
+	// Share bounds the memory of each user or other owner of requests, in bytes. Zero means no such limit.
 	Share int64
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
 	// default is 64 KiB.
 	Step int64
-	// Work limits the processor time of each holder, which is a user, or another owner of requests. Nil means no limit.
+	// Work limits the processor time of each user or other owner of requests. Nil means no limit.
 	Work *userlimit.Gates
 }
 
@@ -69,9 +63,9 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account for one request of a holder, which is a user, or another owner of requests. The account can
-// take at most limit bytes. If the limit is 0, only the limits of the Budget apply. The caller must close the account.
-// The account of a nil Budget is nil, and has no limits.
+// Account opens an account for the memory of one request. The holder is the owner of the request, usually a user. The
+// account can take at most limit bytes. If the limit is 0, only the limits of the Budget apply. The caller must close
+// the account. A nil Budget returns a nil Account, which has no limits.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -85,6 +79,8 @@ func (b *Budget) take(holder string, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	held := b.held[holder] + n
+	// A holder that takes memory in small steps can take half of the Budget. Two such holders can take a third each. A
+	// part of the same size remains free for a new holder.
 	if held > b.Total-b.used || (b.Share > 0 && held > b.Share) {
 		return errShare
 	}
@@ -120,8 +116,8 @@ type Account struct {
 // step is the default of Options.Step, in bytes.
 const step = 64 << 10
 
-// ForHolder opens an account for another holder in the same Budget. A holder is an owner of memory, for example a user.
-// Memory that several requests share can also have its own holder.
+// ForHolder opens an account for another holder in the same Budget. The holder is a user, or a name for memory that
+// several requests share.
 func (a *Account) ForHolder(holder string) *Account {
 	if a == nil {
 		return nil
@@ -183,9 +179,9 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do waits until the holder of the account is within the limit for processor time, and then calls work. The holder is a
-// user, or another owner of requests. Do charges the duration of the call to the holder. If ctx ends during the wait,
-// Do returns an error and does not call work. The function work must not wait for other requests, and must not call Do.
+// Do waits until the user or other owner of the account is within the limit for processor time, and then calls work.
+// The duration of the call counts as processor time of this owner. If ctx ends during the wait, Do returns an error and
+// does not call work. The function work must not wait for other requests, and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {
 	if a == nil || a.budget.Work == nil {
 		work()
@@ -194,11 +190,11 @@ func (a *Account) Do(ctx context.Context, work func()) error {
 	return a.budget.Work.Do(ctx, a.holder, work) //nolint:wrapcheck // the caller knows the context
 }
 
-// Charge counts the duration took as processor time of the account's holder, for example of a user. Charge does not
-// wait. If the holder then exceeds the limit for processor time, later calls of Do wait.
-func (a *Account) Charge(took time.Duration) {
+// Charge adds the duration to the counted processor time of the user or other owner of the account. Charge never waits.
+// If the owner then exceeds the limit for processor time, later calls of Account.Do wait.
+func (a *Account) Charge(duration time.Duration) {
 	if a != nil {
-		a.budget.Work.Charge(a.holder, took)
+		a.budget.Work.Charge(a.holder, duration)
 	}
 }
 

@@ -16,24 +16,23 @@ var (
 	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
 )
 
-// QueueOptions configures a Queue. A holder is the owner of work, usually a user.
+// QueueOptions configures a Queue.
 type QueueOptions struct {
-	// Total bounds the total cost of the work in progress of all holders.
+	// Total bounds the total cost of all work in progress.
 	Total int64
-	// Share bounds the total cost of the work in progress of one holder, usually a user.
+	// Share bounds the total cost of the work in progress of one user or other owner of work.
 	Share int64
 	// Largest bounds the cost of one unit of work. The Queue reduces a higher cost to Largest. The default and the
-	// maximum of Largest is Share, the limit for all work of one holder.
+	// maximum of Largest is Share, the limit for all work of one user or other owner.
 	Largest int64
-	// Waiting bounds the number of waiting units of work of one holder, usually a user.
+	// Waiting bounds the number of waiting units of work of one user or other owner of work.
 	Waiting int
 	// Patience bounds the time for which a unit of work waits.
 	Patience time.Duration
 }
 
-// Queue limits the total cost of concurrent work, for all holders together and for each holder. A holder is the owner
-// of work, usually a user. Work that exceeds a limit waits. The Queue admits the waiting work of the holders
-// round-robin.
+// Queue limits the total cost of concurrent work, in total and for each user or other owner of work. Work that exceeds
+// a limit waits. The Queue admits the waiting work of the owners round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -48,12 +47,12 @@ type Queue struct {
 	full bool
 }
 
-// lane contains the work of one holder in a Queue. A holder is the owner of work, usually a user.
+// lane is the part of a Queue for the work of one user or other owner of work.
 type lane struct {
 	holder string
 	used   int64
-	// places is the number of units of work in progress.
-	places int
+	// running is the number of units of work in progress.
+	running int
 	// waiting contains the waiting units of work, the oldest first.
 	waiting list.List
 	// element is the element of the lane in Queue.waitingLanes, or nil.
@@ -142,7 +141,7 @@ func (q *Queue) hasShare(p *Place) bool { return p.lane.used == 0 || p.lane.used
 func (q *Queue) admit(p *Place) {
 	q.used += p.cost
 	p.lane.used += p.cost
-	p.lane.places++
+	p.lane.running++
 	close(p.admitted)
 }
 
@@ -201,9 +200,10 @@ func (q *Queue) giveUp(p *Place) bool {
 	return false
 }
 
-// forget removes a lane that has no work, neither in progress nor waiting. The caller must hold the lock.
+// forget removes the lane of a user or other owner if the lane contains neither waiting work nor work in progress. The
+// caller must hold the lock.
 func (q *Queue) forget(l *lane) {
-	if l.places == 0 && l.waiting.Len() == 0 {
+	if l.running == 0 && l.waiting.Len() == 0 {
 		delete(q.lanes, l.holder)
 	}
 }
@@ -239,7 +239,7 @@ func (p *Place) Leave() {
 	p.left = true
 	q.used -= p.cost
 	p.lane.used -= p.cost
-	p.lane.places--
+	p.lane.running--
 	q.next()
 	q.forget(p.lane)
 }

@@ -5,15 +5,15 @@ package budget
 
 import "io"
 
-// Quarters is the memory that one byte of input takes, in quarters of a byte. For example, 5 means 1.25 bytes.
+// Quarters is an amount of memory in quarters of a byte. For example, 5 means 1.25 bytes.
 type Quarters int64
 
 // Buffered is the memory for each byte that is read into a growing buffer: 5 quarters of a byte. The buffer grows by a
 // quarter at a time, so that the capacity is at most 5/4 of the size of the content.
 const Buffered Quarters = 5
 
-// Reader returns a wrapper of body that charges memory to the account. For each byte that is read, the wrapper charges
-// perByte, which is a number of quarters of a byte. If account is nil, Reader returns body itself.
+// Reader returns a wrapper of body. For each byte that the wrapper reads, it charges perByte to the account. If account
+// is nil, Reader returns body itself.
 func Reader(body io.ReadCloser, account *Account, perByte Quarters) io.ReadCloser {
 	if account == nil {
 		return body

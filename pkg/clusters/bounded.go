@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// maxResponseBytes bounds the body of a response of a cluster. It is seven times the size of a list of 5,000 Pods.
+	// maxResponseBytes bounds the body of a response of a cluster. A list of 5,000 Pods has only a seventh of this
+	// size.
 	maxResponseBytes = 256 << 20
 	// maxErrorBytes bounds the body of an error response, which is read into memory as a whole.
 	maxErrorBytes = 256 << 10
-	// maxTokenResponseBytes bounds the response to a TokenRequest. It is several times the size of the largest token.
+	// maxTokenResponseBytes bounds the response to a TokenRequest. Even the largest tokens are several times smaller.
 	maxTokenResponseBytes = 64 << 10
 	// maxDiscoveryBytes bounds a discovery document. With 2,000 CustomResourceDefinitions, a document has 2 MiB.
 	maxDiscoveryBytes = 8 << 20
@@ -37,15 +38,8 @@ const (
 // ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration of requests and the size of responses. These requests are exceptions:
-//
-//   - Watches have no time limit.
-//   - Watches that Reader.Client sends also have no size limit.
-//   - Followed logs have no time limit and no size limit.
-//   - Requests that Reader.CacheClient sends have no time limit and no size limit.
-//
-// Error responses are always limited to maxErrorBytes. The reader of a response without a size limit must itself limit
-// each line, event or object.
+// boundedRoundTripper limits the duration of requests and the size of responses. Some requests, such as watches, have
+// no time limit. A response has no size limit if its reader limits each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -71,10 +65,11 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes
+	// The readers of these responses limit each line, event or object. Other watches keep the size limit.
 	if isFollowed(r.Context()) || isForCache(r.Context()) || isWatch(r) && isReader(r.Context()) {
 		left = math.MaxInt64 - 1
 	}
-	if response.StatusCode >= http.StatusBadRequest {
+	if response.StatusCode >= http.StatusBadRequest { // error responses always have a limit
 		left = min(left, maxErrorBytes)
 	}
 	response.Body = &boundedBody{ReadCloser: response.Body, left: left, done: cancel}

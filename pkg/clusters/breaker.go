@@ -18,7 +18,8 @@ import (
 const (
 	// maxPause bounds the time for which requests to an unreachable member cluster fail without being sent.
 	maxPause = 15 * time.Second
-	// maxHostPause is maxPause for the host cluster. It is shorter because every request to KubeVision needs the host.
+	// maxHostPause bounds the time for which requests to an unreachable host cluster fail without being sent. It is
+	// short, because every request to KubeVision needs the host cluster.
 	maxHostPause = 2 * time.Second
 )
 

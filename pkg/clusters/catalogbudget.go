@@ -34,9 +34,9 @@ func newCatalogBudget(limit int64) *catalogBudget {
 }
 
 // keep records the size of the catalog of a member cluster. If all catalogs together exceed the limit, keep drops the
-// largest catalogs of other clusters. It does nothing if the budget is nil.
+// largest catalogs of other clusters.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
-	if d == nil {
+	if d == nil { // the host cluster has no budget
 		return
 	}
 	d.mu.Lock()
@@ -62,9 +62,9 @@ func (d *catalogBudget) largestOther(r *resourceMapper) (most *resourceMapper) {
 	return most
 }
 
-// release subtracts the catalog of a member cluster from the sum. It does nothing if the budget is nil.
+// release removes the catalog of a member cluster from the budget.
 func (d *catalogBudget) release(r *resourceMapper) {
-	if d == nil {
+	if d == nil { // the host cluster has no budget
 		return
 	}
 	d.mu.Lock()

@@ -62,8 +62,7 @@ var (
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
-// Connections contains the connections to the host cluster and to all member clusters. Get does not wait for a response
-// of the cluster.
+// Connections contains the connections to the host cluster and to all member clusters.
 type Connections struct {
 	reader  client.Reader
 	host    *Connection
@@ -131,8 +130,9 @@ func (c *Connections) Close() {
 	c.host.close()
 }
 
-// Get returns the connection to the cluster that the KubeVisionCluster with the given name represents. It returns
-// ErrNotRegistered if there is no such KubeVisionCluster, and ErrNotConnected if the cluster cannot be used.
+// Get returns the connection to the cluster that the KubeVisionCluster with the given name represents. It does not wait
+// for a response of this cluster. It returns ErrNotRegistered if there is no such KubeVisionCluster, and
+// ErrNotConnected if the cluster cannot be used.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster, client.UnsafeDisableDeepCopy)
@@ -207,7 +207,7 @@ type Connection struct {
 	tokens *tokenSource
 	// robot sends discovery requests as the impersonating ServiceAccount, without impersonating a user.
 	robot discovery.DiscoveryInterfaceWithContext
-	// registration is the name of the KubeVisionCluster, or nil.
+	// registration is the name of the KubeVisionCluster that represents the cluster. It is nil until setName is called.
 	registration atomic.Pointer[string]
 	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
@@ -293,10 +293,8 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection to the cluster whose address is in the configuration anonymous. This configuration
-// contains no credential. The transport authenticated sends all requests, with tokens that the source tokens provides.
-// The parameter bound contains the users and groups that may be impersonated. The parameter memory bounds the memory of
-// discovery, and may be nil.
+// newConnection returns a connection to the cluster of the given configuration, which contains no credential. The round
+// tripper adds a token to each request. The budget bounds the memory of discovery, and may be nil.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,

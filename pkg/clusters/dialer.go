@@ -12,9 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer opens connections and tracks them, so that close() can close all of them. After close(), dial() returns an
-// error, so that an HTTP client that repeats a request on a new connection cannot connect to a cluster that was
-// removed.
+// dialer opens connections to a cluster and tracks them, so that close can close all of them.
 type dialer struct {
 	policy addresspolicy.Policy
 
@@ -29,6 +27,7 @@ func newDialer(policy addresspolicy.Policy) *dialer {
 
 // dial opens a connection that the policy allows. It returns ErrNotConnected after close.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	// Without this check, an HTTP client that repeats a failed request could connect to a removed cluster.
 	if d.isClosed() {
 		return nil, errClosed()
 	}

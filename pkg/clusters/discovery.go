@@ -23,15 +23,15 @@ import (
 )
 
 const (
-	// discoveryAge is the age up to which requests use a catalog without a check. A catalog is the cached list of a
-	// cluster's resources. The check of an older catalog sends two conditional requests with entity tags (HTTP ETag).
-	// If the cluster sends no entity tags, plainDiscoveryAge applies instead.
+	// discoveryAge is the age after which the cached list of a cluster's resources (the catalog) is checked for
+	// changes. This age applies to clusters that send entity tags (HTTP ETag), because the check is then fast.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge is the age up to which requests use the catalog of a cluster that sends no entity tags (HTTP
-	// ETag). It is long, because a check then reads the whole list of resources with some hundred requests.
+	// plainDiscoveryAge is the age after which the cached list of a cluster's resources (the catalog) is read again.
+	// This age applies to clusters that send no entity tags (HTTP ETag). Reading the list may take some hundred
+	// requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge is the maximum age of a catalog that proves the absence of a resource. If an older catalog lacks a
-	// resource, the cluster may serve the resource nevertheless.
+	// absenceAge is the age up to which a catalog of a cluster's resources shows that a resource does not exist. An
+	// older catalog may lack a new resource.
 	absenceAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer catalog of the cluster's resources. After this
 	// time, the request uses the old catalog.
@@ -41,14 +41,14 @@ const (
 	renewInterval = 1500 * time.Millisecond
 	// useTimeout is the time without a request after which the background checks of a catalog end.
 	useTimeout = time.Minute
-	// renewShare makes slow checks of a catalog rare: the pause after a check lasts at least renewShare times as long
-	// as the check. In the pause, requests use the old catalog until its age is plainDiscoveryAge.
+	// renewShare is the factor by which the pause after a slow check of a catalog of a cluster's resources is longer
+	// than the check. It makes slow checks rare.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
 	maxKinds = 20_000
-	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte: 24 means 6 bytes. It
-	// includes the decoded document and the catalog.
+	// decodedDiscovery is the estimated memory for each byte of a discovery document: 6 bytes, or 24 quarters of a
+	// byte. It includes the decoded document and the catalog.
 	decodedDiscovery budget.Quarters = 24
 )
 
@@ -85,14 +85,9 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find looks up a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
-// cluster does not serve the resource. It returns a 503 error if the API server of the group did not respond, because
-// the resource may then exist.
-//
-// The function isExpected returns true if a resource has the properties that the caller needs, for example its kind. If
-// it is nil, every resource is expected. If the catalog lacks the name or the resource is not expected, the catalog may
-// be outdated. find then looks up the name in a catalog that is at most absenceAge old. It returns this result even if
-// the resource is not expected.
+// find looks up a resource by its name: plural, plural.group or plural.version.group. It returns false if the cluster
+// does not serve the resource, and a 503 error if the API server of the group did not respond. If isExpected returns
+// false for the cached resource, find looks up the name in a recent catalog. isExpected may be nil.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {
@@ -101,13 +96,13 @@ func (r *resourceMapper) find(
 		return Resource{}, false, err
 	}
 	found, ok := known.lookup(name)
-	if !ok || (isExpected != nil && !isExpected(&found)) {
+	if !ok || (isExpected != nil && !isExpected(&found)) { // the catalog may be outdated
 		if known, err = r.confirmed(ctx); err != nil {
 			return Resource{}, false, err
 		}
 		found, ok = known.lookup(name)
 	}
-	if !ok && known.isGroupUnavailable(name) {
+	if !ok && known.isGroupUnavailable(name) { // the resource may exist
 		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
@@ -128,9 +123,8 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns the catalog of the cluster's resources. If there is none, current waits for a discovery. If the
-// catalog is older than maxAge allows, current waits up to checkPatience for a newer catalog. It returns the old
-// catalog if the discovery fails or takes longer.
+// current returns the catalog of the cluster's resources. It waits for a discovery if there is no catalog. If the
+// catalog is old, current waits at most checkPatience for a newer one, and otherwise returns the old one.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -143,27 +137,27 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, checkPatience, ErrImpatient)
 	defer cancel()
 	renewed, err := r.discover(waiting, time.Time{})
-	if err != nil {
+	if err != nil { // the old catalog is better than an error
 		klog.FromContext(ctx).V(4).Info("The list of a cluster's resources is old", "age", age, "err", err)
 		return known, nil
 	}
 	return renewed, nil
 }
 
-// maxAge returns the age up to which requests use the catalog without a check for changed resources. This age is larger
-// after a slow check, so that slow checks are rare. If the resources have changed, a check is slow, because it reads
-// the whole catalog.
+// maxAge returns the age after which requests check the catalog of the cluster's resources for changes.
 func (r *resourceMapper) maxAge() time.Duration {
 	if !r.tags.complete() {
 		return plainDiscoveryAge
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	// The age grows after a slow check. A check is slow if the resources have changed, because it then reads all of
+	// them.
 	return min(max(discoveryAge, renewShare*r.lastDuration), plainDiscoveryAge)
 }
 
-// confirmed returns a catalog that is at most absenceAge old. If the last discovery is older, confirmed discovers the
-// cluster again. If not, confirmed returns the result of the last discovery, which may be an error.
+// confirmed returns a catalog of the cluster's resources that is at most absenceAge old. It repeats the discovery if
+// the last one is older.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, began, failure := r.known, r.lastBegan, r.lastErr
@@ -172,7 +166,7 @@ func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	if began.Before(oldest) || (known == nil && failure == nil) {
 		return r.discover(ctx, oldest)
 	}
-	return known, failure
+	return known, failure // A recent discovery is not repeated, even if it has failed.
 }
 
 // refresh waits for a discovery that begins after the call of refresh.
@@ -290,18 +284,17 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery to an error for the request that needs the discovery. It replaces a
-// Status below 500, for example 403, with a 503 error, because the caller would take this Status for the response to
-// its own request. discoveryError returns ErrNoAPIServer for the status 404 and for a response that no API server has
-// sent.
+// discoveryError converts an error of discovery, so that the caller does not take it for the response to its own
+// request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
 	switch {
 	case !errors.As(err, &status):
-	case !response.IsTyped(err), apierrors.IsNotFound(err):
+	case !response.IsTyped(err), apierrors.IsNotFound(err): // the server is not an API server
 		klog.FromContext(ctx).V(2).Info("Failed to read the API discovery of a cluster", "err", err)
 		err = ErrNoAPIServer
+	// The caller would take this Status, for example 403, for the response to its own request.
 	case status.Status().Code < http.StatusInternalServerError:
 		err = unavailable(status.Status().Message)
 	}

@@ -48,10 +48,10 @@ type elementScanner struct {
 	next bool
 }
 
-// weigh returns the memory of the list elements and fields that begin in the text, in bytes. The text is the next part
-// of the document. weigh returns false if the document is nested more than maxDepth levels deep.
-func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
-	for _, b := range text {
+// weigh estimates the memory of the list elements and fields in the next part of the document, in bytes. It returns
+// false if the document is nested more than maxDepth levels deep.
+func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
+	for _, b := range part {
 		if e.quoted {
 			e.quoted, e.escaped = e.escaped || b != '"', !e.escaped && b == '\\'
 			continue
@@ -88,11 +88,11 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the approximate memory of a decoded list element, in bytes. The argument is the first
-// byte of the element's JSON. Each element that is not a string, even null, may be decoded to a struct.
+// costOfElementBeginning returns the approximate memory of a decoded list element in bytes. first is the first byte of
+// its JSON.
 func costOfElementBeginning(first byte) int64 {
 	if first == '"' {
 		return costOfString
 	}
-	return costOfStruct
+	return costOfStruct // Each other value, even null, may be decoded to a struct.
 }

@@ -30,7 +30,8 @@ const (
 	// maxReplyBytes bounds the payload of a SYN_REPLY frame, in bytes. It is small, because the compressed headers in
 	// a SYN_REPLY may be much larger in memory. Kubernetes sends SYN_REPLYs without headers.
 	maxReplyBytes = 128
-	// maxErrorStreamBytes bounds the bytes of the error stream of a command, which contains its result.
+	// maxErrorStreamBytes bounds the bytes of an error stream. On such a stream, the cluster sends the result of a
+	// command.
 	maxErrorStreamBytes = 64 << 10
 )
 
@@ -43,7 +44,8 @@ const (
 	typeHeaders      = 8
 )
 
-// errFrame is returned when a cluster sends a SPDY frame that no Kubernetes component sends.
+// errFrame is returned when a cluster sends a SPDY frame that is not allowed, for example for a stream that the client
+// has not requested.
 var errFrame error = response.NewFailure("the cluster has sent a frame that the protocol does not allow", nil)
 
 // frameConn is a network connection that limits the SPDY frames that the cluster sends. Without these limits, the SPDY
@@ -75,8 +77,7 @@ type frameConn struct {
 	unread map[uint32]int
 	// unreadTotal is the number of received but unread bytes of all streams that were not reset.
 	unreadTotal int
-	// bytesFreed receives a value when received bytes were read from a stream, or were dropped because a stream was
-	// reset. It wakes awaitRoom.
+	// bytesFreed wakes awaitRoom when the number of received but unread bytes has decreased.
 	bytesFreed chan struct{}
 	// hasResult is true if at least one byte of the error stream was read. When a command has ended, the cluster sends
 	// the result of the command on this stream.
@@ -231,12 +232,13 @@ func (c *frameConn) free(n int) {
 	}
 }
 
-// fail records the error of the first frame that is not allowed, and closes the SPDY connection with all its streams.
-// The library cannot close a single stream while another stream has unread frames. fail returns the given error.
+// fail records the reason why the connection has failed, and closes the SPDY connection with all its streams. It
+// returns the given reason.
 func (c *frameConn) fail(reason error) error {
 	c.mu.Lock()
 	if c.failure == nil {
 		c.failure = reason
+		// The library cannot close a single stream while another stream has unread frames.
 		c.endStreams()
 	}
 	c.mu.Unlock()

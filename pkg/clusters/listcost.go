@@ -17,8 +17,8 @@ const (
 	// listShare bounds the total size of the lists that one user reads from one cluster at the same time, in bytes per
 	// processor. With eight processors, the limit of a user is eight times listShare.
 	listShare = 128 << 10
-	// largestList bounds the bytes that one list counts towards the limit of its user. The response itself may be
-	// larger. For every two processors, a user can read one large list at a time.
+	// largestList is the maximum number of bytes that one list counts towards the limit of its user. A longer list
+	// counts as largestList bytes.
 	largestList = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
 	// time. This limit is usersAtOnce times the limit of one user.

@@ -40,7 +40,8 @@ type Member struct {
 
 	// anonymous is a transport that adds no credential to requests.
 	anonymous http.RoundTripper
-	// dialed opens the connections for requests without a credential. The round trippers in anonymous wrap it.
+	// dialed is the http.Transport of requests without a credential. Connections for terminals and port forwarding use
+	// the dial function and the TLS configuration of this Transport.
 	dialed  *http.Transport
 	closers []func()
 	dialer  *dialer

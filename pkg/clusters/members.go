@@ -48,19 +48,17 @@ type Revision struct {
 	Key string
 }
 
-// replaces returns true if a connection with the revision old must be replaced by a connection with the revision r.
-// This is the case if r has another KubeVisionCluster, Secret or key than old, or a newer version of the same Secret.
-// An older version of the Secret replaces nothing, because a delayed watch may show an older version than an earlier
-// read.
+// replaces returns true if the kubeconfig with the revision r must replace the kubeconfig with the revision old.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
-	if !same {
+	if !same { // another KubeVisionCluster, Secret or key
 		return true
 	}
 	order, err := resourceversion.CompareResourceVersion(r.Version, old.Version)
 	if err != nil {
 		return r.Version != old.Version
 	}
+	// An older version replaces nothing: it comes from a delayed watch, after a newer version was read.
 	return order > 0
 }
 
@@ -138,10 +136,8 @@ func (o *openMember) close() {
 	}
 }
 
-// get returns the connection to the cluster c. If there is none, get reads the kubeconfig from the host cluster, but
-// does not wait for the cluster c itself. After a change of the kubeconfig, get starts to connect with the new
-// kubeconfig in the background. It returns the connection with the old kubeconfig until the cluster has responded on
-// the new connection, but not longer than renewPatience.
+// get returns the connection to the cluster c. It does not wait for a response of this cluster. After a change of the
+// kubeconfig, get may return the old connection for up to renewPatience. After this time, it returns a new connection.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -153,7 +149,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	}
 	wanted := RevisionOf(c, secret)
 	serving, renew := m.connectionFor(c.Name, wanted)
-	if renew {
+	if renew { // The old connection is used until the cluster has responded on the new one.
 		go m.renew(context.WithoutCancel(ctx), c, key, serving)
 	}
 	if serving != nil {
@@ -197,7 +193,7 @@ func (m *members) connectionFor(name string, revision Revision) (serving *openMe
 	if o.outdatedSince.IsZero() {
 		o.outdatedSince = now
 	}
-	if now.Sub(o.outdatedSince) > renewPatience {
+	if now.Sub(o.outdatedSince) > renewPatience { // the old kubeconfig may no longer be used
 		return nil, false
 	}
 	if now.Sub(o.renewalTried) < renewPause {

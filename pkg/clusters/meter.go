@@ -24,7 +24,7 @@ type Limits struct {
 	Kept int64
 	// Pool bounds the memory of the objects that are cached from all member clusters. It is required if Kept is set.
 	Pool *Pool
-	// Registered is the creation time of the KubeVisionCluster. If the Pool is full, the newest clusters are
+	// Registered is the creation time of the KubeVisionCluster. If initial lists fill the Pool, the newest clusters are
 	// disconnected first.
 	Registered time.Time
 }
@@ -33,25 +33,24 @@ type Limits struct {
 // kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits for the controllers, which cache KubeVision's objects of each member cluster.
-// They bound each response, the cached objects of one cluster, and the cached objects of all clusters in the pool. The
-// argument registered is the creation time of the KubeVisionCluster.
+// ControllerLimits returns the limits for the data that the controllers read from one member cluster. All member
+// clusters share the pool. registered is the creation time of the KubeVisionCluster. If initial lists fill the pool,
+// the newest clusters are disconnected first.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
 
 const (
-	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes. 50,000 RoleBindings
-	// count as about 136 MiB.
+	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes. It suffices for
+	// 50,000 RoleBindings, which count as about 136 MiB.
 	maxKept = 144 << 20
 	// DefaultMemberCacheBytes is the default limit of the memory of the objects that are cached from all member
 	// clusters, in bytes.
 	DefaultMemberCacheBytes = 192 << 20
 )
 
-// errKept is returned when the objects that are cached from a member cluster need too much memory, or when other member
-// clusters need this memory.
-var errKept error = response.NewFailure(
+// errTooMuchCached is returned when a member cluster was disconnected to limit the memory of cached objects.
+var errTooMuchCached error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
 
@@ -64,11 +63,11 @@ type meter struct {
 }
 
 // RoundTrip sends the request. Each Read of the response body counts the memory of the received objects for the member
-// cluster. If the cluster is disconnected because cached objects need too much memory, the Read returns errKept. From
-// then on, RoundTrip also returns errKept, and sends no request.
+// cluster. After the cluster was disconnected to limit the memory of cached objects, RoundTrip and Read return
+// errTooMuchCached.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isDisconnected() {
-		return nil, errKept
+		return nil, errTooMuchCached
 	}
 	l, _ := r.Context().Value(transientMemoryKey{}).(*transientMemory)
 	found := &scanner{limit: m.response}
@@ -78,18 +77,17 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 			return ErrTooLarge
 		}
 		if !m.spend(cost, l) {
-			return errKept
+			return errTooMuchCached
 		}
 		return nil
 	})
 }
 
-// countable returns a copy of the request whose response the meter can count. The copy accepts only JSON, because the
-// meter cannot estimate the memory of other formats. It does not contain resourceVersion=0 if the list has a limit.
-// With resourceVersion=0, API servers ignore the limit and send the whole list as one page.
+// countable returns a copy of the request whose response the meter can count. The copy accepts only JSON, and makes API
+// servers respect the page size.
 func countable(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
-	var accept []string
+	var accept []string // The meter cannot estimate the memory of formats other than JSON.
 	for value := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		if value = strings.TrimSpace(value); strings.HasPrefix(value, mediaTypeJSON) {
 			accept = append(accept, value)
@@ -99,6 +97,7 @@ func countable(r *http.Request) *http.Request {
 		accept = []string{mediaTypeJSON}
 	}
 	r.Header.Set("Accept", strings.Join(accept, ","))
+	// With resourceVersion=0, API servers ignore the limit and send the whole list as one page.
 	if query := r.URL.Query(); !isWatch(r) && query.Has("limit") && query.Get("resourceVersion") == "0" {
 		query.Del("resourceVersion")
 		query.Del("resourceVersionMatch")

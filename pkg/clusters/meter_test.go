@@ -147,8 +147,8 @@ func TestMeter(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, errKept) || !errors.Is(send(request), errKept) {
-		t.Errorf("%v, want %v", err, errKept)
+	if !errors.Is(err, errTooMuchCached) || !errors.Is(send(request), errTooMuchCached) {
+		t.Errorf("%v, want %v", err, errTooMuchCached)
 	}
 	select {
 	case <-exceeded:

@@ -17,12 +17,11 @@ import (
 )
 
 const (
-	// unpacedBytes is the size in bytes above which a response counts as large. Each user may read only a few large
-	// responses at the same time. The pages and objects that a dashboard requests are smaller.
+	// unpacedBytes is the size up to which a response is read without limits, in bytes. For larger responses, each user
+	// has limits for concurrent reads and for processor time. A dashboard requests smaller pages and objects.
 	unpacedBytes = 512 << 10
-	// maxWork bounds the processor time that is counted between two Reads of a large response. The whole time between
-	// two Reads counts, because the caller usually processes the response in this time. A time longer than maxWork may
-	// include waits for a slow client.
+	// maxWork is the maximum time between two Reads of a large response that counts as processor time of the user. A
+	// longer time may include waits for a slow client.
 	maxWork = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which one Read of a large response waits for other large responses of the user.
 	// After this time, the Read continues.
@@ -32,8 +31,8 @@ const (
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the number of large responses that each user can always read from one cluster at the same time. With
-	// more than minLarge processors, each user can read one large response for each processor.
+	// minLarge is the minimum limit for the large responses that a user reads from one cluster at the same time. With
+	// more processors, the limit is the number of processors.
 	minLarge = 2
 )
 
@@ -42,7 +41,7 @@ var (
 	errLarge = fmt.Errorf("%w: the user has too many large lists in flight", budget.ErrExceeded)
 )
 
-// newLargeGates returns the limit for the number of large responses of one cluster that are open for one user.
+// newLargeGates returns Gates that limit how many large responses each user reads from one cluster at the same time.
 func newLargeGates() *userlimit.Gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
 func newGates(atOnce int) *userlimit.Gates {
@@ -81,8 +80,8 @@ type pacedRoundTripper struct {
 	// lists bounds the total size of the lists that are read from this cluster at the same time. If it is nil, there is
 	// no bound.
 	lists *budget.Queue
-	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It is required if there is a bound
-	// for lists.
+	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It must be set if the field lists
+	// is set.
 	sizes *listSizes
 	user  string
 }
@@ -162,13 +161,13 @@ func (b *pacedBody) becomeLarge() bool {
 	return true
 }
 
-// chargeAndWait counts the time since the last Read as processor time of the user, because the caller usually processes
-// the response in this time. It then waits until the processor time of the user is within the limit. It does nothing if
-// the response is not large.
+// chargeAndWait counts the time since the last Read of a large response as processor time of the user. It then waits
+// until this processor time is within the limit.
 func (b *pacedBody) chargeAndWait() {
-	if b.workGate == nil {
+	if b.workGate == nil { // the response is not large
 		return
 	}
+	// The caller usually processes the response between two Reads.
 	b.workGate.Charge(min(time.Since(b.turnBegan), maxWork))
 	_ = b.workGate.Rest(b.context) // if the context ends, the next Read fails
 }
@@ -180,7 +179,7 @@ func (b *pacedBody) endTurn() {
 	}
 }
 
-// Close closes the body and releases the limits that the response occupies.
+// Close closes the body. The response then no longer counts towards the limits of the user.
 func (b *pacedBody) Close() error {
 	b.endTurn()
 	if b.largeGate != nil {
@@ -193,7 +192,7 @@ func (b *pacedBody) Close() error {
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
 }
 
-// leave releases the limits that RoundTrip has acquired.
+// leave ends the call and the list of a response: they no longer count towards the limits of the user.
 func (b *pacedBody) leave() {
 	b.list.leave()
 	if b.leaveCalls != nil {

@@ -8,10 +8,8 @@ import (
 	"time"
 )
 
-// growthPart defines a threshold: the limit of a Pool, divided by growthPart. The threshold determines which member
-// cluster is disconnected when the Pool is full. If changes since the initial lists use more memory than the threshold,
-// the cluster with the most memory of changes is disconnected. If they use less, the newest cluster with at least the
-// average memory is disconnected.
+// growthPart defines when changes of objects are the reason for a full Pool: when they use more than 1/growthPart of
+// the limit.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -26,8 +24,7 @@ type Pool struct {
 	spent int64
 	// ending is the part of spent that belongs to disconnected clusters and will be released soon.
 	ending int64
-	// shares contains the member clusters that the Pool can disconnect. A share is the memory of one member cluster in
-	// the Pool.
+	// shares contains a share for each member cluster that the Pool can disconnect.
 	shares map[*share]struct{}
 	// changed is closed and replaced when a member cluster is disconnected or releases memory.
 	changed chan struct{}
@@ -70,9 +67,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend adds n bytes to the memory of the member cluster; a negative n subtracts bytes. It returns false if the cluster
-// is disconnected, because it exceeds its limit or because other clusters need memory. While disconnected clusters
-// still occupy the memory of the Pool, spend waits.
+// spend adds n bytes to the memory that the cached objects of the member cluster use. n may be negative. spend returns
+// false if the cluster is disconnected.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -88,7 +84,7 @@ func (s *share) spend(n int64) bool {
 	for p.spent-p.ending > p.total {
 		p.end(p.candidate())
 	}
-	if n > 0 {
+	if n > 0 { // wait until disconnected clusters have released their memory
 		p.await(func() bool { return p.spent <= p.total || s.disconnected || s.stopped })
 	}
 	return !s.disconnected
@@ -130,13 +126,7 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// candidate returns the member cluster to disconnect when the Pool is full. The growth of a cluster is its additional
-// memory since its initial lists.
-//
-//   - If the growth of all clusters exceeds a part of the Pool's limit (1/growthPart), candidate returns the cluster
-//     with the largest growth.
-//   - If not, candidate returns the newest of the clusters that use at least the average memory. Therefore, a new
-//     cluster with many objects cannot disconnect older clusters.
+// candidate returns the member cluster to disconnect when the Pool is full.
 func (p *Pool) candidate() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var growth int64
@@ -150,10 +140,10 @@ func (p *Pool) candidate() *share {
 			last = s
 		}
 	}
-	if growth > p.total/growthPart {
+	if growth > p.total/growthPart { // changed objects have filled the Pool
 		return most
 	}
-	return last
+	return last // A new cluster with many objects must not disconnect older clusters.
 }
 
 // growth returns the additional memory of the member cluster since its initial lists, in bytes. Each version of a
@@ -166,7 +156,8 @@ func (s *share) growth() int64 {
 	return s.spent - s.initialBytes
 }
 
-// markSynced records that the memory used so far belongs to the initial lists.
+// markSynced records that the informers of the member cluster have received their initial lists. Memory that is added
+// later counts as growth.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

@@ -62,9 +62,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if the read cache is enabled and had a ServiceAccount token less than one second ago.
-// Connection.Reader then returns without waiting for the cluster, because it does not check the token again within this
-// second.
+// HasReader returns true if the read cache is enabled and had a ServiceAccount token within the last second.
+// Connection.Reader then returns a Reader at once.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }

@@ -23,8 +23,8 @@ const (
 	renewPatience = time.Minute
 	// renewPause is the minimum time between two attempts to connect with a new kubeconfig.
 	renewPause = 2 * time.Second
-	// retireAfter is the time for which a connection remains open after it was replaced, so that the requests on it can
-	// end. Only streams, such as watches and terminals, may last longer. They end when the connection is closed.
+	// retireAfter is the time for which a replaced connection remains open, so that requests on it can end. After this
+	// time, streams that continue, such as watches and terminals, are closed.
 	retireAfter = time.Minute
 	// maxRetired bounds the number of replaced connections per cluster that are not yet closed.
 	maxRetired = 4

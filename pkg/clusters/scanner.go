@@ -13,23 +13,19 @@ const (
 	costOfMember = 48
 	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
 	costOfEntry = 84
-	// maxFields is the number of members above which each further member of a JSON object counts as an entry of a large
-	// map.
+	// maxFields is the number of members of a JSON object that need costOfMember bytes each. Further members belong to
+	// a large map, and need costOfEntry bytes each.
 	maxFields = 16
-	// unitsPerByte is the number of cost units in one byte of memory. The scanner counts one unit for most bytes of
-	// JSON. These use less than one byte of memory on average, because cached objects contain neither field names nor
-	// managed fields.
-	unitsPerByte = 2
-	// shortText is the number of bytes at the beginning of a string that count as half a byte of memory each. Each
-	// further byte counts as one byte of memory. Most short strings are field names, which use no memory after
-	// decoding.
+	// halvesPerByte converts half bytes to bytes. The scanner counts memory in half bytes.
+	halvesPerByte = 2
+	// shortText is the length up to which a string may be a field name. The first shortText bytes of each string count
+	// half, because field names use no memory after decoding.
 	shortText = 16
 
-	// keptDepth is the maximum nesting depth at which fields and array elements count as decoded values. For example,
-	// the verbs of the rules in a list of Roles have this depth. Deeper values belong to managed fields, which remain
-	// raw JSON. For these values, only the bytes of the JSON count.
-	keptDepth = 6
-	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
+	// keptDepth is the nesting depth up to which fields and array elements are decoded. Deeper values belong to managed
+	// fields, which remain JSON.
+	keptDepth = 6 // the depth of the verbs in a list of Roles
+	// maxDepth bounds the nesting depth of JSON. API objects are nested several times less deeply.
 	maxDepth = 200
 )
 
@@ -43,8 +39,7 @@ type scanner struct {
 	quoted, escaped bool
 	// bytes is the length of the current top-level value so far.
 	bytes int64
-	// remainder is the counted cost that is less than one byte of memory, in units (see unitsPerByte). It carries over
-	// to the cost of the next byte of JSON.
+	// remainder is 1 if half a byte of memory remains to be counted. Otherwise, it is 0.
 	remainder int64
 	// length is the length of the current string so far.
 	length int64
@@ -66,7 +61,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 			return cost, false
 		}
 		s.remainder += s.costOfByte()
-		cost, s.remainder = cost+s.remainder/unitsPerByte, s.remainder%unitsPerByte
+		cost, s.remainder = cost+s.remainder/halvesPerByte, s.remainder%halvesPerByte
 		switch {
 		case s.escaped:
 			s.escaped = false
@@ -82,10 +77,10 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 			case depth > maxDepth:
 				return cost, false
 			default:
-				cost += s.costOfNext()
+				cost += s.costOfNextValue()
 			}
 		case b == ',':
-			cost += s.costOfNext()
+			cost += s.costOfNextValue()
 		case b == '}', b == ']':
 			if s.open = s.open[:max(len(s.open)-1, 0)]; len(s.open) == 0 {
 				s.bytes = 0
@@ -95,8 +90,9 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// costOfByte returns the cost of the next byte of JSON in units, of which one byte of memory has unitsPerByte.
+// costOfByte returns the approximate memory of the next byte of JSON, in half bytes.
 func (s *scanner) costOfByte() int64 {
+	// Most bytes need less than a byte of memory: cached objects contain neither field names nor managed fields.
 	if !s.quoted {
 		return 1
 	}
@@ -104,11 +100,11 @@ func (s *scanner) costOfByte() int64 {
 	if s.length <= shortText || len(s.open) > keptDepth {
 		return 1
 	}
-	return unitsPerByte
+	return halvesPerByte
 }
 
-// costOfNext returns the memory of the next element or member of the innermost open array or object, in bytes.
-func (s *scanner) costOfNext() int64 {
+// costOfNextValue returns the approximate memory of the next array element or object member, in bytes.
+func (s *scanner) costOfNextValue() int64 {
 	depth := len(s.open)
 	if depth == 0 {
 		return costOfMember

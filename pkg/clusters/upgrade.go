@@ -101,15 +101,15 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf returns the error for a response that refuses an upgrade. If the HTTP status is at least 400, this is the
-// Status in the response body, which response.Transport has sanitized. If the status is lower, or if the body cannot be
-// decoded, this is a response.Failure without data of the server.
+// refusalOf returns the error for a response that refuses an upgrade. The error is the Status in the response body, or
+// a response.Failure if the body contains no usable Status.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
 	if answer.StatusCode < http.StatusBadRequest { // the body has not been sanitized
 		return response.NewFailure("the cluster did not upgrade the connection", nil)
 	}
+	// response.Transport has sanitized the bodies of error responses.
 	if err := json.NewDecoder(answer.Body).Decode(&refusal.ErrStatus); err != nil {
 		return response.NewFailure("the cluster did not upgrade the connection", err)
 	}

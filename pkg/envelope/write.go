@@ -84,8 +84,8 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll returns a copy of texts with each text truncated. It omits all texts after the first maxWarnings texts. If it
-// omits texts, it appends a text with their number.
+// cutAll returns the first maxWarnings texts, each truncated to redaction.MaxText bytes. If there are more texts, it
+// appends the number of omitted texts as another text.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// interval is the time between two adjustments of the GOGC percentage to the size of the live heap. If the live heap
-// grows between two adjustments, the percentage is too large until the next one, and a collection may begin too late.
+// interval is the time between two adjustments of the GOGC percentage to the size of the live heap.
 const interval = time.Second
 
 // KeepFloor prevents garbage collections while the heap is smaller than the given number of bytes. For this purpose, it
@@ -29,6 +28,8 @@ func KeepFloor(ctx context.Context, bytes uint64) {
 	}
 	set := func(percent uint64) { debug.SetGCPercent(int(min(percent, math.MaxInt32))) }
 	defer set(least)
+	// While the live heap grows, the percentage is too large until the next adjustment, which delays the collector.
+	// Therefore, the interval is short.
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for last := least; ; {
@@ -45,12 +46,11 @@ func KeepFloor(ctx context.Context, bytes uint64) {
 	}
 }
 
-// percent returns the GOGC percentage with which the next garbage collection begins when the heap has grown to the
-// given number of bytes. If this percentage is lower than minimum, percent returns minimum. liveHeap is the size of the
-// live heap in bytes.
-func percent(liveHeap, bytes, minimum uint64) uint64 {
-	if liveHeap == 0 || liveHeap >= bytes {
+// percent returns the GOGC percentage that lets the heap grow from live to target bytes before the next garbage
+// collection. It returns at least minimum.
+func percent(live, target, minimum uint64) uint64 {
+	if live == 0 || live >= target {
 		return minimum
 	}
-	return max((bytes-liveHeap)*100/liveHeap, minimum) //nolint:mnd // percent
+	return max((target-live)*100/live, minimum) //nolint:mnd // percent
 }

@@ -41,7 +41,8 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns x^n modulo the CRC-32 polynomial, where n is 8 times the number of bytes.
+// shiftOf returns the factor by which the CRC-32 of a text must be multiplied if the given number of bytes is appended
+// to the text. The factor is x^(8*bytes) modulo the CRC-32 polynomial.
 func shiftOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {

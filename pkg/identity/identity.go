@@ -17,11 +17,10 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster who has access only
-	// through a Kubernetes group. A KubeVisionRoleBinding names the group, but no KubeVisionRoleBinding names the user.
-	// KubeVision does not know the members of Kubernetes groups in advance. To impersonate the members with their own
-	// names, KubeVision would need the right to impersonate any user. GroupMember has two colons. Therefore, it differs
-	// from the impersonated names of KubeVisionUsers, which have only one.
+	// GroupMember is the user name that KubeVision impersonates for all users of the host cluster who have access only
+	// through a Kubernetes group. KubeVision does not know these users in advance. To impersonate them by their own
+	// names, it would need the right to impersonate any user. The two colons distinguish GroupMember from the names of
+	// KubeVisionUsers.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix is the prefix of names on member clusters. KubeVision adds it to the names of users and groups of the
 	// host cluster that begin with "system:" (see OnMember).

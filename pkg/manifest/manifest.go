@@ -73,8 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object has no other field than "manifest". The caller must check that this field exists. In
-// JSON, object may also have totpCode, a one-time code that package routes reads.
+// isWrapper returns true if object has no fields besides "manifest" and, in JSON, the one-time code totpCode. The
+// caller must check that the field "manifest" exists.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

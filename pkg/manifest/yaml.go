@@ -101,9 +101,8 @@ func empty(document *yaml.Node) bool {
 // extent is the size in bytes and the nesting depth of a YAML node, with its aliases resolved.
 type extent struct{ size, height int }
 
-// measure returns the extent of n. It visits each node once, and caches the extent in the map known. In the text, an
-// anchor precedes its aliases. Therefore, the map already contains the extent of an aliased node, and the recursion is
-// not deeper than the nesting of the text.
+// measure returns the size and the nesting depth of n, with its aliases resolved. It stores the results of all visited
+// nodes in known.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e
@@ -111,6 +110,8 @@ func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	known[n] = extent{size: MaxBytes + 1} // a node that contains itself has an infinite size
 	e := extent{size: len(n.Value) + 1}
 	if n.Kind == yaml.AliasNode {
+		// An anchor precedes its aliases. Therefore, known already contains the aliased node, and the recursion is not
+		// deeper than the nesting of the text.
 		e = measure(n.Alias, known)
 	}
 	for _, child := range n.Content {

@@ -53,23 +53,22 @@ const (
 	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. A user who grants a role needs
 	// the verb bind on the ClusterRole of this role.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the ValidatingAdmissionPolicy for KubeVisionClusters. If a change makes a KubeVisionRoleBinding
-	// select the cluster, the user needs the verb bind on the ClusterRole of the binding.
+	// ClustersPolicy is the ValidatingAdmissionPolicy for KubeVisionClusters. A user who creates or changes a cluster
+	// so that a KubeVisionRoleBinding selects the cluster needs the verb bind on the ClusterRole of the binding.
 	ClustersPolicy = "kubevision-clusters"
 	// ClusterCredentialsPolicy is the ValidatingAdmissionPolicy for the references from KubeVisionClusters to Secrets
 	// with kubeconfigs. If another KubeVisionCluster already references the Secret, the user needs the verb get on the
 	// Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the ValidatingAdmissionPolicy for KubeVisionUsers. If somebody could get the rights of a
-	// KubeVisionRoleBinding through a change, the author of the change needs the verb bind on the ClusterRole of the
-	// binding.
+	// UsersPolicy is the ValidatingAdmissionPolicy for KubeVisionUsers. A change that gives a KubeVisionUser the rights
+	// of a KubeVisionRoleBinding requires the verb bind on the ClusterRole of the binding. A change that can take over
+	// the account of such a KubeVisionUser, for example a new password, requires the same verb.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the ValidatingAdmissionPolicy for updates of Namespaces. If new labels extend the rights of a
-	// KubeVisionRoleBinding to the Namespace, the user needs the verb bind on the ClusterRole of the binding.
+	// NamespacesPolicy is the ValidatingAdmissionPolicy for updates of Namespaces. A user who changes labels so that a
+	// KubeVisionRoleBinding grants more rights in the Namespace needs the verb bind on the ClusterRole of the binding.
 	NamespacesPolicy = "kubevision-namespaces"
-	// NewNamespacesPolicy is the ValidatingAdmissionPolicy for the creation of Namespaces. If the labels extend the
-	// rights of a KubeVisionRoleBinding to the Namespace, the user needs the verb bind on the ClusterRole of the
-	// binding.
+	// NewNamespacesPolicy is the ValidatingAdmissionPolicy for the creation of Namespaces. A user who creates a
+	// Namespace with labels that a KubeVisionRoleBinding selects needs the verb bind on the ClusterRole of the binding.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager is the field manager with which the controllers apply objects.

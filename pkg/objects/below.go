@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// textBytes is the number of bytes that a string takes in addition to its characters. entryBytes is the number of
-	// bytes that a map entry takes in addition to its key and value.
-	textBytes  = 8
+	// textBytes is the assumed memory overhead of a string in addition to its characters, in bytes.
+	textBytes = 8
+	// entryBytes is the assumed memory overhead of a map entry in addition to its key and value, in bytes.
 	entryBytes = 48
 )
 

@@ -33,8 +33,8 @@ const (
 	// maxReadBytes bounds the memory for decoding one object of a list, in bytes. Real objects stay far below this
 	// limit. For example, 4 MiB are charged for decoding a Pod with 1,000 environment variables.
 	maxReadBytes = 32 << 20
-	// maxHeldBytes bounds the memory to which a decoded object of a list points, such as strings and slices, in bytes.
-	// Real objects stay far below this limit.
+	// maxHeldBytes bounds the memory for the strings, slices and maps of one decoded object of a list, in bytes. Real
+	// objects stay far below this limit.
 	maxHeldBytes = 512 << 10
 	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large
 	// object at a time.

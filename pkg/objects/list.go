@@ -208,8 +208,8 @@ func (l *list) readMetadata() error {
 	return nil
 }
 
-// items visits the remaining elements of a JSON array whose [ was already read. It holds one element in memory at a
-// time.
+// items reads the elements of a JSON array, and calls visit with each. The caller must have read the opening bracket of
+// the array. Only one element is in memory at a time.
 func (l *list) items(visit func(Object) error) error {
 	for l.decoder.More() {
 		var o Object

@@ -15,22 +15,24 @@ import (
 )
 
 const (
-	// Masked replaces each value in the field stringData of a Secret, and the value of the annotation in which kubectl
-	// apply stores the manifest. The values in the field data are replaced by MaskedBase64.
+	// Masked replaces each value in the field stringData of a Secret, and the value of kubectl's annotation
+	// last-applied-configuration. The values in the field data are replaced by MaskedBase64.
 	Masked = "******"
 	// MaskedBase64 replaces each value in the field data of a Secret. It is the base64 encoding of Masked.
 	MaskedBase64 = "KioqKioq"
-	// Differs replaces the value of the annotation in which kubectl apply stores the manifest, if a Secret is compared
-	// with another Secret, and the annotations of the two Secrets differ.
+	// Differs replaces the value of kubectl's annotation last-applied-configuration in a Secret that is compared with
+	// another Secret, for example in a dry run. It is used if the values of the two Secrets differ. Masked replaces
+	// equal values.
 	Differs = "****** (differs)"
-	// DiffersBase64 replaces a value in the field data of a Secret, if the Secret is compared with another Secret, and
-	// the values of the two Secrets differ. It is the base64 encoding of Differs.
+	// DiffersBase64 replaces a value in the field data of a Secret that is compared with another Secret, for example in
+	// a dry run. It is used if the values of the two Secrets differ. It is the base64 encoding of Differs.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
-// masked and differs are Masked and Differs as JSON.
 const (
-	masked  = `"` + Masked + `"`
+	// masked is the text Masked as a JSON string.
+	masked = `"` + Masked + `"`
+	// differs is the text Differs as a JSON string.
 	differs = `"` + Differs + `"`
 )
 
@@ -77,9 +79,9 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ compares the given value with the value that v contains for the field and the key. It returns true if the two
-// values differ, and false if v contains no such value.
-func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
+// hasOtherValue returns true if v contains a value for the field and the key, and this value differs from the given
+// value.
+func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false
 	}
@@ -88,19 +90,17 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask masks the values in data and stringData of the Secret o. In the metadata of o, which are passed separately, it
-// masks the annotation in which kubectl apply stores the manifest. It does not change the keys.
-//
-// If a user compares the Secret with another Secret, otherValues contains the values of the other Secret. Values that
-// differ between the two Secrets are replaced by the text Differs, and all other values by the text Masked. If
-// otherValues is nil, all values are replaced by the text Masked.
+// mask replaces the values in data and stringData of the Secret o. It also replaces the value of kubectl's annotation
+// last-applied-configuration in metadata, which is the metadata of o. A value that differs from the value in
+// otherValues is replaced by the text Differs, and any other value by the text Masked. otherValues contains the values
+// of a Secret with which o is compared, or is nil.
 func mask(o, metadata Object, otherValues values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},
 		fieldStringData: {[]byte(masked), []byte(differs)},
 	} {
 		err := o.rewrite(field, func(key rawjson.Quoted, value []byte) ([]byte, error) {
-			if otherValues.differ(field, key, value) {
+			if otherValues.hasOtherValue(field, key, value) {
 				return masks[1], nil
 			}
 			return masks[0], nil
@@ -115,7 +115,7 @@ func mask(o, metadata Object, otherValues values) error {
 			return nil, rawjson.ErrSyntax
 		case !key.Is(corev1.LastAppliedConfigAnnotation):
 			return nil, nil
-		case otherValues.differ(fieldAnnotations, key, value):
+		case otherValues.hasOtherValue(fieldAnnotations, key, value):
 			return []byte(differs), nil
 		default:
 			return []byte(masked), nil

@@ -92,7 +92,7 @@ const (
 	// maxColumnBytes bounds the bytes of the columns of a Table. The Tables of Kubernetes' own kinds have less than 1
 	// KiB.
 	maxColumnBytes = 64 << 10
-	// columnBytes is the number of bytes of a column in addition to its strings.
+	// columnBytes is the assumed memory overhead of a column in addition to its strings, in bytes.
 	columnBytes = 64
 )
 

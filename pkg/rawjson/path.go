@@ -45,10 +45,10 @@ func element(array []byte, segment string) (found []byte, ok bool) {
 	return found, ok
 }
 
-// Elements calls visit with the JSON of each element of array, which must be valid JSON. It does nothing if array is
-// not a JSON array.
-func Elements(array []byte, visit func(element []byte)) {
-	s := NewScanner(array)
+// Elements calls visit with the JSON of each element of an array. If value is not an array, for example an object,
+// Elements does nothing. The caller must make sure that value is valid JSON.
+func Elements(value []byte, visit func(element []byte)) {
+	s := NewScanner(value)
 	if s.Peek() != '[' {
 		return
 	}

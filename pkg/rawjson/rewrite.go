@@ -14,10 +14,9 @@ type Member struct {
 // sizeOfRewritten is the initial capacity of the result of Rewrite, in bytes.
 const sizeOfRewritten = 1 << 10
 
-// Rewrite reads the JSON object at the current position, and returns it with changed fields. For each field, Rewrite
-// calls visit when the Scanner is at the beginning of the value. visit must read the value, and returns a Member. The
-// Member omits the field, leaves it unchanged, or contains a new value. Rewrite removes the white space between tokens,
-// except in new values.
+// Rewrite reads the JSON object at the current position, and returns it with changed fields. It calls visit for each
+// field. visit must read the value of the field, and return how the field changes. The result has no white space
+// between tokens, except in new values. Rewrite returns ErrSyntax, or the first error of visit.
 func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error) {
 	out := make([]byte, 1, sizeOfRewritten)
 	out[0] = '{'

@@ -72,8 +72,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds the given number of bytes, which may be negative, to the counted memory. These bytes are memory for
-// reading from the cluster, or memory that subscribers use for the changes of the objects.
+// buffer adds the given number of bytes, which may be negative, to the counted memory of read buffers and subscribers.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

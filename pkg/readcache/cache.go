@@ -44,10 +44,11 @@ const (
 	// first request for the resource. While data of the list arrive, requests wait longer. After the wait, each of
 	// these requests is sent to the cluster.
 	firstListTimeout = 5 * time.Second
-	// progressTimeout bounds the interval between two parts of the first list of a resource. If data arrive at shorter
-	// intervals, requests wait for the list longer than firstListTimeout.
+	// progressTimeout is the time for which requests wait for more data of the first list of a resource after
+	// firstListTimeout has passed. Whenever data arrive, the time starts again.
 	progressTimeout = time.Second
-	// longestFirstList bounds the time for which requests wait for the first list of a resource while data arrive.
+	// longestFirstList is the maximum time for which requests wait for the first list of a resource, even if data of
+	// the list still arrive.
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
@@ -66,8 +67,8 @@ const (
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the number of cached resources of all clusters. It also bounds the number of resources for which
-	// the cache remembers a refusal, which is a period in which the resource is not cached.
+	// maxKinds bounds the number of cached resources of all clusters. It also bounds the number of resources that the
+	// cache remembers because they could not be cached.
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
@@ -90,9 +91,10 @@ type Cache struct {
 	// evicting serializes makeRoom, so that two calls do not evict two resources where one is enough.
 	evicting sync.Mutex
 
-	// writes contains the recent writes of each user and resource. writesMu serializes changes of its entries.
+	// writesMu prevents two goroutines from replacing the same entry of writes concurrently.
 	writesMu sync.Mutex
-	writes   *lru.Cache
+	// writes contains the recent writes of each user and resource.
+	writes *lru.Cache
 }
 
 type kindKey struct {
@@ -176,9 +178,10 @@ func cacheable(r schema.GroupVersionResource, kindName string) bool {
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch has ended and could not be started again. The objects are then at least as new as
-	// AsOf, and no newer than Newest.
-	Stale        bool
+	// Stale is true if the objects may be outdated, because the watch has ended and could not be started again.
+	Stale bool
+	// AsOf and Newest are the earliest and the latest possible time of the state that stale objects show. Both are zero
+	// if Stale is false.
 	AsOf, Newest time.Time
 
 	store *store
@@ -196,7 +199,7 @@ func (c *Cache) Get(
 	if c == nil || !cacheable(r, kindName) {
 		return View{}, false
 	}
-	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	k, started := c.getOrStart(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
 	if k == nil || (started && c.makeRoom(k) != nil) {
 		requests.WithLabelValues(resultRefused).Inc()
 		return View{}, false
@@ -230,10 +233,9 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
-// and also returns true. It returns nil and false if the resource cannot be cached now. kindName is the kind of the
-// objects.
-func (c *Cache) kind(key kindKey, kindName string) (k *kind, started bool) {
+// getOrStart returns the cached resource and records the read. If the resource is not cached, getOrStart starts to
+// cache it, and started is true. If the resource cannot be cached now, k is nil.
+func (c *Cache) getOrStart(key kindKey, kindName string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k = c.kinds[key]
@@ -266,17 +268,13 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns a refusal that begins now. A refusal is a period in which a resource is not cached. r is the previous
-// refusal of the resource, or the zero value.
-//
-// If maxPause is refusedFor, the duration depends on the previous refusal. Usually, the duration is refusedFirst. If r
-// ended less than refusedFor ago, the new refusal lasts twice as long as r, but not longer than refusedFor.
-//
-// If maxPause is any other value, this value is the duration.
+// next returns a period that begins now, in which a resource is not cached. The period lasts at most maxPause. r is the
+// previous such period, or the zero value.
 func (r refusal) next(maxPause time.Duration) refusal {
 	pause := maxPause
-	if maxPause == refusedFor {
+	if maxPause == refusedFor { // a list has failed
 		pause = refusedFirst
+		// If the list fails again soon, the pause doubles.
 		if time.Since(r.until) < refusedFor {
 			pause = min(max(2*r.pause, refusedFirst), refusedFor)
 		}
@@ -284,9 +282,8 @@ func (r refusal) next(maxPause time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop drops a cached resource, for the reason why. If maxPause is greater than 0, the resource is not cached again
-// during a pause. maxPause bounds the duration of the pause.
-func (c *Cache) stop(k *kind, why error, maxPause time.Duration) {
+// stop drops a cached resource, and logs the reason. The resource is then not cached again for up to maxPause.
+func (c *Cache) stop(k *kind, reason error, maxPause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
 		c.mu.Unlock()
@@ -299,8 +296,8 @@ func (c *Cache) stop(k *kind, why error, maxPause time.Duration) {
 	c.mu.Unlock()
 	k.end()
 	klog.Background().V(2).Info("A kind is no longer cached",
-		"resource", k.key.resource.String(), "reason", why.Error())
-	if errors.Is(why, errEvicted) || errors.Is(why, errTooMuch) {
+		"resource", k.key.resource.String(), "reason", reason.Error())
+	if errors.Is(reason, errEvicted) || errors.Is(reason, errTooMuch) {
 		evictions.Inc()
 	}
 }

@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// maxEventBytes bounds a watch event in bytes. By default, etcd stores no object larger than 1.5 MiB.
+	// maxEventBytes bounds the size of a watch event, and of an object in a list, in bytes. It is several times the
+	// default limit of etcd for an object (1.5 MiB), so that it does not affect usual objects.
 	maxEventBytes = 8 << 20
 	// maxControlBytes bounds the size of a watch event that is a bookmark or an error, in bytes. It also bounds the
 	// total length of the blank lines between two events.

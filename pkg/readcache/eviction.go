@@ -5,11 +5,8 @@ package readcache
 
 import "time"
 
-// makeRoom drops resources until the memory of the cache is within its limit. It is called when the memory of k has
-// grown, and returns an error if it has dropped k.
-//
-// It first drops resources that were not read within inUseTime, the least recently read one first. If all other
-// resources are in use, it drops the resource that selectVictim returns.
+// makeRoom drops cached resources until the memory of the cache is within its limit. It is called when the memory of
+// the resource k has grown. It returns an error if k is no longer cached.
 func (c *Cache) makeRoom(k *kind) error {
 	if !c.pool.over() {
 		return nil
@@ -17,10 +14,12 @@ func (c *Cache) makeRoom(k *kind) error {
 	c.evicting.Lock()
 	defer c.evicting.Unlock()
 	for c.pool.over() && !k.ended.Load() {
+		// First, drop the resources that are not in use, the least recently read one first.
 		if oldest := c.leastRecentlyRead(k); oldest != nil && time.Since(oldest.lastUse()) >= inUseTime {
 			c.stop(oldest, errEvicted, 0)
 			continue
 		}
+		// All resources except k are in use.
 		c.stop(c.selectVictim(k), errTooMuch, tooLargeFor)
 	}
 	if k.ended.Load() {
@@ -30,12 +29,7 @@ func (c *Cache) makeRoom(k *kind) error {
 }
 
 // selectVictim returns the resource to drop from the cache if all resources are in use. k is the resource whose memory
-// has grown. Usually, selectVictim returns the largest resource of the cluster that uses the most memory. Therefore,
-// one cluster cannot displace the resources of the other clusters.
-//
-// However, selectVictim returns k if the first list of k is not complete, and the cluster of k uses more than an equal
-// share of the memory. A new resource that is too large for the cache is then dropped early, and displaces no resources
-// in use.
+// has grown.
 func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,10 +37,14 @@ func (c *Cache) selectVictim(k *kind) *kind {
 	for key, other := range c.kinds {
 		sizes[key.cluster] += other.store.account.total()
 	}
+	// If k is new and its cluster uses more than an equal share, k is dropped before its first list is complete.
+	// Otherwise, a new resource that is too large for the cache would displace resources in use.
 	isNew := k.store.snapshot() == nil
 	if len(sizes) == 0 || (isNew && sizes[k.key.cluster] > c.pool.limit/int64(len(sizes))) {
 		return k
 	}
+	// The largest resource of the cluster that uses the most memory is dropped. Otherwise, one cluster could displace
+	// the resources of the other clusters.
 	largest, size := k, int64(0)
 	for key, other := range c.kinds {
 		own, in, most := other.store.account.total(), sizes[key.cluster], sizes[largest.key.cluster]

@@ -134,16 +134,16 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns a copy of g. In the copy, the given groups replace n groups, beginning at p. The n groups must be in
-// the same chunk. replaced splits and merges chunks as needed.
-func (g Groups) replaced(p position, n int, with []*Group) Groups {
+// replace returns a copy of g in which the given groups replace n old groups. The old groups begin at p, and must be in
+// the same inner slice of g.
+func (g Groups) replace(p position, n int, groups []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group
 	if begin < end {
 		chunk = g[begin]
 	}
-	chunk = slices.Concat(chunk[:p.index], with, chunk[p.index+n:])
-	switch {
+	chunk = slices.Concat(chunk[:p.index], groups, chunk[p.index+n:])
+	switch { // merge a small chunk with an adjacent one
 	case len(chunk) >= smallChunk:
 	case end < len(g) && len(chunk)+len(g[end]) <= chunkSize:
 		chunk, end = slices.Concat(chunk, g[end]), end+1
@@ -155,7 +155,7 @@ func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	case len(chunk) == 0:
 	case len(chunk) < 2*chunkSize:
 		chunks = Groups{chunk}
-	default:
+	default: // split a large chunk
 		chunks = Groups{slices.Clone(chunk[:half]), slices.Clone(chunk[half:])}
 	}
 	return slices.Concat(g[:begin], chunks, g[end:])

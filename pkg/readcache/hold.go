@@ -18,19 +18,18 @@ type holds struct {
 	replacedBytes int64
 }
 
-// hold is a response in progress that uses the objects of a Snapshot. The store may have replaced some of these objects
-// in the meantime.
+// hold represents a response in progress. The response uses the objects of a Snapshot, even if the store has replaced
+// these objects in the meantime.
 type hold struct {
-	// startBytes is the value of holds.replacedBytes when the store created the Snapshot. holds.replacedBytes is a
-	// running total of the data that the store has replaced. The increase since startBytes is an upper bound of the
-	// replaced data that the response still uses.
+	// startBytes is the total size of the data that the store had replaced before it created the Snapshot of the
+	// response, in bytes.
 	startBytes int64
 	drop       func()
 }
 
-// Hold registers a response in progress that uses the objects of the view. The caller must call release() when the
-// response ends. The cache calls drop() if the store replaces too many of these objects before the response ends, or if
-// the resource is no longer cached. drop() must end all use of the objects, and must not block.
+// Hold registers a response in progress that uses the objects of the view. The caller must call release when the
+// response ends. The cache calls drop if the replaced objects in use take too much memory, or if the resource is no
+// longer cached. The function drop must end all use of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {

@@ -31,8 +31,7 @@ type kind struct {
 	ended atomic.Bool
 }
 
-// itemBytes is the memory of one entry in the slices of a list, in bytes. An entry only refers to an object. If a new
-// list contains a stored object, only itemBytes are added, because the memory of the object is already counted.
+// itemBytes is the memory of a reference to an object in a list, in bytes. It does not include the object itself.
 const itemBytes = 2 * 16
 
 // backoff returns the pauses between attempts to list or watch. The default pauses of a Reflector are longer. With the
@@ -113,7 +112,7 @@ func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
 func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
-	k.source.endList()
+	k.source.cancelListTimer()
 	k.store.close()
 }
 
@@ -136,8 +135,8 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	}
 }
 
-// firstBefore waits until the first list has arrived or failed. After a failure, the returned snapshot is nil.
-// firstBefore returns false if the deadline passes or ctx ends first.
+// firstBefore waits until the first list is complete or has failed, and then returns true. After a failure, the
+// returned Snapshot is nil. If the deadline passes or ctx ends first, firstBefore returns false.
 func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

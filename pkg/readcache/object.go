@@ -212,8 +212,8 @@ func seconds(text string) int64 {
 	return t.Unix()
 }
 
-// rewriteObject reads an object at the position of the scanner, and returns its JSON with the changes that visit
-// returns for each field.
+// rewriteObject returns the JSON object at the position of the scanner, with changed fields. It calls visit for each
+// field. The function visit reads the value, and returns whether the field is kept, replaced or omitted.
 func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.Member, error)) ([]byte, error) {
 	if c := s.Peek(); c != '{' && c != 0 {
 		return nil, errNoMetadata

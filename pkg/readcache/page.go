@@ -32,25 +32,25 @@ var (
 		maxFieldBytes)
 )
 
-// list is one page of a list, as a Reflector expects it.
-type list struct {
+// listPage is one page of the response to a list request, in the form that a Reflector expects.
+type listPage struct {
 	metav1.ListMeta
 
 	Items []runtime.Object
 }
 
 // GetObjectKind implements runtime.Object.
-func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+func (*listPage) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
-func (l *list) DeepCopyObject() runtime.Object { return l }
+// DeepCopyObject implements runtime.Object. It returns p, because a listPage is immutable.
+func (p *listPage) DeepCopyObject() runtime.Object { return p }
 
 // read decodes a page of a list. It decodes one object at a time. It returns errLargeFields if the fields other than
 // the items are larger than maxFieldBytes together.
-func (s *source) read(body io.Reader) (*list, error) {
+func (s *source) read(body io.Reader) (*listPage, error) {
 	bounded := &pageReader{body: body, buffered: s.buffered}
 	defer bounded.close()
-	decoder, page := json.NewDecoder(bounded), &list{Items: []runtime.Object{}}
+	decoder, page := json.NewDecoder(bounded), &listPage{Items: []runtime.Object{}}
 	if err := delimiter(decoder, '{'); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 }
 
 // decode reads the metadata of a list. It retains only the fields that a Reflector uses.
-func (l *list) decode(decoder *json.Decoder) error {
+func (p *listPage) decode(decoder *json.Decoder) error {
 	var found metav1.ListMeta
 	if err := decoder.Decode(&found); err != nil {
 		return err //nolint:wrapcheck // the caller replaces it
@@ -96,11 +96,11 @@ func (l *list) decode(decoder *json.Decoder) error {
 	if len(found.ResourceVersion) > maxVersion || len(found.Continue) > maxContinue {
 		return errLongVersion
 	}
-	l.ListMeta = metav1.ListMeta{ResourceVersion: found.ResourceVersion, Continue: found.Continue}
+	p.ListMeta = metav1.ListMeta{ResourceVersion: found.ResourceVersion, Continue: found.Continue}
 	return nil
 }
 
-func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *list) error {
+func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *listPage) error {
 	if err := delimiter(decoder, '['); err != nil {
 		return err
 	}

@@ -17,9 +17,10 @@ type pageReader struct {
 	// shrinks. An error means that the memory is not available.
 	buffered func(bytes int64) error
 
-	// read counts the bytes that were read of the current item or top-level field.
+	// read is the number of bytes that were read since the start of the current item or top-level field.
 	read int64
-	// counted is the memory for decoding the page that the cache counts, in bytes.
+	// counted is the sum of the values that were passed to buffered so far, in bytes. This is the memory for decoding
+	// the page.
 	counted int64
 }
 

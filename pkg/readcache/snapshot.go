@@ -120,8 +120,7 @@ type Snapshot struct {
 	// Count is the number of objects.
 	Count int
 
-	// replacedBytes is the size of all data that the store had replaced before it created the Snapshot, in bytes. The
-	// later increase bounds the memory that only responses with this Snapshot use.
+	// replacedBytes is the total size of the data that the store had replaced before it created the Snapshot, in bytes.
 	replacedBytes int64
 }
 
@@ -182,9 +181,8 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop stops counting the compressed JSON and the Summaries of s. It is called when a new list, the successor, replaces
-// s. It returns the number of bytes that only s used. These are the bytes of the compressed JSON, of the Summaries, and
-// of objects that successor does not contain.
+// drop returns the memory that s does not share with its successor, in bytes. It also subtracts the compressed JSON and
+// the Summaries of s from the counted memory. It is called when the successor replaces s in the store.
 func (s *Snapshot) drop(successor *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

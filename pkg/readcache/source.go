@@ -30,7 +30,8 @@ type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list.
+	// begin is called before each list. If the previous list is incomplete, begin stops counting the memory of that
+	// list.
 	begin func()
 	// keep is called with each object before the object is stored. listed is true for an object of a list, and false
 	// for an object of a watch event. keep returns the object to store. If an equal object is already stored, keep
@@ -51,12 +52,12 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// verified is the last time at which a watch was known to work. After a list, it is the time at which the list was
-	// complete. The stored objects are no newer than this time.
-	verified time.Time
-	// current is the last time at which a watch was known to work. After a list, it is the time at which the list was
-	// requested. The stored objects are at least as new as this time.
-	current time.Time
+	// newest is the latest possible time of the state that the stored objects show. It is the time at which the last
+	// list was complete, or a later time at which a watch was known to work.
+	newest time.Time
+	// asOf is the earliest possible time of the state that the stored objects show. It is the time at which the last
+	// list was requested, or a later time at which a watch was known to work.
+	asOf time.Time
 	// listBegan is the time at which the request for the current list was sent.
 	listBegan time.Time
 	// hasEvents is true if the most recently started watch has sent at least one event.
@@ -69,9 +70,8 @@ type source struct {
 	// redefined is true if the CustomResourceDefinition may have changed since the last list. The resource must then be
 	// listed before the next watch.
 	redefined bool
-	// listing is the timer of the current list. It calls the function late after maxListTime. It is nil if no list is
-	// in progress.
-	listing *time.Timer
+	// listTimer ends the current list if the list takes longer than maxListTime. It is nil if no list is in progress.
+	listTimer *time.Timer
 }
 
 var (
@@ -149,30 +149,30 @@ func (s *source) beginList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.redefined, s.pages, s.listBegan = false, 0, time.Now()
-	s.stopListing()
-	s.listing = time.AfterFunc(maxListTime, s.late)
+	s.stopListTimer()
+	s.listTimer = time.AfterFunc(maxListTime, s.late)
 }
 
-// completeList stops the timer of the list, and records that the list is complete.
+// completeList records that the list is complete, and stops the timer that bounds the duration of the list.
 func (s *source) completeList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.verified, s.current = time.Now(), s.listBegan
-	s.stopListing()
+	s.newest, s.asOf = time.Now(), s.listBegan
+	s.stopListTimer()
 }
 
-// endList stops the timer of the list.
-func (s *source) endList() {
+// cancelListTimer stops the timer that bounds the duration of a list. It is called when the resource was dropped.
+func (s *source) cancelListTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopListing()
+	s.stopListTimer()
 }
 
-// stopListing stops the timer of the list. The caller must hold the lock.
-func (s *source) stopListing() {
-	if s.listing != nil {
-		s.listing.Stop()
-		s.listing = nil
+// stopListTimer stops the timer that bounds the duration of a list. The caller must hold the lock.
+func (s *source) stopListTimer() {
+	if s.listTimer != nil {
+		s.listTimer.Stop()
+		s.listTimer = nil
 	}
 }
 
@@ -238,7 +238,8 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// isEarly returns true if a watch that ends now ends before its requested duration in seconds.
+// isEarly returns true if a watch that began at the given time has lasted less than the requested number of seconds. It
+// also returns true if no duration was requested.
 func isEarly(begun time.Time, seconds *int64) bool {
 	return seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
 }
@@ -287,7 +288,7 @@ func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
 	if isWatch {
-		s.verified, s.current, s.hasEvents = s.alive, s.alive, true
+		s.newest, s.asOf, s.hasEvents = s.alive, s.alive, true
 	}
 	changed := isWatch && !s.connected
 	if changed {
@@ -311,11 +312,11 @@ func (s *source) lastSign() time.Time {
 func (s *source) lost(err error) {
 	s.mu.Lock()
 	if s.connected && s.hasEvents && errors.Is(err, io.EOF) {
-		s.verified = time.Now()
-		s.current = s.verified
+		s.newest = time.Now()
+		s.asOf = s.newest
 	}
 	s.connected, s.failed = false, true
-	s.stopListing()
+	s.stopListTimer()
 	s.mu.Unlock()
 	s.noted(err)
 }
@@ -325,16 +326,16 @@ func (s *source) lost(err error) {
 const reconnectTime = time.Second
 
 // stale returns true if the stored objects may be outdated, because a watch has ended and no new watch has started
-// within reconnectTime. The objects are then at least as new as asOf, and no newer than newest. If stale returns false,
-// both times are zero.
+// within reconnectTime. The objects then show a state of the cluster between the times asOf and newest. If stale
+// returns false, both times are zero.
 func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connected || time.Since(s.verified) < reconnectTime {
+	if s.connected || time.Since(s.newest) < reconnectTime {
 		return time.Time{}, time.Time{}, false
 	}
 	// A complete list sets these times shortly before its objects are stored.
-	return s.current, s.verified, true
+	return s.asOf, s.newest, true
 }
 
 func (s *source) hasFailed() bool {

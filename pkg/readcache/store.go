@@ -180,7 +180,7 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	}
 	after, delta, replaced := changed(before, name, o)
 	next.Count += len(after) - len(before)
-	next.Groups = old.Groups.replaced(place, groups, s.grouped(after))
+	next.Groups = old.Groups.replace(place, groups, s.grouped(after))
 	s.account.add(delta)
 	s.publish(&next, freed+replaced)
 	s.tellChanged(namespace, name, old, o, version)
@@ -203,8 +203,8 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped divides objects into two groups if there are at least 2*groupSize. It returns one group for fewer objects,
-// and no group if objects is empty.
+// grouped returns the objects in one Group, or in two Groups if there are at least 2*groupSize objects. It returns nil
+// if there are no objects.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:

@@ -39,9 +39,11 @@ type Changes struct {
 	Relisted bool
 }
 
-// Subscription delivers the changes of one resource of one cluster. Subscribe creates it. A Subscription must not
-// contain objects, because it would keep replaced objects in memory, which the cache does not count.
+// Subscription delivers the changes of one resource of one cluster. Cache.Subscribe creates it.
 type Subscription struct {
+	// A Subscription must not refer to objects. Otherwise, it could keep replaced objects in memory. The cache would
+	// not count this memory.
+
 	kind    *kind
 	deliver func(Changes)
 	// counted is the memory that Count has added. The lock of the store guards it.
@@ -66,7 +68,7 @@ func (c *Cache) Subscribe(
 	if c == nil || !cacheable(r, kindName) {
 		return nil, nil, false
 	}
-	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	k, started := c.getOrStart(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
 	if k == nil || (started && c.makeRoom(k) != nil) {
 		return nil, nil, false
 	}

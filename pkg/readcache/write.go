@@ -37,9 +37,8 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the number of remembered deletions per user and resource. If a user deletes more objects within
-// writeRetention, the cache cannot check whether all deleted objects are absent from a list. The user's reads of the
-// resource are then sent to the cluster until writeRetention has passed.
+// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the user's reads of
+// the resource are sent to the cluster for the duration writeRetention.
 const maxDeleted = 32
 
 // written contains the remembered writes of one user to one resource.
@@ -106,7 +105,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 		return s, true
 	}
 	valid := time.Now().Before(note.expires)
-	if valid && note.uncheckable { // Waiting would not help.
+	if valid && note.uncheckable { // Waiting would not help, because no list can be compared with the writes.
 		return nil, false
 	}
 	if valid && !note.shownBy(s) {
@@ -124,8 +123,8 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if the cached list s includes all recent writes of one user to the resource. It must not be
-// called if w.uncheckable is true, because the cache then cannot find this out.
+// shownBy returns true if the Snapshot includes all remembered writes of the user to the resource. It must not be
+// called if w.uncheckable is true, because w then does not contain all writes.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false

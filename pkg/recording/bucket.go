@@ -23,32 +23,36 @@ import (
 // recording, all pieces are joined to one object with the name <prefix><id>.cast. A program that is killed loses only
 // the events that it has not written yet.
 const (
-	// pieceBytes is the size of the pending events of a recording, in bytes, at which they are written to a new object.
+	// pieceBytes is a threshold in bytes. When the pending events of a recording reach it, they are written to a new
+	// object.
 	pieceBytes = 64 << 10
 	// pieceInterval is the time after which the pending events of a recording are written to a new object, even if they
 	// have fewer than pieceBytes bytes. A program that is killed loses its pending events.
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which the size of all objects in the bucket is measured again.
 	bucketScan = time.Minute
-	// bucketMemory is the memory of one recording in progress, in bytes: its events, their ciphertext, and the request.
+	// bucketMemory is the memory that one recording in progress needs if it is stored in an S3 bucket, in bytes. It
+	// covers the pending events, their ciphertext and the HTTP request.
 	bucketMemory = 512 << 10
 	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the recorded
 	// terminal session waits while events are written.
 	requestTimeout = 5 * time.Second
 	// listTimeout bounds the time to list the objects in the bucket.
 	listTimeout = 30 * time.Second
-	// maxObjects bounds the number of objects in a list of the bucket.
+	// maxObjects bounds the number of objects in the bucket that one operation lists. If there are more objects, the
+	// operation fails.
 	maxObjects = 1_000_000
 	// maxResponse bounds the size of an object that is read from the bucket, in bytes.
 	maxResponse = 2 * MaxFileBytes
 	// maxMarkup bounds the size of an XML response of the S3 service, in bytes.
 	maxMarkup = 4 << 20
-	// maxTags bounds the number of tags in an XML response of the S3 service. Without maxTags, decoding a response
-	// could need far more memory than maxMarkup.
+	// maxTags bounds the number of tags in an XML response of the S3 service, because a decoded tag needs far more
+	// memory than its text.
 	maxTags = 40_000
 	// maxErrorBytes bounds the size of an error response of the S3 service, in bytes.
 	maxErrorBytes = 16 << 10
-	// listsAtOnce bounds the number of concurrent lists, because each list needs the memory of a response.
+	// listsAtOnce bounds the number of operations that list objects in the bucket concurrently, because each of them
+	// needs the memory of a response.
 	listsAtOnce = 2
 	// pieceDigits is the number of digits at the end of the name of a piece, which is an object with a part of a
 	// recording. The digits are the number of the piece.
@@ -63,8 +67,10 @@ const (
 type BucketOptions struct {
 	// Endpoint is the https or http URL of the S3 service.
 	Endpoint *url.URL
-	// Name is the name of the bucket. Prefix precedes the names of all objects.
-	Name, Prefix string
+	// Name is the name of the bucket.
+	Name string
+	// Prefix precedes the names of all objects in the bucket.
+	Prefix string
 	// Region is the region of the bucket. If it is empty, the client asks the service for it.
 	Region string
 	// CredentialsDir is a directory with the files access-key-id, secret-access-key and, optionally, session-token. If
@@ -120,7 +126,7 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 }
 
 func (*bucket) settings() settings {
-	return settings{bytes: pieceBytes, interval: pieceInterval, scan: bucketScan, memory: bucketMemory}
+	return settings{flushBytes: pieceBytes, flushInterval: pieceInterval, scan: bucketScan, memory: bucketMemory}
 }
 
 // check writes and deletes an object. It returns an error if one of the two fails.

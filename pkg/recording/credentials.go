@@ -22,7 +22,8 @@ const (
 	sessionTokenFile = "session-token"
 )
 
-// rereadCredentials is the time after which the files are read again, because a mounted Secret may have changed.
+// rereadCredentials is the time after which the files with the credentials of the bucket are read again, because a
+// mounted Secret may have changed.
 const rereadCredentials = time.Minute
 
 // newCredentials returns credentials that are read from the files in dir, for example a mounted Secret. If dir is
@@ -46,8 +47,8 @@ func (f *credentialFiles) RetrieveWithCredContext(*credentials.CredContext) (cre
 	return f.Retrieve()
 }
 
-// Retrieve implements credentials.Provider. It returns an error if a file cannot be read, or if one of the two keys is
-// empty. Only the file session-token may be missing.
+// Retrieve implements credentials.Provider. It returns an error if the file access-key-id or secret-access-key is
+// missing or empty. The file session-token is optional.
 func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 	out := credentials.Value{SignerType: credentials.SignatureV4}
 	for name, into := range map[string]*string{

@@ -40,7 +40,7 @@ func newDirectory(path string) (*directory, error) {
 }
 
 func (*directory) settings() settings {
-	return settings{bytes: flushBytes, interval: flushInterval, scan: directoryScan, memory: directoryMemory}
+	return settings{flushBytes: flushBytes, flushInterval: flushInterval, scan: directoryScan, memory: directoryMemory}
 }
 
 func (d *directory) check() error {

@@ -24,9 +24,9 @@ type files interface {
 	open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	// remove deletes a recording.
 	remove(ctx context.Context, info fileInfo) error
-	// tidy deletes the pieces of a recording in a bucket if one object contains the complete recording.
+	// tidy deletes the objects with parts of a recording if another object contains the complete recording.
 	tidy(ctx context.Context, info fileInfo) error
-	// settings returns the settings of the storage.
+	// settings returns the values that depend on whether recordings are stored in a directory or in a bucket.
 	settings() settings
 }
 
@@ -74,11 +74,12 @@ func (f *fileInfo) merge(part *fileInfo) {
 
 // settings contains values that depend on the kind of storage: a directory or a bucket.
 type settings struct {
-	// bytes is the size of the pending events of a recording, in bytes, at which they are written to the storage.
-	bytes int
-	// interval is the time after which the pending events of a recording are written to the storage, even if they are
-	// small.
-	interval time.Duration
+	// flushBytes is a threshold in bytes. When the pending events of a recording reach it, they are written to the
+	// storage.
+	flushBytes int
+	// flushInterval is the time after which the pending events of a recording are written to the storage, even if they
+	// are small.
+	flushInterval time.Duration
 	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because
 	// other replicas may write, too.
 	scan time.Duration

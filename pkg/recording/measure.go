@@ -15,8 +15,7 @@ const (
 	// staleScans determines when the measured size of all recordings is too old to be used. The maximum age is
 	// staleScans multiplied by settings.scan, the interval between two measurements.
 	staleScans = 5
-	// maxCleaned bounds the number of old recordings that are deleted after each measurement of the size of all
-	// recordings.
+	// maxCleaned bounds the number of old recordings that are deleted at a time.
 	maxCleaned = 10_000
 	// cleanPatience is the time for which cleanUp waits for the deletion of old recordings. After this time, the
 	// deletion continues in the background.
@@ -49,7 +48,7 @@ func (s *Store) count(n int64) error {
 		return ErrFull
 	}
 	s.used += n
-	s.taken += n
+	s.written += n
 	return nil
 }
 
@@ -63,10 +62,10 @@ func (s *Store) count(n int64) error {
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.settings().scan
 	s.mu.Lock()
-	age, m := now.Sub(s.measured), s.running
+	age, m := now.Sub(s.measured), s.measuring
 	if age >= interval && m == nil {
 		m = &measurement{done: make(chan struct{})}
-		s.running = m
+		s.measuring = m
 		go s.run(m, now) //nolint:contextcheck // others wait for it, too
 	}
 	s.mu.Unlock()
@@ -89,19 +88,20 @@ func (s *Store) run(m *measurement, now time.Time) {
 		s.cleanUp(old)
 	}
 	s.mu.Lock()
-	s.running = nil
+	s.measuring = nil
 	s.mu.Unlock()
 	m.err = err
 	close(m.done)
 }
 
-// scan measures the size of all recordings. It returns the recordings to clean up: recordings that are older than
-// MaxAge, and recordings in a bucket that still have pieces although one object contains the complete recording.
+// scan measures the size of all recordings. It returns the recordings that are older than MaxAge, or have objects in
+// the bucket that are no longer needed.
 func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Lock()
-	before := s.taken
+	before := s.written
 	s.mu.Unlock()
 	used, err := s.files.list(context.Background(), func(f fileInfo) error {
+		// If one object contains the complete recording, the other objects with parts of it are not needed.
 		if (s.isOld(&f, now) || f.isWhole && f.pieces > 0) && len(unneeded) < maxCleaned {
 			unneeded = append(unneeded, f)
 		}
@@ -112,7 +112,7 @@ func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.used, s.measured = used+s.taken-before, now
+	s.used, s.measured = used+s.written-before, now
 	return unneeded, nil
 }
 
@@ -120,8 +120,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp starts a goroutine that calls clean() for the given recordings, if no such goroutine is running. It waits for
-// the goroutine, but at most for cleanPatience, because new terminal sessions may wait until cleanUp returns.
+// cleanUp calls clean for the given recordings. After cleanPatience, it returns, and the calls continue in the
+// background. cleanUp does nothing while the calls of an earlier cleanUp continue.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -151,13 +151,12 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(cleanPatience):
+	case <-time.After(cleanPatience): // new terminal sessions may wait for this function
 	}
 }
 
-// clean deletes the recording f if it was older than Options.MaxAge at scanTime. If the recording was not that old,
-// clean keeps it, and only deletes its pieces in a bucket. These pieces are not needed, because another object in the
-// bucket contains the complete recording.
+// clean deletes the recording f if it was older than Options.MaxAge at scanTime. Otherwise, clean deletes only those
+// objects of the recording in the bucket that are no longer needed.
 func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) error {
 	if !s.isOld(f, scanTime) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged

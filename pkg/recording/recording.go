@@ -28,8 +28,8 @@ const (
 	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
 	// last write to a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes is the size of the pending events of a recording, in bytes, at which they are written to a file in a
-	// directory.
+	// flushBytes is a threshold in bytes. When the pending events of a recording reach it, they are written to a file
+	// in a directory.
 	flushBytes = 32 << 10
 	// flushInterval is the time after which the pending events of a recording are written to a file in a directory,
 	// even if they have fewer than flushBytes bytes. A program that is killed loses its pending events.
@@ -79,10 +79,10 @@ const (
 	eventMarker = "m"
 )
 
-// defaultWidth and defaultHeight are the recorded size of a terminal before the client sends its size, in columns and
-// rows.
 const (
-	defaultWidth  = 80
+	// defaultWidth is the recorded width of a terminal, in columns, until the client sends the size.
+	defaultWidth = 80
+	// defaultHeight is the recorded height of a terminal, in rows, until the client sends the size.
 	defaultHeight = 24
 )
 
@@ -120,23 +120,23 @@ func (r *Recording) Resize(columns, rows uint16) error {
 // Mark records a marker. Programs that play asciinema recordings show it as a bookmark with the text.
 func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
 
-// text records bytes as UTF-8. If a character is split over two calls, it is recorded with the second call. Invalid
-// bytes are replaced.
-func (r *Recording) text(kind string, p []byte) error {
+// text records bytes as an event with the given event code of asciinema. It replaces invalid UTF-8. An incomplete
+// character at the end is recorded with the next event of this code.
+func (r *Recording) text(code string, p []byte) error {
 	r.mu.Lock()
-	whole := append(r.rests[kind], p...) //nolint:gocritic // the rest is replaced below
+	whole := append(r.rests[code], p...) //nolint:gocritic // the rest is replaced below
 	end := len(whole) - utf8tail.Incomplete(whole)
-	r.rests[kind] = bytes.Clone(whole[end:])
+	r.rests[code] = bytes.Clone(whole[end:])
 	r.mu.Unlock()
 	if end == 0 {
 		return nil
 	}
-	return r.add(kind, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
+	return r.add(code, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
 }
 
 // add appends an event to the pending events, and writes them if they have enough bytes. It returns an error if this
 // write or an earlier one fails, or if the recording is closed.
-func (r *Recording) add(kind, text string) error {
+func (r *Recording) add(code, text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
@@ -145,14 +145,14 @@ func (r *Recording) add(kind, text string) error {
 	at := math.Round(time.Since(r.began).Seconds()*1e6) / 1e6 //nolint:mnd // microseconds
 	encoder := json.NewEncoder(&r.pending)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode([]any{at, kind, text}); err != nil {
+	if err := encoder.Encode([]any{at, code, text}); err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
-	if r.pending.Len() >= r.settings.bytes {
+	if r.pending.Len() >= r.settings.flushBytes {
 		return r.flush()
 	}
 	if r.timer == nil {
-		r.timer = time.AfterFunc(r.settings.interval, r.flushLater)
+		r.timer = time.AfterFunc(r.settings.flushInterval, r.flushLater)
 	}
 	return nil
 }
@@ -257,8 +257,9 @@ func (r *Recording) Close() error {
 	return r.end()
 }
 
-// chunkWriter writes a recording in chunks. If last is true, the chunk is the end of the recording, and p may be empty.
+// chunkWriter writes a recording in chunks.
 type chunkWriter interface {
+	// write writes the next chunk, which may be empty. last is true for the chunk that ends the recording.
 	write(p []byte, last bool) error
 }
 

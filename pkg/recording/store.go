@@ -64,12 +64,13 @@ type Store struct {
 	// used is the size of all recordings in bytes. It is set by each measurement, and changes with the writes and
 	// deletions of this process.
 	used int64
-	// taken is the number of bytes of recordings that this process has written since its start.
-	taken int64
+	// written is the number of bytes of recordings that this process has written since its start. A measurement of the
+	// size of all recordings adds the bytes that are written during the measurement.
+	written int64
 	// measured is the time of the last measurement of the size of all recordings.
 	measured time.Time
-	// running is the measurement of the size of all recordings that is in progress, or nil.
-	running *measurement
+	// measuring is the measurement that is in progress, or nil. A measurement determines the size of all recordings.
+	measuring *measurement
 }
 
 // NewStore returns a Store. It returns an error if the directory cannot be written. If the bucket cannot be written,

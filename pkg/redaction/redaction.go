@@ -44,9 +44,9 @@ type Redactor struct {
 	short []string
 }
 
-// New returns a Redactor that removes the values. API servers may quote values, so the Redactor also removes the
-// escaped forms of Go and JSON strings. ctxErr returns an error after the request has ended. If ctxErr returns an
-// error, New returns false.
+// New returns a Redactor that removes the values. The Redactor also removes their escaped forms in Go and JSON strings,
+// because API servers may quote values. Many values take a long time. Therefore, New returns false as soon as ctxErr
+// returns an error, for example because the request has ended.
 func New(values []string, ctxErr func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -93,9 +93,9 @@ func forms(value string) []string {
 	return out
 }
 
-// Text replaces the values of the Redactor in the text by Placeholder, and cuts the result to MaxText bytes. Adjacent
-// or overlapping values are replaced by one Placeholder. If a value that is shorter than minValue occurs as a separate
-// word, or if ctxErr returns an error, Text returns the message General instead of the text.
+// Text replaces the values of the Redactor in the text by Placeholder, and cuts the result to MaxText bytes. If a value
+// of less than minValue bytes occurs as a separate word, Text returns the message General instead. Text also returns
+// General if ctxErr returns an error, for example because the request has ended.
 func (r *Redactor) Text(text string, ctxErr func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -114,7 +114,7 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 		if length == 0 || i+length <= covered {
 			continue
 		}
-		if i > covered || covered == 0 {
+		if i > covered || covered == 0 { // one Placeholder replaces adjacent or overlapping values
 			out.WriteString(text[copied:i])
 			out.WriteString(Placeholder)
 		}
@@ -125,11 +125,11 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value of the Redactor that is a prefix of text, or 0 if there is none.
-// isCut is true if the end of the text was removed. The text may then end in the middle of a value. Therefore, if isCut
-// is true and the whole text is the beginning of a value, longest returns the length of the text.
+// longest returns the length of the longest value at the beginning of text, or 0 if there is none. isCut is true if the
+// end of the text was removed, possibly in the middle of a value.
 func (r *Redactor) longest(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
+	// If the end was removed, the whole text may be the beginning of a value.
 	if exact || (isCut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
 		return len(text)
 	}

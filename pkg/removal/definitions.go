@@ -82,14 +82,14 @@ const (
 // call patches nothing, and later calls patch at most once per retryInterval.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
-	last, seen := r.retried[o.UID]
+	last, seen := r.waitingSince[o.UID]
 	if seen && now.Sub(last) < retryInterval {
 		return nil
 	}
-	if r.retried == nil {
-		r.retried = map[types.UID]time.Time{}
+	if r.waitingSince == nil {
+		r.waitingSince = map[types.UID]time.Time{}
 	}
-	r.retried[o.UID] = now
+	r.waitingSince[o.UID] = now
 	if !seen {
 		return nil
 	}

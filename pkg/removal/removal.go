@@ -34,9 +34,9 @@ type Remover struct {
 	// deletes all other objects.
 	Timeout time.Duration
 
-	// retried maps the UID of a CustomResourceDefinition that is being deleted to a time. After this time, retryCleanup
-	// waits for retryInterval before it makes kube-apiserver retry the deletion of the custom resources.
-	retried map[types.UID]time.Time
+	// waitingSince contains the time since which retryCleanup waits before it retries the deletion of custom resources,
+	// by the UID of their CustomResourceDefinition.
+	waitingSince map[types.UID]time.Time
 }
 
 // Remove removes the installation. If objects remain after Timeout, it returns an error that names the objects. It

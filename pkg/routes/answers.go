@@ -18,19 +18,20 @@ const (
 	// answerShare is the limit for the bytes of concurrent responses to one user, per processor. The number of
 	// processors is GOMAXPROCS.
 	answerShare = 4 << 20
-	// largestAnswer is the maximum number of bytes that one response counts in the limits. A larger response counts as
-	// largestAnswer.
+	// largestAnswer bounds the counted size of one response, in bytes. In the limits for concurrent responses, a larger
+	// response counts as largestAnswer.
 	largestAnswer = 2 * answerShare
-	// usersAtOnce is the ratio of two limits for the bytes of concurrent responses: the limit for all users together,
-	// divided by the limit for one user.
+	// usersAtOnce is the number of users who can reach their limit for concurrent responses at the same time. The limit
+	// for all users together is usersAtOnce times the limit for one user.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent.
+	// maxWaitingAnswers bounds the number of responses to one user that wait until other responses have been sent.
 	maxWaitingAnswers = DefaultPerUser
-	// answerPatience bounds the time for which a response waits to be sent.
+	// answerPatience bounds the time for which a response waits until other responses have been sent.
 	answerPatience = 10 * time.Second
 	// answerTime bounds the time in which a client must receive a response of more than freeBytes.
 	answerTime = time.Minute
-	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
+	// freeBytes is the maximum size of a small response, in bytes. A small response is sent at once, and does not count
+	// in the limits for concurrent responses.
 	freeBytes = 32 << 10
 	// compression is the assumed ratio of the uncompressed size to the compressed size of a response. The ratio is used
 	// to estimate the compressed size, because only the uncompressed size is known.
@@ -47,8 +48,8 @@ func NewAnswerQueue() *budget.Queue {
 	})
 }
 
-// answerCost returns the number of bytes that the queue counts for a response. It returns 0 for a response of at most
-// freeBytes.
+// answerCost returns the estimated number of bytes that are sent for a response. It returns 0 for a small response of
+// at most freeBytes, which does not count in the limits for concurrent responses.
 func answerCost(data envelope.Body) int64 {
 	size := data.Size()
 	if _, ok := data.(envelope.Gzipped); ok {
@@ -67,8 +68,8 @@ func (t *Table) expire(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 }
 
-// writeAnswer writes result as an envelope. A response of more than freeBytes waits until the queue admits it. If the
-// queue is full or the wait is too long, it writes an error with 42900 instead.
+// writeAnswer writes result as an envelope. A response of more than freeBytes may first wait until other responses have
+// been sent. If too many responses wait, or if the wait is too long, writeAnswer writes an error with the code 42900.
 func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	result = negotiate(w.Header(), r.Header, result)
 	data, err := envelope.Encode(result.Data)

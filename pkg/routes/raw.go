@@ -30,9 +30,9 @@ type Raw struct {
 // pieceTime bounds the time in which a client must receive the data of one Write.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw. The response of an endless route counts as a stream of the user. Before sendRaw writes this
-// response, it calls leave(), so that the request no longer counts as in flight. If the user has too many streams,
-// sendRaw writes an error instead of raw.
+// sendRaw writes raw as the response. A response without a time limit counts as a stream of the user instead of a
+// request. For this response, sendRaw calls leave to stop counting the request. If the user has too many streams,
+// sendRaw writes an error.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
@@ -42,7 +42,7 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 		}
 		defer leaveStreams()
 		ctx = response
-		leave()
+		leave() // the response counts as a stream, not as a request in flight
 	}
 	t.writeRaw(ctx, w, raw)
 }

@@ -46,9 +46,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for an endpoint that dashboards call on every page. If the caller must first set up a second
-	// factor, such an endpoint returns CodeConflict. Existing dashboards display the message of this code. Other
-	// endpoints return CodeTwoFactorRequired, which existing dashboards ignore after the login.
+	// Ambient is true for an endpoint that dashboards call on every page. A caller who must first set up a second
+	// factor gets CodeConflict from this endpoint, because existing dashboards display the message of this code. Other
+	// endpoints return CodeTwoFactorRequired.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
@@ -80,8 +80,8 @@ type Provider interface {
 type Table struct {
 	// PerUser bounds the number of concurrent requests of one user. Zero means DefaultPerUser.
 	PerUser int
-	// Prove returns nil if code is a valid one-time code of the second factor of u, or if u has no second factor. code
-	// may be empty.
+	// Prove verifies the one-time code of the second factor of u. It returns an error if the code is wrong, or if the
+	// code is empty although u needs one. A user without a second factor needs no code.
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory bounds the memory that authenticated requests hold, mainly for responses of clusters. Nil means no bound.
 	Memory *budget.Budget
@@ -97,8 +97,8 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes that open a stream or whose response has no time limit. The HTTP filters search
-	// these few routes several times for each request, which is faster than searching all routes.
+	// longRunning contains the routes that open a stream or whose response has no time limit. These few routes are
+	// stored separately, because the HTTP filters search them several times for each request.
 	longRunning []pattern
 }
 
@@ -294,15 +294,15 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure responds with err as an envelope. An exception is the code 40100 (not authenticated) of a public
-// endpoint, for example after a failed login. For this code, writeFailure only stores err and sets the status 401. The
-// outermost HTTP filter sends the envelope after a delay, when the request no longer counts towards any limit.
+// writeFailure responds with err as an envelope. If a public endpoint returns the code 40100, for example after a
+// failed login, writeFailure sets only the status 401. An HTTP filter then writes the envelope after a delay.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
 		envelope.WriteError(ctx, w, err)
 		return
 	}
+	// The outermost HTTP filter sends the envelope after a delay, when the request no longer counts towards any limit.
 	state.SetFailure(refusal)
 	w.WriteHeader(http.StatusUnauthorized)
 }

@@ -83,8 +83,8 @@ func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
 
-// OpensStream returns true if the route with this method and path opens a stream. The URLs of such routes may contain a
-// ticket. path is relative to the root of the API.
+// OpensStream returns true if the route with this method and path opens a stream. path is relative to the root of the
+// API.
 func (t *Table) OpensStream(method, path string) bool {
 	return t.contains(method, path, func(p pattern) bool { return p.isStream })
 }

@@ -24,10 +24,7 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group of kubevision-apiserver. The kube-apiserver of the host cluster forwards requests
-	// for this group to kubevision-apiserver. kubevision-apiserver accepts forwarded requests without a code of the
-	// second factor. Therefore, KubeVision requires the code before it sends a request for this group to
-	// kube-apiserver.
+	// dashboardGroup is the API group that kubevision-apiserver serves on the host cluster.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
@@ -54,6 +51,8 @@ func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
 		{Group: kubevisionv1alpha1.GroupName},
+		// kube-apiserver forwards requests for this group to kubevision-apiserver, which accepts them without a code.
+		// Therefore, the code is required before a request for this group is sent to kube-apiserver.
 		{Group: dashboardGroup, DryRuns: true},
 		// RBAC objects, certificates and tokens grant rights. The objects of the other groups can redirect, change or
 		// reject the requests of all users.

@@ -35,14 +35,14 @@ func (s *Stream) recheck() {
 		return
 	}
 	s.checks.running = true
-	go s.checkUntilPassed()
+	go s.runChecks()
 }
 
-// checkUntilPassed repeats the check until the check succeeds or the stream ends. If recheck was called during the
-// check, checkUntilPassed checks once more. It ends the stream if a check denies the right.
-func (s *Stream) checkUntilPassed() {
+// runChecks checks the session and the rights of the caller, and ends the stream if the caller has lost them. It
+// repeats a check that has failed, for example because a cluster is unreachable.
+func (s *Stream) runChecks() {
 	defer s.recovered()
-	for s.nextCheck() {
+	for s.nextCheck() { // recheck may have requested another check during the last one
 		began := time.Now()
 		err := s.checkOnce()
 		switch {

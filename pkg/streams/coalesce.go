@@ -11,22 +11,21 @@ import (
 const (
 	// staleTime bounds the time for which an API server may still use an old RBAC object after a change.
 	staleTime = 700 * time.Millisecond
-	// callInterval is the time between the repeated calls that a Coalescer makes after a change of RBAC objects.
+	// callInterval is the time between two calls of a function that a Coalescer repeats after a change of RBAC objects.
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after a change of RBAC objects. It repeats the call every callInterval until staleTime has
-// passed, because API servers may use the old objects until then. Each change has a key. If another change with the
-// same key follows, the Coalescer continues the calls for longer instead of starting additional calls.
+// Coalescer calls a function after a change of RBAC objects, and repeats the call until all API servers use the change.
+// Changes with the same key share these calls.
 type Coalescer[K comparable] struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	// changes contains the time of the last change with each key. A key is removed after the last call.
 	changes map[K]time.Time
 }
 
-// Changed reports a change of RBAC objects, and starts calls of the given function in the background. The calls are
-// repeated until staleTime has passed since the change. If calls for an earlier change with the same key continue,
-// Changed only extends their time, and ignores the given function. Therefore, all functions for a key must have the
-// same effect.
+// Changed starts repeated calls of the function in the background after a change of RBAC objects. If calls for the same
+// key are not finished yet, Changed only prolongs these calls. Therefore, all functions for a key must have the same
+// effect.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,13 +39,13 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the given function after changes of RBAC objects. API servers may use old RBAC objects for staleTime after
-// a change. If the call began within this time after the last change with the given key, run schedules another call.
+// run calls the function. If an API server may have used old RBAC objects during the call, run schedules another call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The last call must begin at least staleTime after the last change.
 	left := staleTime - began.Sub(c.changes[key])
 	if left <= 0 {
 		delete(c.changes, key)

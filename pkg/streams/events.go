@@ -26,8 +26,10 @@ type events struct {
 	connection *http.ResponseController
 	// limit bounds the time to send one message.
 	limit time.Duration
-	// gone is closed when the client has disconnected, and done when the stream has ended.
-	gone, done <-chan struct{}
+	// gone is closed when the client has disconnected.
+	gone <-chan struct{}
+	// done is closed when the stream has ended.
+	done <-chan struct{}
 }
 
 // write sends each line of data as an event.
@@ -58,7 +60,7 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 	return nil
 }
 
-// ping sends a comment line.
+// ping sends a comment in the format of server-sent events, which clients ignore.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
 // hurry shortens the deadline of the write in progress to endTimeout. If the deadline cannot be set, the write still

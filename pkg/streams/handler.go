@@ -54,7 +54,8 @@ type Handler struct {
 	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
 	// not count as messages. Zero means no limit.
 	MaxTime, IdleTime time.Duration
-	// Last returns a text message that is sent before the stream is closed, or nil for no message. Last may be nil.
+	// Last returns a text message that is sent before the stream is closed. If Last is nil or returns nil, no message
+	// is sent.
 	Last func(End) []byte
 	// Began is called once before Received and Serve. It may be nil.
 	Began func(s *Stream)
@@ -89,10 +90,10 @@ const (
 	// recheckInterval is the maximum time between two regular checks of the session and the rights of a caller. A known
 	// change of the session, the user or an RBAC object causes an additional check.
 	recheckInterval = 10 * time.Second
-	// unwatchedInterval is the minimum time between two regular checks of a caller's rights on a cluster whose RBAC
-	// objects cannot be watched. It is also the time between a check that fails and the next check.
+	// unwatchedInterval is the minimum time between two regular checks of a stream that depends on a cluster whose RBAC
+	// objects cannot be watched. For every cluster, it is also the time until a failed check is repeated.
 	unwatchedInterval = time.Second
-	// checkTimeout bounds the duration of one check.
+	// checkTimeout bounds the time for one check of the session and the rights of a caller.
 	checkTimeout = 10 * time.Second
 	// checkGrace is the time for which a stream continues although its checks fail, for example because a cluster is
 	// unreachable. It equals the maximum age of a cached access review (pkg/authorization/verdicts). A check that

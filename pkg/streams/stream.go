@@ -39,9 +39,9 @@ type Stream struct {
 	used atomic.Int64
 	// serving is used to wait until Handler.Serve has returned.
 	serving sync.WaitGroup
-	// readDone is a channel that is closed when no more messages are read.
+	// readDone is a channel that is closed after the last message from the client was read.
 	readDone chan struct{}
-	// closed is a channel that is closed when no more messages are sent.
+	// closed is a channel that is closed after the last message to the client was sent or has failed.
 	closed chan struct{}
 
 	// writing serializes writes.

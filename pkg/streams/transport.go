@@ -22,7 +22,8 @@ type transport interface {
 	// close sends lastMessage, if it is not nil, and then the reason of the end. close is called once, after all other
 	// writes.
 	close(lastMessage []byte, end *End, readDone <-chan struct{})
-	// read returns the next message. On a WebSocket, it waits at most for the given time.
+	// read returns the next message from the client. A WebSocket returns an error if it receives nothing for the given
+	// time. Server-sent events ignore the time, and return an error when the stream ends.
 	read(wait time.Duration) (Message, error)
 	// subprotocol returns the negotiated WebSocket subprotocol, or an empty string.
 	subprotocol() string
@@ -61,8 +62,8 @@ func (s *socket) hurry() {
 	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
 }
 
-// close sends the last message and a close frame. It then waits up to endTimeout until the client closes the
-// connection. If close closed the connection at once, the client might not receive the message or the frame.
+// close sends the last message and a close frame. It then closes the connection when the client has responded to the
+// close frame, or after endTimeout.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
@@ -71,6 +72,7 @@ func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	frame := websocket.FormatCloseMessage(end.closeCode(), end.text())
 	// the client may have disconnected
 	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout))
+	// If the connection was closed at once, the client might not receive the message or the frame.
 	select {
 	case <-readDone:
 	case <-time.After(endTimeout):

@@ -36,8 +36,8 @@ func JSON(document []byte) *Problem {
 	return s.scan()
 }
 
-// Number returns an empty string if a decoder keeps the exact value of a decimal number. If a decoder would change the
-// value, Number returns a description of the problem for Problem.Reason.
+// Number describes why a decoder would change the value of a decimal number, for example because of too many digits. It
+// returns an empty string if the decoder keeps the exact value. The description is suitable for Problem.Reason.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
@@ -84,8 +84,8 @@ type frame struct {
 	object bool
 	key    string
 	index  int
-	// inKey is true if the next string is a key.
-	inKey bool
+	// beforeColon is true before the colon of a field. A string at this position is the key.
+	beforeColon bool
 }
 
 type scanner struct {
@@ -119,17 +119,17 @@ func (s *scanner) scan() *Problem {
 func (s *scanner) structure(c byte) {
 	switch top := len(s.frames) - 1; {
 	case c == '{':
-		s.frames = append(s.frames, frame{object: true, inKey: true})
+		s.frames = append(s.frames, frame{object: true, beforeColon: true})
 	case c == '[':
 		s.frames = append(s.frames, frame{})
 	case top < 0:
 	case c == '}' || c == ']':
 		s.frames = s.frames[:top]
 	case c == ':':
-		s.frames[top].inKey = false
+		s.frames[top].beforeColon = false
 	case c == ',':
 		s.frames[top].index++
-		s.frames[top].inKey = s.frames[top].object
+		s.frames[top].beforeColon = s.frames[top].object
 	}
 }
 
@@ -154,7 +154,7 @@ func (s *scanner) string() string {
 	}
 	s.at = min(s.at+1, len(s.text))
 	text := s.text[begin:s.at]
-	if top := len(s.frames) - 1; top >= 0 && s.frames[top].inKey {
+	if top := len(s.frames) - 1; top >= 0 && s.frames[top].beforeColon {
 		if json.Unmarshal(text, &s.frames[top].key) != nil {
 			s.frames[top].key = ""
 		}

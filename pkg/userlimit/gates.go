@@ -33,9 +33,8 @@ type Gates struct {
 type Options struct {
 	// AtOnce bounds the number of tasks that run for one user at the same time.
 	AtOnce int
-	// Work adds a limit for the processor time of each user (see WorkRate). For a short time, a user may exceed this
-	// limit by up to WorkBurst. The Gate of an idle user is kept until the user may use the whole WorkBurst again. A
-	// new Gate would allow this too early.
+	// Work limits the average processor time of each user to WorkRate. For a short time, a user may exceed this limit
+	// by up to WorkBurst.
 	Work bool
 }
 
@@ -61,6 +60,8 @@ type Gate struct {
 
 // isIdle returns true if the Gate has the same state as a new Gate. It can then be dropped.
 func (g *Gate) isIdle() bool {
+	// A Gate is kept until the user may use the whole WorkBurst again. A new Gate would allow the whole WorkBurst at
+	// once.
 	return g.joined == 0 && (g.work == nil || g.work.Tokens() >= float64(WorkBurst.Microseconds()))
 }
 
@@ -141,8 +142,8 @@ func (g *Gates) Charge(user string, took time.Duration) {
 	g.Leave(user)
 }
 
-// Enter acquires a place of the semaphore for a new task. It returns false if no place is free within the duration
-// wait, or if ctx ends.
+// Enter waits, at most for the given duration, until fewer than AtOnce tasks of the user run. It returns false if the
+// duration or ctx ends first. After true, the caller must call Exit at the end of the new task.
 func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:

@@ -19,17 +19,17 @@ const (
 	// freeHeaderBytes is the part of the URL and the headers of an HTTP/1 request that is not counted, in bytes. The
 	// fixed estimate for each connection (idleBytes) already contains the memory for this part.
 	freeHeaderBytes = 16 << 10
-	// valueBytes is the memory of a header value in addition to its text, in bytes. urlCopies is the number of copies
-	// of the URL that net/http stores.
-	valueBytes, urlCopies = 32, 3
+	// valueBytes is the memory of a header value in addition to its text, in bytes.
+	valueBytes = 32
+	// urlCopies is the number of copies of the URL of a request that net/http stores.
+	urlCopies = 3
 )
 
-// Handler returns a handler that tells the Listener which requests have arrived, and then calls next. For the first
-// request of each connection, it calls isTrusted. If isTrusted returns true, the Listener no longer counts or closes
-// this connection.
+// Handler returns a handler that counts the memory of each request, and then calls next. If isTrusted returns true for
+// the first request of a connection, the Listener no longer counts or closes this connection.
 //
-// For other connections, the Listener counts the bytes of a request body until next reads them. After that, next must
-// limit the memory that these bytes use.
+// The bytes of a request body are counted until a handler reads them. The handler must limit the memory for the bytes
+// that it has read.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -81,8 +81,8 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter starts a goroutine that waits until an HTTP/2 stream has ended, and then subtracts the given number of
-// bytes from the memory of the connection. The context of the request is not sufficient, because it ends before the
+// releaseAfter starts a goroutine that waits until an HTTP/2 stream has ended, and then reduces the counted memory of
+// the connection by the given number of bytes. The context of the request is not sufficient, because it ends before the
 // response is sent. releaseAfter must be called at the end of the handler, with the ResponseWriter of net/http.
 func (c *connection) releaseAfter(w http.ResponseWriter, bytes int64) {
 	var sent <-chan bool
@@ -176,13 +176,14 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts the given number of bytes from the memory of the connection, because data was read from a request
-// body. It leaves at least idleBytes plus the memory of the requests in progress.
+// release reduces the counted memory of the connection by the given number of bytes, after a handler has read data from
+// a request body.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !c.dropped {
+		// The memory of the idle connection and of the requests in progress remains counted.
 		l.count(c, -min(bytes, max(c.taken-idleBytes-c.held, 0)))
 	}
 }

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// joinedBytes is the maximum size of a response body that responseWriter sends in one write together with the
-	// headers, in bytes. A body of at most minJoinedBytes is left to net/http, which usually sends the response in one
-	// write, too. net/http sends such a response after the handler has returned, so that a slow client does not keep
-	// the request in flight. The buffer of net/http has 4 KiB.
-	joinedBytes, minJoinedBytes = 16 << 10, 4<<10 - 256
+	// joinedBytes is the maximum size of a response body that is sent together with the headers in one write, in bytes.
+	joinedBytes = 16 << 10
+	// netHTTPBytes is the maximum size of a response body that fits into the buffer of net/http together with usual
+	// headers, in bytes. The buffer has 4 KiB.
+	netHTTPBytes = 4<<10 - 256
 	// unsentBytes bounds the data that a connection stores before it sends a small response in one write, in bytes. The
 	// data includes the headers and the overhead of TLS.
 	unsentBytes = joinedBytes + 4<<10
@@ -31,7 +31,9 @@ var joinedBuffers = sync.Pool{New: func() any {
 // body in one write to the connection. net/http would send a response of more than 4 KiB in at least two writes. Each
 // write is a system call, and wakes the client.
 func (w *responseWriter) Write(p []byte) (int, error) {
-	if len(p) > minJoinedBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.hold() {
+	// net/http itself sends a smaller response in one write, after the handler has returned. A slow client then does
+	// not keep the request in flight.
+	if len(p) > netHTTPBytes && len(p) <= joinedBytes && !w.http2 && w.isWholeBody(p) && w.connection.storeWrites() {
 		return w.writeJoined(p)
 	}
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // as http.ResponseWriter returns it
@@ -39,7 +41,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 
 func (w *responseWriter) writeJoined(p []byte) (n int, err error) {
 	defer func() { // also after a panic of net/http
-		if sent := w.connection.send(); sent != nil {
+		if sent := w.connection.sendStored(); sent != nil {
 			w.failed = true
 			err = errors.Join(err, sent)
 		}
@@ -55,9 +57,8 @@ func (w *responseWriter) isWholeBody(p []byte) bool {
 	return err == nil && length == len(p)
 }
 
-// hold makes c.Write store the data of a response. The next call of send then sends all stored data in one write. hold
-// returns false if it was already called without a later call of send.
-func (c *connection) hold() bool {
+// storeWrites makes Write store data instead of sending the data. It returns false if Write already stores data.
+func (c *connection) storeWrites() bool {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
 	if c.unsent != nil {
@@ -67,9 +68,9 @@ func (c *connection) hold() bool {
 	return c.unsent != nil
 }
 
-// send sends the data that c.Write has stored since the last call of hold. After an error, it closes the TCP
-// connection.
-func (c *connection) send() error {
+// sendStored sends the data that Write has stored. Afterwards, Write sends data directly again. After an error,
+// sendStored closes the TCP connection.
+func (c *connection) sendStored() error {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()
 	buffer := c.unsent
@@ -83,8 +84,8 @@ func (c *connection) send() error {
 	return err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// Write writes p to the connection. Between a call of hold and the next call of send, Write only stores p. If the
-// stored data would exceed unsentBytes, Write sends all data immediately.
+// Write writes p to the connection. Between storeWrites and sendStored, Write only stores p. If the stored data would
+// exceed unsentBytes, Write sends all data immediately.
 func (c *connection) Write(p []byte) (int, error) {
 	c.writeMutex.Lock()
 	defer c.writeMutex.Unlock()

@@ -148,8 +148,8 @@ func TestUnreadSmallResponses(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	returned := make(chan struct{})
 	next := h.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(minJoinedBytes/2))
-		_, _ = w.Write(make([]byte, minJoinedBytes/2))
+		w.Header().Set("Content-Length", strconv.Itoa(netHTTPBytes/2))
+		_, _ = w.Write(make([]byte, netHTTPBytes/2))
 	}), func(*http.Request) bool { return false })
 	client, server := h.connect(t, "198.51.100.1")
 	accepted := &pipeListener{next: make(chan net.Conn, 1)}
@@ -201,8 +201,8 @@ func TestUnsentData(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
 	c, _ := server.(*connection)
-	if !c.hold() || c.hold() {
-		t.Fatal("the first call of hold fails, or the second one does not")
+	if !c.storeWrites() || c.storeWrites() {
+		t.Fatal("the first call of storeWrites fails, or the second one does not")
 	}
 	received := make(chan []byte)
 	go func() {
@@ -221,7 +221,7 @@ func TestUnsentData(t *testing.T) {
 			t.Errorf("%d bytes are kept", len(*c.unsent))
 		}
 	}
-	if err := errors.Join(c.send(), c.Close()); err != nil {
+	if err := errors.Join(c.sendStored(), c.Close()); err != nil {
 		t.Error(err)
 	}
 	if got := <-received; !bytes.Equal(got, sent) {
@@ -247,7 +247,7 @@ func (c *brokenConn) Close() error {
 func TestFailedSend(t *testing.T) {
 	broken := &brokenConn{}
 	c := &connection{Conn: broken}
-	if !c.hold() || c.send() == nil || !broken.closed {
+	if !c.storeWrites() || c.sendStored() == nil || !broken.closed {
 		t.Error("the connection is not closed")
 	}
 }

@@ -15,13 +15,11 @@ import (
 const (
 	// idleBytes is the estimated memory of a connection without a request, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
-	// also applies to complete headers, because reading them leaves garbage.
+	// bytesPerByte is the estimated memory for each received byte of a header or body, in bytes. It includes memory
+	// that the garbage collector has not freed yet.
 	bytesPerByte = 3
-	// knownPart determines the memory that is reserved for connections from known addresses: Options.Bytes/knownPart. A
-	// known address is, for example, the address of a logged-in user. While these connections use at most this memory,
-	// the Listener closes connections from other addresses first. While they use more, the Listener closes connections
-	// from known addresses first.
+	// knownPart is a divisor. Options.Bytes/knownPart is the memory that is reserved for connections from known
+	// addresses, for example addresses of logged-in users.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -34,9 +32,7 @@ type Options struct {
 	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
 	// Known returns true for a known address: the address of a proxy, an address in a trusted network, or an address
-	// from which a user is logged in. If all connections together use more than Options.Bytes, the Listener closes
-	// connections from other addresses first. However, if the connections from known addresses use more than half of
-	// Options.Bytes, the Listener closes connections from known addresses first.
+	// from which a user is logged in. Half of Bytes is reserved for connections from known addresses.
 	Known func(netip.Addr) bool
 }
 
@@ -63,7 +59,8 @@ type network struct {
 	connections int
 }
 
-// Limit returns a Listener that accepts connections from l.
+// Limit returns a Listener that accepts connections from l. It closes connections when all connections together use
+// more than o.Bytes of memory.
 func Limit(l net.Listener, o Options) *Listener {
 	return &Listener{
 		Listener: l, options: o, networks: map[netip.Prefix]*network{}, connections: map[endpoints]*connection{},
@@ -171,6 +168,8 @@ func (l *Listener) count(c *connection, bytes int64) {
 // next returns the connection that must be closed first if all connections together use more memory than allowed. The
 // caller must hold the lock.
 func (l *Listener) next() *connection {
+	// A connection from another address is closed first, unless those from known addresses exceed their reserved
+	// memory.
 	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
 	for _, c := range l.connections {
@@ -249,8 +248,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 
 	// writeMutex guards unsent.
 	writeMutex sync.Mutex
-	// unsent contains the data that Write stores between a call of hold and the next call of send. At all other times,
-	// unsent is nil.
+	// unsent contains the data that Write stores between storeWrites and sendStored. At all other times, unsent is nil.
 	unsent *[]byte
 }
 

@@ -49,8 +49,9 @@ type Files struct {
 	room *responseSpace
 }
 
-// Open returns Files for the directory dir, which must contain an index.html. Symbolic links must not lead out of the
-// directory.
+// Open returns Files that serve the directory dir. It returns an error if the directory has no index.html. Symbolic
+// links that lead out of the directory are not served. origin determines the network of a client. The number of
+// concurrent responses to each network is limited.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

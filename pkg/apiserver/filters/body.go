@@ -32,14 +32,16 @@ const (
 	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart are divisors of the memory for all request bodies. A quarter of the memory is for
-	// unauthenticated clients. An additional eighth is only for unauthenticated clients in known networks, such as the
-	// networks of logged-in users.
-	strangersPart, knownPart = 4, 8
-	// maxBytesPerUnknown and maxBytesPerKnown bound the memory for the bodies of unauthenticated clients in one
-	// network, in bytes. Every network may use maxBytesPerUnknown. A known network, such as the network of a logged-in
-	// user, may use maxBytesPerKnown in addition.
-	maxBytesPerUnknown, maxBytesPerKnown = 2 << 20, 1 << 20
+	// strangersPart divides the memory for request bodies. The result, a quarter, is for unauthenticated clients.
+	strangersPart = 4
+	// knownPart divides the memory for request bodies. The result, an eighth, is an additional part for unauthenticated
+	// clients in known networks, such as the networks of logged-in users.
+	knownPart = 8
+	// maxBytesPerUnknown bounds the memory for the bodies of unauthenticated clients in one network, in bytes.
+	maxBytesPerUnknown = 2 << 20
+	// maxBytesPerKnown bounds additional memory, in bytes, for the bodies of unauthenticated clients in one known
+	// network, such as the network of a logged-in user.
+	maxBytesPerKnown = 1 << 20
 	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10
 	// freeHeaderBytes is the size, in bytes, up to which the headers of a request are not charged.
@@ -64,9 +66,9 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies that use at most total bytes of memory. A part of this memory is for unauthenticated
-// clients. An additional part is only for unauthenticated clients in known networks, such as the networks of logged-in
-// users. origin() describes the client of a request.
+// NewBodies returns Bodies that use at most total bytes of memory. Unauthenticated clients may use a quarter of the
+// memory. Unauthenticated clients in known networks, such as the networks of logged-in users, may use a further eighth.
+// origin describes the client of an unauthenticated request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -119,7 +121,7 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	u, ok := genericapirequest.UserFrom(r.Context())
 	switch {
 	case !ok || routes.IsAnonymous(u):
-		return MaxSmallBodyBytes, b.unauthenticated(b.origin(r))
+		return MaxSmallBodyBytes, b.unauthenticatedAccount(b.origin(r))
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		return MaxSmallBodyBytes, b.users.Account(u.GetName(), 0)
 	default:
@@ -127,10 +129,10 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated returns the account to which the body of an unauthenticated client is charged. If the network of the
-// client is known, the account belongs to the memory for known networks. If the network is unknown, or if this memory
-// is exhausted, the account belongs to the memory for all unauthenticated clients.
-func (b *Bodies) unauthenticated(from Origin) *budget.Account {
+// unauthenticatedAccount returns the account that is charged for the memory of an unauthenticated client's body.
+func (b *Bodies) unauthenticatedAccount(from Origin) *budget.Account {
+	// A client in a known network uses the memory for known networks first. If this memory is exhausted, the client
+	// uses the memory for all unauthenticated clients.
 	if from.Known {
 		account := b.known.Account(from.Network, 0)
 		if account.Take(firstBytes) == nil {
@@ -224,13 +226,12 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 // answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels ctx.
-// The returned context then remains valid for answerTime, because the server still has to send the error response. In
-// all other cases, the returned context ends together with ctx.
+// withArrival returns a context that contains the state of a request body. If ctx ends before the body has arrived, the
+// returned context ends one second later, so that the server can send an error response. Otherwise, both end together.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
-		if a.pending() {
+		if a.pending() { // net/http cancels ctx at the read deadline of the body
 			time.AfterFunc(answerTime, cancel)
 			return
 		}

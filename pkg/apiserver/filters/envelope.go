@@ -25,16 +25,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// WithEnvelope returns the outermost filter. For paths below the API's prefixes, it assigns a request ID, and rejects
-// ambiguous paths and headers. It converts every response to an envelope with the HTTP status 200. This includes the
-// responses of the filters of k8s.io/apiserver. For other paths, it only sets a write deadline, and rejects requests
-// that are too large or contain Impersonate-* headers.
+// WithEnvelope returns the outermost filter. It rejects malformed requests, requests that are too large, and
+// Impersonate-* headers. Below the API's prefixes, it converts every response to an envelope with the HTTP status 200,
+// also the responses of k8s.io/apiserver.
 //
-// If shared returns true for a request, its connection carries the requests of many clients. WithEnvelope keeps such a
-// connection open. k8s.io/apiserver would close it after a request that is not authenticated.
-//
-// Refusals delay the responses to requests that are not authenticated. If refusals is nil, these responses are not
-// delayed.
+// If shared returns true for a request, the connection stays open after the response, because other clients also use
+// it. If refusals is not nil, it delays the responses to unauthenticated requests.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -92,7 +88,7 @@ func serveEnveloped(
 	if state.Streamed() {
 		return
 	}
-	if err := ew.unanswered(state, r.Method); err != nil {
+	if err := ew.errorToSend(state, r.Method); err != nil {
 		if refusals != nil && envelope.As(err).Code == dashboardv1alpha1.CodeUnauthenticated {
 			refusals.Wait(ctx)
 		}
@@ -181,7 +177,8 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers if the status is 200. Otherwise, it records the status and sends nothing.
+// WriteHeader sends the headers of an envelope, which has the status 200. It only records any other status, because
+// WithEnvelope then sends an envelope instead of the response.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -194,6 +191,7 @@ func (w *writer) WriteHeader(status int) {
 	if w.arrival.pending() {
 		h.Set("Connection", "close") // the rest of the body is not read
 	}
+	// k8s.io/apiserver closes the connection after an unauthenticated request. Other clients still need a shared one.
 	if h.Get("Connection") != "" && w.shared() {
 		h.Del("Connection")
 	}
@@ -203,7 +201,8 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends p if the status of the response is 200. Otherwise, it drops p.
+// Write sends a part of an envelope, which has the status 200. It drops p if the status is different, because
+// WithEnvelope then sends an envelope instead of the response.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -225,15 +224,15 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns nil if an envelope was sent. Otherwise, it returns the error that the caller must send. The error
-// depends on the status that a handler has written, if any. unanswered also removes headers that the handler has set
-// for its own response, such as Content-Length.
-func (w *writer) unanswered(state *envelope.State, method string) error {
+// errorToSend converts the HTTP status of a response that is not an envelope to the error that the client gets instead.
+// It returns nil if an envelope was already sent.
+func (w *writer) errorToSend(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil
 	}
 	h := w.Header()
 	retryAfter, _ := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
+	// These headers describe the response that the error replaces.
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate",
 		"Retry-After", "Allow"} {
 		h.Del(name)

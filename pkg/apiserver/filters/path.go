@@ -24,7 +24,7 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// proxySegment precedes the path of a stream if the client sends the request to kube-apiserver (see canonical).
+// proxySegment follows the prefix of the API in the path of a stream that a client opens through kube-apiserver.
 const proxySegment = "/proxy"
 
 // canonical returns a copy of the request whose path begins with /apis/dashboard.kubevision.io/v1alpha1. Clients may
@@ -57,7 +57,8 @@ func canonical(r *http.Request) *http.Request {
 	return r2
 }
 
-// withoutTimeout returns an encoded query without the parameters timeout and watch.
+// withoutTimeout removes the parameters timeout and watch from an encoded query, because k8s.io/apiserver derives the
+// timeout of a request from them. query contains the decoded parameters.
 func withoutTimeout(encoded string, query url.Values) string {
 	if !query.Has("timeout") && !query.Has("watch") {
 		return encoded

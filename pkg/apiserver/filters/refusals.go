@@ -11,10 +11,11 @@ import (
 
 const (
 	// refusalsPerSecond is the rate of responses with the code 40100 (not authenticated) to all clients together.
-	// refusalBurst is the number of responses that may exceed this rate for a moment.
 	refusalsPerSecond = 100
-	refusalBurst      = 100
-	// waitingRefusals bounds the number of delayed responses. Further responses are sent without a delay.
+	// refusalBurst is the number of responses with the code 40100 that are sent at once if there were none before.
+	refusalBurst = 100
+	// waitingRefusals bounds the number of responses with the code 40100 that are delayed at the same time. Further
+	// responses are sent without a delay.
 	waitingRefusals = 256
 )
 

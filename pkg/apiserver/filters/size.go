@@ -17,8 +17,8 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is the overhead, in bytes, that the size of the headers includes for each header name and for each header
-// value. HTTP/2 counts the same overhead only once for a name and its value (RFC 9113, section 6.5.2).
+// valueBytes is added to the length of each header name and of each header value, in bytes. HTTP/2 uses the same
+// overhead for header fields (RFC 9113, section 6.5.2).
 const valueBytes = 32
 
 // oversized returns a message and an HTTP status if the URL or the headers of a request are too large. Otherwise, it

@@ -64,9 +64,10 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the number of concurrent requests of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the memory of request bodies, in bytes. ResponseBytesInFlight bounds the memory of
-	// responses of clusters, in bytes.
-	BodyBytesInFlight, ResponseBytesInFlight int64
+	// BodyBytesInFlight bounds the memory of request bodies, in bytes.
+	BodyBytesInFlight int64
+	// ResponseBytesInFlight bounds the memory of responses of clusters, in bytes.
+	ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache, in bytes. 0 disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections, in bytes.

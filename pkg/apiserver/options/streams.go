@@ -20,8 +20,10 @@ type StreamOptions struct {
 	// AllowedOrigins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own
 	// origin may open streams.
 	AllowedOrigins []string
-	// PerUser bounds the number of streams of one user. Total bounds the number of streams of all users.
-	PerUser, Total int
+	// PerUser bounds the number of open streams of one user.
+	PerUser int
+	// Total bounds the number of open streams of all users together.
+	Total int
 	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
 	// WatchTokenInQuery is true if the watch endpoint accepts an access token in the query.

@@ -18,17 +18,18 @@ import (
 )
 
 const (
-	// minTerminalTime is the minimum of --terminal-idle-time and --terminal-max-time. minRecordingBytes is the minimum
-	// of --record-terminals-bytes.
-	minTerminalTime   = time.Second
+	// minTerminalTime is the minimum of --terminal-idle-time and --terminal-max-time.
+	minTerminalTime = time.Second
+	// minRecordingBytes is the minimum of --record-terminals-bytes.
 	minRecordingBytes = recording.MaxFileBytes
 )
 
 // TerminalOptions contains the flags for terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds the duration of a
-	// terminal.
-	IdleTime, MaxTime time.Duration
+	// IdleTime is the time without input and output after which a terminal ends.
+	IdleTime time.Duration
+	// MaxTime bounds the duration of a terminal.
+	MaxTime time.Duration
 	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
 	// DebugImage is the container image for debug containers and for the Pods of node shells.
@@ -41,10 +42,10 @@ type TerminalOptions struct {
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
 	RecordKeyFile string
-	// RecordBytes bounds the size of all recordings, in bytes. Beyond this limit, terminals are rejected. RecordAge is
-	// the age at which a recording is deleted. If RecordAge is 0, recordings are not deleted.
+	// RecordBytes bounds the size of all recordings, in bytes. Beyond this limit, terminals are rejected.
 	RecordBytes int64
-	RecordAge   time.Duration
+	// RecordAge is the age at which a recording is deleted. If RecordAge is 0, recordings are not deleted.
+	RecordAge time.Duration
 	// RecordInput is true if recordings contain the input of users.
 	RecordInput bool
 }

@@ -85,7 +85,8 @@ type Event struct {
 	Address string
 	// Session is the name of the KubeVisionSession that the event concerns.
 	Session string
-	// Detail is the cause. It contains no data that the client has sent.
+	// Detail describes the event in the log, for example the cause of a failed login. It contains no unverified data of
+	// the client.
 	Detail string
 }
 

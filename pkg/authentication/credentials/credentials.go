@@ -18,22 +18,22 @@ const (
 	// SecretType is the type of the Secrets with credentials.
 	SecretType corev1.SecretType = "kubevision.io/credentials" //nolint:gosec // a name, not a credential
 
-	// PasswordHashKey is the key of the password hash in the Secret. The value is a PHC string.
+	// PasswordHashKey is a key in the data of a credentials Secret. The value is the password hash, as a PHC string.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is the key of a second password hash: the hash of the password that was imported last from
-	// spec.passwordSecretRef. This hash shows whether the password in the referenced Secret has changed since then.
+	// PasswordSourceHashKey is a key in the data of a credentials Secret. The value is the hash of the password that was
+	// imported last from spec.passwordSecretRef. A password that matches this hash is not imported again.
 	PasswordSourceHashKey = "passwordSourceHash"
 
-	// SecondFactorKey is the key of the second factor. The value is JSON.
+	// SecondFactorKey is a key in the data of a credentials Secret. The value is the second factor, as JSON.
 	SecondFactorKey = "secondFactor"
 
 	// PasswordSourceAnnotation contains the UID and resource version of the Secret from which the password was imported
 	// last, and the key in this Secret.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
-	// passwordChosenKey is a key that exists if the user has set the password. It does not exist if the password was
-	// imported.
+	// passwordChosenKey is a key in the data of a credentials Secret. It exists only if the user has chosen the current
+	// password.
 	passwordChosenKey = "passwordChosen"
 	epochKey          = "epoch"
 	keptSessionKey    = "keptSession"
@@ -53,12 +53,13 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	return hash, true, nil
 }
 
-// PasswordChosen returns true if the user has set the password, and false if it was imported.
+// PasswordChosen returns true if the user has chosen the current password. It returns false for any other password, for
+// example for one that was imported from spec.passwordSecretRef.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
 // ReplacePassword sets the password hash, and ends the logins that wait for a second factor. Afterwards, sensitive
-// operations need a code again in all sessions. byUser is true if the user has set the password, and false if it was
-// imported (see PasswordChosen).
+// operations need a code again in all sessions. byUser is true if the user has chosen the password. PasswordChosen then
+// returns true.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, byUser bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -91,10 +92,8 @@ func BeginEpoch(s *corev1.Secret, session string) {
 	s.Data[keptSessionKey] = []byte(session)
 }
 
-// InForce returns true if a session of a user is still valid. The Secret s contains the credentials of the user and the
-// current epoch, a random value that changes together with the password or the second factor. A session is valid if the
-// epoch of its login is still the current epoch. After a change of the epoch, the session whose name was passed to
-// BeginEpoch also remains valid.
+// InForce returns true if the session with the given name and epoch is still valid. A session becomes invalid when the
+// password or the second factor changes. Only the session in which the user makes the change remains valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

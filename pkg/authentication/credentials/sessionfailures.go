@@ -14,12 +14,11 @@ const (
 	// MaxSessionFailures is the number of wrong codes after which a session is ended.
 	MaxSessionFailures = 10
 
-	// freeInSession is the number of wrong codes in one session after which further codes in this session are delayed.
-	freeInSession = 5
-	// freeInAll is the number of wrong codes in all sessions of a user after which further codes in all these sessions
-	// are delayed. A session ends after MaxSessionFailures wrong codes, a third of this number. Therefore, an attacker
-	// must steal at least three sessions to delay the codes of the user.
-	freeInAll = 3 * MaxSessionFailures
+	// freePerSession is the number of wrong codes of a session after which further codes of this session are delayed.
+	freePerSession = 5
+	// freePerUser is the number of wrong codes of a user after which the codes in all sessions of this user are delayed.
+	// An attacker must steal three sessions to reach it, because a session ends after MaxSessionFailures wrong codes.
+	freePerUser = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
 	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
@@ -33,9 +32,9 @@ const (
 // SessionFailures counts the wrong codes that were entered in sessions of a user, for each session and in total. It
 // limits how many codes an attacker can try with stolen access tokens.
 type SessionFailures struct {
-	// Sum is the number of wrong codes in all sessions.
+	// Sum counts the wrong codes in all sessions of the user together.
 	Sum Failures `json:"sum"`
-	// Sessions contains the number of wrong codes in each session.
+	// Sessions counts the wrong codes in each session separately.
 	Sessions []NamedFailures `json:"sessions,omitempty"`
 }
 
@@ -53,9 +52,9 @@ type NamedFailures struct {
 }
 
 func sessionPolicy() throttle.Policy {
-	return throttle.Policy{Free: freeInSession, Forgive: forgiveCode}
+	return throttle.Policy{Free: freePerSession, Forgive: forgiveCode}
 }
-func sumPolicy() throttle.Policy { return throttle.Policy{Free: freeInAll, Forgive: forgiveCode} }
+func sumPolicy() throttle.Policy { return throttle.Policy{Free: freePerUser, Forgive: forgiveCode} }
 
 func (f Failures) counter() throttle.Counter {
 	return throttle.Counter{Failures: f.Number, Last: f.Last}

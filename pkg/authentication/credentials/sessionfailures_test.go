@@ -14,7 +14,7 @@ import (
 func TestSessionFailures(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SessionFailures
-	for range freeInSession {
+	for range freePerSession {
 		if wait := f.Wait("stolen", now); wait != 0 {
 			t.Fatalf("a free try waits for %s", wait)
 		}
@@ -23,7 +23,7 @@ func TestSessionFailures(t *testing.T) {
 	if f.Wait("stolen", now) == 0 || f.Wait("other", now) != 0 {
 		t.Errorf("the stolen session waits for %s, another for %s", f.Wait("stolen", now), f.Wait("other", now))
 	}
-	for range MaxSessionFailures - freeInSession {
+	for range MaxSessionFailures - freePerSession {
 		f.Add("stolen", now)
 	}
 	if !f.Exhausted("stolen", now) || f.Exhausted("other", now) || f.Wait("other", now) != 0 {

@@ -142,9 +142,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
-// HashNew is like Hash, but for a new password that the given user has sent. New passwords first wait outside the queue
-// of the Hasher, and enter it one at a time, so that they do not crowd out logins. A user with many new passwords does
-// not delay the new passwords of other users.
+// HashNew hashes a new password of a user with a new salt. Only one call at a time runs for all users, so that new
+// passwords do not delay logins. A user with many waiting calls does not delay other users. HashNew returns ErrBusy if
+// too many passwords are waiting, and ErrMismatch for a password that is longer than MaxLength.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.newPasswords.Enter(ctx, user)
 	if err != nil {

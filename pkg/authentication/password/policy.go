@@ -18,9 +18,9 @@ const (
 	// minScore is the smallest accepted result of the strength estimate, on a scale from 0 to 4. A password with the
 	// score 3 withstands online guessing.
 	minScore = 3
-	// estimated is the number of characters whose strength is estimated. Further characters are ignored, because the
-	// duration of the estimate grows much faster than the length.
-	estimated = 20
+	// estimatedCharacters is the number of characters of a password whose strength is estimated. Further characters are
+	// ignored, because the duration of the estimate grows much faster than the length.
+	estimatedCharacters = 20
 	// product is a word that the strength estimate treats as easy to guess.
 	product = "kubevision"
 )
@@ -61,8 +61,8 @@ func CheckStrength(password string, known ...string) error {
 	return nil
 }
 
-// firstCharacters returns the part of a password whose strength is estimated. It does not split a character.
+// firstCharacters cuts a password after estimatedCharacters, because the strength estimate of a long password is slow.
 func firstCharacters(password string) string {
 	runes := []rune(password)
-	return string(runes[:min(len(runes), estimated)])
+	return string(runes[:min(len(runes), estimatedCharacters)])
 }

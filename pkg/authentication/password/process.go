@@ -21,38 +21,38 @@ import (
 )
 
 const (
-	// niceIncrement is the increment of the nice value of the child process that computes hashes (see Process). With
-	// 10, a busy thread of the server gets nine times as much processor time as a busy thread of the child process.
+	// niceIncrement is the increment of the nice value of the child process that computes hashes. With 10, a busy
+	// thread of the server gets nine times as much processor time as a busy thread of the child process.
 	niceIncrement = 10
 	// childTimeout bounds the time that the child process takes for one hash. It is shorter than the time for which
 	// logins wait.
 	childTimeout = 2 * time.Second
-	// startPause is the time between the end of a child process and the start of the next one. The time is slowPause if
-	// the child process did not start or did not respond in time, for example because no processor was free.
+	// startPause is the minimum time between the failure of a child process and the start of the next one.
 	startPause = time.Second
-	slowPause  = time.Minute
-	// startGap is the pause between two hashes below which the second hash is frequent. A hash that begins during
-	// another hash is also frequent. Only a frequent hash starts a child process. Successive logins of one client are
-	// further apart, so they start no child process.
+	// slowPause is the minimum time until the next start if a child process does not start or respond in time, for
+	// example because no processor is free.
+	slowPause = time.Minute
+	// startGap is the longest pause between two hashes of one burst. Only a burst starts the child process. The pauses
+	// between successive logins of one client are longer.
 	startGap = 10 * time.Millisecond
-	// idleTime is the time without frequent hashes after which the child process ends, to free its memory. A hash is
-	// frequent if it begins during another hash or shortly after one.
+	// idleTime is the time without a burst of hashes after which the child process ends, to free its memory.
 	idleTime = 10 * time.Second
-	// freeDelay is the time without a hash after which the child process returns memory to the kernel.
+	// freeDelay is how long the child process keeps unused memory after a hash. Then, it returns the memory to the
+	// kernel.
 	freeDelay = 200 * time.Millisecond
-	// childMemory is the soft memory limit of the child process, and childGC is its value of GOGC. The sum of
-	// childMemory and the GOMEMLIMIT of the server is below the memory limit of the container.
+	// childMemory is the soft memory limit (GOMEMLIMIT) of the child process. Together with the GOMEMLIMIT of the
+	// server, it is below the memory limit of the container.
 	childMemory = "128MiB"
-	childGC     = "25"
+	// childGC is the value of GOGC in the child process.
+	childGC = "25"
 
 	processService = "Hash"
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. A hash is frequent if it begins during another hash or shortly after one. A frequent hash
-// starts the child process. The child process ends when there was no frequent hash for idleTime. If the server process
-// ends, the child process ends too, because its standard input ends.
+// Process computes hashes in a child process with a low CPU priority, so that a flood of logins does not delay other
+// requests. The child process runs only during and shortly after bursts of hashes. At other times, the server process
+// computes the hashes. A burst consists of hashes that overlap or follow each other closely.
 type Process struct {
 	command     []string
 	concurrency int
@@ -65,15 +65,13 @@ type Process struct {
 	starting bool
 	// notBefore is the time before which no child process is started.
 	notBefore time.Time
-	// running is the number of hashes in progress, in the child process and in the server process. lastEnd is the last
-	// time at which a hash was complete.
+	// running is the number of hashes in progress, in the child process and in the server process.
 	running int
+	// lastEnd is the time at which the last hash was complete.
 	lastEnd time.Time
-	// idleSince is the time at which the idle time of the child process began. It is set when a child process becomes
-	// ready, and when a hash begins during another hash or shortly after one. A single hash does not set it, because
-	// the server process can compute such a hash without delaying other requests.
-	idleSince time.Time
-	// calls is the number of hashes that the child process is computing or has not started yet.
+	// lastNeeded is the last time at which a hash of a burst began or a child process became ready.
+	lastNeeded time.Time
+	// calls is the number of hashes that the child process must compute and has not completed.
 	calls int
 }
 
@@ -105,23 +103,22 @@ type KeyRequest struct {
 
 // service is the net/rpc service that the child process provides.
 type service struct {
-	// free returns memory to the kernel after freeDelay.
-	free *time.Timer
+	// freeTimer expires some time after the last hash. The process then returns memory to the kernel.
+	freeTimer *time.Timer
 }
 
 func newService() service {
-	free := time.AfterFunc(freeDelay, debug.FreeOSMemory)
-	return service{free: free}
+	return service{freeTimer: time.AfterFunc(freeDelay, debug.FreeOSMemory)}
 }
 
 // Key computes the main part of a password hash for the request r, and stores it in *key. It always returns nil,
 // because net/rpc requires a result of the type error. Key first frees the memory of the previous call, so that two
 // successive calls do not need twice the memory of one call.
 func (s service) Key(r KeyRequest, key *[]byte) error {
-	s.free.Stop()
+	s.freeTimer.Stop()
 	runtime.GC()
 	*key = r.key()
-	s.free.Reset(freeDelay)
+	s.freeTimer.Reset(freeDelay)
 	return nil
 }
 
@@ -163,40 +160,38 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire records the start of a hash, and returns the child process that must compute the hash. It returns nil if no
-// child process is ready. In this case, it starts a child process in the background if the hash begins during another
-// hash or shortly after one. A single hash does not start a child process, because the low priority of the child
-// process would only delay the hash. If the result is not nil, the caller must call release after the hash.
+// acquire records the start of a hash. It returns the child process that must compute the hash, or nil if the server
+// process must compute it. If the result is not nil, the caller must call release after the hash.
 func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	isFrequent := p.running > 0 || now.Sub(p.lastEnd) < startGap
+	inBurst := p.running > 0 || now.Sub(p.lastEnd) < startGap
 	p.running++
-	if isFrequent {
-		p.idleSince = now
+	if inBurst {
+		p.lastNeeded = now
 	}
 	if p.child != nil {
 		p.calls++
 		return p.child
 	}
-	if isFrequent && !p.starting && !now.Before(p.notBefore) {
+	// The low priority of a child process would only delay a single hash.
+	if inBurst && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
 	return nil
 }
 
-// release decrements the number of hashes that the child process must compute. The caller of acquire calls it after the
-// child process has computed the hash or has failed.
+// release records that the child process has computed a hash or has failed.
 func (p *Process) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls--
 }
 
-// endIdle ends the child process c when there was no frequent hash for the time p.idle. A hash is frequent if it begins
-// during another hash or shortly after one. endIdle blocks until c has ended or was discarded.
+// endIdle ends the child process c when there was no burst of hashes for the time p.idle. It blocks until c has ended
+// or was discarded.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
 		select {
@@ -210,9 +205,8 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child process c if c computes no hash and there was no frequent hash for the time p.idle. A hash
-// is frequent if it begins during another hash or shortly after one. endIfIdle returns the time after which the caller
-// must call it again. It returns 0 if c has ended or was discarded.
+// endIfIdle ends the child process c if c computes no hash and there was no burst of hashes for the time p.idle. It
+// returns the time after which the caller must call it again, or 0 if c has ended or was discarded.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -222,7 +216,7 @@ func (p *Process) endIfIdle(c *child) time.Duration {
 	if p.calls > 0 {
 		return p.idle
 	}
-	if wait := time.Until(p.idleSince.Add(p.idle)); wait > 0 {
+	if wait := time.Until(p.lastNeeded.Add(p.idle)); wait > 0 {
 		return wait
 	}
 	p.child = nil
@@ -247,7 +241,7 @@ func (p *Process) start() {
 		p.notBefore = time.Now().Add(slowPause)
 		return
 	}
-	p.child, p.idleSince = c, time.Now()
+	p.child, p.lastNeeded = c, time.Now()
 	go p.endIdle(c)
 }
 
@@ -277,8 +271,7 @@ type child struct {
 	ended  chan struct{}
 }
 
-// newChild starts a child process, and a goroutine that waits for its end. After its end, all calls of the child
-// process fail.
+// newChild starts a child process that computes hashes. Calls fail after the child process has ended.
 func (p *Process) newChild() (*child, error) {
 	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // this program; it ends with its input
 	if self, err := os.Executable(); err == nil {

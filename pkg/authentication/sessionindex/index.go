@@ -141,11 +141,10 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions that must be ended before the user starts the given number of new sessions. There are two
-// cases:
-//   - If the user would exceed Limits.PerUser, Excess returns the least recently used sessions of this user.
-//   - If the user would not exceed Limits.PerUser, but all users together would exceed Limits.Total, Excess returns one
-//     session: the least recently used session of the user with the most sessions.
+// Excess returns the sessions that must be ended before the user starts the given number of new sessions. If the user
+// would exceed Limits.PerUser, these are the least recently used sessions of the user. If only Limits.Total would be
+// exceeded, Excess returns the least recently used session of the user with the most sessions. Otherwise, it returns
+// nil.
 func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -161,7 +160,7 @@ func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 			most = uid
 		}
 	}
-	return i.oldest(most, 1)
+	return i.oldest(most, 1) // The session controller calls Excess again and ends further sessions.
 }
 
 // oldest returns the n least recently used sessions of a user. It sorts sessions that were used at the same time by

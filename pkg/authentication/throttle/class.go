@@ -23,13 +23,12 @@ const (
 	classes
 )
 
-// Limits of waiting attempts. Each waiting attempt is a mutating request in flight. The sum of the limits of all
-// classes must be smaller than the server's limit of mutating requests in flight. Otherwise, full queues would block
-// other mutating requests.
+// Limits of the attempts that wait in the queue of one Class. The sum for all classes must be smaller than the server's
+// limit of mutating requests in flight. Otherwise, waiting attempts would block other mutating requests.
 const (
-	// waitingStrangers is the maximum number of waiting attempts of the class Stranger.
+	// waitingStrangers is the maximum number of waiting attempts of unknown clients, which have the class Stranger.
 	waitingStrangers = 80
-	// waitingKnown is the maximum number of waiting attempts of each class except Stranger.
+	// waitingKnown is the maximum number of waiting attempts of each class of known clients, such as KnownDevice.
 	waitingKnown = 24
 )
 

@@ -13,8 +13,8 @@ import (
 // attempt may belong to several flows. The fair queue divides its capacity among the flows with waiting attempts.
 type flow struct {
 	name string
-	// cost determines the share of the flow in the capacity of the fair queue. If a flow has half the cost of another
-	// flow, it gets twice as many attempts. The cost is at most 1 for a network, and 1 for each other flow.
+	// cost determines the share of the flow in the capacity of the fair queue. A flow with half the cost gets twice the
+	// share. A network of many clients has a lower cost than an account.
 	cost float64
 }
 
@@ -24,82 +24,78 @@ type ticket struct {
 	// account run one after another.
 	account string
 	flows   []flow
-	// start determines the order in which attempts run. The attempt with the smallest start runs first. The unit is a
-	// round of the queue, in which each account gets at most one attempt.
-	start float64
+	// startTag orders the waiting attempts. The attempt with the smallest startTag runs first.
+	startTag float64
 	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
 }
 
 // fairQueue is the queue of the waiting attempts of one Class. It divides the capacity among flows, such as accounts
-// and networks, with start-time fair queueing. The virtual time of the queue counts rounds. In each round, a flow with
-// the cost 1 gets at most one attempt. A flow with a lower cost may get more attempts.
+// and networks, with start-time fair queueing: each attempt of a flow increases the start tag of the next attempt of
+// the flow. The attempt with the smallest start tag runs first.
 type fairQueue struct {
 	limit int
 	// waiting contains the waiting attempts in the order of arrival.
 	waiting []*ticket
-	// now is the current virtual time of the queue, which counts rounds. In a round, each account gets at most one
-	// attempt.
-	now float64
-	// finish contains the earliest virtual start time of the next attempt of each flow, in rounds. The key is the name
-	// of the flow, for example of an account or a network. The next attempt of a flow without an entry may start at
-	// once.
-	finish map[string]float64
+	// minTag is the smallest start tag that a new attempt can get. It increases when attempts run.
+	minTag float64
+	// finishTags contains the smallest start tag that the next attempt of each flow can get. The key is the name of the
+	// flow.
+	finishTags map[string]float64
 }
 
-// finishFactor bounds the number of entries in fairQueue.finish. The maximum is finishFactor multiplied by
-// fairQueue.limit.
+// finishFactor is the maximum number of flows that a fairQueue remembers, divided by the maximum number of waiting
+// attempts.
 const finishFactor = 16
 
-// place determines the place of a new attempt in the queue. The attempt belongs to the given flows, such as an account
-// and networks. start is the virtual start time of the attempt, in rounds of the queue. ahead is the number of waiting
-// attempts that run before the new attempt.
-func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
-	start = l.now
+// place returns the start tag of a new attempt of the given flows, and the number of waiting attempts that run before
+// the new attempt.
+func (l *fairQueue) place(flows []flow) (startTag float64, ahead int) {
+	startTag = l.minTag
 	for _, f := range flows {
-		start = max(start, l.finish[f.name])
+		startTag = max(startTag, l.finishTags[f.name])
 	}
 	for _, t := range l.waiting {
-		if t.start <= start {
+		if t.startTag <= startTag {
 			ahead++
 		}
 	}
-	return start, ahead
+	return startTag, ahead
 }
 
-// join adds the ticket of a waiting attempt to the queue. If the queue is full, join removes and returns the ticket
-// with the largest virtual start time. The returned ticket may be t itself.
+// join adds a waiting attempt to the queue. If the queue is full, join removes and returns the attempt that would run
+// last, which may be t itself.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
 		for i, other := range l.waiting {
-			if other.start >= l.waiting[last].start {
+			if other.startTag >= l.waiting[last].startTag {
 				last = i
 			}
 		}
-		if l.waiting[last].start <= t.start {
+		if l.waiting[last].startTag <= t.startTag {
 			return t
 		}
 		refused = l.waiting[last]
 		l.waiting = slices.Delete(l.waiting, last, last+1)
 	}
 	l.waiting = append(l.waiting, t)
-	if l.finish == nil {
-		l.finish = map[string]float64{}
+	if l.finishTags == nil {
+		l.finishTags = map[string]float64{}
 	}
 	for _, f := range t.flows {
-		l.finish[f.name] = t.start + f.cost
+		l.finishTags[f.name] = t.startTag + f.cost
 	}
 	l.forget()
 	return refused
 }
 
-// next removes and returns the ticket of the attempt that runs next, which has the smallest virtual start time. It
-// skips the tickets of busy accounts, which have a running attempt. It returns nil if no attempt may run.
+// next removes and returns the waiting attempt that may run next, or returns nil if there is none. It skips attempts of
+// busy accounts, which have a running attempt.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
-		if !busy[t.account] && (first < 0 || t.start < l.waiting[first].start) {
+		if !busy[t.account] && (first < 0 || t.startTag < l.waiting[first].startTag) {
 			first = i
 		}
 	}
@@ -107,7 +103,7 @@ func (l *fairQueue) next(busy map[string]bool) *ticket {
 		return nil
 	}
 	t := l.waiting[first]
-	l.now = max(l.now+1/float64(len(l.waiting)), t.start)
+	l.minTag = max(l.minTag+1/float64(len(l.waiting)), t.startTag)
 	l.waiting = slices.Delete(l.waiting, first, first+1)
 	return t
 }
@@ -122,25 +118,26 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in l.finish. Above the limit, it removes the entries whose time has passed,
-// because they no longer delay an attempt. If the number is then still above half of the limit, forget removes all
-// entries. The next attempt of each account, device or network may then start at once.
+// forget removes entries from l.finishTags if there are too many. It prefers entries that no longer delay an attempt.
 func (l *fairQueue) forget() {
-	if len(l.finish) <= finishFactor*l.limit {
+	if len(l.finishTags) <= finishFactor*l.limit {
 		return
 	}
-	maps.DeleteFunc(l.finish, func(_ string, at float64) bool { return at <= l.now })
-	if len(l.finish) > finishFactor*l.limit/2 {
-		clear(l.finish)
+	maps.DeleteFunc(l.finishTags, func(_ string, tag float64) bool { return tag <= l.minTag })
+	// Afterwards, there is room for many new entries, so that few calls have to search the map.
+	if len(l.finishTags) > finishFactor*l.limit/2 {
+		clear(l.finishTags)
 	}
 }
 
 // pool runs a limited number of attempts at the same time. It serves its queues in turn (round robin).
 type pool struct {
-	// places is the maximum number of running attempts. free is the number of attempts that may start now.
-	places, free int
-	lines        []*fairQueue
-	last         int
+	// places is the maximum number of running attempts.
+	places int
+	// free is the number of attempts that may start now.
+	free  int
+	lines []*fairQueue
+	last  int
 	// took is the moving average of the duration of attempts.
 	took time.Duration
 }
@@ -164,8 +161,8 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes and returns the ticket of a waiting attempt that may run. It serves the queues in turn. It returns nil
-// if no waiting attempt may run.
+// next removes and returns the waiting attempt that may run next, or returns nil if there is none. It skips attempts of
+// busy accounts, which have a running attempt.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)

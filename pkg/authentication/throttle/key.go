@@ -22,16 +22,14 @@ const (
 	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
 	// sessions, known devices and names that no user has.
 	accountFree = 5
-	// accountForgive is the time after which the number of failures of an account decreases by one. The time begins at
-	// the last failure, and begins again after each decrease.
+	// accountForgive is the time without a further failure after which one failure of an account expires.
 	accountForgive = time.Hour
-	// addressForgive is the time after which the number of failures of a client address decreases by one. The time
-	// begins at the last failure, and begins again after each decrease. For a network, the time is divided by the
-	// number of clients.
+	// addressForgive is the time without a further failure after which one failure from a client address expires.
 	addressForgive = time.Minute
 
-	// nameBytes is the length, in bytes, of the hash that replaces a name that no user has.
-	nameBytes = 16
+	// nameHashBytes is the length of the hash of an unknown user name, in bytes. The hash is part of the name of a
+	// KubeVisionLoginThrottle.
+	nameHashBytes = 16
 	// countersPerUser bounds the number of counters for known devices of one user. It also bounds the number of
 	// counters for sessions of one user.
 	countersPerUser = 20
@@ -46,11 +44,10 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network that counts as the given number of clients. free is the number of
-// failures of one client after which attempts are delayed. A network of n clients is allowed n times as many failures,
-// and the failures expire n times as fast.
-func addressPolicy(free, clients int) Policy {
-	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
+// addressPolicy returns the policy for failures from a network of the given number of clients. It delays attempts after
+// freePerClient failures for each of these clients.
+func addressPolicy(freePerClient, clients int) Policy {
+	return Policy{Free: freePerClient * clients, Forgive: addressForgive / time.Duration(clients)}
 }
 
 func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgive} }
@@ -95,7 +92,7 @@ func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
 	return key{
-		name: "unknown-" + hex.EncodeToString(mac.Sum(nil)[:nameBytes]), policy: accountPolicy(),
+		name: "unknown-" + hex.EncodeToString(mac.Sum(nil)[:nameHashBytes]), policy: accountPolicy(),
 		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUnknownName},
 	}
 }
@@ -117,9 +114,9 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the counters for the networks that contain the address. addressFree is the number of
-// failures from one address after which attempts are delayed.
-func addressKeys(address netip.Addr, addressFree int) []key {
+// addressKeys returns the keys of the failure counters for the networks that contain the address. The policies in the
+// keys delay attempts after freePerClient failures for each client of a network.
+func addressKeys(address netip.Addr, freePerClient int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
 	for _, n := range networks {
@@ -128,7 +125,7 @@ func addressKeys(address netip.Addr, addressFree int) []key {
 			shown = n.Prefix.Addr().String()
 		}
 		keys = append(keys, key{
-			name: "address-" + networkName(n.Prefix), policy: addressPolicy(addressFree, n.Clients),
+			name: "address-" + networkName(n.Prefix), policy: addressPolicy(freePerClient, n.Clients),
 			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress,
 				Address: shown},
 		})
@@ -150,8 +147,8 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients by which the limits for one client are multiplied for a network. The
-// address is the field spec.address of a KubeVisionLoginThrottle: an IPv4 address or an IPv6 network.
+// networkClients returns the assumed number of clients in spec.address of a KubeVisionLoginThrottle, which is an IPv4
+// address or an IPv6 network.
 func networkClients(address string) int {
 	prefix, err := netip.ParsePrefix(address)
 	if err != nil {

@@ -8,21 +8,37 @@ import (
 	"slices"
 )
 
-// Network is a network that contains the address of a client. The limits for the network are the limits for one client,
-// multiplied by Clients.
+// Network is a network that contains the address of a client.
 type Network struct {
-	Prefix  netip.Prefix
+	Prefix netip.Prefix
+	// Clients is the assumed number of clients in the network. The limits for one client are multiplied by Clients.
 	Clients int
 }
 
-// Prefix lengths of the networks, and the value of Network.Clients for each network. An Internet provider assigns at
-// least an IPv6 /64 to a customer, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see
-// queuedNetworks).
+// Prefix lengths of the networks whose attempts are limited. An Internet provider assigns at least an IPv6 /64 to a
+// customer, and often a /56 or a /48.
 const (
-	clientBits6, siteBits6, providerBits6 = 64, 56, 48
-	clientBits4, providerBits4            = 32, 24
+	// clientBits6 is the prefix length of the smallest IPv6 network of a customer.
+	clientBits6 = 64
+	// siteBits6 is the prefix length of a medium IPv6 network of a customer.
+	siteBits6 = 56
+	// providerBits6 is the prefix length of the largest usual IPv6 network of a customer.
+	providerBits6 = 48
+	// clientBits4 is the prefix length of a single IPv4 address.
+	clientBits4 = 32
+	// providerBits4 is the prefix length of an IPv4 network whose waiting attempts share capacity. The failures from
+	// such a network are not counted.
+	providerBits4 = 24
+)
 
-	clientsOfClient, clientsOfSite, clientsOfProvider = 1, 4, 16
+// Assumed numbers of clients in networks. The limits for one client are multiplied by these numbers.
+const (
+	// clientsOfClient is the assumed number of clients in an IPv4 /32 or an IPv6 /64.
+	clientsOfClient = 1
+	// clientsOfSite is the assumed number of clients in an IPv4 /24 or an IPv6 /56.
+	clientsOfSite = 4
+	// clientsOfProvider is the assumed number of clients in an IPv6 /48.
+	clientsOfProvider = 16
 )
 
 // normalize removes the zone of an address, and converts an IPv4-mapped IPv6 address to IPv4.
@@ -43,8 +59,9 @@ func ClientNetwork(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// CountedPrefixes returns the prefixes of the networks that CountedNetworks returns for the address, the largest
-// network first.
+// CountedPrefixes returns the networks that contain the address and whose failures are counted, the largest network
+// first. For IPv4, it returns the /32. For IPv6, it returns the /48, the /56 and the /64. It returns no network for an
+// invalid address.
 func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))

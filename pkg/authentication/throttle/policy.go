@@ -12,8 +12,8 @@ import "time"
 type Policy struct {
 	// Free is the number of failures after which attempts are delayed.
 	Free int
-	// Forgive is the time after which the number of failures decreases by one. The time begins at the last failure, and
-	// begins again after each decrease. Zero means that failures count until they are reset.
+	// Forgive is the time without a further failure after which one failure expires. Zero means that failures count
+	// until they are reset.
 	Forgive time.Duration
 }
 
@@ -23,8 +23,8 @@ const (
 	firstWait = 30 * time.Second
 	// maxWait is the maximum delay of the next attempt after failures.
 	maxWait = 15 * time.Minute
-	// doublings is the number of failures in excess of Policy.Free at which the delay reaches maxWait.
-	doublings = 5
+	// shortWaits is the number of delays that are shorter than maxWait: 30 seconds, and 1, 2, 4 and 8 minutes.
+	shortWaits = 5
 )
 
 // Counter is the number of failures and the time of the last one.
@@ -56,7 +56,7 @@ func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 		return time.Time{}
 	}
 	pause := maxWait
-	if excess < doublings { // 30 s, 1, 2, 4, 8 minutes
+	if excess < shortWaits {
 		pause = firstWait << excess
 	}
 	if until := c.Last.Add(pause); until.After(now) {

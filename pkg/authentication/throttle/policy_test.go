@@ -180,7 +180,7 @@ func TestUnknownNamesAreNotKept(t *testing.T) {
 		if problems := utilvalidation.IsDNS1123Subdomain(o.Name); len(problems) > 0 {
 			t.Errorf("%.20q: no object can have the name %s: %v", typed, o.Name, problems)
 		}
-		if len(o.Name) != len("unknown-")+2*nameBytes || o.Name == nameKey(typed, []byte("another secret")).name ||
+		if len(o.Name) != len("unknown-")+2*nameHashBytes || o.Name == nameKey(typed, []byte("another secret")).name ||
 			o.Spec.UserName != "" || o.Labels["kubevision.io/user"] != "" {
 			t.Errorf("%.20q is kept in %+v", typed, o)
 		}

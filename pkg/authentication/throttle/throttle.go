@@ -52,11 +52,11 @@ type Throttle struct {
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. The maximum number of
-	// KubeVisionLoginThrottles for addresses and networks is the same.
+	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. The same maximum applies
+	// separately to KubeVisionLoginThrottles for addresses and networks.
 	Strangers int
-	// Places is the maximum number of concurrent attempts of the class Stranger. The maximum for all other classes
-	// together is the same.
+	// Places is the maximum number of concurrent attempts of unknown clients. The same maximum applies separately to
+	// known clients. Zero means the default, 2.
 	Places int
 
 	once  sync.Once
@@ -82,12 +82,13 @@ type Login struct {
 type Attempt struct {
 	throttle *Throttle
 	login    Login
-	// account, networks and device count the failures of the account, of the networks that contain the address, and of
-	// the known device. device is nil if the device is unknown.
-	account  keyedCounter
+	// account counts the failures of the account or, for a password that a user enters in a session, of the session.
+	account keyedCounter
+	// networks count the failures of the networks that contain the address.
 	networks []keyedCounter
-	device   *keyedCounter
-	turn     *turn
+	// device counts the failures of the known device. It is nil if the device is unknown.
+	device *keyedCounter
+	turn   *turn
 }
 
 // Begin waits until the attempt may be checked. It returns a BlockedError after too many failures. For a known device,
@@ -177,14 +178,14 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
-// device with the given reader. It reads the counters of networks from the cache, because slightly outdated values are
-// sufficient for networks.
+// admit returns a BlockedError if too many earlier attempts have failed. It reads the failures of the account or of the
+// known device with the given reader.
 func (a *Attempt) admit(ctx context.Context, reader client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, reader, a.throttle.Clock.Now())
 	if err != nil {
 		return err
 	}
+	// The failures of networks are read from the cache, because slightly outdated numbers are sufficient.
 	ofNetworks, err := a.waitOfNetworks(ctx)
 	if a.device != nil { // Failures of neighbouring addresses do not delay a known device.
 		ofNetworks = 0

@@ -18,8 +18,8 @@ const (
 	restFactor = 2
 	// maxRest is the maximum duration of the pause after a failed attempt.
 	maxRest = 500 * time.Millisecond
-	// drainTime is the time in which all waiting attempts should be served. If many attempts wait, the pauses after
-	// failed attempts are shortened for this purpose.
+	// drainTime is the time in which the server aims to run all waiting attempts. If many attempts wait, the server
+	// shortens the pauses after failed attempts.
 	drainTime = 3 * time.Second
 	// patience bounds the time for which an attempt waits. If the estimated time is longer, the attempt is rejected at
 	// once.
@@ -46,8 +46,8 @@ func (*BusyError) Is(target error) bool { return target == ErrBusy }
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
 // processor time. Only one attempt of an account runs at a time.
 type turns struct {
-	// places is the maximum number of concurrent attempts of the class Stranger. The maximum for all other classes
-	// together is the same. Zero means defaultPlaces.
+	// places is the maximum number of concurrent attempts of unknown clients (class Stranger). Known clients of all
+	// classes together have the same number of separate places. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -96,12 +96,12 @@ func (t *turns) join(class Class, account string, flows []flow) (*pool, *fairQue
 	if class != Stranger {
 		p = &t.known
 	}
-	start, ahead := l.place(flows)
+	startTag, ahead := l.place(flows)
 	wait := p.wait(ahead)
 	if wait > patience {
 		return nil, nil, nil, &BusyError{RetryAfter: wait - patience + time.Second}
 	}
-	waiting := &ticket{account: account, flows: flows, start: start, outcome: make(chan error, 1)}
+	waiting := &ticket{account: account, flows: flows, startTag: startTag, outcome: make(chan error, 1)}
 	if refused := l.join(waiting); refused != nil {
 		err := &BusyError{RetryAfter: p.wait(len(l.waiting)) + time.Second}
 		if refused == waiting {
@@ -154,15 +154,15 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end ends a running attempt. Another attempt of the same account may start at once. The place of the attempt in the
-// pool becomes free at once or, if the attempt has failed, after a pause.
+// end ends a running attempt. If the attempt has failed, its place in the pool remains occupied for a pause, which
+// slows down a flood of wrong passwords.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	took := time.Since(t.begun)
 	t.pool.observe(took)
-	delete(s.busy, t.account)
+	delete(s.busy, t.account) // during the pause, the account may use another place
 	rest := time.Duration(0)
 	if failed {
 		rest = t.pool.restAfter(took)

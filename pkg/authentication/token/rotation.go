@@ -53,14 +53,14 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns the time for which an old signing key is stored. This time begins when the next key begins to sign.
-// The period is the age at which a signing key is replaced by the next one.
+// retention returns the time for which an old signing key is stored after the next key has begun to sign. This time is
+// four rotation periods, but at least two hours and at most 30 days.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which an old signing key can be deleted. The successor is the key that has replaced the
-// old key. The period is the age at which a signing key is replaced by the next one.
+// retired returns the time at which the signing key before successor can be deleted. This is the time when successor
+// begins to sign, plus the time for which old keys are stored.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// issuer and audience are claims with the same value in all tokens.
-	issuer   = "kubevision.io"
+	// issuer is the value of the claim iss in all tokens.
+	issuer = "kubevision.io"
+	// audience is the value of the claim aud in all tokens.
 	audience = "dashboard.kubevision.io"
 
 	// leeway is the tolerated difference between the clocks of two replicas.

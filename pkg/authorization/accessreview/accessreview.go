@@ -10,11 +10,10 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows returns true if the status allows the request. If the status allows or explicitly denies the request, Allows
-// ignores the evaluationError, like kube-apiserver. If the status does neither, Allows returns the evaluationError as
-// an error.
+// Allows returns true if the status allows the request. It returns an error if the status contains an evaluationError,
+// and neither allows nor explicitly denies the request.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
-	switch {
+	switch { // like kube-apiserver, ignore the evaluationError if there is a decision
 	case status.Denied:
 		return false, nil
 	case status.Allowed:

@@ -23,7 +23,7 @@ func TestVerdictsAreKeptUntilAChange(t *testing.T) {
 	h.after(maxAge - renewalAge + time.Millisecond)
 	h.expect(t, "when it is old", true, 2)
 	h.allowed.Store(false)
-	h.scope.hasChanged()
+	h.scope.recordChange()
 	h.expect(t, "after a change", false, 3)
 	h.after(settleTime)
 	h.expect(t, "after the change has settled", false, 4)
@@ -95,7 +95,7 @@ func (h *harness) cancelFlights() {
 // API server may still use the old RBAC objects after it has sent the event.
 func TestVerdictsOfAnUnsettledChangeAreShort(t *testing.T) {
 	h := newHarness(t, 10)
-	h.scope.hasChanged()
+	h.scope.recordChange()
 	h.expect(t, "just after a change", true, 1)
 	h.allowed.Store(false)
 	h.after(unsettledAge)
@@ -156,7 +156,7 @@ func TestVerdictsOfBeforeAChangeAreNotKept(t *testing.T) {
 	before := newWaiting()
 	h.ask(t.Context(), before, "early")
 	<-before.begun
-	h.scope.hasChanged()
+	h.scope.recordChange()
 	after := newWaiting()
 	h.ask(t.Context(), after, "late")
 	<-after.begun
@@ -186,7 +186,7 @@ func TestReviewsEndWithTheLastRequest(t *testing.T) {
 		t.Errorf("who stayed got %v", got)
 	}
 	alone, giveUp := context.WithCancel(t.Context())
-	h.scope.hasChanged()
+	h.scope.recordChange()
 	h.ask(alone, w, "third")
 	<-w.begun
 	giveUp()
@@ -240,7 +240,7 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 	group.Go(func() {
 		for n := 0; time.Now().Before(end); n++ {
-			h.scope.hasChanged()
+			h.scope.recordChange()
 			h.scope.disconnected("roles")
 			h.scope.connected("roles")
 			time.Sleep(time.Millisecond)

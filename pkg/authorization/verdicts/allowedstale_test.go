@@ -23,7 +23,7 @@ func TestLastVerdicts(t *testing.T) {
 		want   bool
 	}{
 		"in an outage":                 {during: func(*harness) {}, want: true},
-		"after a change in the outage": {during: func(h *harness) { h.scope.hasChanged() }},
+		"after a change in the outage": {during: func(h *harness) { h.scope.recordChange() }},
 		"after the end of the outage":  {during: func(h *harness) { h.scope.connected("roles") }},
 		"after the cluster was back for a moment": {during: func(h *harness) {
 			h.scope.disconnected("rolebindings")
@@ -73,7 +73,7 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	}
 	h.scope.connected("roles")
 	h.expect(t, "allowed once more", true, 4)
-	h.scope.hasChanged()
+	h.scope.recordChange()
 	h.scope.disconnected("roles")
 	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
 		t.Error("a verdict is used that a change had ended before the outage")

@@ -29,7 +29,8 @@ const (
 	// renewalAge is the age from which the next use of a verdict starts a new review in the background, so that users
 	// do not wait for a review each time the verdict expires.
 	renewalAge = maxAge / 2
-	// maxRenewals is the number of reviews in progress from which verdicts are no longer renewed in the background.
+	// maxRenewals limits the renewals of cached results in the background. No renewal starts while at least maxRenewals
+	// access reviews are in progress.
 	maxRenewals = 256
 	// settleTime is the time that API servers need to load a changed RBAC object. In this time, they may still
 	// authorize requests with the old object.
@@ -40,8 +41,8 @@ const (
 	// maxOutage is the time for which AllowedStale uses old results of access reviews after a cluster has become
 	// unreachable.
 	maxOutage = 5 * time.Minute
-	// lastAge is the maximum age that the result of an access review may have when the cluster becomes unreachable.
-	// AllowedStale does not use older results while the cluster is unreachable.
+	// lastAge is the length of the period that ends when a cluster becomes unreachable. While the cluster is
+	// unreachable, AllowedStale uses the results of access reviews from this period. It does not use older results.
 	lastAge = time.Minute
 	// outageReviewTimeout bounds the duration of an access review on a cluster that cannot be reached. It applies only
 	// if an older result can be used instead of the review.
@@ -102,27 +103,15 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles of a user in the namespace of a request, according to the KubeVisionRoleBindings. For a
-// request without a namespace, Roles returns the roles for the whole cluster.
+// Roles returns the roles that KubeVisionRoleBindings grant to the caller of a request. Each request has its own Roles
+// function. For a request in a namespace, the function returns the roles in this namespace. For other requests, it
+// returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the caller may read the objects that the attributes describe. It uses a valid verdict,
-// which is the cached result of an access review. If there is none, it sends an access review as the caller.
-// AllowedStale returns false if KubeVision may not impersonate the caller yet. If the review fails, it returns an error
-// with the code 50200.
-//
-// During an outage, in which the cluster cannot be reached, AllowedStale also uses the last verdict from before the
-// outage. All of these conditions must be met:
-//
-//   - The verdict allows the read, and was at most one minute old (lastAge) when the outage began.
-//   - No RBAC object has changed between the review for this verdict and the outage.
-//   - The outage has lasted at most five minutes (maxOutage).
-//   - asOf is at most ten seconds (maxAge) after the beginning of the outage.
-//   - KubeVisionRoleBindings grant the caller the same roles as at the time of the review, and at least one role. All
-//     roles are compared, because KubeVision does not know which role allowed the read.
-//
-// The read must not return objects that are newer than asOf. Therefore, an old verdict never reveals an object that was
-// created or changed later than ten seconds after the beginning of the outage.
+// AllowedStale returns true if the caller may read the objects that the attributes describe. While the cluster cannot
+// be reached, AllowedStale may use the result of an earlier access review. The read must not return objects that are
+// newer than asOf. AllowedStale returns false if KubeVision may not impersonate the caller yet. If a review fails, it
+// returns an error with the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -148,15 +137,15 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context for an access review. During an outage of the cluster, it calls wasAllowed. If
-// wasAllowed returns true, a verdict from before the outage can be used instead of the review. The context then ends
-// after outageReviewTimeout with the cause clusters.ErrImpatient. Because of this cause, the timeout does not open the
-// circuit breaker of the cluster.
+// reviewContext returns the context for an access review. If the cluster cannot be reached, and wasAllowed returns
+// true, an earlier result can be used instead. The context then ends after outageReviewTimeout. In all other cases,
+// reviewContext returns ctx.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
 	if _, _, ok := c.scopeOf(cluster).outage(); ok {
 		if allowed, _ := wasAllowed(); allowed {
+			// Because of the cause ErrImpatient, the timeout does not open the circuit breaker of the cluster.
 			return context.WithTimeoutCause(ctx, outageReviewTimeout, clusters.ErrImpatient)
 		}
 	}
@@ -170,21 +159,21 @@ func isOutage(err error) bool {
 }
 
 // ask returns true if the caller may send the request that the attributes describe. It uses a cached result that is
-// still valid, or sends an access review as the caller. It calls roles before the review, and stores a hash of the
-// roles of the caller with the result. If KubeVision may not impersonate the caller yet, ask returns false and no
-// error.
+// still valid, or sends an access review as the caller. It returns false if KubeVision may not impersonate the caller
+// yet.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, grants, error) {
-		before, _ := granted(ctx, roles) // Without roles, the verdict is not used for stale reads.
+		// A hash of the roles is stored with the result. Without roles, the result is not used during an outage.
+		before, _ := granted(ctx, roles)
 		allowed, err := caller.Allowed(ctx, attributes)
 		return allowed, before, err
 	}
 	q := newQuestion(caller.Identity(), &attributes)
 	//nolint:contextcheck // the watch of a scope outlives the request
 	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), q, caller.User(), review)
-	if apierrors.IsForbidden(err) {
+	if apierrors.IsForbidden(err) { // KubeVision may not impersonate the caller yet.
 		return false, nil
 	}
 	return allowed, err
@@ -194,13 +183,13 @@ func (c *Cache) ask(
 // review.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns the answer to the question q: a cached result that is still valid, or the result of review(). If all
-// RBAC resources are watched, concurrent requests share one review, and the result of the review is cached.
+// verdict returns the result of the access review that q identifies. It uses a cached result that is still valid, calls
+// review, or waits for a review that a concurrent request has started.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, userName string, review reviewFunc,
 ) (bool, error) {
 	generation, healthy := s.use(c.clock.Now())
-	if !healthy {
+	if !healthy { // Without watches of all RBAC resources, the result is neither cached nor shared.
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
 		allowed, _, err := review(ctx)
@@ -232,16 +221,20 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the cluster cannot be reached, and the last result of an access review from before the
-// outage still allows the read. q identifies the user and the read. currentRoles is a hash of the present roles of the
-// user. The read must not return objects that are newer than asOf. The comment of AllowedStale lists the conditions.
+// wasAllowed returns true if the cluster cannot be reached, and an earlier access review allows the read that q
+// identifies. currentRoles is a hash of the user's present roles. The read must not return objects that are newer than
+// asOf.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
+	// The limit of asOf ensures that the read does not reveal objects that were created or changed later during the
+	// outage, because the user may have lost the right since then.
 	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
 		return false
 	}
 	last, ok := c.entries.last(entryKey{s, q})
+	// No RBAC object may have changed between the review and the outage. The user must have the same roles as at the
+	// time of the review. All roles are compared, because KubeVision does not know which role allowed the read.
 	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge &&
 		currentRoles != grants{} && last.roles == currentRoles
 }

@@ -73,11 +73,13 @@ type entryKey struct {
 // verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// roles is the hash of the roles that the user had when the review was sent. generation is the generation of the
-	// scope at that time.
-	roles      grants
+	// roles is a hash of the roles that the user had when the review was sent.
+	roles grants
+	// generation is the value of the counter scope.generation when the review was sent. The verdict is valid only while
+	// the counter has this value.
 	generation uint64
-	asked      time.Time
+	// asked is the time at which the review was sent.
+	asked time.Time
 	// until is the time at which the verdict expires.
 	until time.Time
 	// renewed is true if a call of entries.get has already requested a renewal of this verdict.
@@ -134,8 +136,8 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// postponeRenewal makes get request a new access review at the next call with the key. It must be called if get has
-// already requested this review, but the review was not started.
+// postponeRenewal resets verdict.renewed, so that the next call of get asks for the renewal again. It is called if the
+// renewal cannot start now.
 func (e *entries) postponeRenewal(key entryKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

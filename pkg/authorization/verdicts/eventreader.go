@@ -19,7 +19,8 @@ const (
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
-	// maxTextBytes is the maximum length of a string, in bytes. The reader skips longer strings.
+	// maxTextBytes is the maximum length of an event type or a resource version, in bytes. Longer strings in an event
+	// are not needed, and the eventReader skips them.
 	maxTextBytes = 64
 )
 

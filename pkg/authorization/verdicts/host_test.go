@@ -93,7 +93,7 @@ func TestReviewed(t *testing.T) {
 	two := use
 	two.Name = "two"
 	expect("another object", cluster, alice, two, false)
-	s.hasChanged()
+	s.recordChange()
 	h.after(settleTime)
 	expect("after a change", cluster, alice, use, false)
 	h.allowed.Store(true)

@@ -45,8 +45,9 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true if the result of an access review is still valid. The caller must have got the period t from
-// Cache.Term before the review. The result is valid until t ends, or until an RBAC object of the cluster changes.
+// InForce returns true if the period t, which Cache.Term has returned, has not ended. In this period, the results of
+// access reviews that were sent after the call of Term are valid. The period ends after a fixed time, or earlier if an
+// RBAC object of the cluster changes.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -21,7 +21,7 @@ func TestChangesAreReportedTogether(t *testing.T) {
 		s.notify = func() { reported.Add(1) }
 		for want := range int64(3) {
 			for range 1000 {
-				s.hasChanged()
+				s.recordChange()
 			}
 			time.Sleep(notifyDelay)
 			synctest.Wait()

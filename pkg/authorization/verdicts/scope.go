@@ -28,8 +28,8 @@ type scope struct {
 	// outageTime is the beginning of the current outage, or zero. An outage begins when the watch of an RBAC resource
 	// ends. It ends when all RBAC resources are watched again.
 	outageTime time.Time
-	// outageGeneration is the value of generation at the beginning of the current outage. It is set to 0 when an RBAC
-	// object may have changed during the outage. From then on, verdicts from before the outage are not used.
+	// outageGeneration is the value of generation when the cluster became unreachable. It is 0 if the cluster can be
+	// reached, or if an RBAC object may have changed since then. The value 0 means that no earlier results may be used.
 	outageGeneration uint64
 	// used is the time at which a caller last asked for a verdict of the cluster.
 	used time.Time
@@ -90,14 +90,13 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls store if the result of an access review may be cached. It passes the time at which the result expires.
-// reviewTime is the time at which the review was sent. generation is the value of s.generation at that time. keep does
-// nothing if s.generation has increased since, because an RBAC object may have changed. It also does nothing if not all
-// RBAC resources are watched.
+// keep calls store with the time at which the result of an access review expires. It does not call store if the result
+// must not be cached. reviewTime is the time at which the review was sent, and generation is the value of s.generation
+// at this time.
 func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.generation != generation || !s.healthy() {
+	if s.generation != generation || !s.healthy() { // An RBAC object may have changed since the review was sent.
 		return
 	}
 	age := maxAge
@@ -107,8 +106,8 @@ func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until t
 	store(reviewTime.Add(age))
 }
 
-// connected records that a watch of the resource has started. It increases the generation, because earlier changes may
-// have been missed.
+// connected records that a watch of the resource has started. It invalidates all cached results of access reviews for
+// the cluster, because changes before the watch may have been missed.
 func (s *scope) connected(resource string) {
 	defer s.notified()
 	s.mu.Lock()
@@ -121,8 +120,9 @@ func (s *scope) connected(resource string) {
 	}
 }
 
-// hasChanged increases the generation, because an RBAC object has changed.
-func (s *scope) hasChanged() {
+// recordChange records that an RBAC object has changed. It invalidates all cached results of access reviews for the
+// cluster.
+func (s *scope) recordChange() {
 	defer s.notified()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,8 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the beginning of the current outage, and the generation of the scope at that time. It returns false if
-// there is no outage, if RBAC objects may have changed since the beginning of the outage, or if the scope has ended.
+// outage returns the time at which the cluster became unreachable, and the value of s.generation at that time. ok is
+// false if the cluster can be reached, or if RBAC objects may have changed since that time.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,10 +23,10 @@ import (
 )
 
 const (
-	// firstPause is the pause after the first failed attempt to watch. The pause doubles with each failure, up to
-	// maxPause.
+	// firstPause is the pause after the first failed attempt to watch. The pause doubles with each failure.
 	firstPause = 100 * time.Millisecond
-	maxPause   = 3 * time.Second
+	// maxPause is the maximum pause after a failed attempt to watch.
+	maxPause = 3 * time.Second
 	// watchSeconds is the minimum duration of a watch in seconds. The maximum duration is twice this value. The
 	// duration of each watch is random, so that many watches do not end at the same time.
 	watchSeconds = 300
@@ -34,13 +34,14 @@ const (
 	// there is a pause.
 	minWatch = time.Second
 	// workShare bounds the processor time for the watches of one cluster, as a fraction of one processor. It suffices
-	// for several thousand events per second. workBurst is the processor time that may be used before this limit
-	// applies.
+	// for several thousand events per second.
 	workShare = 1.0 / 10
+	// workBurst is the processor time that the watches of one cluster may use before the limit workShare applies.
 	workBurst = 500 * time.Millisecond
-	// acceptEvents and acceptList are Accept headers that request only metadata, without rules and subjects.
+	// acceptEvents is the Accept header of a watch that requests only the metadata of objects.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+	// acceptList is the Accept header of a list that requests only the metadata of objects.
+	acceptList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
 // rbacResources returns the resources whose changes invalidate verdicts.
@@ -48,8 +49,8 @@ func rbacResources() []string {
 	return []string{"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
 }
 
-// watchRBAC watches all RBAC objects of a cluster until ctx ends, and tells the scope when an object changes. It acts
-// as the ServiceAccount kubevision-reader. It stores no objects.
+// watchRBAC watches all RBAC objects of a cluster until ctx ends. It calls s.recordChange for each change, so that
+// cached results of access reviews become invalid. It acts as the ServiceAccount kubevision-reader.
 func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
 	pace := pacing.New(workShare, workBurst)
@@ -138,9 +139,9 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch watches the resource from the resource version w.version until the watch ends. It tells w.scope when an object
-// changes. If the API server ends the watch normally, watch returns nil, and the next watch can start from w.version.
-// In all other cases, watch returns an error, and the resource must be listed again.
+// watch watches the resource from the resource version w.version until the watch ends. It calls w.scope.recordChange
+// for each change. If the API server ends the watch normally, watch returns nil, and the next watch can start from
+// w.version. In all other cases, watch returns an error, and the resource must be listed again.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(
@@ -168,7 +169,7 @@ func (w *watcher) watch(ctx context.Context) error {
 		}
 		w.version = next.version
 		if next.eventType != watch.Bookmark {
-			w.scope.hasChanged()
+			w.scope.recordChange()
 		}
 	}
 }

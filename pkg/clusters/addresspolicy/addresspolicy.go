@@ -45,9 +45,11 @@ type Policy struct {
 	hosts []endpoint
 }
 
-// Flag values for addresses that have no fixed CIDR.
+// Values of --cluster-addresses-denied that are not in CIDR notation.
 const (
+	// self is the flag value for the addresses of this process.
 	self = "self"
+	// host is the flag value for the addresses of the host cluster's API server.
 	host = "host"
 )
 

@@ -24,8 +24,8 @@ const (
 // server from API servers of other clusters at the same address. An empty port stands for all ports of the address.
 type endpoint struct{ name, port string }
 
-// WithHost returns a copy of p. If p.Host is true, the copy also denies the host cluster's API server at the given URL.
-// WithHost returns p unchanged if the URL is invalid.
+// WithHost returns a copy of p that recognizes the given URL as the address of the host cluster's API server. If p.Host
+// is true, the copy denies connections to this address. WithHost ignores an invalid URL.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -38,9 +38,8 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of p. If p.Host is true, the copy also denies the given address with all ports. The
-// address is the ClusterIP of the host cluster's Service kubernetes. withService returns p unchanged if the address is
-// empty.
+// withService returns a copy of p that recognizes the given ClusterIP as the address of the host cluster's API server.
+// If p.Host is true, the copy denies connections to all ports of this address. withService ignores an empty address.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p

@@ -27,7 +27,7 @@ const (
 type Body struct {
 	turn *Turn
 	raw  io.ReadCloser
-	// text is nil until the first call of Read.
+	// text reads the decompressed response. It is nil until the first call of Read.
 	text io.Reader
 }
 

@@ -17,14 +17,13 @@ import (
 const (
 	// maxTurn is the time after which a goroutine that still has data to process lets other goroutines process theirs.
 	maxTurn = 5 * time.Millisecond
-	// maxWork bounds the processor time that is counted for one turn, which is a period in which a goroutine processes
-	// data. Processing an object of 8 MiB takes less time. In a longer turn, the goroutine has also waited, for example
-	// for a processor.
+	// maxWork is the maximum processor time that counts for one turn, a period in which a goroutine processes data. A
+	// longer turn includes waits, because even processing an object of 8 MiB takes less time.
 	maxWork = 100 * time.Millisecond
 )
 
-// processing bounds the number of goroutines that process data of all clusters concurrently. Half of the processors
-// remain for other work.
+// processing bounds the total number of goroutines that process data of clusters at the same time. Half of the
+// processors remain for other work.
 var processing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:gochecknoglobals,mnd // half of them
 
 // Pace limits the processor time for the responses of one cluster.
@@ -32,7 +31,7 @@ type Pace struct {
 	// places bounds the number of goroutines that process data of this cluster concurrently. This limit is half of the
 	// limit for all clusters, so that one cluster does not delay the others.
 	places chan struct{}
-	// work limits the processor time in microseconds.
+	// work limits the processor time for the responses of the cluster. One token is one microsecond.
 	work *rate.Limiter
 }
 

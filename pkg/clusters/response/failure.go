@@ -31,7 +31,7 @@ type Failure struct { //nolint:errname // it is the failure of a call, not a sen
 // also examine the cause.
 func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
 
-// Error returns the text.
+// Error returns the text of the failure. The text contains no data from the server.
 func (f *Failure) Error() string { return f.text }
 
 // Unwrap returns the cause. The text of the cause must not be shown to users.

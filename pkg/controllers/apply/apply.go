@@ -87,13 +87,12 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	return w.delete(ctx, object)
 }
 
-// DeleteUnchanged deletes an object, and does nothing if the object has changed since it was read. The caller must have
-// checked that KubeVision has created the object. If the object is an RBAC object with finalizers that still grants
-// rights, DeleteUnchanged only removes its rules or subjects. This change triggers another reconciliation, which
-// deletes the object.
+// DeleteUnchanged deletes an object, unless the object has changed since it was read. The caller must have checked that
+// KubeVision has created the object. For an RBAC object with finalizers, the first call only removes the rules or
+// subjects, and a later call deletes the object.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
-		return err // the object has changed and is reconciled again
+		return err // The object has changed. This triggers the reconciliation that calls DeleteUnchanged again.
 	}
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})

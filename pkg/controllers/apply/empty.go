@@ -14,13 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object that has finalizers. This is necessary because RBAC
-// evaluates an object until its finalizers are removed, even if the object is being deleted. If version is not empty,
-// removeRights changes the object only if it still has this resourceVersion.
-//
-// removeRights returns true if the given object is out of date: removeRights has changed it, or another client has
-// changed or deleted it. It returns false if there was nothing to remove.
+// removeRights removes the rules or subjects of an RBAC object that has finalizers. It returns false if there is
+// nothing to remove. If version is not empty, removeRights changes only an object with this resourceVersion.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
+	// RBAC evaluates an object until its finalizers are removed, even if the object is being deleted.
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
 		return false, nil
@@ -45,7 +42,7 @@ func (w *Writer) removeRights(ctx context.Context, object client.Object, version
 	answer.SetName(object.GetName())
 	err = w.Client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body))
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // the object was deleted or replaced
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // the object was deleted, replaced or changed
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("removing the rules or subjects of %s: %w", w.describe(object), err)

@@ -43,8 +43,8 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
-// Narrows returns true if the existing object grants a right that the desired object does not grant. Narrow would
-// revoke this right. If desired is nil, Narrows always returns true.
+// Narrows returns true if the existing object grants a right that the desired object does not grant. It also returns
+// true if desired is nil.
 func Narrows(existing, desired client.Object) bool {
 	if desired == nil {
 		return true

@@ -124,10 +124,10 @@ func (a *Admin) registerHost(ctx context.Context) error {
 	return nil
 }
 
-// checkOwn returns nil if an earlier attempt has created the existing object o, and apply.ErrForeign if another client
-// has created it. Without this check, a user that another client has created would get the rights of an administrator.
-// checkOwn does not check the password Secret, because only administrators can create Secrets in this namespace.
+// checkOwn returns apply.ErrForeign if KubeVision has not created the existing object o. A user that another client has
+// created must not become an administrator.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
+	// Only administrators can create Secrets in KubeVision's namespace. Therefore, the password Secret is not checked.
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil
 	}

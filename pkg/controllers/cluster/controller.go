@@ -43,9 +43,9 @@ import (
 const (
 	finalizerName = "kubevision.io/cluster"
 
-	// probePeriod is the time between two probes of a cluster. probeJitter is the maximum random addition, as a
-	// fraction of probePeriod.
+	// probePeriod is the minimum time between two probes of a cluster.
 	probePeriod = 30 * time.Second
+	// probeJitter is the maximum random time that is added to probePeriod, as a fraction of probePeriod.
 	probeJitter = 0.2
 
 	// DefaultConcurrency is the default number of clusters that are reconciled concurrently. The number is high because

@@ -37,9 +37,7 @@ var errUnconfirmed = errors.New("the kubeconfig is not confirmed to connect to t
 
 // finalize deletes KubeVision's objects on the cluster of a deleted KubeVisionCluster, and then removes the finalizer.
 // If the deletion fails, finalize tries again later. After abandonAfter, it removes the finalizer although objects
-// remain, and emits an event. It does the same at once if the identity of the cluster is not confirmed. finalize
-// deletes no objects if another KubeVisionCluster is proven to be the same Kubernetes cluster, because that
-// KubeVisionCluster needs them.
+// remain.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if uid, _ := r.cleaned.Load(c.Name); uid == c.UID { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
@@ -51,6 +49,8 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 		if left == nil || (!r.isAbandoned(c) && !errors.Is(left, errUnconfirmed)) {
 			return left
 		}
+		// If the identity of the cluster is not confirmed, nothing may be deleted there. Therefore, the finalizer is
+		// removed at the first attempt.
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
 			"the cluster could not be cleaned up: delete the objects with the label %s=%s there (%s)",
 			names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
@@ -99,7 +99,7 @@ func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.Ku
 		host := r.Targets.Host()
 		return errors.Join(removeRoles(ctx, host), removeReader(ctx, host), host.Impersonator.Remove(ctx))
 	}
-	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.isInUse(c, all) {
+	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.isShared(c, all) {
 		return nil
 	}
 	r.Targets.Retire(c) //nolint:contextcheck // it waits for nothing
@@ -123,15 +123,18 @@ func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.Ku
 	return deleteOwnObjects(ctx, t)
 }
 
-// isInUse returns true if another connected KubeVisionCluster is proven to be the same Kubernetes cluster. An equal
-// status.clusterID alone is no proof.
-func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kubevisionv1alpha1.KubeVisionCluster) bool {
+// isShared returns true if another connected KubeVisionCluster is proven to be the same Kubernetes cluster as c.
+func (r *Reconciler) isShared(
+	c *kubevisionv1alpha1.KubeVisionCluster, all []kubevisionv1alpha1.KubeVisionCluster,
+) bool {
 	view := r.Targets.View()
 	for i := range all {
 		other := &all[i]
 		if other.UID == c.UID || !other.DeletionTimestamp.IsZero() || other.Spec.InCluster {
 			continue
 		}
+		// The view contains only confirmed identities. An equal status.clusterID alone is no proof, because a hostile
+		// API server can return the ID of another cluster.
 		if t, err := view.Get(other); err == nil && t.ID == c.Status.ClusterID {
 			return true
 		}

@@ -55,7 +55,7 @@ func (r *Reconciler) reconcileRegistered(
 		return ctrl.Result{}, err
 	}
 	revision := clusters.RevisionOf(c, secret)
-	if r.isSettled(c, revision) {
+	if r.conflictRemains(c, revision) {
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, nil
 	}
 	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 &&
@@ -86,20 +86,21 @@ func (r *Reconciler) reconcileRegistered(
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled returns true if nothing must be done for a cluster with an identity conflict: no connection has changed
-// since the clusters were compared, and no probe is due.
-func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
+// conflictRemains returns true if c was rejected because of an identity conflict, and the conflict need not be checked
+// again now.
+func (r *Reconciler) conflictRemains(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
+	// Conflict returns nil if one of the two connections has changed since the clusters were compared.
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected handles an error of the method connect, and returns the time of the next attempt. For the error
-// clustercache.ErrUndecided, it keeps the connection, resets the status to oldStatus, and requests another attempt
-// after undecidedRetry. For any other error, it closes the connection and sets the conditions. The parameter oldStatus
-// is the status at the start of the reconciliation.
+// reportNotConnected handles an error of connect, and returns the Result with the time of the next attempt. It closes
+// the connection and sets the conditions. If the identity of the cluster cannot be checked yet, it only resets the
+// status to oldStatus.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, oldStatus *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
 ) ctrl.Result {
+	// The identity cannot be checked until another cluster is connected. Until then, the connection remains open.
 	if errors.Is(err, clustercache.ErrUndecided) {
 		c.Status = *oldStatus
 		return ctrl.Result{RequeueAfter: undecidedRetry}

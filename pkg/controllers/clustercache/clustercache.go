@@ -53,8 +53,8 @@ type Cluster struct {
 	Writer *apply.Writer
 	// Impersonator maintains the impersonating ServiceAccount on the cluster.
 	Impersonator *impersonation.AccountManager
-	// Metadata reads the metadata of all Namespaces and ClusterRoles. The cache of Writer contains only KubeVision's
-	// objects.
+	// Metadata reads the metadata of all Namespaces and ClusterRoles of the cluster, including those that KubeVision
+	// has not created.
 	Metadata Metadata
 }
 
@@ -296,16 +296,14 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source of events for a controller. For each event, the source calls toRequests with an object that
-// describes the event, and enqueues the returned requests. These are the events and their objects:
+// Source returns a source of events on member clusters, for a controller. For each event, the source calls toRequests,
+// and enqueues the returned requests. toRequests gets one of these objects:
 //
-//   - One of KubeVision's objects on a member cluster has changed: this object.
-//   - A Namespace or ClusterRole on a member cluster has changed: the metadata of the Namespace or ClusterRole.
-//   - A member cluster was connected, disconnected or released: nil.
-//   - A KubeVisionCluster was proven to be the same Kubernetes cluster as another one: nil.
-//   - A KubeVisionCluster has exceeded its memory limit: this KubeVisionCluster, with only the name.
-//   - A second KubeVisionCluster has begun or ceased to claim that it is the same Kubernetes cluster as a first one:
-//     the first KubeVisionCluster, with only the name.
+//   - one of KubeVision's objects on a member cluster, if this object has changed
+//   - the metadata of a Namespace or ClusterRole on a member cluster, if the Namespace or ClusterRole has changed
+//   - a KubeVisionCluster with only a name, if it must be reconciled, for example because it has exceeded its memory
+//     limit
+//   - nil, if controllers may have gained or lost access to a member cluster
 func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

@@ -28,8 +28,8 @@ var ErrUndecided = errors.New("the cluster that holds the identity is not connec
 // is already in use, and there is no proof that both are the same Kubernetes cluster. The identity is the UID of the
 // namespace kube-system.
 type ConflictError struct {
-	// Holder is the name of the other KubeVisionCluster. It is empty if the host cluster has the identity and no
-	// KubeVisionCluster represents the host.
+	// Holder is the name of the KubeVisionCluster that remains in use. It is empty if the conflict is with the host
+	// cluster and no KubeVisionCluster represents the host cluster.
 	Holder string
 	// Message describes the conflict and how to solve it. Apart from the UID of the namespace kube-system, it contains
 	// no data that the cluster has sent.
@@ -44,15 +44,12 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders maps an identity, which is the UID of a namespace kube-system, to the KubeVisionCluster that was
-	// confirmed first. Any other KubeVisionCluster with this identity needs a proof that it is the same Kubernetes
-	// cluster.
+	// holders maps the UID of a namespace kube-system to the first KubeVisionCluster with this UID.
 	holders map[string]registration
-	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as the first
-	// KubeVisionCluster with the same identity. The first KubeVisionCluster has no proof.
+	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as a
+	// KubeVisionCluster in holders.
 	proofs map[types.UID]proof
-	// conflicts maps the UID of a KubeVisionCluster that must not be used to the reason: the host cluster or another
-	// KubeVisionCluster has the same identity.
+	// conflicts maps the UID of a KubeVisionCluster to the reason why it must not be used.
 	conflicts map[types.UID]conflict
 	// examined contains the UIDs of KubeVisionClusters for which a connection was attempted since the start of the
 	// process.
@@ -73,12 +70,12 @@ type registration struct {
 type conflict struct {
 	// id is the UID of the namespace kube-system.
 	id string
-	// name is the name of the KubeVisionCluster that must not be used.
-	name string
-	// ownRevision is the revision of the kubeconfig of this KubeVisionCluster when the conflict was recorded.
-	ownRevision clusters.Revision
-	// holderRevision is the revision of the kubeconfig of the other KubeVisionCluster when the conflict was recorded.
-	// It is empty for the host cluster, and for a KubeVisionCluster without a connection.
+	// refusedName is the name of the KubeVisionCluster that must not be used.
+	refusedName string
+	// refusedRevision is the revision of the kubeconfig that was refused.
+	refusedRevision clusters.Revision
+	// holderRevision is the kubeconfig revision of the connection to the KubeVisionCluster that remains in use. It is
+	// empty if the host cluster remains in use, or if there was no connection.
 	holderRevision clusters.Revision
 	err            *ConflictError
 }
@@ -90,21 +87,18 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the KubeVisionCluster c may be used. The API server of c has returned id as the UID of the
-// namespace kube-system. A hostile API server can return the UID of another cluster. Therefore, Confirm returns these
-// errors:
+// Confirm returns nil if the KubeVisionCluster c may be used. id is the UID of the namespace kube-system, as returned
+// by the API server of c. The parameter all must contain all KubeVisionClusters. Confirm returns these errors:
 //
-//   - a ConflictError, if the host cluster has the same UID
-//   - a ConflictError, if another KubeVisionCluster was confirmed before with the same UID, and there is no proof that
-//     both are the same Kubernetes cluster
-//   - ErrUndecided, if the proof is not possible yet, because the other KubeVisionCluster is still being connected
-//   - clusters.ErrNotConnected, if the connection of c was closed
-//
-// For the proof, Confirm writes a Secret through one connection and reads it through the other one. The parameter all
-// must contain all KubeVisionClusters.
+//   - ConflictError: The host cluster or another KubeVisionCluster already has this UID, and there is no proof that c
+//     is the same Kubernetes cluster.
+//   - ErrUndecided: The proof is not possible yet, because the other KubeVisionCluster is still being connected.
+//   - clusters.ErrNotConnected: The connection of c was closed.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
+	// A hostile API server can return the UID of another cluster. Therefore, a UID that is already in use requires a
+	// proof. No proof is accepted for the UID of the host cluster.
 	if id == r.host.ID {
 		return r.dispute(c, id, clusters.Revision{}, claimsHost(id, clusters.HostRegistration(all)))
 	}
@@ -127,9 +121,8 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the KubeVisionCluster that was confirmed first with the identity id, which is the UID of a namespace
-// kube-system. If no KubeVisionCluster is recorded, for example after a restart, claim records the oldest one whose
-// status contains the identity. If there is none, claim records c.
+// claim returns the first KubeVisionCluster whose namespace kube-system had the UID id. If none is recorded, claim
+// determines and records it.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -145,6 +138,7 @@ func (r *Registry) claim(
 	if holder, ok := r.identities.holders[id]; ok && !isGone(holder.uid) {
 		return holder
 	}
+	// After a restart, no holder is recorded. A KubeVisionCluster whose status contains the UID was confirmed earlier.
 	oldest := c
 	for i := range all {
 		other := &all[i]
@@ -158,9 +152,8 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove checks that c is the same Kubernetes cluster as the KubeVisionCluster holder, which was confirmed first with
-// the identity id. It compares the connections of both, unless they were compared before. It returns a ConflictError if
-// the clusters differ or cannot be compared. It returns ErrUndecided while holder is being connected.
+// prove returns nil if the KubeVisionClusters c and holder are proven to be the same Kubernetes cluster. It returns
+// ErrUndecided while holder is being connected, and a ConflictError if the proof fails.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -215,10 +208,9 @@ func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.notify(nil) // The status may remain the same, and its watches then trigger no controller.
 }
 
-// compare returns true if two connections lead to the same Kubernetes cluster. First, it creates the impersonating
-// ServiceAccount through the connection holder. This step also creates the namespace of the Secret that is written for
-// the comparison.
+// compare returns true if two connections lead to the same Kubernetes cluster.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
+	// Ensure creates the namespace of the Secret that sameCluster writes.
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
 	}
@@ -248,20 +240,19 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records that the KubeVisionCluster c must not be used, and returns e, which contains the reason. It deletes
-// the proof that c is the same Kubernetes cluster as another KubeVisionCluster, if there is one. If the conflict is
-// new, dispute also triggers a reconciliation of the other KubeVisionCluster, which has the name in e.Holder. The
-// parameter holder is the revision of the kubeconfig of the other KubeVisionCluster.
+// dispute records that the KubeVisionCluster c must not be used because of the conflict e, and returns e.
 func (r *Registry) dispute(
-	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, holderRevision clusters.Revision, e *ConflictError,
 ) *ConflictError {
 	r.mu.Lock()
 	before, isKnown := r.identities.conflicts[c.UID]
 	delete(r.identities.proofs, c.UID)
 	r.identities.conflicts[c.UID] = conflict{
-		id: id, name: c.Name, ownRevision: revisionOf(r.members[c.Name]), holderRevision: holder, err: e,
+		id: id, refusedName: c.Name, refusedRevision: revisionOf(r.members[c.Name]), holderRevision: holderRevision,
+		err: e,
 	}
 	r.mu.Unlock()
+	// The status of the KubeVisionCluster that remains in use contains the conflict.
 	if !isKnown || before.err.Holder != e.Holder {
 		r.wake(e.Holder)
 	}
@@ -275,9 +266,8 @@ func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster)
 		inForce.Name)})
 }
 
-// EndConflict records that the KubeVisionCluster with the given UID has no conflict with another KubeVisionCluster. In
-// a conflict, both claim to be the same Kubernetes cluster, and there is no proof. If EndConflict ends a recorded
-// conflict, it triggers a reconciliation of the other KubeVisionCluster.
+// EndConflict deletes the ConflictError that is recorded for the KubeVisionCluster with the given UID. If there was
+// one, EndConflict triggers a reconciliation of the KubeVisionCluster that ConflictError.Holder names.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -294,24 +284,20 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the recorded conflict of the KubeVisionCluster with the given UID: another KubeVisionCluster was
-// confirmed first with the same identity, which is the UID of the namespace kube-system. The given revision is the
-// current revision of the kubeconfig. Conflict returns nil if there is no conflict, or if one of these has changed
-// since the conflict was recorded:
-//
-//   - the kubeconfig of the KubeVisionCluster
-//   - the other KubeVisionCluster
-//   - the connection of the other KubeVisionCluster
+// Conflict returns the ConflictError that is recorded for the KubeVisionCluster with the given UID, or nil. The
+// revision must be the current revision of the kubeconfig. Conflict also returns nil if the kubeconfig, or the
+// connection of the other KubeVisionCluster, has changed since the conflict was recorded.
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	known, ok := r.identities.conflicts[uid]
-	if !ok || known.ownRevision != revision {
+	if !ok || known.refusedRevision != revision { // a new kubeconfig may lead to another cluster
 		return nil
 	}
 	if known.id == r.host.ID {
 		return known.err
 	}
+	// A new holder, or a new connection of the holder, may make a proof possible.
 	holder, ok := r.identities.holders[known.id]
 	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holderRevision {
 		return nil
@@ -320,22 +306,17 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 }
 
 // IsWaiting returns true if the KubeVisionCluster with the given UID must be reconciled whenever another cluster is
-// connected or disconnected. There are two cases:
-//
-//   - The KubeVisionCluster must not be used, because another KubeVisionCluster claims to be the same Kubernetes
-//     cluster. The connection of the other KubeVisionCluster may make a proof possible.
-//   - The KubeVisionCluster may be used, because such a proof exists. A new connection of the other KubeVisionCluster
-//     makes the proof invalid.
+// connected or disconnected.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, disputed := r.identities.conflicts[uid]
-	_, proven := r.identities.proofs[uid]
+	_, disputed := r.identities.conflicts[uid] // a connection of the holder may make a proof possible
+	_, proven := r.identities.proofs[uid]      // a new connection of the holder makes the proof invalid
 	return disputed || proven
 }
 
-// Rivals returns the names of the KubeVisionClusters that claim, without a proof, to be the same Kubernetes cluster as
-// c. These KubeVisionClusters must not be used, whereas c may be used. The names are sorted.
+// Rivals returns the names of the KubeVisionClusters that must not be used because of a conflict with c. They claim to
+// be the same Kubernetes cluster as c, but there is no proof. The names are sorted.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -343,7 +324,7 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	for uid, found := range r.identities.conflicts {
 		isHolder := r.identities.holders[found.id].uid == c.UID || (c.Spec.InCluster && found.id == r.host.ID)
 		if isHolder && uid != c.UID {
-			out = append(out, found.name)
+			out = append(out, found.refusedName)
 		}
 	}
 	slices.Sort(out)
@@ -358,8 +339,7 @@ func (r *Registry) MarkExamined(uid types.UID) {
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c may use the Kubernetes cluster whose namespace kube-system has the UID id. Either c
-// was confirmed first with this UID, or c is proven to be the same Kubernetes cluster as the first one.
+// HoldsIdentity returns true if c may use the Kubernetes cluster whose namespace kube-system has the UID id.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -374,11 +354,12 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if the connection m is proven to lead to the same Kubernetes cluster as the KubeVisionCluster
-// holder. A proof becomes invalid if one of the two kubeconfigs changes. The caller must hold the lock.
+// isProven returns true if there is a valid proof that m connects to the Kubernetes cluster of holder. The caller must
+// hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
+	// A proof becomes invalid if one of the two kubeconfigs changes.
 	return ok && p.ownRevision == m.revision && p.holderRevision.Cluster == holder.uid &&
 		(other == nil || other.revision == p.holderRevision)
 }

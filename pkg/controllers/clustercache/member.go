@@ -58,7 +58,7 @@ type member struct {
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu serializes the start of caches and the end of the context running. No cache starts after this end.
+	// startMu serializes the methods start and close, so that no cache starts after the connection was closed.
 	startMu sync.Mutex
 	// caches counts the running caches. The memory of the connection is released after all caches have ended.
 	caches sync.WaitGroup
@@ -111,10 +111,8 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect waits until the caches are filled, and returns the cluster with the given identity. The caches call the given
-// function for each of KubeVision's objects in the initial lists, and later for each change. The calls for the initial
-// lists trigger the deletion of obsolete objects: a KubeVisionRoleBinding may have been deleted while the cluster was
-// not connected.
+// connect waits until the caches are filled, and returns a Cluster with the given ID. The caches call tell for each of
+// KubeVision's objects on the cluster, and for later changes.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, subjects *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
@@ -136,6 +134,8 @@ func (m *member) connect(
 	if err := apply.IndexBindings(ctx, own.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
+	// The calls of tell for the existing objects trigger the deletion of obsolete objects: a KubeVisionRoleBinding may
+	// have been deleted while the cluster was not connected.
 	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// pageSize is the limit of a list request.
+	// pageSize is the maximum number of objects in a page.
 	pageSize = 500
-	// pageDivisor divides the limit after a response that is too large. A page of one object is not divided further.
+	// pageDivisor is the factor by which the page size is reduced after a response that is too large.
 	pageDivisor = 8
 )
 

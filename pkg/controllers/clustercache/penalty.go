@@ -13,12 +13,12 @@ import (
 // penalty is the time for which Open fails after a cluster was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize is called when the connection m has exceeded its memory limit. If m was opened recently (see patience), a
-// new connection would probably exceed the limit again. Therefore, penalize makes Open fail for some time (see
-// penalty). If m is older, penalize does nothing: the counted memory grows with each change of an object, and a new
-// connection counts only the current objects.
+// penalize makes Open fail for some time if the connection m was opened recently. It is called when m has exceeded its
+// memory limit.
 func (r *Registry) penalize(m *member) {
-	if time.Since(m.opened) > patience {
+	// The counted memory grows with each change of an object. A new connection counts only the current objects.
+	// Therefore, the replacement of an old connection may remain below the limit.
+	if time.Since(m.opened) > penalizedAge {
 		return
 	}
 	r.mu.Lock()
@@ -28,10 +28,9 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is compared with the age of a connection that has exceeded its memory limit. An older connection may be
-// opened again at once. After a younger connection, Open fails for some time, because a new connection would probably
-// exceed the limit again.
-const patience = 10 * time.Minute
+// penalizedAge is the maximum age of a connection that is penalized for exceeding its memory limit. An older connection
+// may be replaced at once.
+const penalizedAge = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {
 	r.mu.RLock()

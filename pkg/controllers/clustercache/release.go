@@ -29,10 +29,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity replaces the holder of the identity id, which is the UID of a namespace kube-system. The holder is
-// the KubeVisionCluster that needs no proof. The new holder is a connected KubeVisionCluster that is proven to be the
-// same Kubernetes cluster as the old holder. All proofs that refer to the old holder then refer to the new holder.
-// Without such a KubeVisionCluster, the identity has no holder afterwards. The caller must hold the lock.
+// transferIdentity passes the identity id from holder to a connected KubeVisionCluster that is proven to be the same
+// Kubernetes cluster. If there is none, transferIdentity deletes the identity. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -44,6 +42,7 @@ func (r *Registry) transferIdentity(id string, holder registration) {
 		r.identities.holders[id] = registration{uid: uid, name: name}
 		with := r.identities.proofs[uid].holderRevision
 		delete(r.identities.proofs, uid)
+		// The proofs that refer to the old holder must refer to the new holder.
 		for other, p := range r.identities.proofs {
 			if p.holderRevision == with {
 				r.identities.proofs[other] = proof{ownRevision: p.ownRevision, holderRevision: m.revision}
@@ -64,7 +63,7 @@ func (r *Registry) ReleaseName(name string) {
 		}
 	}
 	for uid, found := range r.identities.conflicts {
-		if found.name == name {
+		if found.refusedName == name {
 			uids.Insert(uid)
 		}
 	}

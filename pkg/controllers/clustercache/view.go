@@ -51,16 +51,8 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m, or nil if m must not be used. KubeVisionClusters that are proven
-// to be the same Kubernetes cluster share one *Cluster. One of them, the holder, needs no proof. clusterOf returns:
-//
-//   - the *Cluster of m, if m is the connection of the holder
-//   - the *Cluster of the holder, if m is proven to lead to the same Kubernetes cluster, and the holder is connected
-//   - the *Cluster in byHolder, if m is proven to lead to the same Kubernetes cluster, and the holder is not connected
-//   - nil in all other cases
-//
-// The keys of byHolder are the revisions of the kubeconfigs of holders that are not connected. If byHolder needs an
-// entry but has none, clusterOf adds the *Cluster of m to it. The caller must hold the lock.
+// clusterOf returns the *Cluster for the connection m, or nil if m must not be used. Connections to the same Kubernetes
+// cluster get the same *Cluster. All calls for one View must pass the same map byHolder. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -74,6 +66,8 @@ func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster)
 	if other := r.connected(holder, m.cluster.ID); other != nil {
 		return other.cluster
 	}
+	// The holder is not connected. All connections that were compared with the same kubeconfig of the holder share the
+	// *Cluster of the first one.
 	with := r.identities.proofs[m.revision.Cluster].holderRevision
 	if byHolder[with] == nil {
 		byHolder[with] = m.cluster

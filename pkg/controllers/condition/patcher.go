@@ -23,20 +23,18 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// CatchUp is the time after which an object is reconciled again if IsStale has returned true.
+// CatchUp is the time after which a controller reconciles an object again if Patcher.IsStale has returned true.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes the status of objects. It also detects a stale object from the cache, which is older than the last
-// written status. A controller must not reconcile a stale object. The patch contains only the differences from the
-// object. If the stale object already contains the new value, the API server would keep a wrong value. The zero value
-// is ready for use.
+// Patcher writes the status of objects. It also detects whether the cache has not yet received the last written status
+// of an object. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string
 }
 
-// IsStale returns true if the object is older than the last status that the Patcher has written. The caller must then
-// reconcile the object again after CatchUp.
+// IsStale returns true if the object from the cache does not yet contain the last status that the Patcher has written.
+// The controller must then skip the object, and reconcile it again after the duration CatchUp.
 func (p *Patcher) IsStale(object client.Object) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,6 +85,8 @@ func (p *Patcher) patch(
 	if equality.Semantic.DeepEqual(object, original) {
 		return nil
 	}
+	// The patch contains only the differences between original and object. If original were stale, the patch would omit
+	// a new value that original already contains, and the API server would keep a wrong value. See IsStale.
 	if err := c.Status().Patch(ctx, object, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("patching the status: %w", err)
 	}

@@ -34,8 +34,7 @@ type AccountManager struct {
 	// Writer writes to the cluster.
 	Writer *apply.Writer
 	// Member is true for a member cluster, and false for the host cluster. On a member cluster, the AccountManager also
-	// creates and deletes KubeVision's namespace. KubeVision impersonates a ServiceAccount of the host cluster as a
-	// user on member clusters. Therefore, the roles on member clusters contain no ServiceAccounts.
+	// creates and deletes KubeVision's namespace.
 	Member bool
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
@@ -128,11 +127,10 @@ func (k *AccountManager) ensure(ctx context.Context) error {
 	return k.prune(ctx, desired)
 }
 
-// bindRole applies the role and the binding. If another owner has a role of the same name, it deletes the binding and
-// returns an error.
+// bindRole applies a role and its binding. It returns an error if another owner has created a role of this name.
 func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Object) error {
 	if err := k.Writer.Apply(ctx, role); err != nil {
-		if errors.Is(err, apply.ErrForeign) {
+		if errors.Is(err, apply.ErrForeign) { // KubeVision's binding would grant the rules of the other owner's role
 			return errors.Join(err, k.Writer.Remove(ctx, binding))
 		}
 		return err

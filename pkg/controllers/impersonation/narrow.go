@@ -63,9 +63,7 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow revokes the right to impersonate each name that no desired role contains. It removes the name from all
-// existing roles. An existing role keeps a name that moves to another role. Otherwise, the name could not be
-// impersonated until the other role exists.
+// narrow revokes the right to impersonate the names that no desired role contains.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -104,6 +102,8 @@ func (k *AccountManager) narrowRole(
 			continue
 		}
 		resource := r.Resources[0]
+		// A name that moves to another role is not removed here. Otherwise, it could not be impersonated until the
+		// other role exists.
 		unwanted := func(name string) bool { return !desired.allows(resource, existing.GetNamespace(), name) }
 		named := r.ResourceNames
 		if slices.ContainsFunc(named, unwanted) {

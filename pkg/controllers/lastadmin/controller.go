@@ -140,14 +140,14 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster. If the host
-// cluster is not registered, host is nil, and grantsAdmin returns true for a binding that selects every cluster. This
-// binding will grant the role when the host cluster is registered.
+// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster. host is nil if
+// the host cluster is not registered.
 func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {
 		return false
 	}
+	// A binding for every cluster will also grant the role if the host cluster is registered later.
 	if bindings.SelectsEveryCluster(b.Spec.Clusters) {
 		return true
 	}

@@ -49,8 +49,8 @@ func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisi
 	return false
 }
 
-// parameter returns the user, role binding and groups that admission must protect, because no administrator could log
-// in without them. It also returns the names of administrators for information.
+// parameter returns the last administrator and the last role binding, which admission must protect. User is set only if
+// there is exactly one administrator, and Binding only if there is exactly one role binding.
 func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	users, through, groups := sets.New[string](), sets.New[string](), sets.New[string]()
 	subjects := sets.New[kubevisionv1alpha1.AdminSubject]()
@@ -72,7 +72,7 @@ func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	}
 	if len(admins) == 1 {
 		out.User = admins[0]
-		if !byName {
+		if !byName { // the user must remain in one of the groups
 			out.UserGroups = sets.List(groups)
 		}
 	}

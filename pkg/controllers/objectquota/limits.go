@@ -31,8 +31,8 @@ type Limits struct {
 	Bytes        int64
 }
 
-// DefaultLimits returns the default limits. If a limit is raised, the memory requests of kubevision-apiserver and
-// kubevision-controller-manager may be too low.
+// DefaultLimits returns the default limits. Higher limits may require more memory in the resource requests of the
+// Deployments kubevision-apiserver and kubevision-controller-manager.
 func DefaultLimits() Limits {
 	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
 		Bytes: DefaultBytes}

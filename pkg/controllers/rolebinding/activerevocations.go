@@ -12,7 +12,8 @@ type activeRevocations struct {
 	count map[string]int
 }
 
-// begin counts a revocation on a cluster. The caller must call the returned function when the revocation has ended.
+// begin counts a revocation on the given cluster. The caller must call the returned function when the revocation has
+// ended.
 func (r *activeRevocations) begin(cluster string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -30,7 +31,7 @@ func (r *activeRevocations) begin(cluster string) (end func()) {
 	}
 }
 
-// isActive returns true if a revocation is in progress on a cluster.
+// isActive returns true if a revocation is in progress on the given cluster.
 func (r *activeRevocations) isActive(cluster string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -38,20 +38,22 @@ type budgets struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	// charges contains the size of the objects of each binding on each cluster. The keys are the ID of the cluster and
-	// the UID of the binding.
-	charges map[string]map[types.UID]*charge
+	// sizes contains the size of the objects of each binding on each cluster. The outer key is the ID of the cluster,
+	// and the inner key is the UID of the binding.
+	sizes map[string]map[types.UID]*bindingSize
 }
 
-// charge is the size of the objects of one binding on one cluster, in bytes.
-type charge struct {
+// bindingSize is the estimated size of the objects of one binding on one cluster.
+type bindingSize struct {
 	// requiredBytes is the size of all objects that the spec of the binding requires on the cluster, in bytes.
 	requiredBytes int64
 	// role is the name of the ClusterRole that the binding grants.
 	role string
-	// generation is the metadata.generation of the binding for which requiredBytes was computed.
+	// generation is the metadata.generation of the binding when the required size was computed. If the generation
+	// changes, the size is computed again.
 	generation int64
-	// fingerprint is a hash of the namespaces and KubeVisionClusters for which requiredBytes was computed.
+	// fingerprint is a hash of the namespaces and KubeVisionClusters when the required size was computed. If the hash
+	// changes, the size is computed again.
 	fingerprint uint64
 	// reservedBytes is the size of the objects that the binding already has or may create on the cluster, in bytes.
 	// Other bindings cannot use this part of the size limit of the cluster. -1 means that the size is not known yet.
@@ -59,15 +61,12 @@ type charge struct {
 }
 
 func newBudgets() *budgets {
-	return &budgets{seed: maphash.MakeSeed(), charges: map[string]map[types.UID]*charge{}}
+	return &budgets{seed: maphash.MakeSeed(), sizes: map[string]map[types.UID]*bindingSize{}}
 }
 
-// admit returns an empty string if the binding b may create its objects on the cluster t. Otherwise, it returns the
-// reason for the refusal. registered contains all KubeVisionClusters, and namespaces contains the namespaces of t.
-//
-// The size of the objects is limited for each binding, for all bindings of one role, and for all bindings. If a limit
-// does not suffice for all bindings, older bindings have precedence. However, no existing object is deleted for an
-// older binding. Therefore, admit may refuse a binding although a newer binding has objects.
+// admit returns an empty string if the objects of the binding b on the cluster t are within the size limits. Otherwise,
+// it returns a message about the exceeded limit. registered contains all KubeVisionClusters, and namespaces contains
+// the namespaces of t.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -77,29 +76,29 @@ func (l *budgets) admit(
 	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("listing role bindings: %w", err)
 	}
-	leading := registrationsOf(view, t, registered)
+	registrations := registrationsOf(view, t, registered)
 	fingerprint := namespaces.fingerprint
-	for _, c := range leading {
+	for _, c := range registrations {
 		fingerprint += maphash.String(l.seed, c.Name+fmt.Sprint(c.Labels))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	charges := l.refresh(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
-		return desiredBytes(o, leading, namespaces)
+	sizes := l.refresh(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
+		return desiredBytes(o, registrations, namespaces)
 	}, fingerprint)
-	own := charges[b.UID]
+	own := sizes[b.UID]
 	if own == nil || own.requiredBytes > bindingBudget {
 		return fmt.Sprintf("the objects of the binding would exceed %d MiB, the budget of one binding on one "+
 			"cluster: bind groups instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
-	if isWithinBudget(charges) {
+	if isWithinBudget(sizes) {
 		own.reservedBytes = max(own.reservedBytes, own.requiredBytes)
 		return "", nil
 	}
-	if err := readReserved(ctx, t, all.Items, charges); err != nil {
+	if err := readReserved(ctx, t, all.Items, sizes); err != nil {
 		return "", err
 	}
-	allocate(bindings.SortByCreation(all.Items), charges)
+	allocate(bindings.SortByCreation(all.Items), sizes) // older bindings have precedence
 	if own.reservedBytes < own.requiredBytes {
 		return fmt.Sprintf("this binding is one of the newest, and the objects of all bindings would exceed %d MiB, "+
 			"the budget of a cluster, or the objects of all bindings with its role would exceed %d MiB: bind "+
@@ -109,61 +108,58 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the sizes of the objects of each binding on the cluster t. The key is the UID of the binding. refresh
-// drops the stored sizes of bindings that are not in the list of all bindings.
-//
-// wanted returns the size that the spec of a binding requires. The result depends on namespaces and KubeVisionClusters,
-// and fingerprint is a hash of them. refresh calls wanted only if the binding is new, or if its spec or the fingerprint
-// has changed.
+// refresh updates and returns the size of the objects of each binding on the cluster t, by the UID of the binding.
+// required computes the size that a binding requires. fingerprint is a hash of the namespaces and KubeVisionClusters
+// that required uses.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
-	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
-) map[types.UID]*charge {
-	before := l.charges[t.ID]
-	charges := make(map[types.UID]*charge, len(all))
+	required func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
+) map[types.UID]*bindingSize {
+	before := l.sizes[t.ID]
+	sizes := make(map[types.UID]*bindingSize, len(all)) // without bindings that no longer exist
 	for i := range all {
 		b := &all[i]
-		c := before[b.UID]
-		if c == nil {
-			c = &charge{reservedBytes: -1, generation: -1}
+		size := before[b.UID]
+		if size == nil {
+			size = &bindingSize{reservedBytes: -1, generation: -1}
 		}
-		if c.generation != b.Generation || c.fingerprint != fingerprint {
-			c.requiredBytes, c.generation, c.fingerprint = wanted(b), b.Generation, fingerprint
-			c.role = bindings.ClusterRole(b.Spec.RoleRef)
+		if size.generation != b.Generation || size.fingerprint != fingerprint {
+			size.requiredBytes, size.generation, size.fingerprint = required(b), b.Generation, fingerprint
+			size.role = bindings.ClusterRole(b.Spec.RoleRef)
 		}
-		charges[b.UID] = c
+		sizes[b.UID] = size
 	}
-	l.charges[t.ID] = charges
-	return charges
+	l.sizes[t.ID] = sizes
+	return sizes
 }
 
-// settle records the part of the size limits that the binding b uses on the cluster t. It must be called after rights
-// were revoked there. existing contains the objects that still exist, and determines the size. If isAdmitted is true,
-// settle records at least the size that the spec of b requires, because b may create all its objects.
-func (l *budgets) settle(
+// setReserved reserves the size of the existing objects for the binding b on the cluster t. If isAdmitted is true, it
+// reserves at least the size that the spec of b requires.
+func (l *budgets) setReserved(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, isAdmitted bool,
 	existing map[objectKey]client.Object,
 ) {
 	held := bytesOf(existing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.charges[t.ID][b.UID]; c != nil {
-		c.reservedBytes = held
-		if isAdmitted {
-			c.reservedBytes = max(held, c.requiredBytes)
+	if size := l.sizes[t.ID][b.UID]; size != nil {
+		size.reservedBytes = held
+		if isAdmitted { // the binding may create all its objects
+			size.reservedBytes = max(held, size.requiredBytes)
 		}
 	}
 }
 
-// isWithinBudget returns true if the limits of the cluster allow the objects of all bindings together.
-func isWithinBudget(charges map[types.UID]*charge) bool {
+// isWithinBudget returns true if the objects of all bindings on one cluster are within the size limits of a cluster:
+// for all bindings together, and for the bindings of each role.
+func isWithinBudget(sizes map[types.UID]*bindingSize) bool {
 	s := newSpending()
-	for _, c := range charges {
-		most := max(c.reservedBytes, min(c.requiredBytes, bindingBudget))
-		if !s.allows(c.role, most) {
+	for _, size := range sizes {
+		most := max(size.reservedBytes, min(size.requiredBytes, bindingBudget))
+		if !s.allows(size.role, most) {
 			return false
 		}
-		s.add(c.role, most)
+		s.add(size.role, most)
 	}
 	return true
 }
@@ -186,39 +182,39 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readReserved sets reservedBytes for each binding for which the value is not known yet. The value is the size of those
-// objects in the cache that KubeVision has created for the binding.
+// readReserved sets the reserved sizes that are not known yet. It reserves for each binding the size of the objects
+// that KubeVision has created for the binding. It reads these objects from the cache.
 func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
-	charges map[types.UID]*charge,
+	sizes map[types.UID]*bindingSize,
 ) error {
 	for i := range all {
-		c := charges[all[i].UID]
-		if c.reservedBytes >= 0 {
+		size := sizes[all[i].UID]
+		if size.reservedBytes >= 0 {
 			continue
 		}
 		found, err := listMade(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})
 		if err != nil {
 			return err
 		}
-		c.reservedBytes = bytesOf(found)
+		size.reservedBytes = bytesOf(found)
 	}
 	return nil
 }
 
 // allocate reserves the size that each binding requires, if the limits of the cluster allow this size. It considers the
 // bindings in the given order. It never reduces a size that is already reserved.
-func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
+func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, sizes map[types.UID]*bindingSize) {
 	s := newSpending()
-	for _, c := range charges {
-		s.add(c.role, c.reservedBytes)
+	for _, size := range sizes { // existing objects of a newer binding are not deleted for an older binding
+		s.add(size.role, size.reservedBytes)
 	}
 	for _, b := range ordered {
-		c := charges[b.UID]
-		more := c.requiredBytes - c.reservedBytes
-		if more > 0 && c.requiredBytes <= bindingBudget && s.allows(c.role, more) {
-			s.add(c.role, more)
-			c.reservedBytes = c.requiredBytes
+		size := sizes[b.UID]
+		more := size.requiredBytes - size.reservedBytes
+		if more > 0 && size.requiredBytes <= bindingBudget && s.allows(size.role, more) {
+			s.add(size.role, more)
+			size.reservedBytes = size.requiredBytes
 		}
 	}
 }
@@ -237,14 +233,14 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes returns the size of the objects that a binding requires on a cluster. The caller must pass all
-// KubeVisionClusters whose connections lead to this cluster. The size includes subjects that do not exist yet.
+// desiredBytes returns the size of the objects that a binding requires on one cluster, in bytes. registrations contains
+// all KubeVisionClusters that are connected to this cluster.
 func desiredBytes(
-	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, registrations []*kubevisionv1alpha1.KubeVisionCluster,
 	namespaces namespaceList,
 ) int64 {
 	selected := false
-	for _, c := range leading {
+	for _, c := range registrations {
 		if ok, err := bindings.SelectsCluster(b.Spec.Clusters, c.Name, c.Labels); ok && err == nil {
 			selected = true
 		}
@@ -258,7 +254,7 @@ func desiredBytes(
 	}
 	objects := int64(len(in) + 2) // plus the ClusterRoleBinding and the use
 	each := int64(objectBytes)
-	for _, s := range b.Spec.Subjects {
+	for _, s := range b.Spec.Subjects { // also KubeVisionUsers that do not exist yet
 		each += int64(subjectBytes + len(s.Name) + len(s.Namespace))
 	}
 	return objects * each

@@ -19,20 +19,20 @@ const mib = 1 << 20
 // served returns for each binding, from the oldest to the newest, whether its wanted size is granted, and the held size
 // of all bindings. An entry contains the wanted size and the held size in MiB. Each binding has a different role.
 func served(entries [][2]int64) ([]bool, int64) {
-	charges := map[types.UID]*charge{}
+	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i, e := range entries {
 		uid := types.UID(strconv.Itoa(i))
-		charges[uid] = &charge{requiredBytes: e[0] * mib, reservedBytes: e[1] * mib, role: strconv.Itoa(i)}
+		sizes[uid] = &bindingSize{requiredBytes: e[0] * mib, reservedBytes: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
-	allocate(ordered, charges)
+	allocate(ordered, sizes)
 	var total int64
 	out := make([]bool, len(entries))
 	for i := range entries {
-		c := charges[types.UID(strconv.Itoa(i))]
-		out[i] = c.reservedBytes >= c.requiredBytes
-		total += c.reservedBytes
+		size := sizes[types.UID(strconv.Itoa(i))]
+		out[i] = size.reservedBytes >= size.requiredBytes
+		total += size.reservedBytes
 	}
 	return out, total
 }
@@ -69,20 +69,20 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 // TestOneRoleLeavesRoomForOthers verifies that the bindings of one role leave a part of the budget to bindings of other
 // roles. An administrator may need such a binding after a user who may bind one role has exhausted the budget.
 func TestOneRoleLeavesRoomForOthers(t *testing.T) {
-	charges := map[types.UID]*charge{}
+	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range 9 {
 		uid := types.UID(strconv.Itoa(i))
-		charges[uid] = &charge{requiredBytes: 16 * mib, role: "one"}
+		sizes[uid] = &bindingSize{requiredBytes: 16 * mib, role: "one"}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
-	if charges["8"].role = "other"; isWithinBudget(charges) {
+	if sizes["8"].role = "other"; isWithinBudget(sizes) {
 		t.Error("all fit")
 	}
-	allocate(ordered, charges)
-	for uid, c := range charges {
-		if given, want := c.reservedBytes == c.requiredBytes, uid <= "5" || uid == "8"; given != want {
-			t.Errorf("binding %s of role %s is given its objects: %t, want %t", uid, c.role, given, want)
+	allocate(ordered, sizes)
+	for uid, size := range sizes {
+		if given, want := size.reservedBytes == size.requiredBytes, uid <= "5" || uid == "8"; given != want {
+			t.Errorf("binding %s of role %s is given its objects: %t, want %t", uid, size.role, given, want)
 		}
 	}
 }
@@ -102,13 +102,13 @@ func TestWantedOn(t *testing.T) {
 	for i := range 1000 {
 		all.items = append(all.items, namespace{name: strconv.Itoa(i), protected: i < 10})
 	}
-	leading := []*kubevisionv1alpha1.KubeVisionCluster{{ObjectMeta: metav1.ObjectMeta{Name: "local"}}}
+	registrations := []*kubevisionv1alpha1.KubeVisionCluster{{ObjectMeta: metav1.ObjectMeta{Name: "local"}}}
 	const each = objectBytes + 256*(subjectBytes+253)
-	if got := desiredBytes(b, leading, all); got != 992*each || got < bindingBudget {
+	if got := desiredBytes(b, registrations, all); got != 992*each || got < bindingBudget {
 		t.Errorf("dev in the whole cluster takes %d bytes, want %d", got, 992*each)
 	}
 	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
-	if got := desiredBytes(b, leading, all); got != 2*each {
+	if got := desiredBytes(b, registrations, all); got != 2*each {
 		t.Errorf("readonly in the whole cluster takes %d bytes, want %d", got, 2*each)
 	}
 	if got := desiredBytes(b, nil, all); got != 0 {

@@ -38,10 +38,9 @@ import (
 const (
 	finalizerName = "kubevision.io/role-binding"
 
-	// unwatchedPeriod is the time after which a binding is reconciled again after a name conflict: the binding requires
-	// an object, but an object of another owner has its name. The cache contains only KubeVision's own objects.
-	// Therefore, the controller does not notice when the other object is deleted, and must try again.
-	unwatchedPeriod = 5 * time.Second
+	// nameConflictPeriod is the time after which a binding is reconciled again if an object of another owner has the
+	// name of a required object.
+	nameConflictPeriod = 5 * time.Second
 	// failedPeriod is the time after which a binding is reconciled again if a member cluster failed or a size limit is
 	// reached.
 	failedPeriod = 15 * time.Second
@@ -96,7 +95,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.userHandler(), later).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.requestsForCluster),
-			builder.WithPredicates(predicates.SkipInitialList(), probed())).
+			builder.WithPredicates(predicates.SkipInitialList(), probedChanged())).
 		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.requestsForNamespace),
 			builder.WithPredicates(predicates.SkipInitialList(), predicate.LabelChangedPredicate{})).
 		Watches(&rbacv1.ClusterRole{}, madeObjectHandler()).
@@ -174,7 +173,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
 	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions,
 		kubevisionv1alpha1.RoleBindingAppliedCondition)) {
-		return unwatchedPeriod
+		// The cache contains only KubeVision's objects, so the controller does not notice when the other object is
+		// deleted.
+		return nameConflictPeriod
 	}
 	if p.leftOut || slices.ContainsFunc(p.grants, func(g *grant) bool { return g.err != nil || g.excess != "" }) {
 		return failedPeriod

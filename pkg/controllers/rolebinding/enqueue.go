@@ -116,7 +116,7 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
 	case o == nil:
-		return append(r.requestsForAll(ctx, nil), r.requestsForOrphans(ctx)...)
+		return append(r.requestsForAll(ctx, nil), r.requestsForMemberObjects(ctx)...)
 	case !isMetadata:
 		return r.requestsForOwnRole(ctx, o)
 	case m.Kind == "Namespace":
@@ -162,9 +162,9 @@ func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Reque
 	return requestsForLabel(o)
 }
 
-// requestsForOrphans returns requests for all bindings that have objects on member clusters, even if the bindings no
-// longer exist.
-func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
+// requestsForMemberObjects returns requests for all bindings that have objects on member clusters. Some of these
+// bindings may no longer exist. Their reconciliation deletes the objects.
+func (r *Reconciler) requestsForMemberObjects(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
 	for _, t := range r.Targets.All()[1:] { // all clusters except the host
 		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
@@ -200,8 +200,8 @@ func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []
 	})
 }
 
-// requestsForCluster returns requests for the bindings that select the cluster, and for those with an invalid label
-// selector.
+// requestsForCluster returns requests for the bindings that may select the given KubeVisionCluster. A binding with an
+// invalid label selector is included, because it is unknown which clusters the binding should select.
 func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())

@@ -31,10 +31,11 @@ const (
 	parallelRemovals = 32
 	// removalTimeout bounds the time to remove the objects of a deleted binding from one cluster.
 	removalTimeout = 10 * time.Second
-	// parallelDeletes and parallelWrites bound the concurrent requests to one cluster for one binding. More deletions
-	// are allowed than writes, because deletions revoke rights.
+	// parallelDeletes bounds the concurrent deletions on one cluster for one binding. It is larger than parallelWrites,
+	// because deletions revoke rights.
 	parallelDeletes = 8
-	parallelWrites  = 4
+	// parallelWrites bounds the concurrent writes to one cluster for one binding.
+	parallelWrites = 4
 	// turn is the number of RoleBindings after which one reconciliation stops writing to a cluster. If more are
 	// required, the binding is enqueued again, so that other bindings are not delayed.
 	turn = 64
@@ -155,14 +156,14 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes the objects whose label names a binding that does not exist. It does not delete an object that
-// has changed since it was read. Such an object may belong to an existing binding: another client has changed the
-// label, and the controller has meanwhile corrected it.
+// removeOrphans deletes all objects with the label of the given binding, which does not exist.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
 		errs := []error{err}
 		for _, o := range found {
+			// The object may belong to an existing binding, if another client has set the wrong label. If the
+			// controller has corrected the label since the object was read, the object is not deleted.
 			errs = append(errs, t.Writer.DeleteUnchanged(ctx, o))
 		}
 		return errors.Join(errs...)

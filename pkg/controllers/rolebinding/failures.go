@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// shownFailures bounds the number of errors in the result of join. Thousands of namespaces may fail for the same
-// reason.
+// shownFailures bounds the number of errors in the joined error of concurrent calls. Thousands of namespaces may fail
+// for the same reason.
 const shownFailures = 4
 
 // failures collects the errors of concurrent calls.

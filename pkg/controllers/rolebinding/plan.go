@@ -61,9 +61,8 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the built-in ClusterRoles that the binding may grant on the cluster. The key is the name of the
-	// ClusterRole. The value is false if KubeVision has not created the ClusterRole yet. A name is missing from the map
-	// if another client has created the ClusterRole. The map is nil if the binding refers to a custom role.
+	// roles contains the names of the built-in ClusterRoles that the binding may grant on the cluster. The value is
+	// true if the ClusterRole already exists. For a custom role, the map is nil.
 	roles map[string]bool
 	// ruleless contains the value true for the name of each built-in ClusterRole that exists, but into which Kubernetes
 	// has not aggregated any rules yet.
@@ -73,7 +72,8 @@ type grant struct {
 	namespacesErr error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
-	// existing contains the objects that exist on the cluster after the reconciliation has revoked rights.
+	// existing contains the objects of the binding that exist on the cluster after rights were revoked, and before new
+	// rights are granted.
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that are left for the next reconciliation, because one reconciliation writes
 	// only a limited number of objects.
@@ -252,15 +252,14 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// newGrants returns the objects that bind the role of the binding to the subjects on one cluster. It returns a
-// RoleBinding for each of the given namespaces. If the binding has no spec.namespaces, it also returns a
-// ClusterRoleBinding. In this case, the caller must pass only those namespaces in which the role grants more than the
-// ClusterRoleBinding.
+// newGrants returns the objects that bind the role of the binding to the subjects on one cluster: a RoleBinding for
+// each of the given namespaces and, if the binding has no spec.namespaces, a ClusterRoleBinding.
 func newGrants(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
 ) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)
 	if b.Spec.Namespaces == nil {
+		// The given namespaces are then only those in which the role grants more than this ClusterRoleBinding.
 		out = append(out, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metadata(b, "", names.GrantedRole(b.Name)),
 			RoleRef:    clusterRoleRef(bindings.WholeClusterRole(b.Spec.RoleRef)), Subjects: subjects,

@@ -79,7 +79,7 @@ func (r *Reconciler) revokeOnCluster(
 	if err := failed.join(); err != nil {
 		return fmt.Errorf("%w: %w", errRevocation, err)
 	}
-	r.budgets.settle(t, b, g != nil && p.mayCreate(g), existing)
+	r.budgets.setReserved(t, b, g != nil && p.mayCreate(g), existing)
 	if g != nil {
 		g.existing = existing
 	}
@@ -105,13 +105,12 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of the existing object o. It is called only if the namespaces could not be listed. It
-// keeps a RoleBinding, because b may still select the namespace of the RoleBinding. It returns nil if o must be deleted
-// in any case, for example because b no longer needs RoleBindings.
+// keep returns the desired state of an existing object if the namespaces of the cluster could not be listed. It returns
+// nil if the object must be deleted.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
-		return nil
+		return nil // the object is not a RoleBinding, or the binding needs no RoleBindings
 	}
 	protected := bindings.IsProtected(existing.Namespace, nil) ||
 		existing.RoleRef.Name == bindings.NamespaceRole(b.Spec.RoleRef, true)
@@ -119,6 +118,7 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	if !g.bindable(role) {
 		return nil
 	}
+	// The binding may still select the namespace, so its RoleBinding is kept.
 	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 

@@ -24,10 +24,9 @@ func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probed returns a predicate for KubeVisionClusters. It accepts an update when the cluster controller has tested the
-// connection with the current spec for the first time. It also accepts an update after which such a test is required
-// again.
-func probed() predicate.Predicate {
+// probedChanged returns a predicate for KubeVisionClusters. It accepts an update that changes whether the cluster
+// controller has tested the connection with the current spec.
+func probedChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
 		after, ok2 := e.ObjectNew.(*kubevisionv1alpha1.KubeVisionCluster)
@@ -35,12 +34,12 @@ func probed() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the selected clusters that cannot be reached. The binding can become Ready without
-// these clusters (see appliedVerdict). The result does not contain clusters that were not probed yet. Therefore, the
-// binding does not become Ready before the first probe of each selected cluster.
+// unreachable returns the names of the selected clusters that are not connected although the cluster controller has
+// tested the connection.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {
+		// A binding can become Ready without its unreachable clusters, but not before each connection was tested.
 		if _, err := p.view.Get(&p.clusters[i]); err != nil && isProbed(&p.clusters[i]) {
 			out.Insert(p.clusters[i].Name)
 		}

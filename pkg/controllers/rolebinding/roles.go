@@ -31,7 +31,7 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
 			if errors.Is(err, apply.ErrForeign) {
 				errs = append(errs, err)
-				continue
+				continue // g.roles does not contain the name, so that no object binds the ClusterRole
 			}
 			if err != nil {
 				errs = append(errs, err)

@@ -27,7 +27,8 @@ type verdict struct {
 	message string
 }
 
-// report writes the result of a reconciliation to the status in b. err is the error of the host cluster, or nil.
+// report sets b.Status to the result of a reconciliation, without writing it to the API server. p contains the results
+// of the clusters, and err is the error of the host cluster, or nil.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
@@ -210,16 +211,15 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe writes the number of namespaces with a RoleBinding to the status s. It writes the names of these namespaces
-// only if the binding has spec.namespaces. Other bindings have RoleBindings in nearly all namespaces. For a binding
-// that needs no RoleBindings, describe writes nothing.
+// describe writes the number of namespaces with a RoleBinding to the status s. If the binding has spec.namespaces, it
+// also writes the names of these namespaces.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
-		return
+		return // the binding needs no RoleBindings
 	}
 	s.NamespaceCount = new(int32(min(len(g.namespaces), 1<<30)))
 	if b.Spec.Namespaces == nil {
-		return
+		return // the binding has RoleBindings in nearly all namespaces
 	}
 	for _, n := range g.namespaces[:min(len(g.namespaces), maxNamespaces)] {
 		s.Namespaces = append(s.Namespaces, n.name)
@@ -231,9 +231,11 @@ const maxSummary = 60
 const (
 	// maxNamespaces bounds the number of namespace names per cluster in the status. The schema has the same limit.
 	maxNamespaces = 256
-	// maxNamesBytes and maxMessageBytes bound the total size of the namespace names and of the messages of all clusters
-	// in the status, in bytes. etcd rejects objects of more than 1.5 MiB, and managedFields repeat the names.
-	maxNamesBytes   = 256 << 10
+	// maxNamesBytes bounds the total size of the namespace names of all clusters in the status, in bytes. etcd rejects
+	// objects of more than 1.5 MiB, and managedFields repeat the names.
+	maxNamesBytes = 256 << 10
+	// maxMessageBytes bounds the total size of the messages of all clusters in the status, in bytes. etcd rejects
+	// objects of more than 1.5 MiB.
 	maxMessageBytes = 256 << 10
 )
 

@@ -115,11 +115,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
 }
 
-// previous returns the previous CAs, which remain in the caBundle after a new certificate is issued. It returns nil if
-// the current certificate is compromised, because clients must no longer trust this certificate.
+// previous returns the CAs that remain in the caBundle when a new certificate is issued. It returns nil if the old
+// certificate is compromised.
 func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
 	switch ca := secret.Data[caKey]; {
-	case isCompromised(apiService):
+	case isCompromised(apiService): // Clients must no longer trust the certificate.
 		return nil
 	case len(mergeBundles(nil, ca, r.Clock.Now())) == 0: // The Secret was deleted or changed by another client.
 		return caBundleOf(apiService)

@@ -60,14 +60,15 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// isRestored returns true if the Secret contains credentials of a user of this name and has no owner reference.
+// isRestored returns true if the Secret may contain credentials of u that were restored from a backup. Backup programs
+// such as Velero restore objects without owner references.
 func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
-	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
+	return secret.Type == credentials.SecretType && isOrphan(secret, u)
 }
 
-// belongsToNobody returns true if the object was created for a user of this name, has no owner reference, and is not
-// being deleted.
-func belongsToNobody(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
+// isOrphan returns true if the object has the label of a user with the name of u, but no owner reference. It returns
+// false if the object is being deleted.
+func isOrphan(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return o.GetLabels()[names.UserLabel] == u.Name &&
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
 }
@@ -82,7 +83,7 @@ func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.K
 	if err != nil {
 		return fmt.Errorf("reading the favorites from a backup: %w", err)
 	}
-	if !belongsToNobody(favorites, u) {
+	if !isOrphan(favorites, u) {
 		return nil
 	}
 	favorites.Labels[names.ManagedByLabel] = names.ManagedBy

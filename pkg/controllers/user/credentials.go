@@ -134,8 +134,9 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword imports the password in the given source Secret, if it differs from the last imported password.
-// Changes of other fields of the Secret have no effect.
+// importPassword copies the password from the Secret in spec.passwordSecretRef to the credentials, unless it is the
+// last imported password. source is this Secret, and version identifies the content of source. stored contains the
+// credentials, or is nil.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {
@@ -228,8 +229,8 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("already exists and does not belong to this user")
 
-// errRestored is errForeign with a hint. It is returned for a Secret that may have been restored from a backup (see
-// isRestored).
+// errRestored is the error for credentials that may have been restored from a backup, and therefore have no owner. It
+// wraps errForeign, which is the error for a Secret that does not belong to the user.
 var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
@@ -281,8 +282,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update records in the credentials the version of the Secret from which the password was imported. If hash is not nil,
-// update also stores this password hash. It fails with a conflict if the credentials have changed since they were read.
+// update changes the Secret with the credentials. It sets the version of the imported Secret and, if hash is not nil,
+// the password hash. It returns a conflict if the credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
@@ -310,12 +311,13 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword stores the password hash, and ends the sessions and the pending logins of the previous password.
+// setPassword replaces the password hash in the Secret. When the caller writes the Secret to the API server, existing
+// sessions and pending logins become invalid.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)
 	}
-	credentials.BeginEpoch(secret, "")
+	credentials.BeginEpoch(secret, "") // a session with another epoch is not valid
 	secret.Data[credentials.PasswordSourceHashKey] = []byte(hash.String())
 	return nil
 }

@@ -27,9 +27,12 @@ type item struct {
 
 // itemReference identifies the target of a batch item.
 type itemReference struct {
-	// kindField is the name of the request field with the kind, for error messages. verb is the verb that the resource
-	// of the target must support.
-	kindField, kind, namespace, name, verb string
+	// kindField is the name of the request field with the kind, for error messages.
+	kindField string
+
+	kind, namespace, name string
+	// verb is the verb that the resource of the target must support.
+	verb string
 	// check returns an error if the batch action does not support the target.
 	check func(objectref.Target) error
 }
@@ -86,9 +89,9 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode returns an error if a change requires a one-time code of the caller's second factor, and the request
-// contains no valid code. It is called before the first change of a batch. methodOf returns the HTTP method of the
-// change of a target.
+// requireFreshCode checks all changes of a batch before the first change. It returns an error if a change requires a
+// one-time code of the caller's second factor, and the request contains no valid code. methodOf returns the HTTP method
+// that changes a target.
 func requireFreshCode(
 	ctx context.Context, caller *clusters.Client, items []item, methodOf func(objectref.Target) string,
 ) error {

@@ -129,9 +129,9 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if all evictions of the drain have failed with the same code. This happens, for
-// example, if the caller may not evict Pods. If the drain had no Pods to evict, nothingEvictedError returns nil.
-// podIndexes contains the indexes in d.found of the Pods to evict. The error contains data, the response of the drain.
+// nothingEvictedError returns an error if there were Pods to evict, and all evictions have failed with the same code.
+// podIndexes are the indexes of these Pods in d.found. data is the response of the drain, which becomes a part of the
+// error.
 func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
 	if len(podIndexes) == 0 {
 		return nil

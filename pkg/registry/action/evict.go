@@ -127,8 +127,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// blockedBy returns the message for a blocked eviction. If a PodDisruptionBudget blocks the eviction, the message
-// contains the cause from the API server. If err has no such cause, the message says that the cluster is overloaded.
+// blockedBy returns the reason for which an eviction is blocked, as a text for the user. The reason is a
+// PodDisruptionBudget or an overloaded cluster.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message

@@ -76,33 +76,33 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is the result of a successful access review of one cluster. If operator is true, the caller may get the
-// KubeVisionCluster, and the response contains all fields.
+// view is the result of a successful access review of one cluster.
 type view struct {
-	operator bool
+	// withDetails is true if the caller may read the KubeVisionCluster, and therefore sees all its fields.
+	withDetails bool
 }
 
-// review returns the result of the access review for u and the cluster in the path. It returns an error if u may
-// neither use the cluster nor get the KubeVisionCluster. The error does not show whether the cluster exists.
+// review determines what u may see of the cluster in the path. It returns an error if u may neither use the cluster nor
+// read its KubeVisionCluster. The error does not show whether the cluster exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
 		return nil, err
 	}
-	operator, err := e.Host.Reviewer.MayGetCluster(r.Context(), u, name)
+	withDetails, err := e.Host.Reviewer.MayGetCluster(r.Context(), u, name)
 	if err != nil {
 		return nil, authorization.NewReviewFailed(err)
 	}
-	if !operator {
+	if !withDetails {
 		if err := e.Host.Reviewer.CheckUse(r.Context(), u, name); err != nil {
 			return nil, err
 		}
 	}
-	return &view{operator: operator}, nil
+	return &view{withDetails: withDetails}, nil
 }
 
-// connect returns a client for the cluster in which KubeVision stores its custom resources. The requests of the client
-// are authorized as requests of u. connect returns an error if u may not see the cluster in the path.
+// connect returns a client that reads and writes KubeVisionClusters on the host cluster with the rights of u. It
+// returns an error if u may neither use the cluster in the path nor read its KubeVisionCluster.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (e *Provider) show(r *routes.Request, v *view) (routes.Result, error) {
 	case err != nil:
 		return routes.Result{}, fmt.Errorf("reading the cluster: %w", err)
 	default:
-		return routes.Result{Data: describe(c, v.operator)}, nil
+		return routes.Result{Data: describe(c, v.withDetails)}, nil
 	}
 }
 

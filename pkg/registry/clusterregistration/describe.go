@@ -13,14 +13,14 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// describe converts c to a response. If operator is true, the response contains all fields, because the caller may get
-// the KubeVisionCluster.
-func describe(c *kubevisionv1alpha1.KubeVisionCluster, operator bool) dashboardv1alpha1.Cluster {
+// describe converts c to a response. With details, the response contains all fields. Without details, it contains only
+// the fields that every user of the cluster may see.
+func describe(c *kubevisionv1alpha1.KubeVisionCluster, withDetails bool) dashboardv1alpha1.Cluster {
 	out := dashboardv1alpha1.Cluster{
 		ID: c.Name, Name: c.Name, DisplayName: cmp.Or(c.Spec.DisplayName, c.Name), Status: health(c.Status.Conditions),
 		Version: c.Status.Version, APIServer: c.Status.APIServer, CreatedAt: c.CreationTimestamp,
 	}
-	if !operator {
+	if !withDetails {
 		return out
 	}
 	out.AuthType, out.Labels = dashboardv1alpha1.AuthTypeKubeconfig, c.Labels

@@ -19,8 +19,8 @@ import (
 // visible contains the clusters that the caller may see.
 type visible struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
-	// operator is true if the caller may list KubeVisionClusters, and therefore sees all their fields.
-	operator bool
+	// withDetails is true if the caller may list KubeVisionClusters, and therefore sees all their fields.
+	withDetails bool
 }
 
 func (e *Provider) visible(r *routes.Request, u user.Info) (*visible, error) {
@@ -35,12 +35,12 @@ func usable(
 	if err != nil {
 		return nil, err
 	}
-	operator, err := reviewer.MayListClusters(ctx, u)
+	withDetails, err := reviewer.MayListClusters(ctx, u)
 	if err != nil {
 		return nil, authorization.NewReviewFailed(err)
 	}
-	if operator {
-		return &visible{clusters: all, operator: true}, nil
+	if withDetails {
+		return &visible{clusters: all, withDetails: true}, nil
 	}
 	clusters, err := reviewer.UsableClusters(ctx, u, all)
 	return &visible{clusters: clusters}, err
@@ -49,7 +49,7 @@ func usable(
 func list(_ *routes.Request, v *visible) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.Cluster, 0, len(v.clusters))
 	for i := range v.clusters {
-		out = append(out, describe(&v.clusters[i], v.operator))
+		out = append(out, describe(&v.clusters[i], v.withDetails))
 	}
 	return hostobjects.List(out), nil
 }

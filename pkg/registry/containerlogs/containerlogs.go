@@ -37,12 +37,11 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// overHTTP is the prefix of the paths that return logs in a plain HTTP response, without a WebSocket. If
-	// kube-apiserver proxies a request for such a path to KubeVision, it parses the segment after {cluster} as a
-	// subresource. kube-apiserver applies no request timeout to the subresource log.
-	overHTTP = "/clusters/{cluster}/log" + inNamespace
-	// onSocket is the prefix of the paths that open a WebSocket with logs.
-	onSocket = "/clusters/{cluster}" + inNamespace
+	// textPrefix is the beginning of the paths that return logs as text, without a WebSocket. It contains the segment
+	// log, because kube-apiserver then proxies the request without a timeout, like one for the logs of a Pod.
+	textPrefix = "/clusters/{cluster}/log" + inNamespace
+	// socketPrefix is the common beginning of all paths that open a WebSocket with logs.
+	socketPrefix = "/clusters/{cluster}" + inNamespace
 )
 
 // Routes implements routes.Provider.
@@ -61,13 +60,13 @@ func (p *Provider) Routes() []routes.Route {
 	out := make([]routes.Route, 0, 2*len(forms))
 	for _, f := range forms {
 		socket := routes.Route{
-			Method: http.MethodGet, Path: onSocket + f.socket, Operation: "open" + f.operation + "Log",
+			Method: http.MethodGet, Path: socketPrefix + f.socket, Operation: "open" + f.operation + "Log",
 			Verb: streams.VerbLogs, Doc: "open a WebSocket with " + f.doc, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: reviewed(p, f.selects, p.socket),
 		}
 		socket.Parameters, socket.Types = parameters(socket.Path)
 		text := routes.Route{
-			Method: http.MethodGet, Path: overHTTP + f.path, Operation: "get" + f.operation + "Log", Endless: true,
+			Method: http.MethodGet, Path: textPrefix + f.path, Operation: "get" + f.operation + "Log", Endless: true,
 			Doc: "send " + f.doc + ", as text", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: reviewed(p, f.selects, p.text),
 		}

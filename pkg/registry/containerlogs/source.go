@@ -24,8 +24,8 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// firstWait is the time after which a followed log is requested again for the first time. A log is requested again
-	// if it has ended, but the container may run again.
+	// firstWait is the time between the end of a followed log and the next request for it. The log may continue, for
+	// example after a restart of the container.
 	firstWait = 500 * time.Millisecond
 	// longestWait is the maximum time between two requests for a followed log. The time begins with firstWait, and
 	// doubles with each request.
@@ -50,8 +50,8 @@ type source struct {
 
 	// last is the time of the last line that was emitted.
 	last time.Time
-	// repeated is the number of emitted lines whose time is last.
-	repeated int
+	// linesAtLast is the number of emitted lines that have the time of the last emitted line.
+	linesAtLast int
 }
 
 // attributes returns the ResourceAttributes of a SubjectAccessReview for reading the logs of a Pod. An empty name means
@@ -137,7 +137,7 @@ func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.I
 // requests the log again.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (hasEmitted bool, err error) {
 	defer func() { _ = from.Close() }()
-	lines, again, skip := newLineReader(from), s.last, s.repeated
+	lines, again, skip := newLineReader(from), s.last, s.linesAtLast
 	for {
 		line, err := lines.next()
 		switch {
@@ -167,10 +167,10 @@ func (s *source) copy(from io.ReadCloser, emit func(Line) error) (hasEmitted boo
 
 func (s *source) note(at time.Time) {
 	if at.Equal(s.last) {
-		s.repeated++
+		s.linesAtLast++
 		return
 	}
-	s.last, s.repeated = at, 1
+	s.last, s.linesAtLast = at, 1
 }
 
 // isOver returns true if the container will not run again. If s.uid is set, isOver also returns true after the Pod was

@@ -110,7 +110,7 @@ func (e *Provider) check(r *routes.Request, u user.Info) (routes.Result, error) 
 		Cluster: r.Query("cluster_id"), Namespace: r.Query("namespace"),
 		Resource: r.Query("resource_type"), Name: r.Query("name"),
 	}
-	if err := o.validate(parameters{"cluster_id", "namespace", "resource_type", "name"}); err != nil {
+	if err := o.validate(parameterNames{"cluster_id", "namespace", "resource_type", "name"}); err != nil {
 		return routes.Result{}, err
 	}
 	state := dashboardv1alpha1.FavoriteState{}
@@ -133,7 +133,7 @@ func read(r *routes.Request) (object, string, error) {
 	o := object{
 		Cluster: body.ClusterID, Namespace: body.Namespace, Resource: body.ResourceType, Name: body.ResourceName,
 	}
-	if err := o.validate(parameters{"clusterId", "namespace", "resourceType", "resourceName"}); err != nil {
+	if err := o.validate(parameterNames{"clusterId", "namespace", "resourceType", "resourceName"}); err != nil {
 		return object{}, "", err
 	}
 	return o, cmp.Or(body.DisplayName, body.ResourceName), checkDisplayName(body.DisplayName)

@@ -31,12 +31,12 @@ type object struct {
 	Name      string `json:"name"`
 }
 
-// parameters contains the name that the request uses for each field of an object. Error messages contain these names.
-type parameters struct{ cluster, namespace, resource, name string }
+// parameterNames contains the names of the request parameters that identify an object, for error messages.
+type parameterNames struct{ cluster, namespace, resource, name string }
 
 // validate returns an error if a field of o has an invalid format. It does not check whether the object exists, because
 // favorites may outlive objects.
-func (o object) validate(p parameters) error {
+func (o object) validate(p parameterNames) error {
 	if err := routes.CheckSubdomain(p.cluster, o.Cluster); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const (
 
 // limits tracks how many more bytes an archive may contain before it is too large.
 type limits struct {
-	// bytes is the number of remaining bytes. Each entry subtracts the size of its content, and also blockBytes.
+	// bytes is the number of bytes that the archive may still contain.
 	bytes int64
 }
 

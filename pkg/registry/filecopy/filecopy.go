@@ -29,9 +29,10 @@ const (
 	// additional bytes.
 	DefaultMaxBytes = 1 << 30
 
-	// idleTime is the time after which a copy without progress ends. maxTime bounds the duration of a copy.
+	// idleTime is the time without progress after which a copy ends.
 	idleTime = 5 * time.Minute
-	maxTime  = time.Hour
+	// maxTime bounds the duration of a copy.
+	maxTime = time.Hour
 	// copyBytes is the number of bytes of memory that each copy reserves for the buffers of its connections and for the
 	// headers of an archive.
 	copyBytes = 512 << 10

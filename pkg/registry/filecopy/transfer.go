@@ -177,7 +177,7 @@ func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 	}
 	for {
 		header, err := from.next()
-		t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
+		t.updateProgress(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -204,7 +204,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	if archive == nil && (!isFile || t.frame().Files > 0) {
 		return streams.NewEnd(streams.Malformed, "the path is not a single file: use format=tar")
 	}
-	t.note(func(f *dashboardv1alpha1.CopyFrame) {
+	t.updateProgress(func(f *dashboardv1alpha1.CopyFrame) {
 		if isFile {
 			f.Files++
 		}
@@ -221,8 +221,8 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note calls change() with t.progress. It holds t.mu during the call.
-func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
+// updateProgress changes t.progress with the function change. It holds t.mu during the call.
+func (t *transfer) updateProgress(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	change(&t.progress)
@@ -285,7 +285,7 @@ func (s *sender) flush() error {
 	if err := s.stream.SendBinary(s.pending); err != nil {
 		return err //nolint:wrapcheck // it is an end
 	}
-	s.transfer.note(func(f *dashboardv1alpha1.CopyFrame) { f.Bytes += int64(len(s.pending)) })
+	s.transfer.updateProgress(func(f *dashboardv1alpha1.CopyFrame) { f.Bytes += int64(len(s.pending)) })
 	s.pending = s.pending[:0]
 	return s.transfer.report(s.stream)
 }

@@ -23,8 +23,8 @@ import (
 const (
 	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime is the time after which a failed copy cancels the command in the container. Until then, the command
-	// can remove the incomplete file.
+	// removalTime bounds the time in which the command in the container can remove the incomplete file of a failed
+	// copy.
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
@@ -44,11 +44,8 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript is a shell script that extracts one file from a tar archive. It does not change an existing file until the
-// new file is complete: it extracts the file under a temporary name, and renames it at the end. tar reports no error if
-// the archive ends too early, but between two entries. Therefore, an empty marker file follows the file in the archive.
-// The script renames the file only if the marker file exists. The arguments of the script are the directory, the
-// temporary name and the final name.
+// fileScript is a shell script that extracts one file from a tar archive. An existing file remains unchanged until the
+// new file is complete. The arguments are the directory, the temporary name and the final name of the file.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
@@ -103,7 +100,7 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 // file is empty, and its name ends with completeSuffix. passFile returns an error if the number of bytes of the content
 // is not the size in the request.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
-	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
+	t.updateProgress(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
 		Name: "./" + name, Typeflag: tar.TypeReg, Mode: newFileMode, Size: t.request.size, ModTime: time.Now(),
 	}); err != nil {
@@ -125,6 +122,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	if !complete { // the client has disconnected
 		return io.ErrClosedPipe
 	}
+	// The marker file is necessary because tar reports no error if an archive ends between two entries.
 	if err := archive.WriteHeader(&tar.Header{
 		Name: "./" + name + completeSuffix, Typeflag: tar.TypeReg, Mode: newFileMode, ModTime: time.Now(),
 	}); err != nil {
@@ -138,7 +136,7 @@ func (t *transfer) passEntries(output *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {
 		header, err := from.next()
-		t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
+		t.updateProgress(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -146,7 +144,7 @@ func (t *transfer) passEntries(output *tar.Writer) error {
 			return err
 		}
 		if header.Typeflag == tar.TypeReg {
-			t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files++ })
+			t.updateProgress(func(f *dashboardv1alpha1.CopyFrame) { f.Files++ })
 		}
 		header.Name = "./" + header.Name // prevents names that tar interprets as options
 		if err := output.WriteHeader(header); err != nil {
@@ -169,7 +167,7 @@ type counter struct {
 // Write implements io.Writer.
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
-	c.transfer.note(func(f *dashboardv1alpha1.CopyFrame) {
+	c.transfer.updateProgress(func(f *dashboardv1alpha1.CopyFrame) {
 		f.Bytes += int64(n)
 		if f.Size > 0 { // the archive has more bytes than the file
 			f.Bytes = min(f.Bytes, f.Size)

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// IsOwnedBy returns true if object has an owner reference with the UID of owner. It returns false if the owner
-// reference is for a deleted object with the name of owner, because the UID differs.
+// IsOwnedBy returns true if object has an owner reference to owner. It compares UIDs, because a deleted owner may have
+// had the same name.
 func IsOwnedBy(object, owner client.Object) bool {
 	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
 		return r.UID == owner.GetUID()

@@ -68,11 +68,11 @@ func (p *Provider) Routes() []routes.Route {
 	return out
 }
 
-// read sends a GET request to a server in a Pod or behind a Service. It returns the body and the media type of the
-// server's response, without other headers.
-func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
+// read sends a GET request to the HTTP server of a Pod or Service. resource is pods or services. The result contains
+// only the body and the media type of the server's response, without other headers.
+func read(r *routes.Request, caller *clusters.Client, resource string) (routes.Result, error) {
 	target, err := objectref.Find(
-		r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name),
+		r.Context(), caller, "get", resource, r.Path(objectref.Namespace), r.Path(objectref.Name),
 	)
 	if err != nil {
 		return routes.Result{}, err

@@ -63,8 +63,8 @@ func (t *tally) countedKind(resource string, setCount func(*dashboardv1alpha1.Ov
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a scopedlist.Kind that decodes each object of a resource to T, and passes the object to addObject.
-// addObject adds the object to an Overview, and must not retain the object.
+// typedKind returns a scopedlist.Kind that adds the objects of a resource to the Overview in t. It decodes each object
+// to the protobuf type T, and calls addObject to add the object. addObject must not retain the object.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
@@ -73,9 +73,9 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
-// partialKind returns a scopedlist.Kind that adds the objects of a resource to an Overview. Each object from the
-// cluster is decoded to T and passed to addObject. Each object from the read cache is decoded to C, which may have
-// fewer fields than T, and passed to addCached. addObject and addCached must not retain the object.
+// partialKind returns a scopedlist.Kind that adds the objects of a resource to the Overview in t. It decodes an object
+// of the read cache to C, a type with few fields, and calls addCached. It decodes an object from the cluster to T, a
+// protobuf type, and calls addObject. addCached and addObject must not retain the object.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error
@@ -85,8 +85,8 @@ func partialKind[C, T any, P interface {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
-			g := grouped{sum: part, account: account, omit: a.Omitted.Add}
-			if err := addGroups(ctx, g, a.Cached.Groups, addCached); err != nil {
+			options := addOptions{sum: part, account: account, omit: a.Omitted.Add}
+			if err := addGroups(ctx, options, a.Cached.Groups, addCached); err != nil {
 				return err
 			}
 		}

@@ -50,8 +50,8 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped contains parameters for adding the objects of a cached list to an Overview.
-type grouped struct {
+// addOptions are options of addGroups, which adds the objects of a cached list to an Overview.
+type addOptions struct {
 	// sum is the Overview to which the objects are added.
 	sum *dashboardv1alpha1.Overview
 	// account limits the memory and the processor time of the request.
@@ -68,15 +68,15 @@ type counted struct {
 	omissions []*readcache.Object
 }
 
-// addGroups adds the objects of a cached list to g.sum. The read cache splits the list into groups of objects, and also
-// stores the overview of each group. When an object changes, the read cache drops the overview of its group. Therefore,
-// addGroups decodes only groups without a stored overview.
+// addGroups adds the objects of a cached list to options.sum. The read cache splits the list into groups of objects,
+// and also stores the overview of each group. When an object changes, the read cache drops the overview of its group.
+// Therefore, addGroups decodes only groups without a stored overview.
 func addGroups[T any](
-	ctx context.Context, g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
+	ctx context.Context, options addOptions, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
 ) error {
 	for group := range groups.All() {
-		found, err := summaryOf(ctx, g.account, group, func(all []*readcache.Object) (readcache.Summary, error) {
-			return summarize(ctx, all, g.account, look)
+		found, err := summaryOf(ctx, options.account, group, func(all []*readcache.Object) (readcache.Summary, error) {
+			return summarize(ctx, all, options.account, look)
 		})
 		if err != nil {
 			return fmt.Errorf("counting objects of the read cache: %w", err)
@@ -85,9 +85,9 @@ func addGroups[T any](
 		if !ok {
 			continue
 		}
-		addTo(g.sum, &part.Overview)
+		addTo(options.sum, &part.Overview)
 		for _, o := range part.omissions {
-			g.omit(o.Namespace, o.Name)
+			options.omit(o.Namespace, o.Name)
 		}
 	}
 	return nil

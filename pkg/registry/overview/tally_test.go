@@ -34,11 +34,12 @@ func TestTooLargePod(t *testing.T) {
 	defer account.Close()
 	for range 2 {
 		var omitted []string
-		g := grouped{sum: &dashboardv1alpha1.Overview{}, account: account, omit: func(namespace, name string) {
+		options := addOptions{sum: &dashboardv1alpha1.Overview{}, account: account, omit: func(namespace, name string) {
 			omitted = append(omitted, namespace+"/"+name)
 		}}
-		if err := addGroups(t.Context(), g, groups, countPod); err != nil || g.sum.Pods != 2 || g.sum.RunningPods != 2 {
-			t.Errorf("%d pods, %v", g.sum.Pods, err)
+		err := addGroups(t.Context(), options, groups, countPod)
+		if err != nil || options.sum.Pods != 2 || options.sum.RunningPods != 2 {
+			t.Errorf("%d pods, %v", options.sum.Pods, err)
 		}
 		if !slices.Equal(omitted, []string{"shop/large"}) {
 			t.Errorf("%q are omitted", omitted)
@@ -52,21 +53,21 @@ func TestEndedRequestDecodesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	o := &readcache.Object{Name: "a", JSON: []byte(`{"status":{"phase":"Running"}}`)}
 	groups := readcache.Groups{{readcache.NewGroup([]*readcache.Object{o, o, o})}}
-	g := grouped{sum: &dashboardv1alpha1.Overview{}}
+	options := addOptions{sum: &dashboardv1alpha1.Overview{}}
 	decoded := 0
 	count := func(p *corev1.Pod, out *dashboardv1alpha1.Overview) {
 		decoded++
 		cancel()
 		countPod(p, out)
 	}
-	if err := addGroups(ctx, g, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
+	if err := addGroups(ctx, options, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
 		t.Errorf("%d objects were decoded: %v", decoded, err)
 	}
-	if err := addGroups(ctx, g, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
+	if err := addGroups(ctx, options, groups, count); !errors.Is(err, context.Canceled) || decoded != 1 {
 		t.Errorf("%d objects were decoded: %v", decoded, err)
 	}
-	if err := addGroups(t.Context(), g, groups, countPod); err != nil || g.sum.Pods != 3 {
-		t.Errorf("%d Pods: %v", g.sum.Pods, err)
+	if err := addGroups(t.Context(), options, groups, countPod); err != nil || options.sum.Pods != 3 {
+		t.Errorf("%d Pods: %v", options.sum.Pods, err)
 	}
 }
 
@@ -85,7 +86,7 @@ func TestProcessorTimeOfOneUser(t *testing.T) {
 		defer cancel()
 		account := memory.Account(user, 0)
 		defer account.Close()
-		return addGroups(ctx, grouped{sum: &dashboardv1alpha1.Overview{}, account: account}, groups, look)
+		return addGroups(ctx, addOptions{sum: &dashboardv1alpha1.Overview{}, account: account}, groups, look)
 	}
 	slow := func(*corev1.Pod, *dashboardv1alpha1.Overview) { time.Sleep(userlimit.WorkBurst + 100*time.Millisecond) }
 	_ = overviewOf("greedy", groupsOf(), slow)

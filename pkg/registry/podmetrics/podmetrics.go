@@ -90,8 +90,9 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 // Available returns true if the metrics could be read, even if some Pods have no metrics.
 func (m *Metrics) Available() bool { return m.err == nil }
 
-// AddTo sets StatusField in each Pod, and Field in each Pod that has metrics. While it decodes the spec of a Pod, it
-// reserves memory from the memory limit of the request. A Pod whose spec is too large to be decoded gets no metrics.
+// AddTo sets the field metricsStatus in each Pod, and the field metrics in each Pod that has metrics. The metrics also
+// contain the requests and limits in the spec of the Pod. If the spec is too large to be decoded, the Pod gets no
+// metrics.
 func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
 		if err := m.addTo(object); err != nil {
@@ -117,6 +118,7 @@ func (m *Metrics) addTo(object objects.Object) error {
 		status = dashboardv1alpha1.MetricsPending
 		if found, ok := m.known[[2]string{metadata.Namespace, metadata.Name}]; ok {
 			status = dashboardv1alpha1.MetricsAvailable
+			// Item reserves memory from the memory limit of the request while it decodes the spec.
 			err := objects.Item(object.Member("spec"), m.account, func(s *podSpec) error {
 				metrics = describe(s, found)
 				return nil

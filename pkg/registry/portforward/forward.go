@@ -23,10 +23,10 @@ import (
 )
 
 const (
-	// maxMessage bounds the bytes of a message from the client. maxPiece bounds the bytes of data in a message to the
-	// client.
+	// maxMessage bounds the size of a message from the client, in bytes.
 	maxMessage = 64 << 10
-	maxPiece   = 32 << 10
+	// maxPiece bounds the size of the data in a message to the client, in bytes.
+	maxPiece = 32 << 10
 	// maxError bounds the bytes of a message on an error channel.
 	maxError = 1 << 10
 	// channelsOfPort is the number of channels of a port: one for data, and one for errors.
@@ -37,8 +37,9 @@ const (
 type forward struct {
 	request *request
 
-	// inputs contains the write end of the pipe to each port. mu protects it.
-	mu     sync.Mutex
+	// mu protects inputs.
+	mu sync.Mutex
+	// inputs contains the write end of the pipe to each port.
 	inputs []io.WriteCloser
 }
 

@@ -83,13 +83,14 @@ type bundle struct {
 type applied struct {
 	kind  schema.GroupKind
 	write *write
+	// stage is the index of the group of kinds with which the object is applied.
 	stage int
 	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
 	// same bundle defines the kind.
 	defined bool
-	// until is used only if the operation is ApplyDeferred. It is the stage after which the dry run of the object is
-	// executed. An earlier dry run would fail, because the object needs objects of this stage.
-	until int
+	// neededStage is the index of the group of kinds that must be applied before the dry run of the object. It is used
+	// only if the operation is ApplyDeferred.
+	neededStage int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
 	current  []byte
@@ -107,11 +108,11 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil postpones the dry run of the object until all objects of the given stage were applied. A stage is a group
-// of kinds that are applied together. deferUntil removes the error of an earlier dry run, because the next dry run may
-// succeed.
+// deferUntil postpones the dry run of the object until the cluster contains the objects of the given stage, which is a
+// group of kinds.
 func (a *applied) deferUntil(stage int) {
-	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
+	// An error of an earlier dry run is removed, because the next dry run may succeed.
+	a.err, a.neededStage, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
 
 func (a *applied) is(operation dashboardv1alpha1.ApplyOperation) bool {
@@ -153,9 +154,7 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first object that has failed. In the returned error, the data contain the results of
-// all objects. An error with CodeTwoFactorRequired keeps its own data, because clients expect a different type for this
-// code.
+// refused returns the error of the first object that has failed. The data of the error are the results of all objects.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {
@@ -165,7 +164,7 @@ func (b *bundle) refused() error {
 		data := b.data()
 		first.Message = fmt.Sprintf("%d of %d objects were refused and nothing was applied; [%d] %s %s: %s",
 			data.Failed, len(b.items), i, a.kind.Kind, a.result.Name, first.Message)
-		if first.Code != dashboardv1alpha1.CodeTwoFactorRequired { // the code has data of a different type
+		if first.Code != dashboardv1alpha1.CodeTwoFactorRequired { // clients expect other data with this code
 			first.Data = data
 		}
 		if first.Field != "" {

@@ -36,10 +36,11 @@ func (d dependencies) preventDryRun(a *applied) bool {
 	return a.defined || d.namespaces[a.result.Namespace]
 }
 
-// precede returns true if the bundle creates objects that kube-apiserver may look up when it validates the given
-// object. For example, the given object is a RoleBinding, and the bundle creates a Role.
-func (d dependencies) precede(a *applied) bool {
+// mayPreventDryRun returns true if a dry run of the object may fail until other objects of the same request are
+// applied. For example, a RoleBinding may need a Role.
+func (d dependencies) mayPreventDryRun(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
+	// needed contains the kinds that kube-apiserver may look up when it validates the object.
 	var needed []schema.GroupKind
 	switch a.kind {
 	case schema.GroupKind{Group: rbac, Kind: "RoleBinding"}, schema.GroupKind{Group: rbac, Kind: "ClusterRoleBinding"}:

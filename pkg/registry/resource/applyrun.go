@@ -72,7 +72,7 @@ func (b *bundle) tryAll(ctx context.Context) error {
 		} else {
 			a.executeDryRun(ctx, b)
 		}
-		if found.precede(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
+		if found.mayPreventDryRun(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
 			a.deferUntil(a.stage - 1)
 		}
 	})
@@ -183,15 +183,14 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes the dry runs that were postponed until the objects of the given stage were applied. A dry run
-// fails while the API server does not serve a new kind yet. Therefore, tryDeferred retries such a dry run until
-// servedWithin has passed.
+// tryDeferred executes the dry runs that had to wait until the given stage, which is a group of kinds, was applied.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
-	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
+	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.neededStage == stage }
 	end := time.Now().Add(servedWithin)
 	b.each(ctx, due, func(ctx context.Context, a *applied) {
 		for {
 			a.executeDryRun(ctx, b)
+			// The API server needs some time until it serves a new kind. Until then, the dry run is repeated.
 			isMissing := a.err != nil && envelope.As(a.err).Code == dashboardv1alpha1.CodeNotFound
 			if !a.defined || !isMissing || time.Now().After(end) {
 				return

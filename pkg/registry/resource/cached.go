@@ -92,7 +92,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 	q := &cachedQuery{
 		listOptions: o, target: t, labels: byLabels, selected: matches, filtered: !byFields.Empty() ||
 			!byLabels.Empty(),
-		id: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
+		id: strings.Join([]string{o.view.listHash, t.Resource.String(), t.Namespace}, "/"),
 	}
 	if text := o.query.Get(queryContinue); text != "" {
 		if q.after, ok = decodeKeyToken(text); !ok { // the API server has issued the token
@@ -197,7 +197,7 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 	return tagOf(sum.Sum(nil))
 }
 
-// tagChunk is the number of bytes that are collected before they are written to the hash.
+// tagChunk is the number of bytes that are hashed together when an ETag is computed.
 const tagChunk = 4 << 10
 
 // tagBytes is the number of bytes of a hash in an ETag.

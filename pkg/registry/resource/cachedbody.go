@@ -48,7 +48,7 @@ func (b *cachedBody) drop() {
 	b.parts, b.dropped = nil, true
 }
 
-// part returns the part with the index i. It returns false if there is none. After a call of drop, it panics with
+// part returns b.parts[i]. It returns false if there is no such part. After a call of drop, it panics with
 // http.ErrAbortHandler to abort the response.
 func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
@@ -62,7 +62,7 @@ func (b *cachedBody) part(i int) (part, bool) {
 	return b.parts[i], true
 }
 
-// object returns the object with the index j in the part with the index i. It returns false if there is none.
+// object returns b.parts[i].objects[j]. It returns false if there is no such part or object.
 func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	p, ok := b.part(i)
 	if !ok || j >= len(p.objects) {
@@ -86,8 +86,7 @@ type part struct {
 	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
 	// group. The read cache compresses the objects of a group only once for all responses.
 	group *readcache.Group
-	// compressed contains the compressed objects if group is nil. It is nil before the objects are compressed. If group
-	// is not nil, the read cache contains the compressed objects.
+	// compressed contains the compressed objects of a part without a group. It is nil until they are compressed.
 	compressed *gzipmember.Segment
 }
 
@@ -96,12 +95,10 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for an element of cachedBody.parts.
 const partBytes = 40
 
-// reserve allocates the list b.parts for a page, and charges the memory to account. Each part of the page contains
-// objects of one group of the read cache. groupCount is the number of groups from which the page may contain objects.
-// limit is the maximum number of objects on the page, or 0 if there is no maximum. The list has room for one part per
-// group, but for at most limit parts if there is a limit.
+// reserve allocates b.parts for a page with objects of up to groupCount groups, and charges the memory to account.
+// limit is the maximum number of objects on the page, or 0 for no maximum.
 func (b *cachedBody) reserve(groupCount, limit int, account *budget.Account) error {
-	if limit > 0 {
+	if limit > 0 { // each part contains at least one object
 		groupCount = min(groupCount, limit)
 	}
 	if err := account.Take(int64(groupCount) * partBytes); err != nil {
@@ -181,13 +178,13 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 			separator = comma
 		}
 	}
-	_, err := counted.Write(end(separator))
+	_, err := counted.Write(arrayEnd(separator))
 	return counted.written, err
 }
 
-// end returns the end of a JSON array. separator is the text that would precede the next element: a bracket if the
-// array is empty, and a comma if it is not.
-func end(separator []byte) []byte {
+// arrayEnd returns the closing bracket of a JSON array. If separator is the opening bracket, the array is empty, and
+// arrayEnd returns both brackets.
+func arrayEnd(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")
 	}
@@ -211,11 +208,11 @@ func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 			}
 			begin, separator = []byte{','}, comma
 		}
-		yield(gzipmember.Store(end(begin)))
+		yield(gzipmember.Store(arrayEnd(begin)))
 	}
 }
 
-// segment returns the compressed part with the index i. It returns false if there is none.
+// segment returns b.parts[i] in compressed form. It returns false if there is no such part.
 func (b *cachedBody) segment(i int) (gzipmember.Segment, bool) {
 	p, ok := b.part(i)
 	switch {

@@ -21,7 +21,8 @@ type ranked struct {
 	key    sortKey
 }
 
-// rankedBytes is the number of bytes of memory for a ranked object without its key.
+// rankedBytes is the number of bytes of memory for each object in a list that is sorted or searched. It does not
+// include the JSON and the sort key of the object.
 const rankedBytes = 64
 
 // view adds a page to body, and sets the total and the token of the next page in meta. It is for lists whose pages
@@ -32,7 +33,7 @@ func (q *cachedQuery) view(
 ) error {
 	v, account := &q.listOptions.view, budget.AccountFrom(ctx)
 	var found []ranked
-	keyed := false
+	hasSortField := false
 	for g := range groups.All() {
 		if err := ctx.Err(); err != nil {
 			return envelope.Late(err)
@@ -47,7 +48,7 @@ func (q *cachedQuery) view(
 				if r.key, err = v.order.cachedKey(o, account); err != nil {
 					return err
 				}
-				keyed = keyed || r.key.class != classMissing
+				hasSortField = hasSortField || r.key.class != classMissing
 			}
 			if err := account.Take(rankedBytes + r.key.bytes()); err != nil {
 				return fmt.Errorf("sorting objects: %w", err)
@@ -55,7 +56,7 @@ func (q *cachedQuery) view(
 			found = append(found, r)
 		}
 	}
-	if err := v.order.check(q.target.Resource, len(found), keyed); err != nil {
+	if err := v.order.check(q.target.Resource, len(found), hasSortField); err != nil {
 		return err
 	}
 	if v.order.isSet() {

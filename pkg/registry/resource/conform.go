@@ -180,8 +180,8 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	return err
 }
 
-// agreedValue returns the value of a field of metadata. urlValue is the value in the URL. If urlValue is not empty,
-// agreedValue copies it to the field, or returns an error if the field has a different value.
+// agreedValue returns the value of a metadata field on which the manifest and the URL agree. If only the URL has a
+// value, agreedValue copies it to the field. If both have different values, it returns an error.
 func agreedValue(metadata manifestObject, field, urlValue string) (string, error) {
 	value, err := metadata.text(field)
 	switch {

@@ -49,9 +49,7 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts of a Pod, as kubectl counts them. It counts the restarts of all containers
-// and of all sidecars. A sidecar is an init container with the restartPolicy Always. Before the Pod is initialized,
-// restartsOf counts the restarts of all init containers.
+// restartsOf returns the number of restarts of a Pod, as kubectl counts them.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -66,6 +64,8 @@ func restartsOf(o item) sortKey {
 			}
 		}, "initContainers")
 	}
+	// Besides the containers, kubectl counts sidecars, which are init containers with the restartPolicy Always. Before
+	// the Pod is initialized, kubectl counts all init containers.
 	var sum int64
 	eachAt(status, func(container []byte) {
 		if !initialized || runs[textAt(container, "name")] {
@@ -94,7 +94,7 @@ func lastSeen(o item) sortKey {
 func requestedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
 	eachAt(o.Member("spec"), func(container []byte) {
-		add(total, container, "resources", "requests", string(name))
+		addQuantity(total, container, "resources", "requests", string(name))
 	}, "containers")
 	return number(total)
 }
@@ -102,13 +102,14 @@ func requestedBy(o item, name corev1.ResourceName) sortKey {
 // usedBy returns the usage of a resource in a NodeMetrics, or the sum of the containers in a PodMetrics.
 func usedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
-	add(total, o.Member("usage"), string(name))
-	eachAt(o.Member("containers"), func(container []byte) { add(total, container, "usage", string(name)) })
+	addQuantity(total, o.Member("usage"), string(name))
+	eachAt(o.Member("containers"), func(container []byte) { addQuantity(total, container, "usage", string(name)) })
 	return number(total)
 }
 
-// add adds the quantity at the given path of a JSON value to the total.
-func add(total *big.Rat, value []byte, path ...string) {
+// addQuantity adds the quantity at the given path of a JSON value to the total. It adds nothing if there is no valid
+// quantity.
+func addQuantity(total *big.Rat, value []byte, path ...string) {
 	if quantity := quantityAt(value, path...); quantity != nil {
 		total.Add(total, quantity)
 	}

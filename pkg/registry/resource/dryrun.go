@@ -139,15 +139,15 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between current and proposed. It computes the text of the difference from the objects
-// in shown, in which the values of a Secret are masked. It computes the paths of the changed fields from current and
-// proposed, in which no values are masked. Therefore, the paths also show which values of a Secret change.
-func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
+// compare returns the difference between the objects current and proposed. The parameter masked contains both objects
+// with masked values of Secrets. The text of the difference is computed from them.
+func compare(current, proposed []byte, masked dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
+	// The paths are computed from the unmasked objects, so that they also show which values of a Secret change.
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {
 		return nil, envelope.Internal(err)
 	}
-	unified, err := diff.Unified("current", shown.Current.Raw.Raw, "proposed", shown.Proposed.Raw.Raw)
+	unified, err := diff.Unified("current", masked.Current.Raw.Raw, "proposed", masked.Proposed.Raw.Raw)
 	if err != nil {
 		return nil, envelope.Internal(err)
 	}

@@ -24,9 +24,9 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData applies to dry runs that the cluster rejects, if the request comes from a page of the
-	// server's own origin. If the field is true, the response is a success with the code 0. If the field is false, the
-	// response is an error. In both cases, the data contain the rejection. Some dashboards expect the code 0.
+	// RefusedDryRunsAsData turns the rejection of a dry run by the cluster into a success with the code 0, which some
+	// dashboards expect. It affects only requests from pages of the server's own origin. The data of the response
+	// contain the rejection in any case.
 	RefusedDryRunsAsData bool
 }
 

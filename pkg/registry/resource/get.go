@@ -90,10 +90,10 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 }
 
 // cachedObject returns the object t from the read cache. It returns false if the object must be requested from the
-// cluster. It also returns false if the object does not exist. The cluster then returns the error.
+// cluster.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
-	if err != nil || !ok || found == nil {
+	if err != nil || !ok || found == nil { // the cluster returns the error for an object that does not exist
 		return routes.Result{}, false, err
 	}
 	// The object counts towards the memory limit of the request. A slow client may keep the object in memory long after

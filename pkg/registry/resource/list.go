@@ -73,7 +73,7 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	}
 	listing, err := o.open(r.Context(), caller, t, metrics)
 	if err != nil {
-		return routes.Result{}, nameField(err, o.query)
+		return routes.Result{}, guessField(err, o.query)
 	}
 	defer listing.Close()
 	meta := listing.Meta()
@@ -140,7 +140,7 @@ func (o *listOptions) collect(
 	kept := &selection{view: o.view, account: budget.AccountFrom(ctx)}
 	page, err := o.each(listing, metrics, meta, kept.add)
 	if err == nil {
-		err = o.view.order.check(t.Resource, kept.found, kept.keyed)
+		err = o.view.order.check(t.Resource, kept.found, kept.hasSortField)
 	}
 	if err != nil {
 		return nil, err
@@ -164,13 +164,14 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField sets Error.Field of a kube-apiserver error about an invalid query parameter. The error does not contain the
-// name of the parameter. Therefore, nameField uses the name of the parameter in query that kube-apiserver checks first.
-func nameField(err error, query url.Values) error {
+// guessField sets Error.Field of an error of kube-apiserver about an invalid query parameter. The error does not name
+// the parameter. Therefore, guessField uses the most likely parameter.
+func guessField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
 		return err
 	}
+	// kube-apiserver checks the parameters in this order.
 	for _, name := range []string{queryContinue, queryFieldSelector, queryLabelSelector, queryLimit} {
 		if query.Has(name) {
 			e.Field = name

@@ -61,14 +61,14 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if objects are sorted by a field that r does not have. hasKey is true if an object of the list
-// has the field, and count is the number of objects. If the fields of r are not known, as for a custom resource, check
-// returns an error if the list contains objects, but none with the field.
-func (o *order) check(r clusters.Resource, count int, hasKey bool) error {
-	if !o.isSet() || o.derived != nil || hasKey {
+// check returns an error if objects are sorted by an unknown field. hasSortField is true if an object of the list has
+// this field. count is the number of objects in the list.
+func (o *order) check(r clusters.Resource, count int, hasSortField bool) error {
+	if !o.isSet() || o.derived != nil || hasSortField {
 		return nil
 	}
 	has, known := objects.HasField(r.GroupVersion().WithKind(r.Kind), o.path...)
+	// The fields of a custom resource are not known. Therefore, every field is accepted for an empty list.
 	if has || (count == 0 && !known) {
 		return nil
 	}
@@ -95,8 +95,8 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the maximum size, in bytes, of a JSON value that is decoded without a reservation of memory. The
-	// memory for decoding such a value is released after microseconds.
+	// smallText is the maximum size, in bytes, of a JSON value for whose decoding no memory is reserved. No reservation
+	// is needed, because the decoded value is released within microseconds.
 	smallText = 4 << 10
 	// decodedText is the number of bytes of memory that are reserved for each byte of a JSON value larger than
 	// smallText. The memory is released after the value was decoded.

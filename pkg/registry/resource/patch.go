@@ -158,7 +158,7 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 		return nil, nil, err
 	}
 	encoded, err := objects.Encode(m)
-	return encoded, m.values(), err
+	return encoded, m.secretValues(), err
 }
 
 // operation is one operation of a JSON patch (RFC 6902).

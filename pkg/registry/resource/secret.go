@@ -33,15 +33,14 @@ func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is objects.Differs or objects.DiffersBase64. In the result of a dry run or a
-// comparison, these texts replace values of Secrets that differ. A manifest with such a text is rejected.
+// isDifference returns true if value is objects.Differs or objects.DiffersBase64. The results of dry runs and
+// comparisons contain these texts instead of values of Secrets that differ. A manifest with such a text is rejected.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
 // refuseDifferences returns an error if a value in the manifest of a Secret is objects.Differs or
-// objects.DiffersBase64. These texts are not values. In the result of a dry run or a comparison, they replace values
-// that differ.
+// objects.DiffersBase64. The results of dry runs contain these texts instead of values that differ.
 func (m manifestObject) refuseDifferences() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -187,8 +186,9 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 	return nil
 }
 
-// values returns the values in the manifest of a Secret. Messages must not contain them.
-func (m manifestObject) values() []string {
+// secretValues returns the values in the manifest of a Secret, which messages must not contain. It must not be called
+// for other kinds.
+func (m manifestObject) secretValues() []string {
 	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
 		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
@@ -251,8 +251,9 @@ func withhold(ctx context.Context, err error, confidential []string) error {
 	return out.WithCause(errors.New("withheld, since it is about a Secret"))
 }
 
-// withholdWarnings returns warnings with the confidential values removed.
-func withholdWarnings(ctx context.Context, warnings, confidential []string) ([]string, error) {
+// redactWarnings replaces the confidential values in the warnings by redaction.Placeholder, and returns the result. It
+// returns an error if ctx ends first.
+func redactWarnings(ctx context.Context, warnings, confidential []string) ([]string, error) {
 	if len(warnings) == 0 {
 		return warnings, nil
 	}

@@ -64,7 +64,7 @@ func TestWithhold(t *testing.T) {
 	).WithCause(
 		errors.New("hunter2"),
 	)
-	got := withhold(t.Context(), said, m.values())
+	got := withhold(t.Context(), said, m.secretValues())
 	for _, value := range []string{"hunter2", "aHVudGVyMg", "4711", `one\ntwo`} {
 		if strings.Contains(got.Error(), value) {
 			t.Errorf("%q is in %q", value, got.Error())
@@ -80,7 +80,7 @@ func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 		values["k"+strconv.Itoa(n)] = "***"
 	}
 	said := envelope.New(dashboardv1alpha1.CodeNamespaceForbidden, "you have no access to namespace %q", "other")
-	got := envelope.As(withhold(t.Context(), said, manifestObject{fieldStringData: values}.values()))
+	got := envelope.As(withhold(t.Context(), said, manifestObject{fieldStringData: values}.secretValues()))
 	if len(got.Message) > redaction.MaxText || strings.Contains(got.Message, "access") {
 		t.Errorf("the message has %d bytes: %.200s", len(got.Message), got.Message)
 	}

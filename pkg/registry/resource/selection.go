@@ -42,18 +42,18 @@ type selection struct {
 	account *budget.Account
 
 	found int
-	// keyed is true if at least one added object has the field by which objects are sorted. This shows that the field
-	// exists.
-	keyed bool
-	items []encodedObject
+	// hasSortField is true if an added object has the field by which objects are sorted. If no object has this field,
+	// its name may be wrong.
+	hasSortField bool
+	items        []encodedObject
 }
 
-// maxItems returns the maximum number of objects in s.items. This is the number of objects on the page and on all pages
-// before it. If the page has no limit, maxItems returns 0.
+// maxItems returns the maximum number of objects in s.items, or 0 if the page has no limit.
 func (s *selection) maxItems() int {
 	if s.view.limit == 0 {
 		return 0
 	}
+	// The objects of earlier pages are needed to find the first object of this page.
 	return s.view.offset + s.view.limit
 }
 
@@ -72,7 +72,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 		if h.key, err = s.view.order.key(o, s.account); err != nil {
 			return err
 		}
-		s.keyed = s.keyed || h.key.class != classMissing
+		s.hasSortField = s.hasSortField || h.key.class != classMissing
 	}
 	full := s.maxItems() > 0 && len(s.items) == s.maxItems()
 	if full && s.compare(h, s.items[0]) > 0 {
@@ -167,10 +167,10 @@ func (s *selection) pieces() envelope.Pieces {
 	return append(out, []byte{']'})
 }
 
-// Len implements heap.Interface. The root of the heap is the object that comes last in the sort order.
+// Len implements heap.Interface.
 func (s *selection) Len() int { return len(s.items) }
 
-// Less implements heap.Interface.
+// Less implements heap.Interface. It reverses the sort order, so that the root of the heap is the last object.
 func (s *selection) Less(i, j int) bool { return s.compare(s.items[i], s.items[j]) > 0 }
 
 // Swap implements heap.Interface.

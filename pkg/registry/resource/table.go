@@ -61,8 +61,8 @@ func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each calls visit() with each object of a listing, and with a function that returns the JSON of the object. If o.table
-// is true, this JSON contains the cells of the row. If metrics is not nil, it also contains the metrics of the Pod.
+// each calls visit with each object of the listing, and with a function that returns the JSON of this object. For a
+// Table, the JSON contains the cells of the object, and each sets meta.Columns.
 func (o *listOptions) each(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,

@@ -25,9 +25,9 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
 	// limit.
 	offset, limit int
-	// This hash identifies the path and query parameters of the list. Each page token contains the hash, so that a
+	// listHash identifies the path and the query parameters of the list. Each page token contains this hash, so that a
 	// client cannot use the token for another list.
-	of string
+	listHash string
 }
 
 // pageToken is the token of the next page of a view. Its version distinguishes it from the tokens of API servers.
@@ -53,10 +53,11 @@ func readView(r *routes.Request, limit int64) (view, error) {
 		queryMetrics, objectref.Namespace} {
 		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // writing to a hash never fails
 	}
-	v.of = strconv.FormatUint(sum.Sum64(), 16)
+	v.listHash = strconv.FormatUint(sum.Sum64(), 16)
 	token, ours := decodePageToken(r.Query(queryContinue))
 	switch {
-	case ours && (token.Of != v.of || token.Offset <= 0), !ours && v.needsWholeList() && r.Query(queryContinue) != "":
+	case ours && (token.Of != v.listHash || token.Offset <= 0),
+		!ours && v.needsWholeList() && r.Query(queryContinue) != "":
 		return view{}, notOfThisList()
 	case ours:
 		v.offset = token.Offset
@@ -78,7 +79,7 @@ func (v view) needsWholeList() bool { return v.search != "" || v.order.isSet() |
 
 // next returns the token of the page that begins at offset.
 func (v view) next(offset int) (string, error) {
-	token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: offset, Of: v.of})
+	token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: offset, Of: v.listHash})
 	if err != nil {
 		return "", fmt.Errorf("encoding a page token: %w", err)
 	}

@@ -29,7 +29,7 @@ type write struct {
 	objectref.Target
 
 	call clusters.Call
-	// verbs contains the verbs that RBAC must allow for the write.
+	// verbs contains the RBAC verbs that the cluster requires for the write.
 	verbs []string
 	// confidential contains the values in the request body that must not be in messages.
 	confidential []string
@@ -68,7 +68,7 @@ func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Response, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
-		answer.Warnings, err = withholdWarnings(ctx, answer.Warnings, w.confidential)
+		answer.Warnings, err = redactWarnings(ctx, answer.Warnings, w.confidential)
 		return answer, err
 	}
 	outcome := err
@@ -172,7 +172,8 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write returns the write that sends the manifest to t. RBAC must allow the given verbs for the write.
+// write returns the request that sends the manifest to t. The verbs are the RBAC verbs that the cluster requires for
+// this request. write does not check whether the caller has them.
 func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {
@@ -181,7 +182,7 @@ func (m manifestObject) write(t objectref.Target, method string, verbs ...string
 	w := &write{Target: t, call: t.Call(method), verbs: verbs}
 	w.call.Query, w.call.Body = writeQuery(), body
 	if objects.IsSecret(t.Resource) {
-		w.confidential = m.values()
+		w.confidential = m.secretValues()
 	}
 	return w, nil
 }

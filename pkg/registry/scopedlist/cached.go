@@ -29,10 +29,9 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. While the
-	// cluster does not respond, AllowedStale may use the result of an access review from before the outage. The caller
-	// may have lost the right since then. Therefore, the result is valid only for objects that are no newer than asOf.
-	// An earlier result is used only if asOf is not much later than the beginning of the outage.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. During an
+	// outage of the cluster, AllowedStale may use the result of an earlier access review. Therefore, the objects must
+	// not be newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -59,9 +58,7 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the time for which Connected.enabled waits for a token of the read cache's ServiceAccount. After
-// this time, Connected.enabled returns true, so that the read cache keeps the objects of a cluster that does not
-// respond. Only the first token and its renewals need a request to the cluster, because tokens are cached.
+// tokenTimeout bounds the time for which Connected.enabled waits for a token of the ServiceAccount of the read cache.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
@@ -72,6 +69,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
+	// Only the first token and its renewals need a request to the cluster. After a timeout, the result is true, so that
+	// the read cache keeps the objects of a cluster that does not respond.
 	_, err := c.Connection.Reader(ctx)
 	return !errors.Is(err, clusters.ErrNoReader)
 }
@@ -79,8 +78,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function that tells the read cache about a write to a cluster. authorization.Access calls this
-// function after each write. If the same user then reads from the read cache, the result includes the write.
+// Wrote returns a function that tells the read cache about a write to a cluster. The returned function must be called
+// after each write. Later reads of the same user from the read cache then include the write.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -141,8 +140,8 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the metadata of an envelope with the objects. It contains the source of the objects. For stale objects,
-// it contains the time asOf. For a partial result, it contains the listed namespaces.
+// Meta returns the metadata of a response with the objects: the source of the objects, the time of stale objects, and
+// the namespaces of a partial result.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
 	meta.Partial, meta.Namespaces = c.Partial, c.Namespaces
@@ -185,12 +184,9 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed calls review() with the cached objects of the kind of t, and returns the result. review() checks the access of
-// the caller, and selects the objects. viewed returns false if review() returns false, or if the objects cannot be read
-// from the read cache.
-//
-// If the read cache has not started to list the kind, viewed first calls review() without objects. The read cache lists
-// the kind only if this call returns true. Therefore, a caller who may not read the kind cannot cause the list.
+// viewed reads the objects of the kind of t from the read cache, and returns the result of review(). review() must
+// check the access of the caller. viewed returns false if review() returns false, or if the objects cannot be read from
+// the read cache.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -205,6 +201,8 @@ func viewed[T any](
 	look := func() (readcache.View, bool) {
 		return c.cache.Get(ctx, cluster, t.Resource.GroupVersionResource, t.Resource.Kind, c.user.GetName())
 	}
+	// A caller who may not read the kind must not cause the read cache to list it. Therefore, the access is reviewed
+	// without objects first.
 	if !c.cache.Holds(cluster, t.Resource.GroupVersionResource) {
 		if _, ok, err := review(readcache.View{Snapshot: &readcache.Snapshot{}}); err != nil || !ok {
 			return out, false, err
@@ -217,15 +215,15 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller to read objects of v. v is the list in the read cache, and the
-// attributes describe the read. While the cluster does not respond, the result may come from an earlier access review,
-// and the caller may have lost the right since then. Therefore, the result must not be used for objects that are newer
-// than v.
+// may returns true if the cluster allows the caller to read objects of v, a list in the read cache. The attributes
+// describe the read.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,
 	v readcache.View,
 ) (bool, error) {
+	// During an outage of the cluster, the result may come from an earlier access review, and the caller may have lost
+	// the right since then. Therefore, the result applies only to objects that are no newer than asOf.
 	asOf := time.Now()
 	if v.Stale {
 		asOf = v.Newest

@@ -37,7 +37,8 @@ type Result struct {
 	Omitted *Omissions
 }
 
-// Meta returns the metadata of an envelope with the objects. Its warnings name the objects that were omitted so far.
+// Meta returns the metadata of a response with the objects. The warnings in the metadata name the objects that were
+// omitted so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()
@@ -116,7 +117,8 @@ func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values)
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// ListCached is like List, but returns the objects from the read cache if possible.
+// ListCached lists the objects of t as the caller. It reads them from the read cache if possible, and otherwise from
+// the cluster.
 func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, error) {
 	if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
 		return answer, err
@@ -137,9 +139,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, but requests the objects in the given media type. If the caller may not list the kind in
-// any namespace, the Result is empty and partial, and there is no error. ListVisible is for endpoints that list several
-// kinds.
+// ListVisible lists the objects of t as the caller, in the given media type. If the caller may not list the kind in any
+// namespace, ListVisible returns no error, but a Result without objects.
 func (c *Client) ListVisible(
 	ctx context.Context, t objectref.Target, query url.Values, mediaType string,
 ) (Result, error) {

@@ -38,14 +38,15 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 		return nil, false, err
 	}
 	if isNamespaces(t.Resource) {
-		out.own(namespaces)
+		out.restrictTo(namespaces)
 		return out, len(out.Namespaces) > 0 || (v.Count == 0 && len(namespaces) > 0), nil
 	}
-	out.Namespaces, err = c.allowedOf(ctx, v, namespaces, func(namespace string) authorizationv1.ResourceAttributes {
+	list := func(namespace string) authorizationv1.ResourceAttributes {
 		one := t
 		one.Namespace = namespace
 		return one.Attributes("list")
-	})
+	}
+	out.Namespaces, err = c.allowedNamespaces(ctx, v, namespaces, list)
 	if err != nil {
 		return nil, false, err
 	}
@@ -55,9 +56,8 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own restricts a list of Namespaces to the Namespaces with the given names. It looks up these Namespaces in the read
-// cache, and stores the objects in c.Groups and their names in c.Namespaces.
-func (c *Cached) own(names []string) {
+// restrictTo restricts a list of Namespaces to the Namespaces with the given names.
+func (c *Cached) restrictTo(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {
 		if o := c.Get("", name); o != nil {
@@ -77,17 +77,16 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	return c.allowedOf(ctx, v, bound, func(namespace string) authorizationv1.ResourceAttributes {
+	return c.allowedNamespaces(ctx, v, bound, func(namespace string) authorizationv1.ResourceAttributes {
 		return authorizationv1.ResourceAttributes{
 			Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 		}
 	})
 }
 
-// allowedOf selects those namespaces in which the caller may execute a certain read, for example a list of Pods.
-// attributesIn() returns the ResourceAttributes of the read in a namespace. The objects are read from v, the list in
-// the read cache.
-func (c *Client) allowedOf(
+// allowedNamespaces returns those of the namespaces in which the caller may read objects of v, a list in the read
+// cache. attributesIn() returns the ResourceAttributes of the read in a namespace.
+func (c *Client) allowedNamespaces(
 	ctx context.Context,
 	v readcache.View,
 	namespaces []string,

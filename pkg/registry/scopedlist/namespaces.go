@@ -152,8 +152,8 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function for a Table whose only row describes a Namespace. The function removes the row if the
-// selectors do not match the Namespace.
+// table returns a function that removes the row of a Table if the selectors do not match the Namespace in this row. The
+// Table must have only one row.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

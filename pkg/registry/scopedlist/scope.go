@@ -18,8 +18,8 @@ import (
 type Scope struct {
 	// All is true if the caller may list all objects.
 	All bool
-	// Namespaces contains the namespaces in which the caller may list the objects. It is nil if All is true. For a list
-	// of Namespaces, it contains the Namespaces that the caller may get.
+	// Namespaces contains the namespaces whose objects the caller may list. It is nil if All is true. If the objects
+	// are Namespaces, it contains the names of the objects.
 	Namespaces map[string]bool
 	// ofNamespaces is true for a list of Namespaces.
 	ofNamespaces bool
@@ -66,9 +66,9 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. v is the list in the read cache that contains the objects.
-// While the cluster does not respond, Scope may use the results of earlier access reviews. The Scope is therefore valid
-// only for objects that are no newer than v.
+// Scope returns which objects of t the caller may list. v is the list of these objects in the read cache. During an
+// outage of the cluster, Scope may use access reviews from before the outage. The result then does not cover objects
+// that are newer than v.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {
@@ -80,11 +80,12 @@ func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View
 	out := Scope{Namespaces: map[string]bool{}, ofNamespaces: isNamespaces(t.Resource)}
 	namespaces, err := c.namespacesIn(ctx, v)
 	if err == nil && !out.ofNamespaces {
-		namespaces, err = c.allowedOf(ctx, v, namespaces, func(namespace string) authorizationv1.ResourceAttributes {
+		list := func(namespace string) authorizationv1.ResourceAttributes {
 			one := t
 			one.Namespace = namespace
 			return one.Attributes("list")
-		})
+		}
+		namespaces, err = c.allowedNamespaces(ctx, v, namespaces, list)
 	}
 	if err != nil {
 		return Scope{}, err

@@ -36,19 +36,19 @@ type Kind struct {
 	Resource string
 	// Accept is the media type of the lists that are requested from the cluster.
 	Accept string
-	// FromCache is true if Read accepts a Result with objects of the read cache.
+	// FromCache allows Survey to read the objects from the read cache instead of the cluster.
 	FromCache bool
-	// Read is called with the objects. The Read functions of several kinds are called concurrently. Read is not called
-	// if the caller may not list the kind in any namespace.
+	// Read processes the listed objects of the kind. The Read functions of several kinds are called concurrently. Read
+	// is not called if the list fails, or if the caller may not list the kind in any namespace.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
 // Survey lists several kinds concurrently, and calls the Read function of each kind. An empty namespace means all
-// namespaces. Survey omits kinds that the cluster does not serve, and kinds that the caller may not list. If the list
-// of a kind fails for another reason, a warning in the returned Meta names the kind. Other warnings name objects that
-// were too large. If no kind has a result, Survey returns an error in two cases:
-//   - A list has failed.
-//   - The namespace is not empty, and the caller may list none of the kinds in it.
+// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings in the
+// returned Meta name failed lists, and objects that were too large.
+//
+// If a list fails and no list succeeds, Survey returns the error of this list. If namespace is not empty, Survey also
+// returns an error if the caller may list none of the kinds.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -65,7 +65,7 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 	switch {
 	case s.answered == 0 && len(s.failures) > 0:
 		return dashboardv1alpha1.Meta{}, s.failures[0]
-	case s.answered == 0 && s.refused != nil && namespace != "":
+	case s.answered == 0 && s.refused != nil && namespace != "": // The cluster returns the reason of the refusal.
 		_, err := c.List(ctx, *s.refused, nil)
 		return dashboardv1alpha1.Meta{}, err
 	}
@@ -86,7 +86,7 @@ type survey struct {
 	answered int
 	// cached is the number of kinds whose result came from the read cache.
 	cached int
-	// asOf is the oldest time of a stale result, or nil.
+	// asOf is the time of the oldest stale result. It is nil if no result is stale.
 	asOf       *metav1.Time
 	refused    *objectref.Target
 	partial    bool

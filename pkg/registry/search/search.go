@@ -42,7 +42,7 @@ const (
 	// searchesAtOnce bounds the number of clusters that all requests together search concurrently, because each search
 	// holds objects in memory. Only requests that search several clusters count.
 	searchesAtOnce = 64
-	// maxText bounds the bytes of the searched text.
+	// maxText bounds the length of the text to search for, in bytes.
 	maxText = 253
 )
 
@@ -102,7 +102,7 @@ func (e *Provider) Routes() []routes.Route {
 type query struct {
 	text  string
 	kinds []string
-	// named is true if the request names the kinds.
+	// named is true if the request names the kinds to search. It is false if the default kinds are searched.
 	named     bool
 	namespace string
 	limit     int

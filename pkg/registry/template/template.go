@@ -83,8 +83,8 @@ func Trim(o any) (any, error) {
 // cut returns a copy of the first limit bytes of text. Without the copy, the whole text would stay in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list returns the templates, or those of the category in the query. Templates that are not valid are omitted and named
-// in warnings, also if they have another category.
+// list returns the valid templates of the category in the query, or of all categories if the query has none. The
+// warnings of the response name the invalid templates of all categories.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)

@@ -34,11 +34,11 @@ const (
 	DefaultDebugImage = "busybox:1.37"
 
 	ephemeralContainers = "ephemeralcontainers"
-	// debugPatience bounds the time for which a request waits until its debug container runs. pollInterval is the time
-	// between two reads of the Pod.
+	// debugPatience bounds the time for which a request for a debug container waits until this container runs.
 	debugPatience = 20 * time.Second
-	pollInterval  = 300 * time.Millisecond
-	maxImage      = 1 << 10
+	// pollInterval is the time between two reads of a Pod, while a request waits until a container of the Pod runs.
+	pollInterval = 300 * time.Millisecond
+	maxImage     = 1 << 10
 
 	stateRunning    = "running"
 	stateWaiting    = "waiting"

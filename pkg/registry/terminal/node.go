@@ -40,10 +40,10 @@ const (
 	imageParameter     = "image"
 	defaultNamespace   = "default"
 	nodeContainer      = "shell"
-	// nodePatience bounds the time for which a shell on a node waits until its Pod runs. removalTime bounds the time
-	// for deleting the Pod.
+	// nodePatience bounds the time for which a shell on a node waits until the Pod of the shell runs.
 	nodePatience = 2 * time.Minute
-	removalTime  = 30 * time.Second
+	// removalTime bounds the time for deleting the Pod of a shell on a node.
+	removalTime = 30 * time.Second
 	// deadlineReserve is added to the longest duration of a terminal. The sum is the activeDeadlineSeconds of the Pod.
 	// The Pod then ends even if it could not be deleted.
 	deadlineReserve = 5 * time.Minute

@@ -26,8 +26,8 @@ import (
 
 const (
 	// Group is the API group of the virtual resource terminalsessions. The resource exists only in RBAC rules, for
-	// access reviews on the host. The group of the aggregated API is not used, because RBAC allows all users to access
-	// all resources of that group.
+	// access reviews on the host. It is not in the group of the aggregated API (dashboard.kubevision.io), because all
+	// authenticated users may access all resources of that group.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"

@@ -23,8 +23,9 @@ const (
 	edgeBytes = 256
 	// nodeBytes is the memory of a node in bytes. It does not include the name of the object.
 	nodeBytes = 256
-	// pairsAtOnce is the number of comparisons between two checks of the context.
-	pairsAtOnce = 1 << 14
+	// pairsPerCheck is the number of comparisons between a Service and a Pod after which the computation checks whether
+	// the request has ended.
+	pairsPerCheck = 1 << 14
 )
 
 // drawing is a topology that is being computed.
@@ -120,7 +121,7 @@ func (d *drawing) compare() bool {
 		return false
 	}
 	d.pairs++
-	if d.pairs%pairsAtOnce != 0 {
+	if d.pairs%pairsPerCheck != 0 {
 		return true
 	}
 	if err := d.ended(); err != nil {

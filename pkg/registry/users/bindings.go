@@ -24,7 +24,7 @@ const (
 	roleCustom     = "custom"
 )
 
-// displayRoles returns the dashboard roles in ascending order.
+// displayRoles returns the roles that dashboards display, from the fewest to the most rights.
 func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
@@ -39,11 +39,10 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the index in displayRoles of the dashboard role that b grants on the host cluster. If b does not
-// select the host cluster, it returns the index of roleCustom. hosts contains the KubeVisionCluster of the host
-// cluster. If the host cluster is not registered, hosts is empty, and only a binding that selects every cluster selects
-// the host cluster.
+// displayRank returns the rank of the dashboard role that b grants on the host cluster, as an index of displayRoles. It
+// returns 0 if b does not select the host cluster. hosts contains the host cluster if the host cluster is registered.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
+	// A host cluster that is not registered is selected only by bindings for every cluster.
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
 	}

@@ -83,10 +83,9 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the dashboard role of u, or nil if u already has the role. The step creates,
-// changes or deletes only the binding that belongs to u, and no other binding. changeRole returns an error with
-// CodeConflict if u would keep a higher role because of other bindings. It also returns this error if only other
-// bindings grant rights to u. The error contains the names of these bindings.
+// changeRole returns the step that gives u a dashboard role, or nil if u already has the role. The step writes only the
+// binding that belongs to u. If other bindings prevent the change, changeRole returns an error with CodeConflict that
+// lists these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -101,7 +100,7 @@ func (e *Provider) changeRole(
 	if err != nil {
 		return nil, err
 	}
-	if others := d.decidingBindings(u, role, made != nil); len(others) > 0 {
+	if others := d.conflictingBindings(u, role, made != nil); len(others) > 0 {
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"other role bindings grant rights to user %q: %s; change these, or the groups of the user",
 			u.Name, joinNames(others))
@@ -109,14 +108,13 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent changeRole from giving u the dashboard role. A
-// binding is relevant if it names u or a group of u. hasGrant is true if newGrant has created a binding for u, which
-// changeRole can change. In this case, decidingBindings returns the other relevant bindings with a higher role, because
-// u would keep the higher role. If hasGrant is false, decidingBindings returns all relevant bindings, because an
-// administrator manages the rights of u with them.
-func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
+// conflictingBindings returns the names of the bindings that prevent u from getting the dashboard role. hasGrant is
+// true if a binding already belongs to u and can be changed.
+func (d *directory) conflictingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
+	// A binding with a higher role prevents the change, because u would keep this role. If no binding belongs to u, any
+	// binding prevents the change, because an administrator manages the rights of u with it.
 	for _, g := range d.grantsOf(u) {
 		if g.binding != own && (!hasGrant || g.rank > asked) {
 			out = append(out, g.binding)

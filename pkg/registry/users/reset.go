@@ -30,16 +30,14 @@ import (
 )
 
 const (
-	// patience bounds the time for which an endpoint waits until a controller has processed a change. interval is the
-	// time between two checks.
+	// patience bounds the time for which an endpoint waits until a controller has processed a change.
 	patience = 10 * time.Second
+	// interval is the time between two checks of whether a controller has processed a change.
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword calls hash(), and writes the result to the password Secret of u with the rights of the caller.
-// Because hash() is expensive, replacePassword first executes all writes as dry runs. It writes spec.mustChangePassword
-// before the Secret. Otherwise, the user could log in with the new password before spec.mustChangePassword is set.
-// replacePassword returns the UID and the resource version of the written Secret, in the form UID/version/.
+// replacePassword writes the result of hash to the password Secret of u, and mustChange to spec.mustChangePassword. It
+// returns the UID and the resource version of the written Secret, in the form UID/version/.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),
@@ -53,6 +51,7 @@ func (a *administrator) replacePassword(
 	changed.Spec.MustChangePassword = mustChange
 	whole := changed.DeepCopy()
 	whole.Spec.PasswordSecretRef = ref
+	// Hashing is expensive. Therefore, all writes are first executed as dry runs.
 	trial := &administrator{&hostobjects.Client{Info: a.Info, Client: client.NewDryRunClient(a.Client.Client)}}
 	if _, err := trial.writeSecret(ctx, u, ref.Name, key, password.Placeholder().String()); err != nil {
 		return "", err
@@ -64,6 +63,7 @@ func (a *administrator) replacePassword(
 	if err != nil {
 		return "", autherrors.Map(err)
 	}
+	// If the Secret were written first, the user could log in with the new password before mustChangePassword is set.
 	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
 	}
@@ -123,8 +123,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the controller has imported a password of u, and all earlier sessions of u have ended.
-// version is the result of replacePassword. If version is empty, isImported only checks the sessions.
+// isImported returns true if the controller has imported the given version of the password Secret of u, and all earlier
+// sessions of u have ended. If version is empty, isImported only checks the sessions.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},

@@ -263,7 +263,7 @@ func (c *client) followListed(name topicName) {
 	if err != nil || t.begin(false, "") != nil {
 		return
 	}
-	t.gathered = true
+	t.implicit = true
 	c.mu.Lock()
 	unwanted := c.explicit || c.topics[name] != nil
 	c.mu.Unlock()

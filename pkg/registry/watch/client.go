@@ -22,9 +22,9 @@ const (
 	maxTopics = 64
 	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the shortest time between two events of a topic that the server has added on its own. The
-	// server adds such a topic after the login session of the client has listed the resource.
-	gatherInterval = time.Second
+	// implicitInterval is the minimum time between two events of an implicit topic. The server adds implicit topics for
+	// clients that do not subscribe to topics.
+	implicitInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
 	// reviewPatience bounds the time for which a topic waits while its access reviews fail. No events of the topic are
@@ -32,10 +32,10 @@ const (
 	reviewPatience = 30 * time.Second
 	// reviewRetry is the time after which a failed access review is retried.
 	reviewRetry = time.Second
-	// starvePatience bounds the time for which a topic waits while the memory budget does not allow its next message.
-	starvePatience = 30 * time.Second
-	// starveRetry is the time after which a message that the memory budget did not allow is tried again.
-	starveRetry = 200 * time.Millisecond
+	// memoryPatience bounds the time for which a topic waits for the memory of its next message.
+	memoryPatience = 30 * time.Second
+	// memoryRetry is the time after which a message for which there was no memory is tried again.
+	memoryRetry = 200 * time.Millisecond
 	// initialPatience bounds the time for sending all initial objects of a topic.
 	initialPatience = time.Minute
 )
@@ -60,7 +60,8 @@ type client struct {
 
 	mu     sync.Mutex
 	topics map[topicName]*topic
-	// explicit is true once the client has sent a subscription.
+	// explicit is true after the client has sent a message that adds or removes topics. Before this message, the server
+	// adds topics for the resources that the login session lists.
 	explicit bool
 	// running is true while the goroutine that executes run() exists.
 	running bool
@@ -146,10 +147,9 @@ func (c *client) drop(t *topic) {
 // later schedules a call of wake. It does not block.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
-// advance sends the new events of t. After an error, it removes t. If the client has subscribed to t, advance sends the
-// error to the client.
+// advance sends the new events of t to the client. After an error, it removes t.
 func (c *client) advance(ctx context.Context, t *topic) {
-	if t.gathered && !c.isDue(t) {
+	if t.implicit && !c.isDue(t) {
 		return
 	}
 	err := c.advanceReviewed(ctx, t)
@@ -157,28 +157,24 @@ func (c *client) advance(ctx context.Context, t *topic) {
 		return
 	}
 	c.drop(t)
-	if !t.gathered {
+	if !t.implicit { // The client has not asked for an implicit topic, and therefore gets no error.
 		_ = c.stream.SendText(encode(t.errorNotice(err))) // The stream handles its own errors.
 	}
 }
 
-// isDue returns true if t may have an event to send now, or if the access review of t must be repeated. t must be a
-// topic that the server has added because the login session of the client has listed the resource:
-//
-//   - If the session has not listed the resource within recentTime, isDue removes t and returns false.
-//   - If the last event was sent less than gatherInterval ago, isDue schedules a call of wake() for the next event. It
-//     then returns true only if the access review must be repeated.
+// isDue returns true if it is time to check the topic t, to which the client has not subscribed. It removes the topic
+// if the login session of the client has not listed the resource within recentTime.
 func (c *client) isDue(t *topic) bool {
-	if !c.provider.Recent.has(c.session, t.topicName) {
+	if !c.provider.Recent.hasListed(c.session, t.topicName) {
 		c.drop(t)
 		return false
 	}
-	if wait := gatherInterval - time.Since(t.sent); wait > 0 {
+	if wait := implicitInterval - time.Since(t.sent); wait > 0 {
 		if !t.waiting {
 			t.waiting = true
 			time.AfterFunc(wait, c.wake)
 		}
-		return t.unreviewed.Load()
+		return t.unreviewed.Load() // An access review is not delayed.
 	}
 	t.waiting = false
 	return true
@@ -197,7 +193,7 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 		if wait, err := c.reviewed(ctx, t); err != nil || wait {
 			return err
 		}
-		if wait := gatherInterval - time.Since(t.sent); t.gathered && wait > 0 {
+		if wait := implicitInterval - time.Since(t.sent); t.implicit && wait > 0 {
 			c.later(wait)
 			return nil
 		}
@@ -242,12 +238,12 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if next.expired {
 		return false, expired()
 	}
-	if t.gathered && len(next.events) > 1 {
+	if t.implicit && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	message, release, err := c.message(t, next.events, next.deliveries)
+	message, release, err := c.message(t, next.events, next.revision)
 	if err != nil {
-		return false, c.starve(t, err)
+		return false, c.awaitMemory(t, err)
 	}
 	next.events = nil // release the objects, because sending to a slow client may take long
 	if err := c.sendMessage(t, message, release); err != nil {
@@ -261,11 +257,9 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.sendBookmark(t)
 }
 
-// message encodes events as one message, and reserves memory for it. The caller must call release() after the message
-// was sent. deliveries is 0 if the message is only for this client. Otherwise, deliveries identifies the state of the
-// feed from which the events were read. Clients at the same position of the feed can then share the message. The memory
-// of a shared message is charged only once.
-func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
+// message encodes events as one message, and reserves memory for it until release is called. revision identifies the
+// content of the feed from which the events were read. It is 0 if the events do not come from a feed.
+func (c *client) message(t *topic, events []event, revision uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
 		size += t.sizeOf(e)
@@ -277,42 +271,42 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 		}
 		return message
 	}
-	if deliveries > 0 && size <= maxShared && t.isWhole() {
+	// Clients at the same position of the feed share the message, so that its memory is charged only once.
+	if revision > 0 && size <= maxShared && t.isWhole() {
 		shared := &t.feed.objects
 		if t.summary {
 			shared = &t.feed.summaries
 		}
-		key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
+		key := messageKey{cursor: t.cursor, revision: revision, topic: t.topicName}
 		if message, release, err := shared.get(key, c.stream.Account(), size, encode); err == nil {
 			return message, release, nil
 		}
 	}
 	release, err = c.stream.Account().Hold(size)
 	if err != nil {
-		return nil, nil, err //nolint:wrapcheck // starve wraps it
+		return nil, nil, err //nolint:wrapcheck // awaitMemory wraps it
 	}
 	return encode(), release, nil
 }
 
-// starve schedules another attempt to send the next message of t after the memory budget has denied the memory for it.
-// err is the error of the memory budget. If the attempts have failed for longer than starvePatience, starve returns an
-// error instead. No event is lost, because each attempt reads the events from the feed again.
-func (c *client) starve(t *topic, err error) error {
-	if t.starved.IsZero() {
-		t.starved = time.Now()
+// awaitMemory schedules a retry of the next message of t, for which there was no memory. It returns an error if t has
+// waited for longer than memoryPatience.
+func (c *client) awaitMemory(t *topic, err error) error {
+	if t.outOfMemorySince.IsZero() {
+		t.outOfMemorySince = time.Now()
 	}
-	if time.Since(t.starved) > starvePatience {
+	if time.Since(t.outOfMemorySince) > memoryPatience {
 		return envelope.OutOfMemory(err)
 	}
 	t.unreviewed.Store(true) // makes the client retry even if nothing changes
-	c.later(starveRetry)
+	c.later(memoryRetry)     // No event is lost, because the retry reads the events from the feed again.
 	return nil
 }
 
 // sendMessage sends a message to the client, and then calls release().
 func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	defer release()
-	t.starved = time.Time{}
+	t.outOfMemorySince = time.Time{}
 	if len(message) == 0 {
 		return nil
 	}
@@ -346,7 +340,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 // sendBookmark sends a bookmark of t if bookmarkInterval has passed since the last one. It sends none if the client has
 // not subscribed to t.
 func (c *client) sendBookmark(t *topic) error {
-	if t.gathered || time.Since(t.marked) < bookmarkInterval {
+	if t.implicit || time.Since(t.marked) < bookmarkInterval {
 		return nil
 	}
 	return c.send(t.bookmarkNotice(false))

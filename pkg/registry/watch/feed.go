@@ -20,10 +20,10 @@ const (
 	maxEntries = 16 << 10
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
-	// perFollower is the time for which a feed collects changes before they are sent, for each topic that reads the
-	// feed. Without this time, a feed that many topics read would cause many small messages.
-	perFollower = 100 * time.Microsecond
-	// maxGather bounds the time for which a feed collects changes before they are sent.
+	// gatherPerTopic is the time by which each topic extends the period in which a feed collects changes before they are
+	// sent. Without this period, a feed with many topics would cause many small messages.
+	gatherPerTopic = 100 * time.Microsecond
+	// maxGather bounds the period in which a feed collects changes before they are sent.
 	maxGather = 100 * time.Millisecond
 )
 
@@ -34,8 +34,8 @@ type entry struct {
 	object *readcache.Object
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
-	// created is the sequence number of the entry that created the object. It is 0 if the object is older than the
-	// feed.
+	// created is the sequence number at which the feed recorded the creation of the object. It is 0 if the creation is
+	// older than the entries of the feed.
 	created uint64
 	// deleted is the sequence number of the previous deletion of an object with the same name, or 0.
 	deleted uint64
@@ -53,7 +53,7 @@ type feed struct {
 	charge func(bytes int64)
 
 	mu sync.RWMutex
-	// content is the list in the read cache that includes all changes in the feed. It is nil after the feed has ended.
+	// content is the list of the objects after the last change in the feed. It is nil after the feed has ended.
 	content *readcache.Snapshot
 	// entries contains the changes. Their sequence numbers are consecutive.
 	entries []entry
@@ -65,21 +65,20 @@ type feed struct {
 	start string
 	// version is the ResourceVersion that includes all changes in the feed.
 	version string
-	// relisted is the ResourceVersion of the last new list that the read cache has requested since the feed began. It
-	// is empty if there was none. After a new list, the feed gets only the differences from the previous list.
-	// Therefore, it lacks objects that were created and deleted between the two lists.
+	// relisted is the ResourceVersion of the list with which the read cache last replaced an earlier list, or empty. The
+	// feed lacks objects that were created and deleted between the two lists.
 	relisted string
 	// followers contains the topics that read the feed.
 	followers map[*topic]bool
 	// abandoned is the time at which the last follower was removed.
 	abandoned time.Time
-	// scheduled is true if a call of tell() is scheduled, which wakes the clients.
-	scheduled bool
-	// told is the time of the last call of tell(), which wakes the clients.
-	told  time.Time
-	ended bool
-	// deliveries is the number of calls of deliver(), which appends changes to the feed.
-	deliveries uint64
+	// wakeScheduled is true while a timer runs that wakes the clients.
+	wakeScheduled bool
+	// lastWake is the time at which the clients were last woken.
+	lastWake time.Time
+	ended    bool
+	// revision identifies the content of the feed. It is the number of updates that the feed has received.
+	revision uint64
 
 	// objects stores the last encoded message with whole objects, so that other clients can get the same message. Only
 	// clients that may list all objects share messages.
@@ -109,8 +108,8 @@ func (f *feed) deliver(changes readcache.Changes) {
 		f.relisted = changes.Version
 	}
 	var grown int64
-	f.deliveries++
-	if f.deliveries == 1 {
+	f.revision++
+	if f.revision == 1 {
 		grown = 2 * maxShared
 	}
 	for c := range changes.All { // a new list may contain more than maxEntries changes
@@ -124,12 +123,12 @@ func (f *feed) deliver(changes readcache.Changes) {
 	if f.charge != nil {
 		f.charge(grown)
 	}
-	if f.scheduled || len(f.followers) == 0 {
+	if f.wakeScheduled || len(f.followers) == 0 {
 		return
 	}
-	f.scheduled = true
-	gather := min(time.Duration(len(f.followers))*perFollower, maxGather)
-	time.AfterFunc(max(gather-time.Since(f.told), 0), f.tell)
+	f.wakeScheduled = true
+	gather := min(time.Duration(len(f.followers))*gatherPerTopic, maxGather)
+	time.AfterFunc(max(gather-time.Since(f.lastWake), 0), f.wakeClients)
 }
 
 func (f *feed) append(c *readcache.Change) {
@@ -182,10 +181,10 @@ func (f *feed) release() {
 	f.entries, f.latest = nil, nil
 }
 
-// tell wakes the clients of all topics that read the feed. The clients then send the new events.
-func (f *feed) tell() {
+// wakeClients wakes the clients whose topics read the feed, so that they send the new events.
+func (f *feed) wakeClients() {
 	f.mu.Lock()
-	f.scheduled, f.told = false, time.Now()
+	f.wakeScheduled, f.lastWake = false, time.Now()
 	followers := f.all()
 	f.mu.Unlock()
 	for _, t := range followers {
@@ -214,7 +213,7 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
 	}
-	if f.isRelistedAfter(version) {
+	if f.mayLackDeletionsAfter(version) {
 		return 0, false
 	}
 	return f.cursorAt(version), true
@@ -230,14 +229,14 @@ func (f *feed) cursorAt(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has requested a new list after the given ResourceVersion. From another
-// replica, a client may have received an object that was deleted before the new list. The feed may lack this deletion.
-// Therefore, the client cannot resume at the ResourceVersion. isRelistedAfter also returns true if the ResourceVersions
-// cannot be compared. The caller must hold f.mu.
-func (f *feed) isRelistedAfter(resourceVersion string) bool {
+// mayLackDeletionsAfter returns true if the feed may lack deletions after the given ResourceVersion. A client that
+// resumes at this version would then keep deleted objects. The caller must hold f.mu.
+func (f *feed) mayLackDeletionsAfter(resourceVersion string) bool {
 	if f.relisted == "" {
 		return false
 	}
+	// A new list does not show objects that were created and deleted since the previous list. Another replica may have
+	// sent such an object to the client.
 	c, ok := compare(f.relisted, resourceVersion)
 	return !ok || c > 0
 }
@@ -291,11 +290,9 @@ type batch struct {
 	events []event
 	// cursor is the sequence number of the last entry that collect has read for the batch.
 	cursor uint64
-	// deliveries is the number of updates that the feed had received when the batch was read. Batches with the same
-	// number were read from the same state of the feed.
-	deliveries uint64
-	// version is the ResourceVersion up to which a client has all changes after this batch. It is empty if the feed
-	// contains further events.
+	// revision is the number of updates that the feed had received when the batch was read.
+	revision uint64
+	// version is the ResourceVersion of a bookmark after the batch. It is empty if the feed contains further events.
 	version string
 	// last is true if the feed contains no events after the batch.
 	last bool
@@ -313,13 +310,13 @@ const batchEvents = 256
 func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if cursor+1 < f.base || (resumeVersion != "" && f.isRelistedAfter(resumeVersion)) {
+	if cursor+1 < f.base || (resumeVersion != "" && f.mayLackDeletionsAfter(resumeVersion)) {
 		return batch{expired: true}
 	}
 	if resumeVersion != "" {
 		cursor = max(cursor, f.cursorAt(resumeVersion))
 	}
-	out, size := batch{cursor: cursor, deliveries: f.deliveries}, 0
+	out, size := batch{cursor: cursor, revision: f.revision}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
 		if len(out.events) >= batchEvents || size >= messageBytes {
 			return out
@@ -341,15 +338,15 @@ func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(name
 	return out
 }
 
-// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
-// client does not get the deletion of an object that was created after cursor, because it has never received the
-// object. This does not apply to a client that has resumed at a bookmark: it may have received the object from another
-// replica.
+// appendEvents appends the events with which a client learns of e. The client has received the entries up to the
+// sequence number cursor. resumed is true if the client has resumed at a bookmark.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor
 	switch {
-	case e.object == nil && isNew && !wasThere && !resumed: // created and deleted after the cursor
+	case e.object == nil && isNew && !wasThere && !resumed:
+		// The object was created and deleted after the cursor, so that the client does not know it. A client that has
+		// resumed gets the deletion, because another replica may have sent the object.
 		return events
 	case e.object == nil:
 		one.kind = deleted

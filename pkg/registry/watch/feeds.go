@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// unusedPatience is the time for which a feed is kept that no topic reads. Clients can resume their topics during
-	// this time.
+	// unusedPatience is the time for which a feed continues after its last topic has ended. During this time, clients
+	// can resume their topics.
 	unusedPatience = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
@@ -121,7 +121,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched fu
 			followers := one.count()
 			areWatched := isWatched(key.connection) && hostWatched
 			if !areWatched && followers > 0 && n%(1+followers/reviewsPerSecond) == 0 {
-				one.review()
+				one.requireReviews()
 			}
 		}
 	}
@@ -149,14 +149,14 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed is called after a change of an RBAC object on the cluster of c. It causes new access reviews of all topics of
-// this cluster. If isHost is true, it causes new access reviews of the topics of all clusters, because the RBAC objects
-// of the host also grant the right to use clusters.
+// changed is called after a change of an RBAC object on the cluster of c. It makes the topics of this cluster repeat
+// their access reviews. If isHost is true, it makes the topics of all clusters repeat them, because the RBAC objects of
+// the host also grant the right to use clusters.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {
 			if isHost || key.connection == c {
-				one.review()
+				one.requireReviews()
 			}
 		}
 	})
@@ -168,8 +168,8 @@ func (f *feed) count() int {
 	return len(f.followers)
 }
 
-// review causes new access reviews of all topics that read the feed. The goroutines of the clients execute the reviews.
-func (f *feed) review() {
+// requireReviews makes all topics of the feed repeat their access reviews before their next events.
+func (f *feed) requireReviews() {
 	f.mu.RLock()
 	followers := f.all()
 	f.mu.RUnlock()

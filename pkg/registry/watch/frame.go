@@ -24,8 +24,9 @@ type notice struct {
 	Bookmark string `json:"bookmark,omitempty"`
 	// Initial is true for the bookmark after the initial objects.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may list the objects only in the given Namespaces.
-	Partial    bool     `json:"partial,omitempty"`
+	// Partial is true if the caller may list only some of the objects.
+	Partial bool `json:"partial,omitempty"`
+	// Namespaces contains the namespaces to which the caller has access, if Partial is true.
 	Namespaces []string `json:"namespaces,omitempty"`
 	// Reason is the machine-readable reason of an error: expired, forbidden, cluster-gone, not-cached, invalid, limit
 	// or failed.

@@ -18,13 +18,13 @@ type initialObjects struct {
 	release func()
 
 	mu sync.Mutex
-	// groups contains the remaining objects, in slices of Groups. take() removes the first slice after its last object.
+	// groups contains the objects to send. Each slice in groups is removed after all of its objects were sent.
 	groups readcache.Groups
-	// group is the index in groups[0] of the Group that contains the next object to send.
-	group int
-	// next is the index of the next object to send in its Group.
-	next    int
-	dropped bool
+	// groupIndex is the index of the current Group in groups[0].
+	groupIndex int
+	// objectIndex is the index of the next object in the current Group.
+	objectIndex int
+	dropped     bool
 }
 
 // newInitialObjects returns initialObjects with the objects of the given groups, which must belong to the given View.
@@ -41,9 +41,8 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns ADDED events for the next objects, about as many as fit into one message. It omits objects for which
-// isSelected() returns false. isLast is true if no objects remain. ok is false if the objects are no longer available:
-// drop() was called, or initialPatience has passed since the subscription.
+// take returns ADDED events for the next selected objects, about as many as fit into one message. isLast is true if no
+// objects remain. ok is false if the client was too slow, so that the objects are no longer available.
 func (i *initialObjects) take(isSelected func(namespace, name string) bool) (events []event, isLast, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -52,20 +51,20 @@ func (i *initialObjects) take(isSelected func(namespace, name string) bool) (eve
 	}
 	size := 0
 	for len(i.groups) > 0 {
-		if i.group == len(i.groups[0]) {
-			i.groups, i.group = i.groups[1:], 0
+		if i.groupIndex == len(i.groups[0]) {
+			i.groups, i.groupIndex = i.groups[1:], 0
 			continue
 		}
-		for objects := i.groups[0][i.group].Objects; i.next < len(objects); i.next++ {
+		for objects := i.groups[0][i.groupIndex].Objects; i.objectIndex < len(objects); i.objectIndex++ {
 			if len(events) >= batchEvents || size >= messageBytes {
 				return events, false, true
 			}
-			if o := objects[i.next]; isSelected(o.Namespace, o.Name) {
+			if o := objects[i.objectIndex]; isSelected(o.Namespace, o.Name) {
 				events = append(events, event{kind: added, namespace: o.Namespace, name: o.Name, object: o})
 				size += len(o.JSON)
 			}
 		}
-		i.group, i.next = i.group+1, 0
+		i.groupIndex, i.objectIndex = i.groupIndex+1, 0
 	}
 	return events, true, true
 }

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// recentTime is the time for which a client gets the changes of a resource after its login session has listed the
-	// resource. It applies only to clients that have not subscribed to topics.
+	// recentTime is the time for which the server remembers that a login session has listed a resource. During this
+	// time, the clients of the session get the changes of the resource, unless they have subscribed to topics.
 	recentTime = 10 * time.Minute
-	// maxSessions bounds the number of login sessions in a Recent. If there are more sessions, the least recently used
-	// one is dropped.
+	// maxSessions bounds the number of login sessions whose lists are remembered. If there are more sessions, the least
+	// recently used one is forgotten.
 	maxSessions = 2048
 	// maxListed bounds the number of recorded lists of one login session. The recorded lists of all sessions use at
 	// most about 20 MiB of memory.
@@ -31,7 +31,7 @@ const (
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
-	// clients contains, by login session, the open streams whose clients have not subscribed to topics.
+	// clients contains the clients that have not subscribed to topics, by login session.
 	clients map[string]map[*client]bool
 }
 
@@ -40,7 +40,7 @@ func NewRecent() *Recent {
 	return &Recent{sessions: lru.New(maxSessions), clients: map[string]map[*client]bool{}}
 }
 
-// listed contains the topics of a session, with the time at which each topic was last listed.
+// listed maps topics to the time at which a login session has last listed their objects.
 type listed map[topicName]time.Time
 
 // sessionOf returns an identifier of the login session of u, or of the user if u has no session.
@@ -51,13 +51,14 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records that u has listed a resource of a cluster. The clients of the same login session that have not
-// subscribed to topics then get the changes of the resource. If r is nil, Note does nothing.
-func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target) {
+// Note records that the user u has listed a resource of a cluster. An empty target.Namespace means all namespaces. The
+// clients of the same login session then get the changes of the resource, unless they have subscribed to topics. On a
+// nil Recent, Note does nothing.
+func (r *Recent) Note(u user.Info, cluster, resource string, target objectref.Target) {
 	if r == nil {
 		return
 	}
-	session, name := sessionOf(u), topicName{cluster, resource, t.Namespace}
+	session, name := sessionOf(u), topicName{cluster, resource, target.Namespace}
 	r.mu.Lock()
 	topics, _ := r.get(session)
 	if topics == nil {
@@ -82,8 +83,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune makes room in l for a new topic. It removes the topics that were not listed within recentTime. If there is
-// still no room, it also removes the topic that was listed least recently.
+// prune makes room in l for a new topic. It removes the topics whose objects were not listed within recentTime. If
+// there is still no room, it also removes the topic whose objects were listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -104,8 +105,8 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns true if the session has listed the topic with the given name within recentTime.
-func (r *Recent) has(session string, name topicName) bool {
+// hasListed returns true if the login session has listed the objects of the topic within recentTime.
+func (r *Recent) hasListed(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	topics, _ := r.get(session)
@@ -114,7 +115,7 @@ func (r *Recent) has(session string, name topicName) bool {
 }
 
 // follow registers c, so that c gets the changes of the resources that its login session lists. It returns the topics
-// that the session has listed within recentTime.
+// whose objects the session has listed within recentTime.
 func (r *Recent) follow(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -22,13 +22,13 @@ func TestRecent(t *testing.T) {
 	other := &authentication.Principal{DefaultInfo: user.DefaultInfo{Name: "u"}, Session: "two"}
 	r.Note(mine, "c", "pods", objectref.Target{Namespace: "n"})
 	pods := topicName{"c", "pods", "n"}
-	if !r.has(sessionOf(mine), pods) || r.has(sessionOf(other), pods) ||
-		r.has(sessionOf(mine), topicName{"c", "pods", ""}) {
+	if !r.hasListed(sessionOf(mine), pods) || r.hasListed(sessionOf(other), pods) ||
+		r.hasListed(sessionOf(mine), topicName{"c", "pods", ""}) {
 		t.Error("another topic or another session is known")
 	}
 	topics, _ := r.get(sessionOf(mine))
 	topics[pods] = time.Now().Add(-recentTime - time.Second)
-	if r.has(sessionOf(mine), pods) {
+	if r.hasListed(sessionOf(mine), pods) {
 		t.Error("it is known for too long")
 	}
 	for i := range 3 * maxListed {
@@ -37,7 +37,7 @@ func TestRecent(t *testing.T) {
 	if len(topics) > maxListed {
 		t.Errorf("%d topics", len(topics))
 	}
-	if !r.has(sessionOf(mine), topicName{"c", fmt.Sprint("kind", 3*maxListed-1), ""}) {
+	if !r.hasListed(sessionOf(mine), topicName{"c", fmt.Sprint("kind", 3*maxListed-1), ""}) {
 		t.Error("the last one is forgotten")
 	}
 	for i := range maxSessions + 1 {

@@ -19,13 +19,11 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the position in the feed of the clients that get the message. It is the sequence number of the last
-	// entry before the message.
+	// cursor is the sequence number of the last feed entry that the clients had received before the message.
 	cursor uint64
-	// deliveries is the number of updates that the feed had received when the events of the message were read. With the
-	// same number, the events were read from the same state of the feed.
-	deliveries uint64
-	// topic is the name of the topic. Each event contains parts of this name.
+	// revision is the number of updates that the feed had received when the events of the message were read.
+	revision uint64
+	// topic is the name of the topic. The message contains the cluster and the resource of this name.
 	topic topicName
 }
 
@@ -44,10 +42,8 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key. It calls encode() only if the last message has another key. The caller must call
-// release() after the message was sent. size is the approximate size of the message in bytes. The message uses the
-// memory budget of account. However, its size is charged to sharedHolder instead of a user, because clients of several
-// users can share the message. If the memory budget does not allow the message, get returns budget.ErrExceeded.
+// get returns the message for key, and encodes it if the stored message has another key. It reserves size bytes until
+// release is called. If there is not enough memory, get returns budget.ErrExceeded.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {
@@ -55,6 +51,7 @@ func (s *sharedMessage) get(
 	defer s.mu.Unlock()
 	held := s.last
 	if held == nil || s.key != key {
+		// The memory is not charged to one user, because clients of several users may share the message.
 		held = &heldMessage{account: account.ForHolder(sharedHolder)}
 	}
 	if held.holders == 0 {

@@ -15,7 +15,7 @@ import (
 func next(t *testing.T, of *topic) []byte {
 	t.Helper()
 	b := of.feed.collect(of.cursor, of.resumeVersion, of.selects)
-	message, release, err := of.client.message(of, b.events, b.deliveries)
+	message, release, err := of.client.message(of, b.events, b.revision)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	w.large("a", size)
 	hold := func(of *topic) func() {
 		b := of.feed.collect(of.cursor, of.resumeVersion, of.selects)
-		_, release, err := of.client.message(of, b.events, b.deliveries)
+		_, release, err := of.client.message(of, b.events, b.revision)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -110,12 +110,12 @@ func TestStarvingClient(t *testing.T) {
 	if more, err := c.sendBatch(followed); err != nil || more || len(s.sent) > 0 {
 		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
 	}
-	followed.starved = time.Now().Add(-2 * starvePatience)
+	followed.outOfMemorySince = time.Now().Add(-2 * memoryPatience)
 	if _, err := c.sendBatch(followed); err == nil {
 		t.Error("the topic does not end")
 	}
 	s.account = budget.New(16*size).Account("jane", 0)
-	if _, err := c.sendBatch(followed); err != nil || len(s.sent) != 1 || !followed.starved.IsZero() {
+	if _, err := c.sendBatch(followed); err != nil || len(s.sent) != 1 || !followed.outOfMemorySince.IsZero() {
 		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
 	}
 	c.close() // so that no wake remains scheduled

@@ -52,14 +52,14 @@ type topic struct {
 	client *client
 	feed   *feed
 	target objectref.Target
-	// epoch identifies the resource and the registered cluster in bookmarks (see Provider.epoch).
+	// epoch is a hash of the resource and of the registered cluster. A bookmark is valid only if it has the same epoch.
 	epoch string
 	// summary is true if the metadata of objects are sent instead of whole objects.
 	summary bool
-	// gathered is true if the client did not subscribe to the topic. The server added the topic, because a request of
-	// the same login session listed the objects. The client gets at most one event per gatherInterval. The event only
-	// tells the client to list the objects again.
-	gathered bool
+	// implicit is true if the client has not subscribed to the topic. The server has added the topic, because a request
+	// of the same login session has listed the objects. The client gets at most one event in each implicitInterval. The
+	// event only tells the client to list the objects again.
+	implicit bool
 
 	// unreviewed is true if the access review must be repeated before the next event, even if the last review is still
 	// valid.
@@ -80,9 +80,10 @@ type topic struct {
 	terms [2]verdicts.Term
 	// failing is the time of the first failed access review after the last successful one, or zero.
 	failing time.Time
-	// starved is the time since which the memory budget has not allowed the next message, or zero.
-	starved time.Time
-	// waiting is true if the next event must wait until gatherInterval has passed since the last event. A timer then
+	// outOfMemorySince is the time at which the next message began to wait for memory. It is zero if the message does
+	// not wait.
+	outOfMemorySince time.Time
+	// waiting is true if the next event must wait until implicitInterval has passed since the last event. A timer then
 	// calls wake().
 	waiting bool
 	// sent is the time at which the last event was sent.
@@ -93,8 +94,8 @@ type topic struct {
 	version string
 }
 
-// review determines the namespaces in which u may list the objects of t, by access reviews on the host and on the
-// cluster. It returns an error if u may list none, or if a review fails.
+// review determines the namespaces in which u may list the objects of t, and stores them in t.scope. It returns an
+// error if u may list no objects, or if an access review fails.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
@@ -130,5 +131,5 @@ func (t *topic) selects(namespace, name string) bool {
 // isWhole returns true if the client gets every event of the feed. The same encoded message can then be sent to several
 // clients.
 func (t *topic) isWhole() bool {
-	return t.target.Namespace == "" && t.scope.All && t.resumeVersion == "" && !t.gathered
+	return t.target.Namespace == "" && t.scope.All && t.resumeVersion == "" && !t.implicit
 }

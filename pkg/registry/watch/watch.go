@@ -31,7 +31,7 @@ import (
 type Provider struct {
 	// Access connects callers to clusters and to the read cache.
 	Access *scopedlist.Access
-	// Verdicts determines how long the results of access reviews are valid.
+	// Verdicts caches the results of access reviews, and determines how long each result is valid.
 	Verdicts *verdicts.Cache
 	// Recent contains the lists that sessions have requested.
 	Recent *Recent
@@ -152,8 +152,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch returns a hash that identifies the resource r and the registration of a cluster in bookmarks. A bookmark is
-// therefore not valid for another cluster that is later registered under the same name.
+// epoch returns a hash of the resource r and of the registered cluster. Bookmarks contain this hash. Therefore, a
+// bookmark is not valid for another cluster that is later registered with the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {

@@ -7,7 +7,7 @@ package v1alpha1
 // +enum
 type ApplyOperation string
 
-// Values of ApplyOperation. A dry run only predicts them.
+// Values of ApplyOperation. The result of a dry run contains the expected operation.
 const (
 	// ApplyCreated means that the object was created.
 	ApplyCreated ApplyOperation = "created"
@@ -44,7 +44,7 @@ type ApplyResult struct {
 
 // Apply is the result of applying several objects.
 type Apply struct {
-	// dryRun is true if nothing was written.
+	// dryRun is true if the request was a dry run, which writes nothing.
 	DryRun bool `json:"dryRun"`
 	// applied is the number of objects that equal their manifests. In a dry run, it is the expected number.
 	Applied int32 `json:"applied"`

@@ -77,7 +77,7 @@ type ResetPasswordRequest struct {
 
 // Revoked contains the number of ended sessions.
 type Revoked struct {
-	// revoked is the number of sessions.
+	// revoked is the number of ended sessions.
 	Revoked int32 `json:"revoked"`
 }
 
@@ -240,8 +240,8 @@ type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
 	// sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid
-	// for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only
-	// the set-up of a second factor.
+	// for five minutes. If setupRequired is true, the user has no second factor, and the server ignores the code. The
+	// client then gets a session that allows only the set-up of a second factor.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of the field sessionToken.

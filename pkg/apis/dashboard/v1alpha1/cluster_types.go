@@ -39,7 +39,7 @@ type ClusterOperatorView struct {
 	// authType is the kind of the connection: kubeconfig or in-cluster.
 	// +optional
 	AuthType string `json:"authType,omitempty"`
-	// nodes counts the cluster's nodes.
+	// nodes contains the number of all nodes of the cluster, and the number of ready nodes.
 	// +optional
 	Nodes *ClusterNodes `json:"nodes,omitempty"`
 	// labels are the labels that the selectors of role bindings match.
@@ -55,7 +55,7 @@ type ClusterOperatorView struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ClusterNodes counts nodes.
+// ClusterNodes contains the number of all nodes of a cluster, and the number of ready nodes.
 type ClusterNodes struct {
 	// total is the number of nodes.
 	Total int32 `json:"total"`
@@ -94,10 +94,11 @@ type UpdateClusterRequest struct {
 	// the name of the KubeVisionCluster.
 	// +optional
 	DisplayName *string `json:"displayName,omitempty"`
-	// labels replace all labels of the cluster.
+	// labels replaces all labels of the cluster. An empty object removes all labels. If the field is absent, the labels
+	// do not change.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// kubeconfig replaces the current kubeconfig.
+	// kubeconfig replaces the current kubeconfig. If the field is absent, the kubeconfig does not change.
 	// +optional
 	Kubeconfig *string `json:"kubeconfig,omitempty"`
 	// resourceVersion is the expected resourceVersion of the KubeVisionCluster. If it is set and differs, the request

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object.
+// Manifest is a Kubernetes object in the body of a request, as JSON or YAML. The body may also be {"manifest": object}.
 type Manifest struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`

@@ -76,7 +76,7 @@ type Drain struct {
 	Name string `json:"name"`
 	// completed is true if no Pod is left to evict. If it is false, the request can be repeated to continue the drain.
 	Completed bool `json:"completed"`
-	// dryRun is true if nothing was changed.
+	// dryRun is true if the request was a dry run, which changes nothing.
 	DryRun bool `json:"dryRun"`
 	// pods are the Pods of the node, sorted by namespace and name.
 	// +listType=atomic

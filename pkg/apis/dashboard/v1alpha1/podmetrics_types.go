@@ -7,7 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Values of Object.MetricsStatus.
 const (
-	// MetricsAvailable means that the object contains the metrics of the Pod.
+	// MetricsAvailable means that the field metrics contains the metrics of the Pod.
 	MetricsAvailable = "available"
 	// MetricsPending means that the cluster has no measurement of the Pod yet.
 	MetricsPending = "pending"

@@ -9,19 +9,19 @@ const TicketParameter = "ticket"
 // WatchPath is the path of the WebSocket with changes of objects, relative to the root of the API.
 const WatchPath = "/ws/watch"
 
-// TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same
-// value.
+// TicketRequest is the body of POST /ws/ticket. The fields restrict the streams that the ticket opens.
 type TicketRequest struct {
-	// cluster is the name of a cluster.
+	// cluster restricts the ticket to streams of the cluster with this name. If it is empty, any cluster is allowed.
 	// +optional
 	Cluster string `json:"cluster,omitempty"`
-	// namespace is the namespace of a Pod.
+	// namespace restricts the ticket to streams of Pods in this namespace. If it is empty, any namespace is allowed.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// pod is the name of a Pod.
+	// pod restricts the ticket to streams of Pods with this name. If it is empty, any Pod is allowed.
 	// +optional
 	Pod string `json:"pod,omitempty"`
-	// verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell.
+	// verb restricts the ticket to streams with this verb: watch, logs, exec, attach, portforward, copy or nodeshell.
+	// If it is empty, any verb is allowed.
 	// +optional
 	Verb string `json:"verb,omitempty"`
 }

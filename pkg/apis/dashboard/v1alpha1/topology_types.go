@@ -27,9 +27,9 @@ type Topology struct {
 
 // TopologyNode is an object of a topology.
 type TopologyNode struct {
-	// id is the name of the resource in the API, a slash and the name of the object, for example pods/web.
+	// id is the plural name of the resource, a slash and the name of the object, for example pods/web.
 	ID string `json:"id"`
-	// kind is the name of the resource in the API, for example pods.
+	// kind is the plural name of the resource, for example pods. It is not the Kubernetes kind, such as Pod.
 	Kind string `json:"kind"`
 	// name is the object's name.
 	Name string `json:"name"`

@@ -5,25 +5,25 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ThrottleTarget is the kind of target whose failed logins are counted.
+// ThrottleTarget determines which failures a KubeVisionLoginThrottle counts.
 //
 // +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
 
 // Values of ThrottleTarget.
 const (
-	// ThrottleUser counts the failed logins of one KubeVisionUser.
+	// ThrottleUser stands for the failed logins of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName counts the failed logins with a name that no KubeVisionUser has. If only existing names were
-	// locked, responses would reveal which names exist.
+	// ThrottleUnknownName stands for the failed logins with one name that no KubeVisionUser has. If only existing names
+	// were locked, responses would reveal which names exist.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
-	// ThrottleAddress counts the failed logins from one client address, or from an IPv6 network that may belong to one
-	// client.
+	// ThrottleAddress stands for the failed logins from one client address, or from an IPv6 network that may belong to
+	// one client.
 	ThrottleAddress ThrottleTarget = "Address"
-	// ThrottleSession counts wrong passwords in a session.
+	// ThrottleSession stands for the wrong passwords in one session.
 	ThrottleSession ThrottleTarget = "Session"
-	// ThrottleDevice counts the failed logins from a device from which the user has logged in before. Only these
-	// failures delay logins from the device.
+	// ThrottleDevice stands for the failed logins from one device from which the user has logged in before. Failures of
+	// other clients do not delay logins from this device.
 	ThrottleDevice ThrottleTarget = "Device"
 )
 
@@ -45,16 +45,14 @@ type KubeVisionLoginThrottle struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec contains the number of failed logins, and the end of the resulting lock. The failed logins belong to one
-	// user, unknown name, client address or device. For a session, wrong passwords are counted instead. Only KubeVision
-	// writes the spec.
+	// spec contains the number of failures, and the end of the resulting lock. Only KubeVision writes it.
 	// +required
 	Spec KubeVisionLoginThrottleSpec `json:"spec"`
 }
 
-// KubeVisionLoginThrottleSpec contains the number of failed logins, and the end of the resulting lock. The failed
-// logins belong to one user, unknown name, client address or device. For a session, wrong passwords are counted
-// instead.
+// KubeVisionLoginThrottleSpec contains the number of failures of one target, and the end of the resulting lock. The
+// target is a user, an unknown name, a client address, a session or a device. The failures are failed logins or, in a
+// session, wrong passwords.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set for the target User, and only for this target"
 // +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set for the target Address, and only for this target"
@@ -62,7 +60,8 @@ type KubeVisionLoginThrottle struct {
 // +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set for the target Device, and only for this target"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="the target of a throttle is immutable"
 type KubeVisionLoginThrottleSpec struct {
-	// target is the kind of target whose failures are counted.
+	// target determines which failures are counted: those of a user, an unknown name, a client address, a session or a
+	// device.
 	// +required
 	Target ThrottleTarget `json:"target"`
 
@@ -88,8 +87,8 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures that still counted at lastFailureTime, including the failure at that time. A
-	// failure stops counting after some time, but the number is only updated at the next failure.
+	// failures is the number of failures at spec.lastFailureTime, including the failure at that time. It does not
+	// include older failures that had expired by then.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

@@ -73,8 +73,8 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
 
-	// bindingSubjects are subjects of the KubeVisionRoleBinding in spec.lastAdmin.binding: users who can log in, and
-	// groups with such users. The KubeVisionRoleBinding must keep at least one of these subjects.
+	// bindingSubjects lists users who can log in, and groups with such users. All are subjects of the
+	// KubeVisionRoleBinding in spec.lastAdmin.binding, which must keep at least one of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
@@ -139,14 +139,14 @@ type ObjectQuotaParameter struct {
 // ObjectQuotaUsage contains either the number of objects of one kind and its limit, or the total size of KubeVision's
 // objects and its limit. Sizes are in bytes.
 type ObjectQuotaUsage struct {
-	// used is the number of objects at the time in spec.objectQuota.countTime. In the field spec.objectQuota.bytes,
-	// used is the size of the objects in bytes.
+	// used is the number of objects or, in the field spec.objectQuota.bytes, their size in bytes. The objects were
+	// counted at the time in spec.objectQuota.countTime.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the number of objects at which the policy kubevision-object-quota rejects new objects. In the field
-	// spec.objectQuota.bytes, limit is a size in bytes.
+	// limit is the value of used at which the policy kubevision-object-quota rejects new objects. If used is a size in
+	// bytes, the policy then also rejects changes that make an object larger.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`

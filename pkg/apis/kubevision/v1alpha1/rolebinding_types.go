@@ -96,12 +96,12 @@ type KubeVisionRoleBindingSpec struct {
 	// +required
 	RoleRef RoleReference `json:"roleRef"`
 
-	// clusters are the clusters on which the subjects get the role, by name or by label.
+	// clusters selects, by name or by label, the clusters on which the subjects get the role.
 	// +required
 	Clusters ClusterTargets `json:"clusters"`
 
-	// namespaces are the namespaces in which the role applies, by name or by label. If this field is absent, the role
-	// applies in the whole cluster.
+	// namespaces selects, by name or by label, the namespaces in which the role applies. If this field is absent, the
+	// role applies in the whole cluster.
 	// +optional
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
 }
