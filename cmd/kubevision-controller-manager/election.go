@@ -10,20 +10,24 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The defaults are those of kube-controller-manager.
 const (
+	// defaultLeaseDuration is the default of --leader-elect-lease-duration, as in kube-controller-manager.
 	defaultLeaseDuration = 15 * time.Second
+	// defaultRenewDeadline is the default of --leader-elect-renew-deadline, as in kube-controller-manager.
 	defaultRenewDeadline = 10 * time.Second
-	defaultRetryPeriod   = 2 * time.Second
+	// defaultRetryPeriod is the default of --leader-elect-retry-period, as in kube-controller-manager.
+	defaultRetryPeriod = 2 * time.Second
 )
 
 // election contains the flags for leader election.
 type election struct {
 	enabled bool
-	// leaseDuration is the time for which a lease is valid without a renewal. Afterwards, another replica may acquire
-	// the lease. The leader exits if it cannot renew the lease within renewDeadline. Replicas try to acquire or renew
-	// the lease every retryPeriod.
-	leaseDuration, renewDeadline, retryPeriod time.Duration
+	// leaseDuration is the time after which another replica may acquire a lease that was not renewed.
+	leaseDuration time.Duration
+	// renewDeadline is the time for which the leader tries to renew its lease. After this time, it exits.
+	renewDeadline time.Duration
+	// retryPeriod is the time between two attempts to acquire or renew the lease.
+	retryPeriod time.Duration
 }
 
 func (e *election) addFlags(fs *pflag.FlagSet) {

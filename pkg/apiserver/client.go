@@ -72,10 +72,11 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit returns a limit for requests outside KubeVision's API, for example for /metrics. The limit rejects a
-// request if too many earlier requests from the same network were refused with the HTTP status 401 or 403.
+// delegationLimit returns a limit for requests whose authentication and authorization are delegated to the host
+// cluster, for example for /metrics. After too many responses to a network with the HTTP status 401 or 403, the limit
+// rejects requests from this network.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
-	// Each such request may cause a TokenReview and a SubjectAccessReview on the host cluster. Without the limit,
+	// Each delegated request may cause a TokenReview and a SubjectAccessReview on the host cluster. Without the limit,
 	// clients without rights could overload the host cluster.
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}

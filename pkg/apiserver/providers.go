@@ -57,11 +57,11 @@ type services struct {
 	audit  *audit.Log
 	// host reads and writes objects of the host cluster as the user.
 	host *hostobjects.Host
-	// access provides clients that send requests to clusters as the user. lists provides lists of the objects in the
-	// namespaces that the user may read.
+	// access provides clients that impersonate the user on clusters.
 	access *authorization.Access
-	lists  *scopedlist.Access
-	watch  *watch.Provider
+	// scopedLists reads lists of objects from clusters, restricted to the namespaces that the user may read.
+	scopedLists *scopedlist.Access
+	watch       *watch.Provider
 }
 
 // providers returns all providers of endpoints. A new provider is added here.
@@ -77,14 +77,14 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
 		&rolebindings.Provider{Host: v.host},
 		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
-		&resource.Provider{Access: v.lists, Audit: v.audit, RefusedDryRunsAsData: c.RefusedDryRunsAsData},
+		&resource.Provider{Access: v.scopedLists, Audit: v.audit, RefusedDryRunsAsData: c.RefusedDryRunsAsData},
 		&useraccess.Provider{Reader: s.cache, Access: v.access},
 		&action.Provider{Access: v.access},
-		&overview.Provider{Access: v.lists},
-		&quota.Provider{Access: v.lists},
-		&topology.Provider{Access: v.lists},
-		&apiresources.Provider{Access: v.lists},
-		search.NewProvider(v.lists),
+		&overview.Provider{Access: v.scopedLists},
+		&quota.Provider{Access: v.scopedLists},
+		&topology.Provider{Access: v.scopedLists},
+		&apiresources.Provider{Access: v.scopedLists},
+		search.NewProvider(v.scopedLists),
 		&compare.Provider{Access: v.access},
 		&favorite.Provider{Client: s.client},
 		&template.Provider{Reader: s.cache},
@@ -131,12 +131,12 @@ func (c *ExtraConfig) routes(
 	shared := &services{
 		logins: c.logins(s, tokens, hasher, log), tokens: tokens, audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
-		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads,
+		access: access, scopedLists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads,
 			Verdicts: s.verdicts},
 	}
 	recent := watch.NewRecent()
-	shared.lists.Listed = recent.Note
-	s.watches = watch.NewProvider(shared.lists, s.verdicts, recent, tokens)
+	shared.scopedLists.Listed = recent.Note
+	s.watches = watch.NewProvider(shared.scopedLists, s.verdicts, recent, tokens)
 	shared.watch = s.watches
 	//nolint:contextcheck // the watch of a scope outlives the request
 	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))

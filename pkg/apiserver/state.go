@@ -51,8 +51,8 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// state contains the caches of objects of the host cluster, and the connections to all clusters. The process has no
-// other state. Therefore, any replica can serve any request.
+// state contains the caches, connections and open streams of the process. The process has no persistent data of its
+// own. Therefore, any replica can serve any request.
 type state struct {
 	config *rest.Config
 	// credential records whether the host cluster accepts the credential in config.

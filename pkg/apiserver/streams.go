@@ -97,14 +97,13 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies a one-time code of the second factor. Browsers cannot send a code
-// when they open a stream. They send the code earlier, when they request a ticket, which is a credential for one
-// stream. If the code in the request for the ticket was valid, the returned function returns nil. In all other cases,
-// the returned function calls prove, which verifies the code of the current request.
+// provedByTicket wraps prove, which verifies the one-time code of a request. The returned function needs no code for a
+// stream whose ticket was requested with a valid code. A ticket is a credential for one stream.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
 	return func(r *http.Request, u user.Info, code string) error {
+		// Browsers cannot send a code when they open a stream. They send the code when they request the ticket.
 		if p, ok := u.(*authentication.Principal); ok && p.Ticket != nil && p.Ticket.Proved {
 			return nil
 		}

@@ -55,9 +55,11 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 }
 
 // VerifyTOTP completes a login with a code of the authenticator app, and returns a session. The challenge is the token
-// of a ChallengeError. It may also be a set-up token (see Session.SetupToken). In this case, the code is ignored, and
-// the session allows only the set-up of a second factor.
+// of a ChallengeError. It may also be a set-up token (see Session.SetupToken). For a set-up token, the code is ignored,
+// and the session allows only the set-up of a second factor.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	// A dashboard that asks for a code after every login may send a set-up token here. The code is ignored, because the
+	// user has no second factor yet.
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
@@ -92,6 +94,7 @@ func (s *SecondFactors) verifyChallenge(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
 	}
+	// A login that waits for a code has the same limit as a session.
 	if err := s.Sessions.countGenuine(claims.Session); err != nil {
 		return nil, err
 	}

@@ -71,8 +71,9 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token of the user for knownDevice. If knownDevice is nil, the token is for a new device. The
-// token also contains a hash of epoch, a random value that changes together with the password or the second factor.
+// issue returns a device token of the user for knownDevice. If knownDevice is nil, the token is for a new device, whose
+// ID is derived from the name of the session. The token contains a hash of the epoch, a random value that changes
+// together with the password or the second factor.
 func (d *Devices) issue(knownDevice *device, session string, user types.UID, epoch string) (string, error) {
 	// The ID of a new device depends on the session, so that renewals of the session return tokens of the same device.
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}

@@ -22,12 +22,11 @@ import (
 // second factor, or if the session is verified (see Reverify).
 var ErrFreshCodeRequired = errors.New("a fresh code is required")
 
-// VerifyFreshCode returns nil if a sensitive operation may be executed. This is so in each of these cases:
-//   - the user has no second factor
-//   - the code is valid; each code is valid for one operation
-//   - the code is empty and the session is verified (see Reverify)
-//
-// It returns ErrFreshCodeRequired if the code is missing, and a CodeError if it is wrong.
+// VerifyFreshCode verifies a code of the second factor before a sensitive operation. A code can be used only once. No
+// code is required if the user has no second factor, or if the session is marked as verified, for example by Reverify.
+// VerifyFreshCode returns these errors:
+//   - ErrFreshCodeRequired if a required code is missing
+//   - a CodeError if the code is wrong or was used before
 func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
 	err := s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {

@@ -54,15 +54,13 @@ type credentialsError struct{ reason string }
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It applies the profile
-// UsernameCaseMapped (RFC 8265). This profile unifies Unicode forms. It also converts the name to lower case, because
-// phones capitalize the first letter. If the profile does not allow the name, normalizeUserName returns the name
-// unchanged, because no user has such a name. Users cannot log in with an email address, because several users may have
-// the same address.
+// normalizeUserName converts a user name to lower case and to a uniform Unicode form, with the profile
+// UsernameCaseMapped (RFC 8265). If the profile does not allow the name, normalizeUserName returns the name unchanged.
 func normalizeUserName(given string) string {
+	// The name is converted to lower case, because phones capitalize the first letter.
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
-		return given
+		return given // no user has this name
 	}
 	return name
 }
@@ -74,7 +72,8 @@ func normalizeUserName(given string) string {
 //   - a throttle.BlockedError if too many logins have failed
 //   - ErrBusy if too many logins are in progress
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
-	// Find the user and the device, if they exist.
+	// Find the user and the device, if they exist. An email address does not identify a user, because several users may
+	// have the same address.
 	username = normalizeUserName(username)
 	u, err := l.user(ctx, username)
 	if err != nil {

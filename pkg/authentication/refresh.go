@@ -34,16 +34,16 @@ const (
 // ErrExpired is returned for a genuine refresh token whose session has expired.
 var ErrExpired = errors.New("the session has expired")
 
-// Refresh renews the session of a refresh token, and returns new tokens. It does not call the API server for a forged
-// token. It returns these errors:
+// Refresh verifies a refresh token, renews its session, and returns new tokens. It returns these errors:
 //   - ErrExpired if the session has expired
-//   - ErrRevoked if the refresh token is invalid
-//   - a throttle.BlockedError after too many invalid tokens or renewals
+//   - ErrRevoked if the refresh token is invalid or was revoked
+//   - a throttle.BlockedError after too many invalid tokens, failed logins or renewals
 func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
 		return nil, m.countMalformed(ctx, from, err)
 	}
+	// A forged token is rejected here, without a call of the API server.
 	if err := m.admitRefresh(ctx, presented, from); err != nil {
 		return nil, err
 	}

@@ -23,9 +23,9 @@ const (
 	// rejectedBurst is the number of rejected requests that one client may cause without a pause, for example with
 	// forged refresh tokens. After these requests, the client may cause one rejected request in each rateInterval.
 	rejectedBurst = 60
-	// genuineBurst is the number of times that one session may be renewed without a pause. After these renewals, the
-	// session may be renewed once in each rateInterval, because each renewal calls the API server. The same limit
-	// applies to the codes that are sent for one login.
+	// genuineBurst is the number of requests with genuine tokens of one session that are accepted without a pause.
+	// After these requests, one request is accepted in each rateInterval, because each request calls the API server. A
+	// token is genuine if this installation has issued it.
 	genuineBurst = 60
 )
 
@@ -44,12 +44,8 @@ func NewRefreshLimits(deletedSessions *DeletedObjects) *RefreshLimits {
 	}
 }
 
-// admitRefresh decides whether the API server may be called to verify a refresh token. It returns nil if the call is
-// allowed, and an error in these cases:
-//   - The token is forged. The error is a throttle.BlockedError if the address has sent too many forged tokens, or if
-//     too many logins from the address have failed. If not, the error is ErrRevoked.
-//   - The session of the token was deleted. The error is ErrRevoked.
-//   - The session of the token is renewed too often. The error is a throttle.BlockedError.
+// admitRefresh returns nil if the API server may be called to verify the refresh token. It returns ErrRevoked if the
+// token is forged or its session was deleted. It returns a throttle.BlockedError after too many requests.
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
@@ -95,9 +91,9 @@ func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	return ErrRevoked
 }
 
-// countGenuine counts a request with a token that this installation has issued. The key is the ID of the session or of
-// the login to which the token belongs. countGenuine returns a throttle.BlockedError if there are too many requests
-// with this key.
+// countGenuine counts a request with a genuine token, which is a token that this installation has issued. The key
+// identifies a session, or a login that waits for a code. After too many requests with the same key, countGenuine
+// returns a throttle.BlockedError.
 func (m *SessionManager) countGenuine(key string) error {
 	if !m.Rates.genuine.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}

@@ -32,7 +32,8 @@ var errNoRefreshToken = errors.New("not a refresh token")
 type refreshToken struct {
 	session string
 	secret  []byte
-	// mac is nil in a token of an earlier version.
+	// mac is the message authentication code of the session and the secret, as the client has sent it. It is nil in a
+	// token of an earlier version, which has no code.
 	mac []byte
 }
 

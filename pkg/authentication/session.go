@@ -48,9 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken can be exchanged for another session that allows only the set-up of a second factor. It is set if
-	// SetupRequired is true. Dashboards that ask for a code after every login send it to VerifyTOTP. VerifyTOTP then
-	// ignores the code, because the user has no second factor yet.
+	// SetupToken is a token that SecondFactors.VerifyTOTP accepts instead of the token of a ChallengeError. For a
+	// SetupToken, VerifyTOTP replaces the session with a new one, which also allows only the set-up of a second factor.
+	// SetupToken is empty if SetupRequired is false.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool

@@ -42,8 +42,8 @@ var (
 	ErrTicketSpent = errors.New("the ticket was used before")
 	// ErrTicketExpired is returned for a genuine ticket that has expired.
 	ErrTicketExpired = errors.New("the ticket has expired")
-	// ErrTooManyTickets is returned if a session has used too many tickets in a short time. The session object cannot
-	// record another used ticket until some of the recorded tickets have expired.
+	// ErrTooManyTickets is returned if a session has used too many tickets in a short time. The session object stores
+	// each used ticket until it expires, so that no ticket is used twice. The number of stored tickets is limited.
 	ErrTooManyTickets = errors.New("too many tickets of the session were used")
 
 	errTicket = errors.New("the ticket is not genuine")

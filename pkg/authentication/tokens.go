@@ -53,9 +53,11 @@ type Principal struct {
 	Ticket *Ticket
 	// Methods are the authentication methods of the login: pwd, otp, recovery.
 	Methods []string
-	// SetupRequired is true if the user must set up a second factor. Until then, all other requests are rejected.
+	// SetupRequired is true if the user must set up a second factor. Until then, only the set-up and a few other
+	// requests are allowed.
 	SetupRequired bool
-	// PasswordChangeRequired is true if the user must change the password. Until then, all other requests are rejected.
+	// PasswordChangeRequired is true if the user must change the password. Until then, only the change and a few other
+	// requests are allowed.
 	PasswordChangeRequired bool
 }
 

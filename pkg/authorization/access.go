@@ -100,20 +100,20 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*
 func (a *Access) checkUse(ctx context.Context, u user.Info, name string) error {
 	review := func(ctx context.Context) (bool, error) { return a.Reviewer.MayUseCluster(ctx, u, name) }
 	if a.Verdicts == nil {
-		return used(name)(review(ctx))
+		return toUseError(name)(review(ctx))
 	}
-	return used(name)(a.Verdicts.Reviewed(ctx, a.Connections.Host(), u, *use(name), review))
+	return toUseError(name)(a.Verdicts.Reviewed(ctx, a.Connections.Host(), u, *use(name), review))
 }
 
 // CheckUse returns an error if the user may not use the cluster. The error is the same whether or not the cluster
 // exists.
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
-	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
+	return toUseError(cluster)(r.MayUseCluster(ctx, u, cluster))
 }
 
-// used returns a function that converts the result of an access review for the verb "use" to an error. The error is nil
-// if the review allows the request.
-func used(cluster string) func(allowed bool, err error) error {
+// toUseError returns a function that converts the result of an access review of the verb "use" to an error. If the user
+// may use the cluster, the error is nil. If not, the error has the code CodeClusterForbidden.
+func toUseError(cluster string) func(allowed bool, err error) error {
 	return func(allowed bool, err error) error {
 		if err != nil {
 			return NewReviewFailed(err)
@@ -147,8 +147,8 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// explainNobodyToActAs converts clusters.ErrNobodyToActAs to an error with a message for the user. The message says
-// that no role binding names the user. Other errors are returned unchanged.
+// explainNobodyToActAs converts clusters.ErrNobodyToActAs to an error with a message: KubeVision may not impersonate
+// the caller, because no role binding names the caller. Other errors remain unchanged.
 func explainNobodyToActAs(err error, clusterText string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,

@@ -26,13 +26,14 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts contains the number of collected ServiceAccounts in each namespace.
 	accounts map[string]int
-	// left is the part of the size limit for all names that is not used yet, in bytes.
-	left int
+	// remaining is the number of bytes that further names may take. It is negative if the names have exceeded their
+	// size limit.
+	remaining int
 	// share is the size limit for the names in the bindings of one role, in bytes.
 	share int
-	// leftOf contains, by role, the part of the size limit for the role that is not used yet, in bytes. A role without
-	// an entry has used nothing.
-	leftOf map[string]int
+	// remainingOf contains the number of bytes that further names may take in the bindings of a role, by the name of
+	// the ClusterRole. A role without an entry may take share bytes.
+	remainingOf map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()
 }
@@ -47,12 +48,12 @@ func newCollector(
 		members: map[string][]*kubevisionv1alpha1.KubeVisionUser{},
 		impersonation: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
 			ServiceAccounts: sets.New[types.NamespacedName]()},
-		collected: sets.New[*kubevisionv1alpha1.KubeVisionUser](),
-		expanded:  sets.New[string](),
-		accounts:  map[string]int{},
-		left:      budget,
-		share:     RoleShare(budget),
-		leftOf:    map[string]int{},
+		collected:   sets.New[*kubevisionv1alpha1.KubeVisionUser](),
+		expanded:    sets.New[string](),
+		accounts:    map[string]int{},
+		remaining:   budget,
+		share:       RoleShare(budget),
+		remainingOf: map[string]int{},
 	}
 	for i := range all {
 		for _, s := range all[i].Spec.Subjects {
@@ -75,11 +76,11 @@ func newCollector(
 // ClusterRole or for all roles, collect adds nothing and returns false.
 func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
-	ofRole, known := c.leftOf[clusterRole]
+	ofRole, known := c.remainingOf[clusterRole]
 	if !known {
 		ofRole = c.share
 	}
-	before := c.left
+	before := c.remaining
 	for _, s := range subjects {
 		switch s.Kind {
 		case kubevisionv1alpha1.SubjectKubeVisionUser:
@@ -98,14 +99,14 @@ func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Su
 		case kubevisionv1alpha1.SubjectServiceAccount:
 			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
-		if spent := before - c.left; c.left < 0 || spent > ofRole {
+		if spent := before - c.remaining; c.remaining < 0 || spent > ofRole {
 			for _, undo := range slices.Backward(c.undo) {
 				undo()
 			}
 			return false
 		}
 	}
-	c.leftOf[clusterRole] = ofRole - (before - c.left)
+	c.remainingOf[clusterRole] = ofRole - (before - c.remaining)
 	return true
 }
 
@@ -158,9 +159,9 @@ func (c *collector) account(a types.NamespacedName) {
 }
 
 func (c *collector) spend(bytes int, undo func()) {
-	c.left -= bytes
+	c.remaining -= bytes
 	c.undo = append(c.undo, func() {
-		c.left += bytes
+		c.remaining += bytes
 		undo()
 	})
 }

@@ -27,9 +27,9 @@ func SelectForCluster(
 	return out
 }
 
-// BoundNamespaces returns the names of the namespaces that the bindings select on a cluster, sorted. These are the
-// names in spec.namespaces of the bindings, and the names for this cluster in the status of the bindings. A binding for
-// all namespaces adds no name.
+// BoundNamespaces returns the sorted names of the namespaces that the bindings select on a cluster. If a binding
+// selects namespaces by labels, the names come from the status of the binding. A binding for all namespaces adds no
+// name.
 func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()
 	for i := range bound {

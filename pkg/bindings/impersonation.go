@@ -73,9 +73,9 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It returns only
-// the groups that i contains. If i contains one of the groups but not the user name, the returned user name is
-// identity.GroupMember. Identity returns false if i allows no impersonation of the user.
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
+// that KubeVision may not impersonate. A user who is known only as the member of a group gets the user name
+// identity.GroupMember. Identity returns false if KubeVision may not impersonate the user.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

@@ -80,8 +80,9 @@ func NamespaceRole(ref kubevisionv1alpha1.RoleReference, isProtected bool) strin
 	return ClusterRole(ref)
 }
 
-// ClusterRoles returns the names of all ClusterRoles that KubeVision can use to grant the role ref. It can use
-// different ClusterRoles for a whole cluster, for a namespace and for a protected namespace.
+// ClusterRoles returns the names of the ClusterRoles with which KubeVision grants the role ref. The built-in roles dev
+// and ops have three: for a whole cluster, for a namespace, and for a protected namespace such as kube-system. Each
+// other role has one.
 func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	if !SparesProtected(ref) {
 		return []string{ClusterRole(ref)}

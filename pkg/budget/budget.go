@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// ErrExceeded is returned if a limit does not allow more memory. The returned errors wrap ErrExceeded.
+// ErrExceeded is wrapped by all errors that refuse memory to a request. Callers check for it with errors.Is.
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
@@ -24,8 +24,8 @@ var (
 	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
-// Budget is an amount of memory, in bytes, that several users or other owners of requests share. The more memory a user
-// has taken, the more memory must remain free for the other users.
+// Budget is an amount of memory, in bytes, that the requests of all users share. A user who has already taken much
+// memory can take less of the free memory than a new user.
 type Budget struct {
 	Options
 
@@ -43,7 +43,8 @@ type Options struct {
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
 	// default is 64 KiB.
 	Step int64
-	// Work limits the processor time of each user or other owner of requests. Nil means no limit.
+	// Work limits the processor time and the number of concurrent tasks of each user or other owner of requests. Nil
+	// means no limit.
 	Work *userlimit.Gates
 }
 

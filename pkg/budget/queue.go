@@ -20,19 +20,19 @@ var (
 type QueueOptions struct {
 	// Total bounds the total cost of all work in progress.
 	Total int64
-	// Share bounds the total cost of the work in progress of one user or other owner of work.
+	// Share bounds the total cost of the work in progress of each user or other owner.
 	Share int64
-	// Largest bounds the cost of one unit of work. The Queue reduces a higher cost to Largest. The default and the
-	// maximum of Largest is Share, the limit for all work of one user or other owner.
+	// Largest bounds the cost of one unit of work. A higher cost counts as Largest. If Largest is zero or greater than
+	// Share, Share is used instead.
 	Largest int64
-	// Waiting bounds the number of waiting units of work of one user or other owner of work.
+	// Waiting bounds the number of waiting units of work of each user or other owner.
 	Waiting int
 	// Patience bounds the time for which a unit of work waits.
 	Patience time.Duration
 }
 
-// Queue limits the total cost of concurrent work, in total and for each user or other owner of work. Work that exceeds
-// a limit waits. The Queue admits the waiting work of the owners round-robin.
+// Queue limits the total cost of concurrent work, in total and for each user or other owner. Work that exceeds a limit
+// waits. The Queue admits the waiting work of the owners round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -47,7 +47,7 @@ type Queue struct {
 	full bool
 }
 
-// lane is the part of a Queue for the work of one user or other owner of work.
+// lane contains the waiting work of one user or other owner, and counts the work in progress.
 type lane struct {
 	holder string
 	used   int64
@@ -208,8 +208,8 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow adds the given cost to the cost of work in progress that is more expensive than expected. The new cost is at
-// most QueueOptions.Largest. Grow never waits, even if the work then exceeds other limits of the Queue.
+// Grow increases the cost of work in progress by the given amount, but at most to QueueOptions.Largest. It never waits,
+// even if other limits of the Queue are exceeded.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

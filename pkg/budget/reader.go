@@ -8,8 +8,8 @@ import "io"
 // Quarters is an amount of memory in quarters of a byte. For example, 5 means 1.25 bytes.
 type Quarters int64
 
-// Buffered is the memory for each byte that is read into a growing buffer: 5 quarters of a byte. The buffer grows by a
-// quarter at a time, so that the capacity is at most 5/4 of the size of the content.
+// Buffered is the memory for each byte of content in a growing buffer: 5 quarters of a byte, which is 1.25 bytes. The
+// capacity of the buffer is at most 1.25 times the size of the content.
 const Buffered Quarters = 5
 
 // Reader returns a wrapper of body. For each byte that the wrapper reads, it charges perByte to the account. If account

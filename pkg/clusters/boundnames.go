@@ -51,8 +51,8 @@ func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
 	return b, nil
 }
 
-// Impersonation returns the users and groups that are subjects of role bindings. It returns an error if the cache
-// cannot list role bindings or users.
+// Impersonation returns the users, groups and ServiceAccounts that KubeVision may impersonate. The subjects of all role
+// bindings determine them. It returns an error if the cache cannot list role bindings or users.
 func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -68,8 +68,8 @@ func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation,
 	return current, nil
 }
 
-// ReadImpersonation lists all role bindings and users with the reader, and returns the users and groups that are
-// subjects of the role bindings.
+// ReadImpersonation returns the users, groups and ServiceAccounts that KubeVision may impersonate. The subjects of all
+// role bindings determine them. It returns an error if the reader cannot list role bindings or users.
 func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impersonation, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {

@@ -38,8 +38,8 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a request whose response is decoded as one object. The memory that is counted in the
-// budget.Account of the request then also includes the decoded object.
+// withObjectResponse returns a context for requests whose response is decoded to one object. The memory of the decoded
+// object is also charged to the budget.Account of these requests.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

@@ -53,8 +53,9 @@ type senders struct {
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user of KubeVision. The Client impersonates the user name and the groups of the
-// identity. Several users may share an identity. newClient returns an error if the identity has no user name.
+// newClient returns a Client that impersonates the identity on the cluster. Several users of KubeVision may share an
+// identity, so the limits for requests apply to the given user. newClient returns an error if the identity has no user
+// name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
@@ -65,20 +66,20 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// newSenders returns the clients of a user, which impersonate the identity. The outermost round tripper is
-// stepup.RoundTripper. It rejects a request that already has impersonation headers, because client-go would send these
-// headers instead of the identity. stepup.RoundTripper also requires a fresh code of the user's second factor for
-// sensitive requests.
+// newSenders returns an HTTP client and a REST client that impersonate the identity. The limits for requests apply to
+// the given user of KubeVision.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
-			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
-			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, workGates: c.workGates,
+			large: c.large, calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
 	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
 	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}
 	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
 	out := &senders{http: &http.Client{
+		// stepup.RoundTripper must be the outermost. It rejects requests that already have impersonation headers,
+		// because client-go would send these headers instead of the identity.
 		Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect,
 	}}
 	var err error
@@ -155,9 +156,9 @@ func (c *Client) Resource(ctx context.Context, name string, isExpected func(*Res
 	return c.resources.find(ctx, name, isExpected)
 }
 
-// Served finds a resource by its name, which is plural, plural.group or plural.version.group, in the cached discovery.
-// It returns false if the cached discovery lacks the resource, and does not discover the cluster again for this reason.
-// It is intended for callers that often look up resources that a cluster does not serve.
+// Served finds a resource in the cached discovery by its name, which is plural, plural.group or plural.version.group.
+// It returns false if the name is missing there. A missing name does not cause another discovery. Served is intended
+// for callers that often look up resources that a cluster does not serve.
 func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }

@@ -106,7 +106,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
 	m := &members{
-		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
+		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, workGates: host.workGates,
 		catalogBudget: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
@@ -220,9 +220,9 @@ type Connection struct {
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns limits the processing of large responses for each user: the number at the same time, and the processor
-	// time. All clusters share this limit.
-	turns *userlimit.Gates
+	// workGates limits the number of large responses that are processed for each user at the same time, and the
+	// processor time for them. All clusters share these limits.
+	workGates *userlimit.Gates
 	// large limits the number of large responses of this cluster that each user has open at the same time. A response
 	// is open until its body is closed.
 	large *userlimit.Gates
@@ -293,8 +293,9 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection to the cluster of the given configuration, which contains no credential. The round
-// tripper adds a token to each request. The budget bounds the memory of discovery, and may be nil.
+// newConnection returns a connection to a cluster. The configuration contains the address of the cluster, but no
+// credential. The round tripper adds a token to each request. The budget bounds the memory of discovery, and may be
+// nil.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,
@@ -316,7 +317,7 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, turns: userlimit.NewWork(), large: newLargeGates(),
+		robot: discoveryClient, workGates: userlimit.NewWork(), large: newLargeGates(),
 		calls: newGates(maxCalls), lists: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
 	}, nil
 }

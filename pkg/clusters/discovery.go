@@ -23,26 +23,25 @@ import (
 )
 
 const (
-	// discoveryAge is the age after which the cached list of a cluster's resources (the catalog) is checked for
-	// changes. This age applies to clusters that send entity tags (HTTP ETag), because the check is then fast.
+	// discoveryAge is the age after which the cached list of a cluster's resources is checked for changes, if the
+	// cluster sends entity tags (HTTP ETag). For other clusters, the age is plainDiscoveryAge.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge is the age after which the cached list of a cluster's resources (the catalog) is read again.
-	// This age applies to clusters that send no entity tags (HTTP ETag). Reading the list may take some hundred
-	// requests.
+	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
+	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge is the age up to which a catalog of a cluster's resources shows that a resource does not exist. An
-	// older catalog may lack a new resource.
+	// absenceAge is the age up to which the cached list of a cluster's resources is trusted if it lacks a resource. An
+	// older list is checked first, because the resource may be new.
 	absenceAge = discoveryAge
-	// checkPatience is the time for which a request waits for a newer catalog of the cluster's resources. After this
-	// time, the request uses the old catalog.
+	// checkPatience is the time for which a request waits for a newer list of the cluster's resources. After this time,
+	// the request uses the old list.
 	checkPatience = time.Second
-	// renewInterval is the time between two background checks of a catalog of a cluster's resources. It is shorter than
+	// renewInterval is the time between two background checks for new resources of a cluster. It is shorter than
 	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	// useTimeout is the time without a request after which the background checks of a catalog end.
+	// useTimeout is the time without a request after which the background checks for new resources of a cluster end.
 	useTimeout = time.Minute
-	// renewShare is the factor by which the pause after a slow check of a catalog of a cluster's resources is longer
-	// than the check. It makes slow checks rare.
+	// renewShare determines the pause after a slow check for new resources of a cluster. The pause is renewShare times
+	// as long as the check.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
@@ -75,8 +74,8 @@ type resourceMapper struct {
 	lastErr error
 	// used is the time of the last request that needed the catalog.
 	used time.Time
-	// renewing is true while a goroutine checks the catalog in the background.
-	renewing bool
+	// checking is true while a goroutine regularly checks the catalog for changes in the background.
+	checking bool
 }
 
 func newResourceMapper(
@@ -85,9 +84,9 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find looks up a resource by its name: plural, plural.group or plural.version.group. It returns false if the cluster
-// does not serve the resource, and a 503 error if the API server of the group did not respond. If isExpected returns
-// false for the cached resource, find looks up the name in a recent catalog. isExpected may be nil.
+// find looks up a resource by its name, for example deployments.apps. It returns false if the cluster does not serve
+// the resource. If the resource is missing in the cached list, or isExpected returns false, find uses a newer list.
+// isExpected may be nil.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {
@@ -97,7 +96,7 @@ func (r *resourceMapper) find(
 	}
 	found, ok := known.lookup(name)
 	if !ok || (isExpected != nil && !isExpected(&found)) { // the catalog may be outdated
-		if known, err = r.confirmed(ctx); err != nil {
+		if known, err = r.recent(ctx); err != nil {
 			return Resource{}, false, err
 		}
 		found, ok = known.lookup(name)
@@ -108,16 +107,15 @@ func (r *resourceMapper) find(
 	return found, ok, nil
 }
 
-// served looks up a resource by its name, which is plural, plural.group or plural.version.group, in the cached catalog.
-// It returns false if the catalog lacks the name, and does not discover the cluster again for this reason. It returns a
-// 503 error if the API server of the group did not respond.
+// served looks up a resource by its name, for example deployments.apps, in the cached list of the cluster's resources.
+// It returns false if the name is missing there. A missing name does not cause another discovery.
 func (r *resourceMapper) served(ctx context.Context, name string) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
 		return Resource{}, false, err
 	}
 	found, ok := known.lookup(name)
-	if !ok && known.isGroupUnavailable(name) {
+	if !ok && known.isGroupUnavailable(name) { // the resource may exist
 		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
@@ -144,7 +142,8 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// maxAge returns the age after which requests check the catalog of the cluster's resources for changes.
+// maxAge returns the age after which requests check the cached catalog of resources for changes. The age depends on the
+// cluster and on the duration of the last check.
 func (r *resourceMapper) maxAge() time.Duration {
 	if !r.tags.complete() {
 		return plainDiscoveryAge
@@ -156,9 +155,9 @@ func (r *resourceMapper) maxAge() time.Duration {
 	return min(max(discoveryAge, renewShare*r.lastDuration), plainDiscoveryAge)
 }
 
-// confirmed returns a catalog of the cluster's resources that is at most absenceAge old. It repeats the discovery if
-// the last one is older.
-func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
+// recent returns a catalog of the cluster's resources that is at most absenceAge old. It discovers the resources again
+// if the cached catalog is older.
+func (r *resourceMapper) recent(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, began, failure := r.known, r.lastBegan, r.lastErr
 	r.mu.RUnlock()
@@ -175,7 +174,8 @@ func (r *resourceMapper) refresh(ctx context.Context) error {
 	return err
 }
 
-// state returns the catalog, or nil, and the time since the last discovery.
+// state returns the cached catalog of resources, and the time since the last discovery began. If no catalog is cached,
+// state returns nil, and the time has no meaning.
 func (r *resourceMapper) state() (*catalog, time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -319,20 +319,20 @@ func (r *resourceMapper) refreshInBackground() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.used = time.Now()
-	if !r.renewing {
-		r.renewing = true
-		go r.renew()
+	if !r.checking {
+		r.checking = true
+		go r.checkRegularly()
 	}
 }
 
-func (r *resourceMapper) renew() {
+func (r *resourceMapper) checkRegularly() {
 	ctx := context.Background() // independent of the request that started it
 	pause := renewInterval
 	for {
 		time.Sleep(pause)
 		r.mu.Lock()
 		if time.Since(r.used) > useTimeout || r.known == nil || !r.tags.complete() {
-			r.renewing = false
+			r.checking = false
 			r.mu.Unlock()
 			return
 		}

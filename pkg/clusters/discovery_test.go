@@ -261,7 +261,7 @@ func TestSlowDiscovery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newAggregatedServer(t, document(group("a.example.com", "Current", `"list"`, "things")))
 			r := s.connect(t)
-			r.renewing = true // prevents checks in the background
+			r.checking = true // prevents checks in the background
 			if _, err := r.current(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ type elementScanner struct {
 	next bool
 }
 
-// weigh estimates the memory of the list elements and fields in the next part of the document, in bytes. It returns
+// weigh returns the approximate memory that the next part of the document uses after decoding, in bytes. It returns
 // false if the document is nested more than maxDepth levels deep.
 func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
 	for _, b := range part {
@@ -70,7 +70,7 @@ func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
 			continue
 		}
 		if e.next {
-			cost += costOfElementBeginning(b)
+			cost += costOfListElement(b)
 			e.next = false
 		}
 		switch b {
@@ -88,10 +88,10 @@ func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the approximate memory of a decoded list element in bytes. first is the first byte of
-// its JSON.
-func costOfElementBeginning(first byte) int64 {
-	if first == '"' {
+// costOfListElement returns the approximate memory of a decoded list element, in bytes. The first byte of its JSON
+// shows whether the element is a string.
+func costOfListElement(firstByte byte) int64 {
+	if firstByte == '"' {
 		return costOfString
 	}
 	return costOfStruct // Each other value, even null, may be decoded to a struct.

@@ -215,7 +215,8 @@ func (c *frameConn) deliver(stream uint32, n int) {
 	}
 }
 
-// reset records that the unread bytes of a stream are dropped, and that further bytes will be dropped, too.
+// reset records that a stream was reset. The unread bytes of this stream, and further bytes that the cluster sends on
+// it, no longer count towards maxQueuedBytes.
 func (c *frameConn) reset(stream uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,7 +224,7 @@ func (c *frameConn) reset(stream uint32) {
 	c.unread[stream] = -1
 }
 
-// free subtracts n from unreadTotal and wakes awaitRoom. The caller must hold the lock.
+// free records that n unread bytes were read or dropped. The caller must hold the lock.
 func (c *frameConn) free(n int) {
 	c.unreadTotal -= n
 	select {
@@ -272,9 +273,8 @@ func (c *frameConn) noteResult(n int) {
 	c.hasResult = c.hasResult || n > 0
 }
 
-// isCut returns true if no byte of the error stream was read. When a command has ended, the cluster sends the result of
-// the command on this stream. Therefore, a connection without a result was closed before the command ended.
-func (c *frameConn) isCut() bool {
+// lacksResult returns true if the cluster has not sent the result of the command.
+func (c *frameConn) lacksResult() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.hasResult

@@ -17,7 +17,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// hostRegistration caches the UID of the KubeVisionCluster that HostRegistration selects. Each request to the host
+// hostRegistration caches the UID of the KubeVisionCluster that represents the host cluster. Each request to the host
 // cluster needs this UID. hostRegistration lists the KubeVisionClusters again only after one of them has changed,
 // because there may be a thousand of them.
 type hostRegistration struct {
@@ -26,7 +26,7 @@ type hostRegistration struct {
 
 	mu      sync.Mutex
 	version int64
-	// selectedUID is the cached UID of the KubeVisionCluster that HostRegistration selects, or empty.
+	// selectedUID is the cached UID of the KubeVisionCluster that represents the host cluster, or empty.
 	selectedUID types.UID
 }
 
@@ -48,7 +48,7 @@ func newHostRegistration(ctx context.Context, c cache.Cache) (*hostRegistration,
 	return h, nil
 }
 
-// uid returns the UID of the KubeVisionCluster that HostRegistration selects, or an empty UID if there is none.
+// uid returns the UID of the KubeVisionCluster that represents the host cluster, or an empty UID if there is none.
 func (h *hostRegistration) uid(ctx context.Context) (types.UID, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -21,7 +21,7 @@ func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resour
 	if found, ok := findKind(known.ordered, kind); ok {
 		return found, true, nil
 	}
-	if known, err = c.resources.confirmed(ctx); err != nil {
+	if known, err = c.resources.recent(ctx); err != nil {
 		return Resource{}, false, err
 	}
 	found, ok := findKind(known.ordered, kind)

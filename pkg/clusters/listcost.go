@@ -17,15 +17,15 @@ const (
 	// listShare bounds the total size of the lists that one user reads from one cluster at the same time, in bytes per
 	// processor. With eight processors, the limit of a user is eight times listShare.
 	listShare = 128 << 10
-	// largestList is the maximum number of bytes that one list counts towards the limit of its user. A longer list
-	// counts as largestList bytes.
+	// largestList bounds the cost of one list, in bytes. A list that is larger than largestList has the cost
+	// largestList. The total cost of a user's concurrent lists is limited.
 	largestList = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
 	// time. This limit is usersAtOnce times the limit of one user.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64
-	// minListCost is the minimum number of bytes that one list counts towards the limit of its user.
+	// minListCost is the minimum cost of one list, in bytes. The total cost of a user's concurrent lists is limited.
 	minListCost = 8 << 10
 	// unknownListCost is the number of bytes that a list is expected to have if no earlier response to a similar
 	// request is recorded.
@@ -79,15 +79,16 @@ func (s *listSizes) recordSize(key uint64, size int64) {
 
 type listKey struct{}
 
-// withListResponse marks a request whose response is a list.
+// withListResponse returns a context for list requests. The limits for concurrent lists apply only to requests with
+// this context.
 func withListResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, listKey{}, true)
 }
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list request in progress. Other requests have a nil list. The methods of a nil list do nothing.
-type list struct {
+// listRequest is a list request in progress. The methods of a nil *listRequest do nothing.
+type listRequest struct {
 	place      *budget.Place
 	sizes      *listSizes
 	key        uint64
@@ -96,7 +97,7 @@ type list struct {
 
 // enterList waits until the queue admits a list request. It returns nil if the request is no list, and an error if the
 // queue rejects the request.
-func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
+func (p *pacedRoundTripper) enterList(r *http.Request) (*listRequest, error) {
 	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call
 	}
@@ -105,12 +106,12 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
+	return &listRequest{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
 // add counts n received bytes of a list. The queue of list requests has admitted the list with an expected size. If the
 // response is larger, add increases this size in the queue.
-func (l *list) add(n int) {
+func (l *listRequest) add(n int) {
 	if l == nil {
 		return
 	}
@@ -122,7 +123,7 @@ func (l *list) add(n int) {
 }
 
 // leave records the size of the response, and removes the list from the queue. Repeated calls have no effect.
-func (l *list) leave() {
+func (l *listRequest) leave() {
 	if l == nil {
 		return
 	}

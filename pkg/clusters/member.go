@@ -40,20 +40,20 @@ type Member struct {
 
 	// anonymous is a transport that adds no credential to requests.
 	anonymous http.RoundTripper
-	// dialed is the http.Transport of requests without a credential. Connections for terminals and port forwarding use
+	// dialTransport opens the connections for requests of users. Connections for terminals and port forwarding also use
 	// the dial function and the TLS configuration of this Transport.
-	dialed  *http.Transport
-	closers []func()
-	dialer  *dialer
-	limits  Limits
+	dialTransport *http.Transport
+	closers       []func()
+	dialer        *dialer
+	limits        Limits
 	// share counts the memory of the objects that are cached from the cluster. It is nil if this memory is not
 	// counted.
 	share *share
 }
 
-// NewMember returns the transports to the cluster of the kubeconfig. The objects that are cached from the cluster count
-// towards the limits. The cluster is disconnected if the objects exceed the limits, or if other clusters need the
-// memory. All reads from the cluster then fail, and the given function is called once.
+// NewMember returns a Member for the cluster of the kubeconfig. The Member disconnects the cluster if the cached
+// objects exceed limits.Kept, or if limits.Pool needs the memory for other clusters. Requests to a disconnected cluster
+// fail. The function exceeded is called once when the cluster is disconnected. It may be nil if limits.Kept is zero.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -73,7 +73,7 @@ func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Lim
 
 func (m *Member) prepare(full *rest.Config) error {
 	var err error
-	if m.anonymous, m.dialed, err = m.transport(m.Config); err != nil {
+	if m.anonymous, m.dialTransport, err = m.transport(m.Config); err != nil {
 		return err
 	}
 	// A client certificate authenticates all requests on its connections. Requests of users must not use the credential
@@ -121,9 +121,9 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that the informers of the cluster have received their initial lists. The Pool, which limits the
-// memory of cached objects, then counts all additional memory as growth of the cluster. If the Pool is full, it may
-// disconnect the cluster with the largest growth.
+// MarkSynced records that the informers of the cluster have received their initial lists. Memory that is counted after
+// this call is attributed to changes of objects. If changes need too much memory, the cluster with the most changes may
+// be disconnected.
 func (m *Member) MarkSynced() {
 	if m.share != nil {
 		m.share.markSynced()

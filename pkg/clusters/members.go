@@ -48,7 +48,7 @@ type Revision struct {
 	Key string
 }
 
-// replaces returns true if the kubeconfig with the revision r must replace the kubeconfig with the revision old.
+// replaces returns true if r is newer than old, or belongs to another KubeVisionCluster, Secret or key.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same { // another KubeVisionCluster, Secret or key
@@ -101,7 +101,8 @@ type members struct {
 	policy addresspolicy.Policy
 	bound  *BoundNames
 	memory *budget.Budget
-	turns  *userlimit.Gates
+	// workGates limits the processing of large responses for each user.
+	workGates *userlimit.Gates
 	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
 	// catalogBudget bounds the total memory of the catalogs of all member clusters. A catalog is the cached list of a
@@ -236,11 +237,11 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
+	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialTransport }, authenticate
 	connection.setName(c.Name).member, connection.kubeconfig = true, k
 	//nolint:contextcheck // the account lives as long as the connection
 	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)
-	connection.turns, connection.resources.catalogBudget, connection.traced = m.turns, m.catalogBudget, m.traced
+	connection.workGates, connection.resources.catalogBudget, connection.traced = m.workGates, m.catalogBudget, m.traced
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

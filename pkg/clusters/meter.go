@@ -15,17 +15,16 @@ import (
 
 // Limits bounds the data that is read from a member cluster.
 type Limits struct {
-	// Response bounds the size of each response after decompression, in bytes. If Kept is zero, a watch as a whole
-	// counts as a response. If Kept is set, each event of a watch counts as a response, and the watch as a whole has no
-	// limit.
+	// Response bounds the size of each response after decompression, in bytes. If the objects are cached (Kept is not
+	// zero), it bounds each event of a watch. Otherwise, it bounds the watch as a whole.
 	Response int64
 	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. If it is
 	// zero, this memory is not counted.
 	Kept int64
 	// Pool bounds the memory of the objects that are cached from all member clusters. It is required if Kept is set.
 	Pool *Pool
-	// Registered is the creation time of the KubeVisionCluster. If initial lists fill the Pool, the newest clusters are
-	// disconnected first.
+	// Registered is the creation time of the KubeVisionCluster. If the cached objects of all clusters need too much
+	// memory, newer clusters are usually disconnected first.
 	Registered time.Time
 }
 
@@ -33,9 +32,9 @@ type Limits struct {
 // kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits for the data that the controllers read from one member cluster. All member
-// clusters share the pool. registered is the creation time of the KubeVisionCluster. If initial lists fill the pool,
-// the newest clusters are disconnected first.
+// ControllerLimits returns the limits for the data that the controllers read from one member cluster. The pool bounds
+// the memory of the objects that are cached from all member clusters. If it is full, newer clusters are usually
+// disconnected first. Therefore, registered must be the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
@@ -54,8 +53,8 @@ var errTooMuchCached error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
 
-// meter estimates the memory of the objects in the responses of a member cluster, and adds it to the share that the
-// cluster has of a Pool. It accepts only JSON responses.
+// meter is a round tripper that estimates the memory of the objects that a member cluster sends. It counts this memory
+// towards the limits for cached objects. It accepts only JSON responses.
 type meter struct {
 	next     http.RoundTripper
 	response int64
@@ -83,11 +82,11 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// countable returns a copy of the request whose response the meter can count. The copy accepts only JSON, and makes API
-// servers respect the page size.
+// countable returns a copy of the request that accepts only JSON, so that the memory of the response can be estimated.
+// The copy also makes API servers respect the page size.
 func countable(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
-	var accept []string // The meter cannot estimate the memory of formats other than JSON.
+	var accept []string
 	for value := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		if value = strings.TrimSpace(value); strings.HasPrefix(value, mediaTypeJSON) {
 			accept = append(accept, value)
@@ -130,9 +129,9 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for requests to one member cluster. The responses to these requests must not be
-// cached. The Pool counts the memory of these responses until the returned function is called. The caller must call
-// this function when the responses are no longer used.
+// WithTransientMemory returns a context for requests to one member cluster whose responses are not cached. The caller
+// must call the returned function when it no longer needs the responses. Until then, the memory of the responses counts
+// towards the limits for cached objects.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

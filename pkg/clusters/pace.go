@@ -20,19 +20,19 @@ const (
 	// unpacedBytes is the size up to which a response is read without limits, in bytes. For larger responses, each user
 	// has limits for concurrent reads and for processor time. A dashboard requests smaller pages and objects.
 	unpacedBytes = 512 << 10
-	// maxWork is the maximum time between two Reads of a large response that counts as processor time of the user. A
-	// longer time may include waits for a slow client.
+	// maxWork bounds how much of the time between two Reads of a large response counts as processor time of the user.
+	// The remaining time may be a wait for a slow client.
 	maxWork = 2 * time.Millisecond
-	// maxTurnWait bounds the time for which one Read of a large response waits for other large responses of the user.
-	// After this time, the Read continues.
+	// maxTurnWait bounds the time for which a Read waits while too many other large responses of the user are
+	// processed. After this time, the Read continues.
 	maxTurnWait = 5 * time.Second
 	// maxLargeWait bounds the time for which a call waits while its user has too many concurrent calls, large responses
 	// or lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the minimum limit for the large responses that a user reads from one cluster at the same time. With
-	// more processors, the limit is the number of processors.
+	// minLarge is the number of large responses that a user may always read from one cluster at the same time. If the
+	// machine has more than minLarge processors, the limit is the number of processors.
 	minLarge = 2
 )
 
@@ -68,9 +68,9 @@ func take(ctx context.Context, gates *userlimit.Gates, user string, full error) 
 // pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns limits the processing of the user's large responses: the number at the same time, and the processor time.
-	// All clusters share this limit.
-	turns *userlimit.Gates
+	// workGates limits the number of large responses that are processed for the user at the same time, and the
+	// processor time for them. All clusters share these limits.
+	workGates *userlimit.Gates
 	// large limits the number of large responses of this cluster that the user has open at the same time. A response is
 	// open until its body is closed.
 	large *userlimit.Gates
@@ -80,8 +80,8 @@ type pacedRoundTripper struct {
 	// lists bounds the total size of the lists that are read from this cluster at the same time. If it is nil, there is
 	// no bound.
 	lists *budget.Queue
-	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It must be set if the field lists
-	// is set.
+	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It may be nil if the total size of
+	// lists is not bounded.
 	sizes *listSizes
 	user  string
 }
@@ -112,9 +112,8 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// pacedBody is a response body that limits the reading of large responses. A response counts as large when more than
-// unpacedBytes were read. Each user may have only a few large responses open at the same time, and limited processor
-// time for them. The time between two Reads counts as processor time.
+// pacedBody is a response body whose Reads wait if the user reads too many large responses. A response counts as large
+// when more than unpacedBytes were read.
 type pacedBody struct {
 	io.ReadCloser
 
@@ -129,7 +128,7 @@ type pacedBody struct {
 	largeGate  *userlimit.Gate
 	inTurn     bool
 	turnBegan  time.Time
-	list       *list
+	list       *listRequest
 	leaveCalls func()
 }
 
@@ -157,7 +156,7 @@ func (b *pacedBody) becomeLarge() bool {
 		b.paced.large.Leave(b.paced.user)
 		return false
 	}
-	b.largeGate, b.workGate = large, b.paced.turns.Join(b.paced.user)
+	b.largeGate, b.workGate = large, b.paced.workGates.Join(b.paced.user)
 	return true
 }
 
@@ -185,14 +184,14 @@ func (b *pacedBody) Close() error {
 	if b.largeGate != nil {
 		b.largeGate.Exit()
 		b.paced.large.Leave(b.paced.user)
-		b.paced.turns.Leave(b.paced.user)
+		b.paced.workGates.Leave(b.paced.user)
 		b.largeGate, b.workGate = nil, nil
 	}
 	b.leave()
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
 }
 
-// leave ends the call and the list of a response: they no longer count towards the limits of the user.
+// leave stops counting the request towards the user's limits for concurrent calls and lists.
 func (b *pacedBody) leave() {
 	b.list.leave()
 	if b.leaveCalls != nil {

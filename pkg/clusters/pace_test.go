@@ -29,7 +29,7 @@ import (
 // opened returns a large response to a user. The next Read of the response needs a turn.
 func opened(ctx context.Context, t *testing.T, turns, large *userlimit.Gates, user string) io.ReadCloser {
 	t.Helper()
-	transport := &pacedRoundTripper{turns: turns, large: large, user: user,
+	transport := &pacedRoundTripper{workGates: turns, large: large, user: user,
 		next: answering(func(*http.Request) (*http.Response, error) {
 			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
 		})}
@@ -201,8 +201,8 @@ func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	for name, c := range map[string]*Connection{
-		"calls":           {calls: newGates(1), large: newGates(9), turns: newGates(9)},
-		"large responses": {calls: newGates(9), large: newGates(1), turns: newGates(9)},
+		"calls":           {calls: newGates(1), large: newGates(9), workGates: newGates(9)},
+		"large responses": {calls: newGates(9), large: newGates(1), workGates: newGates(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config, c.bound = config, &BoundNames{current: bindings.Impersonation{Groups: sets.New("web")}}

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// growthPart defines when changes of objects are the reason for a full Pool: when they use more than 1/growthPart of
-// the limit.
-const growthPart = 4
+// growthDivisor determines which member cluster a full Pool disconnects. If changes of objects use more than
+// 1/growthDivisor of the limit, the Pool disconnects the cluster with the most changes. Otherwise, it disconnects a new
+// cluster.
+const growthDivisor = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
 const releaseTimeout = 10 * time.Second
@@ -22,8 +23,9 @@ type Pool struct {
 	mu sync.Mutex
 	// spent is the memory of the cached objects of all member clusters, in bytes.
 	spent int64
-	// ending is the part of spent that belongs to disconnected clusters and will be released soon.
-	ending int64
+	// disconnectedBytes is the memory that disconnected member clusters have not released yet, in bytes. The field
+	// spent includes this memory.
+	disconnectedBytes int64
 	// shares contains a share for each member cluster that the Pool can disconnect.
 	shares map[*share]struct{}
 	// changed is closed and replaced when a member cluster is disconnected or releases memory.
@@ -81,7 +83,7 @@ func (s *share) spend(n int64) bool {
 	if s.spent > s.limit {
 		p.end(s)
 	}
-	for p.spent-p.ending > p.total {
+	for p.spent-p.disconnectedBytes > p.total {
 		p.end(p.candidate())
 	}
 	if n > 0 { // wait until disconnected clusters have released their memory
@@ -116,19 +118,19 @@ func (p *Pool) wake() {
 	p.changed = make(chan struct{})
 }
 
-// end disconnects a member cluster. The memory of this cluster remains counted until leave() is called. The caller must
-// hold the lock.
+// end disconnects a member cluster. The Pool counts the memory of this cluster until the cached objects are dropped.
+// The caller must hold the lock of the Pool.
 func (p *Pool) end(s *share) {
 	s.disconnected = true
 	delete(p.shares, s)
-	p.ending += s.spent
+	p.disconnectedBytes += s.spent // until leave is called
 	p.wake()
 	go s.exceeded()
 }
 
 // candidate returns the member cluster to disconnect when the Pool is full.
 func (p *Pool) candidate() *share {
-	average := (p.spent - p.ending) / int64(len(p.shares))
+	average := (p.spent - p.disconnectedBytes) / int64(len(p.shares))
 	var growth int64
 	var most, last *share
 	for s := range p.shares {
@@ -140,24 +142,24 @@ func (p *Pool) candidate() *share {
 			last = s
 		}
 	}
-	if growth > p.total/growthPart { // changed objects have filled the Pool
+	if growth > p.total/growthDivisor { // changed objects have filled the Pool
 		return most
 	}
 	return last // A new cluster with many objects must not disconnect older clusters.
 }
 
-// growth returns the additional memory of the member cluster since its initial lists, in bytes. Each version of a
-// changed object adds memory, because the memory of previous versions is not subtracted. After the cluster is connected
-// again, only the current versions of its objects count.
+// growth returns the memory for changes of objects after the initial lists of the member cluster, in bytes. Each
+// version of a changed object adds memory.
 func (s *share) growth() int64 {
 	if s.initialBytes == 0 {
 		return 0
 	}
+	// The memory of previous versions is not subtracted. It no longer counts after the cluster is connected again.
 	return s.spent - s.initialBytes
 }
 
-// markSynced records that the informers of the member cluster have received their initial lists. Memory that is added
-// later counts as growth.
+// markSynced records that the informers of the member cluster have received their initial lists. Memory that is counted
+// after this call is attributed to changes of objects.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -189,7 +191,7 @@ func (s *share) leave() {
 	}
 	s.stopped, s.released = true, true
 	if s.disconnected {
-		p.ending -= s.spent
+		p.disconnectedBytes -= s.spent
 	}
 	delete(p.shares, s)
 	p.spent -= s.spent

@@ -132,8 +132,8 @@ func TestPoolWaitsForRelease(t *testing.T) {
 				}
 				time.Sleep(test.release)
 				synctest.Wait()
-				if p.spent != 50 || p.ending != 0 {
-					t.Errorf("%d are spent, %d of them by members that were ended", p.spent, p.ending)
+				if p.spent != 50 || p.disconnectedBytes != 0 {
+					t.Errorf("%d are spent, %d of them by members that were ended", p.spent, p.disconnectedBytes)
 				}
 			})
 		})

@@ -39,13 +39,13 @@ var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 type Reader struct {
 	// Config contains the address of the cluster, but no credential.
 	Config *rest.Config
-	// Client authenticates as the ServiceAccount. Error responses are sanitized. Requests other than watches end after
-	// 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection, and its reader must
-	// limit the size of its events and the processor time for them (pacing.Pace).
+	// Client authenticates as the ServiceAccount kubevision-reader. Error responses are sanitized. Requests other than
+	// watches end after 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection. The
+	// caller must limit the size of the events of a watch, and the processor time for them (pacing.Pace).
 	Client *http.Client
-	// CacheClient authenticates as the ServiceAccount, and its requests have no limit of time and size. Error responses
-	// are sanitized. The reader of a response must limit the duration, the size of each object, the size of the
-	// response and the processor time for it (pacing.Pace).
+	// CacheClient authenticates as the ServiceAccount kubevision-reader. Error responses are sanitized. CacheClient
+	// limits neither the duration nor the size of other responses. The caller must limit the duration, the size of the
+	// response and of each object, and the processor time (pacing.Pace).
 	CacheClient *http.Client
 }
 
@@ -62,8 +62,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if the read cache is enabled and had a ServiceAccount token within the last second.
-// Connection.Reader then returns a Reader at once.
+// HasReader returns true if the method Reader returns a Reader at once. It returns false if the read cache is disabled,
+// or if Reader must first obtain a ServiceAccount token.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
@@ -78,10 +78,12 @@ type readerAccount struct {
 
 	disabled atomic.Bool
 	mu       sync.Mutex
-	// connectionCtx ends with the connection. enabledCtx is derived from connectionCtx, and also ends when the read
-	// cache is disabled. cancelEnabled cancels enabledCtx.
-	connectionCtx, enabledCtx context.Context //nolint:containedctx // neither ends with a request
-	cancelEnabled             context.CancelFunc
+	// connectionCtx ends when the connection to the cluster is closed.
+	connectionCtx context.Context //nolint:containedctx // it does not end with a request
+	// enabledCtx ends when the read cache is disabled, or when the connection to the cluster is closed.
+	enabledCtx context.Context //nolint:containedctx // it does not end with a request
+	// cancelEnabled cancels enabledCtx.
+	cancelEnabled context.CancelFunc
 }
 
 // setDisabled disables or enables the read cache. It cancels enabledCtx to disable the read cache, and creates a new
@@ -107,9 +109,8 @@ func (a *readerAccount) done() <-chan struct{} {
 	return a.enabledCtx.Done()
 }
 
-// newReaderAccount returns the readerAccount of a cluster. The given transport must not add a credential. The Reader
-// has its own limit of requests in flight and its own circuit breaker, so that it does not compete with requests of
-// users.
+// newReaderAccount returns the readerAccount of a cluster. The transport anonymous must not add a credential to
+// requests.
 func newReaderAccount(
 	connectionCtx context.Context, config *rest.Config, anonymous http.RoundTripper,
 	accounts corev1client.ServiceAccountsGetter,
@@ -121,6 +122,8 @@ func newReaderAccount(
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.Timeout = 0 // Watches must not time out, and the transport bounds all other requests.
+	// A separate limit of requests in flight and a separate circuit breaker, so that the read cache does not compete
+	// with requests of users.
 	next := guarded(authenticated)
 	a := &readerAccount{tokens: tokens, connectionCtx: connectionCtx, access: Reader{
 		Config:      config,
@@ -131,8 +134,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token of the ServiceAccount kubevision-reader counts as available after a
-// successful check. A Reader is used without another check during this time.
+// readyTime is the time after which a successful check for a token of the ServiceAccount kubevision-reader is repeated.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {

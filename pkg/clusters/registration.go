@@ -40,10 +40,10 @@ func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// IsRefused returns true if the status says that another KubeVisionCluster of the same Kubernetes cluster has
-// precedence. It reads the condition Ready, because the condition IdentityConflict may be True for both
-// KubeVisionClusters.
+// IsRefused returns true if the status says that c may not be used, because another KubeVisionCluster represents the
+// same Kubernetes cluster.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	// The condition IdentityConflict may also be True for the KubeVisionCluster that may be used.
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionTrue &&
 		ready.Reason == kubevisionv1alpha1.ReasonIdentityConflict

@@ -13,18 +13,17 @@ const (
 	costOfMember = 48
 	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
 	costOfEntry = 84
-	// maxFields is the number of members of a JSON object that need costOfMember bytes each. Further members belong to
-	// a large map, and need costOfEntry bytes each.
+	// maxFields is the number of members up to which a JSON object is assumed to be a struct or a small map. Further
+	// members count as entries of a large map.
 	maxFields = 16
 	// halvesPerByte converts half bytes to bytes. The scanner counts memory in half bytes.
 	halvesPerByte = 2
-	// shortText is the length up to which a string may be a field name. The first shortText bytes of each string count
-	// half, because field names use no memory after decoding.
-	shortText = 16
+	// maxFieldName is the assumed maximum length of a field name, in bytes. Field names use no memory after decoding.
+	maxFieldName = 16
 
-	// keptDepth is the nesting depth up to which fields and array elements are decoded. Deeper values belong to managed
-	// fields, which remain JSON.
-	keptDepth = 6 // the depth of the verbs in a list of Roles
+	// keptDepth is the assumed maximum nesting depth of cached objects: that of the verbs in a list of Roles. Deeper
+	// values are assumed to be managed fields, which are not cached.
+	keptDepth = 6
 	// maxDepth bounds the nesting depth of JSON. API objects are nested several times less deeply.
 	maxDepth = 200
 )
@@ -97,7 +96,8 @@ func (s *scanner) costOfByte() int64 {
 		return 1
 	}
 	s.length++
-	if s.length <= shortText || len(s.open) > keptDepth {
+	// The beginning of each string counts half, because it may be a field name.
+	if s.length <= maxFieldName || len(s.open) > keptDepth {
 		return 1
 	}
 	return halvesPerByte

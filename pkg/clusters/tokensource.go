@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// tokenLifetime is the requested lifetime of a token. A token is renewed when less than renewBefore remains until
-	// its expiry, so that the token does not expire during a request.
+	// tokenLifetime is the requested lifetime of a token.
 	tokenLifetime = time.Hour
-	renewBefore   = time.Minute
+	// renewBefore is the remaining lifetime at which a token is renewed, so that it does not expire during a request.
+	renewBefore = time.Minute
 	// tokenTimeout bounds the duration of a TokenRequest.
 	tokenTimeout = 10 * time.Second
 	// maxTokenBytes bounds the length of a token in bytes, because each request carries a token. It is several times
@@ -52,13 +52,13 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	token, err := s.token(context.Background())
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
+		// If the Status were wrapped, callers would take the Status for the response to the request of a user.
 		return nil, &tokenError{text: err.Error()}
 	}
 	return token, err
 }
 
-// tokenError is the error for a TokenRequest that a cluster has rejected. It contains only the text of the Status in
-// the response. If it wrapped the Status, callers would take the Status for the response to the request of a user.
+// tokenError is the error for a TokenRequest that a cluster has rejected. It contains only the text of the response.
 type tokenError struct{ text string }
 
 func (e *tokenError) Error() string { return e.text }

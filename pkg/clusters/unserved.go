@@ -42,7 +42,7 @@ func mayBeUnserved(call *Call, err error) bool {
 //   - The cluster serves the same version as before.
 //   - The call cannot be sent to another version.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, callErr error) (Call, error) {
-	known, err := r.confirmed(ctx)
+	known, err := r.recent(ctx)
 	if err != nil {
 		return call, err
 	}
@@ -55,16 +55,16 @@ func (r *resourceMapper) refreshCall(ctx context.Context, call Call, callErr err
 		err := subresourceNotFound(&call)
 		return call, err
 	case found.GroupVersionResource == call.Resource.GroupVersionResource,
-		found.Namespaced != call.Resource.Namespaced, !call.repeatable():
+		found.Namespaced != call.Resource.Namespaced, !call.fitsAllVersions():
 		return call, callErr
 	}
 	call.Resource = found
 	return call, nil
 }
 
-// repeatable returns true if the body of the call has the same meaning in all versions of the resource: the body is a
-// patch, or there is none.
-func (c *Call) repeatable() bool {
+// fitsAllVersions returns true if the call can be sent unchanged to another API version of the resource. This is
+// possible without a body, and with a JSON patch or merge patch as the body.
+func (c *Call) fitsAllVersions() bool {
 	switch types.PatchType(c.ContentType) {
 	case types.MergePatchType, types.JSONPatchType, types.StrategicMergePatchType:
 		return true

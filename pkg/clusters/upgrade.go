@@ -32,18 +32,16 @@ const upgradePing = 5 * time.Second
 // or attach of a Pod. Exec returns when the command or the context has ended. It returns a
 // k8s.io/client-go/util/exec.CodeExitError if the command has failed.
 //
-// If the context ends while a stream is being created, Exec may return up to 30 s later: the SPDY library waits for the
-// reply, and uses the memory of the connection until then.
-//
-// Exec sends a POST, for which all versions of the API server require the right to create the subresource. The
-// WebSocket client of client-go is not used: it sends a GET, for which older API servers require only the right to get
-// the subresource, and it opens connections without the address policy.
+// If the context ends while a stream is being created, Exec may return up to 30 s later.
 func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.StreamOptions) error {
-	u, err := c.upgrade(ctx, call)
+	u, err := c.prepareUpgrade(ctx, call)
 	if err != nil {
 		return err
 	}
-	defer u.end()
+	defer u.end() // waits for the SPDY library, which may still use the memory of the connection
+	// For a POST, all versions of the API server require the right to create the subresource. The WebSocket client of
+	// client-go sends a GET, for which older API servers require only the right to get the subresource. It also opens
+	// connections without the address policy.
 	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(
 		u.client.Transport, spdy.NewUpgraderForStreaming(u.upgrader), http.MethodPost, u.url,
 	)
@@ -54,7 +52,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if refused := u.refused(); err != nil && refused != nil {
 		return refused
 	}
-	if err == nil && u.frames.isCut() { // A command that has ended has a result, even if it succeeded.
+	if err == nil && u.frames.lacksResult() { // A command that has ended has a result, even if it succeeded.
 		return response.NewFailure("the connection was closed before the command ended", nil)
 	}
 	if u.conn.isUpgraded() {
@@ -66,7 +64,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 // Forward opens a SPDY connection to the subresource portforward of a Pod as the user, with the streaming protocol of
 // the given name. The connection is closed when ctx ends.
 func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
-	u, err := c.upgrade(ctx, call)
+	u, err := c.prepareUpgrade(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +137,9 @@ type upgrade struct {
 	close    context.CancelFunc
 }
 
-// upgrade prepares the request and a separate connection for a call. The request impersonates the user.
-func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
+// prepareUpgrade prepares a request that impersonates the user and upgrades its connection to SPDY. It does not open
+// the connection yet.
+func (c *Client) prepareUpgrade(ctx context.Context, call Call) (*upgrade, error) {
 	client, err := c.rest()
 	if err != nil {
 		return nil, err

@@ -144,9 +144,10 @@ type Options struct {
 	ClusterAddresses addresspolicy.Policy
 	// MemberCacheBytes bounds the memory of the objects that are cached from all member clusters, in bytes.
 	MemberCacheBytes int64
-	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of KubeVisionClusters and
-	// KubeVisionRoleBindings that are reconciled concurrently.
-	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int
+	// ConcurrentClusterSyncs is the maximum number of KubeVisionClusters that are reconciled concurrently.
+	ConcurrentClusterSyncs int
+	// ConcurrentRoleBindingSyncs is the maximum number of KubeVisionRoleBindings that are reconciled concurrently.
+	ConcurrentRoleBindingSyncs int
 }
 
 type reconciler interface {

@@ -15,13 +15,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request. It returns
-// empty strings if no policy has denied the request, or if the reason is not Forbidden. RBAC denials have the same
-// reason. Therefore, policyRefusal searches the causes in s for the message of a policy.
+// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied a request with the reason
+// Forbidden. It returns empty strings for any other Status.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
 	}
+	// RBAC denials have the same reason, but no cause with the message of a policy.
 	for _, cause := range s.Details.Causes {
 		rest, found := strings.CutPrefix(cause.Message, policyPrefix)
 		if !found {
@@ -62,13 +62,14 @@ func LacksRight(err error) bool {
 	}
 }
 
-// isAdmissionRefusal returns true if a webhook or a ValidatingAdmissionPolicy has rejected the object. It examines the
-// messages, because many webhooks set no reason or a misleading one. It returns false if the reason is Forbidden.
-// Package authorization then finds out whether RBAC or a policy has denied the request.
+// isAdmissionRefusal returns true if a webhook has rejected the request, or if a ValidatingAdmissionPolicy has rejected
+// it with a reason other than Forbidden.
 func isAdmissionRefusal(s *metav1.Status) bool {
+	// Many webhooks set no reason or a misleading one. Therefore, the message is examined.
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true
 	}
+	// RBAC denials also have the reason Forbidden. Package authorization finds out who has denied the request.
 	if s.Reason == metav1.StatusReasonForbidden || s.Details == nil {
 		return false
 	}

@@ -44,10 +44,11 @@ type (
 	Gzipped struct{ Compressible }
 )
 
-// maxField is the maximum size of meta.field in bytes. maxWarnings is the maximum number of meta.warnings. Both fields
-// contain text of a client or a cluster, which may be arbitrarily long.
 const (
-	maxField    = 1 << 10
+	// maxField is the maximum size of meta.field in bytes. The text may come from a client, and may be arbitrarily
+	// long.
+	maxField = 1 << 10
+	// maxWarnings is the maximum number of texts in meta.warnings. A cluster may send any number of warnings.
 	maxWarnings = 64
 )
 

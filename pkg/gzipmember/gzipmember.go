@@ -26,8 +26,8 @@ type Segment struct {
 	size int64
 	// crc is the CRC-32 of the uncompressed text.
 	crc uint32
-	// shift is x^(8*size) modulo the CRC-32 polynomial. When the text is appended to another text, the CRC-32 of the
-	// other text is multiplied by shift.
+	// shift is a factor that depends on the length of the uncompressed text. When the Segment is appended to other
+	// Segments, Member.WriteTo multiplies their CRC-32 by shift.
 	shift uint32
 }
 

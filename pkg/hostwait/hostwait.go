@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// askTimeout bounds one request to /readyz. pause is the time between two requests.
+	// askTimeout bounds one request to /readyz.
 	askTimeout = 3 * time.Second
-	pause      = time.Second
+	// pause is the time between two requests to /readyz.
+	pause = time.Second
 	// repeatLog is the time between two log lines while the program waits.
 	repeatLog = 15 * time.Second
 

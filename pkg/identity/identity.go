@@ -10,12 +10,13 @@ package identity
 import "strings"
 
 const (
-	// UserPrefix and the name of a KubeVisionUser form the user name that KubeVision impersonates for this user.
+	// UserPrefix is the prefix of the user names that KubeVision impersonates for KubeVisionUsers. The name of the
+	// KubeVisionUser follows the prefix.
 	UserPrefix = "kubevision:"
 	// UsersGroup is the impersonated group of all KubeVisionUsers.
 	UsersGroup = "kubevision:users"
-	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
-	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
+	// GroupPrefix is the prefix of the group names that KubeVision impersonates for KubeVisionUsers. A name in
+	// spec.groups of the KubeVisionUser follows the prefix.
 	GroupPrefix = "kubevision:group:"
 	// GroupMember is the user name that KubeVision impersonates for all users of the host cluster who have access only
 	// through a Kubernetes group. KubeVision does not know these users in advance. To impersonate them by their own

@@ -10,9 +10,10 @@ import (
 // maxDocuments bounds the number of YAML documents in a text.
 const maxDocuments = 1000
 
-// document is one YAML document of a text. lines is the number of lines of the text that precede the document.
+// document is one YAML document of a manifest. A manifest may contain several documents.
 type document struct {
-	text  []byte
+	text []byte
+	// lines is the number of lines of the manifest that precede the document.
 	lines int
 }
 

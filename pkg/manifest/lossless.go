@@ -23,9 +23,10 @@ const (
 )
 
 var (
-	// yamlInteger and yamlFloat match decimal numbers in the notation of YAML 1.1.
+	// yamlInteger matches decimal integers in the notation of YAML 1.1.
 	yamlInteger = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
-	yamlFloat   = regexp.MustCompile(`^[-+]?(\.\d+|\d[0-9_]*(\.[0-9_]*)?)([eE][-+]?\d+)?$`)
+	// yamlFloat matches decimal numbers in the notation of YAML 1.1, with or without a fraction or an exponent.
+	yamlFloat = regexp.MustCompile(`^[-+]?(\.\d+|\d[0-9_]*(\.[0-9_]*)?)([eE][-+]?\d+)?$`)
 	// perhapsTyped matches keys that YAML 1.1 may decode as another type than string: numbers, and spellings of true,
 	// false and null.
 	perhapsTyped = regexp.MustCompile(`^([-+.0-9~].*|[yY]|[nN]|(?i:yes|no|on|off|true|false|null))$`)

@@ -69,12 +69,11 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the reason of an error without quoting the document. Messages of the scanner and of the parser quote
-// nothing, so cause returns them unchanged. It replaces all other messages by general ones.
+// cause returns the reason of a YAML error. The reason does not quote the document.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
-		return e.Message
+		return e.Message // messages of the scanner and of the parser do not quote the document
 	case strings.HasPrefix(e.Message, "unknown anchor"):
 		return "unknown anchor"
 	default:

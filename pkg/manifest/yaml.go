@@ -86,7 +86,7 @@ func (d document) check() (isEmpty bool, err error) {
 		return false, several()
 	}
 	switch e := measure(&tree, map[*yaml.Node]extent{}); {
-	case e.height > maxDepth+1: // the document node adds one level
+	case e.depth > maxDepth+1: // the document node adds one level
 		return false, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	case e.size > MaxBytes:
 		return false, unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
@@ -98,11 +98,16 @@ func empty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || (len(document.Content) == 1 && document.Content[0].Tag == "!!null")
 }
 
-// extent is the size in bytes and the nesting depth of a YAML node, with its aliases resolved.
-type extent struct{ size, height int }
+// extent contains the size and the depth of a YAML node after every alias was replaced with the aliased node.
+type extent struct {
+	// size is the approximate size of the node and all nodes below it, in bytes.
+	size int
+	// depth is the number of levels of nodes below the node.
+	depth int
+}
 
-// measure returns the size and the nesting depth of n, with its aliases resolved. It stores the results of all visited
-// nodes in known.
+// measure returns the size and the depth of the node n after every alias was replaced with the aliased node. It stores
+// the results of all visited nodes in known.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e
@@ -116,7 +121,7 @@ func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	}
 	for _, child := range n.Content {
 		c := measure(child, known)
-		e.size, e.height = min(e.size+c.size, MaxBytes+1), max(e.height, c.height+1)
+		e.size, e.depth = min(e.size+c.size, MaxBytes+1), max(e.depth, c.depth+1)
 	}
 	known[n] = e
 	return e

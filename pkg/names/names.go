@@ -18,13 +18,14 @@ const (
 	// nothing else.
 	RemovalNamespace = "kubevision-removal"
 
-	// SigningKeysSecret is the Secret with the keys that sign access tokens.
+	// SigningKeysSecret is the name of the Secret with the keys that sign access tokens.
 	SigningKeysSecret = "kubevision-signing-keys"
-	// ServingCertSecret is the Secret with the serving certificate of kubevision-apiserver and its CA.
+	// ServingCertSecret is the name of the Secret with the serving certificate of kubevision-apiserver and the CA of
+	// the certificate.
 	ServingCertSecret = "kubevision-apiserver-tls"
-	// APIServerService is the Service of kubevision-apiserver.
+	// APIServerService is the name of the Service of kubevision-apiserver.
 	APIServerService = "kubevision-apiserver"
-	// APIService is the APIService that registers kubevision-apiserver with kube-apiserver.
+	// APIService is the name of the APIService object that registers kubevision-apiserver with kube-apiserver.
 	APIService = "v1alpha1.dashboard.kubevision.io"
 
 	// Impersonator is the name of the ServiceAccount that may impersonate the subjects of KubeVisionRoleBindings and
@@ -34,41 +35,44 @@ const (
 	// readcache). The role and the role binding of this ServiceAccount have the same name.
 	Reader = "kubevision-reader"
 
-	// AdminUser is the KubeVisionUser that is created at the installation.
+	// AdminUser is the name of the KubeVisionUser that is created at the installation.
 	AdminUser = "admin"
-	// AdminPasswordSecret is the Secret with the generated password of AdminUser.
+	// AdminPasswordSecret is the name of the Secret with the generated password of AdminUser.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created, so that KubeVision does not create
-	// AdminUser again after an administrator has deleted this user.
+	// BootstrapConfigMap is the name of the ConfigMap that records that AdminUser was created. KubeVision does not
+	// create AdminUser again after an administrator has deleted this user.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the KubeVisionPolicyParameter that names the last administrator who can log in, and the
-	// last KubeVisionRoleBinding that makes users administrators. Admission policies prevent their removal.
+	// LastAdminParameter is the name of the KubeVisionPolicyParameter for the protection of the last administrator. It
+	// contains the last user who is an administrator, and the last KubeVisionRoleBinding that makes users
+	// administrators.
 	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the names of the ValidatingAdmissionPolicies that read LastAdminParameter.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the current number and size of KubeVision's
-	// objects, and their limits.
+	// ObjectQuotaParameter is the name of the KubeVisionPolicyParameter with the current number and size of
+	// KubeVision's objects, and the limits for both.
 	ObjectQuotaParameter = "kubevision-object-quota"
-	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. A user who grants a role needs
-	// the verb bind on the ClusterRole of this role.
+	// RoleBindingsPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For a new or changed
+	// binding, the policy requires the verb bind on the ClusterRole of the binding.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the ValidatingAdmissionPolicy for KubeVisionClusters. A user who creates or changes a cluster
-	// so that a KubeVisionRoleBinding selects the cluster needs the verb bind on the ClusterRole of the binding.
+	// ClustersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionClusters. If a KubeVisionRoleBinding
+	// newly selects a cluster, the policy requires the verb bind on the ClusterRole of the binding.
 	ClustersPolicy = "kubevision-clusters"
-	// ClusterCredentialsPolicy is the ValidatingAdmissionPolicy for the references from KubeVisionClusters to Secrets
-	// with kubeconfigs. If another KubeVisionCluster already references the Secret, the user needs the verb get on the
-	// Secret.
+	// ClusterCredentialsPolicy is the name of the ValidatingAdmissionPolicy for the references from KubeVisionClusters
+	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
+	// verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the ValidatingAdmissionPolicy for KubeVisionUsers. A change that gives a KubeVisionUser the rights
-	// of a KubeVisionRoleBinding requires the verb bind on the ClusterRole of the binding. A change that can take over
-	// the account of such a KubeVisionUser, for example a new password, requires the same verb.
+	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. A change of a user can give a role
+	// to another person, for example a new group or a new password. In this case, the policy requires the verb bind on
+	// the ClusterRole of the role.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the ValidatingAdmissionPolicy for updates of Namespaces. A user who changes labels so that a
-	// KubeVisionRoleBinding grants more rights in the Namespace needs the verb bind on the ClusterRole of the binding.
+	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
+	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind
+	// on the ClusterRole of the binding.
 	NamespacesPolicy = "kubevision-namespaces"
-	// NewNamespacesPolicy is the ValidatingAdmissionPolicy for the creation of Namespaces. A user who creates a
-	// Namespace with labels that a KubeVisionRoleBinding selects needs the verb bind on the ClusterRole of the binding.
+	// NewNamespacesPolicy is the name of the ValidatingAdmissionPolicy for the creation of Namespaces. If a
+	// KubeVisionRoleBinding selects the labels of the new Namespace, the policy requires the verb bind on the
+	// ClusterRole of the binding.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager is the field manager with which the controllers apply objects.
@@ -131,8 +135,8 @@ const favoritesPrefix = "kubevision-favorites-"
 // CredentialsSecret returns the name of the Secret with the password hash and second factor of a user.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner is the reverse of CredentialsSecret: it returns the name of the user for the name of the Secret. It
-// returns false if no user's Secret has this name.
+// CredentialsOwner returns the name of the user whose password hash and second factor are in the named Secret. It
+// returns false for the name of any other Secret.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }

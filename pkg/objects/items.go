@@ -59,9 +59,9 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. The
-// memory of the returned values is charged to account. If an object is too large, Items omits it and calls omit with
-// the namespace and name of the object. If omit is nil, Items returns ErrTooLarge instead.
+// Items decodes the objects of a JSON list into values of T, which must be a type with few fields. The memory of the
+// returned values is charged to account. If an object is too large, Items omits it and calls omit with the namespace
+// and name of the object. If omit is nil, Items returns ErrTooLarge instead.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {
@@ -105,9 +105,8 @@ func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) erro
 	return item(raw, account, ElementBytes, visit)
 }
 
-// SmallItem decodes raw, an object of a JSON list, and calls visit with the result. The memory of the object is charged
-// to account until visit() returns. SmallItem charges less memory than Item, because the type T has only a few fields
-// of the object.
+// SmallItem decodes raw, an object of a JSON list, and calls visit with the result. T must be a type with few fields,
+// because SmallItem charges only little memory. The memory is charged to account until visit() returns.
 func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, smallElementBytes, visit)
 }
@@ -159,9 +158,8 @@ func nameOf(raw []byte) (namespace, name string) {
 	return text("namespace"), text("name")
 }
 
-// HoldSmall charges the memory of item, and of everything to which item points, to the given account. The type T has
-// only some fields of a Kubernetes object. If item points to more memory than maxHeldBytes, HoldSmall returns
-// ErrTooLarge.
+// HoldSmall charges the memory of item, and of everything to which item points, to the given account. T must be a type
+// with few fields. If item points to more memory than maxHeldBytes, HoldSmall returns ErrTooLarge.
 func HoldSmall[T any](account *budget.Account, item *T) error {
 	if referencedBytes(reflect.ValueOf(item).Elem()) > maxHeldBytes {
 		return ErrTooLarge

@@ -21,11 +21,11 @@ const (
 	// MaskedBase64 replaces each value in the field data of a Secret. It is the base64 encoding of Masked.
 	MaskedBase64 = "KioqKioq"
 	// Differs replaces the value of kubectl's annotation last-applied-configuration in a Secret that is compared with
-	// another Secret, for example in a dry run. It is used if the values of the two Secrets differ. Masked replaces
-	// equal values.
+	// another Secret, for example in a dry run. It shows that the annotation has a different value in the other Secret.
 	Differs = "****** (differs)"
 	// DiffersBase64 replaces a value in the field data of a Secret that is compared with another Secret, for example in
-	// a dry run. It is used if the values of the two Secrets differ. It is the base64 encoding of Differs.
+	// a dry run. It shows that the same key has a different value in the other Secret. It is the base64 encoding of
+	// Differs.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
@@ -79,8 +79,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// hasOtherValue returns true if v contains a value for the field and the key, and this value differs from the given
-// value.
+// hasOtherValue returns true if v contains a value under the key, but not the given value. field is the field of the
+// Secret that contains the key, for example data.
 func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false
@@ -90,10 +90,8 @@ func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bo
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask replaces the values in data and stringData of the Secret o. It also replaces the value of kubectl's annotation
-// last-applied-configuration in metadata, which is the metadata of o. A value that differs from the value in
-// otherValues is replaced by the text Differs, and any other value by the text Masked. otherValues contains the values
-// of a Secret with which o is compared, or is nil.
+// mask replaces the confidential values of the Secret o by masks. The masks also show which values differ from
+// otherValues, the values of another Secret. otherValues may be nil. metadata must be the decoded metadata of o.
 func mask(o, metadata Object, otherValues values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},
@@ -109,6 +107,7 @@ func mask(o, metadata Object, otherValues values) error {
 			return Unreadable(fmt.Errorf("the %s of a secret is not an object", field))
 		}
 	}
+	// The annotation contains the values of the Secret that was applied last.
 	err := metadata.rewrite(fieldAnnotations, func(key rawjson.Quoted, value []byte) ([]byte, error) {
 		switch {
 		case value[0] != '"' && value[0] != 'n':

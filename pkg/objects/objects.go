@@ -151,16 +151,17 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare converts the object to the form that users of the dashboard's API get. It sets a missing kind and apiVersion,
-// because the items of a list have neither. It removes managedFields. If masking is true, it masks the values of a
-// Secret. If a user compares the Secret with another Secret, otherValues contains the values of the other Secret.
-// Otherwise, otherValues is nil.
+// prepare converts the object to the form that users of the dashboard's API get, for example without managedFields. If
+// masking is true, prepare masks the values of a Secret. The masks show which values differ from otherValues, the
+// values of another Secret. otherValues may be nil.
 func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
+	// The items of a list have neither kind nor apiVersion. Existing values do not change, because an API server may
+	// return an object of another kind than the requested one.
 	for field, value := range map[string]string{"kind": r.Kind, "apiVersion": r.GroupVersion().String()} {
-		if err := o.complete(field, value); err != nil {
+		if err := o.setIfEmpty(field, value); err != nil {
 			return err
 		}
 	}
@@ -179,9 +180,8 @@ func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) e
 	return err
 }
 
-// complete sets the field kind or apiVersion of an object to value if the field is missing or empty. It does not change
-// another value, because an API server may return an object of another kind than the requested one.
-func (o Object) complete(field, value string) error {
+// setIfEmpty sets a top-level field of the object to value, unless the field already contains a text.
+func (o Object) setIfEmpty(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
 		return nil
 	}

@@ -19,8 +19,8 @@ const (
 	protobufPrefix = "k8s\x00"
 	// itemsField is the protobuf field number of the items in the List types of Kubernetes.
 	itemsField = 2
-	// messageDepth is the nesting depth to which the protobuf messages in an object are counted. The count determines
-	// the estimated memory for decoding the object.
+	// messageDepth is the maximum nesting depth of the protobuf messages that are counted to estimate the memory for
+	// decoding an object. Messages at a greater depth are not counted.
 	messageDepth = 8
 )
 

@@ -31,11 +31,12 @@ func Elements(message []byte, depth int) (count int64) {
 	return count
 }
 
-// These constants are numbers of protobuf fields. metadataField is a field of each built-in kind of Kubernetes.
-// nameField and namespaceField are fields of metav1.ObjectMeta.
 const (
-	metadataField  = 1
-	nameField      = 1
+	// metadataField is the number of the protobuf field metadata, which each built-in kind of Kubernetes has.
+	metadataField = 1
+	// nameField is the number of the protobuf field name of metav1.ObjectMeta.
+	nameField = 1
+	// namespaceField is the number of the protobuf field namespace of metav1.ObjectMeta.
 	namespaceField = 3
 )
 

@@ -66,7 +66,8 @@ func (s *Scanner) take(c byte) bool {
 	return true
 }
 
-// Value reads a value of any type. It returns ErrSyntax if the JSON is invalid.
+// Value checks the syntax of a value of any type, and moves the position to the end of the value. It returns ErrSyntax
+// if the value is not valid JSON.
 func (s *Scanner) Value() error {
 	switch c := s.Peek(); {
 	case c == '"':

@@ -44,8 +44,8 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin stops counting the memory of the previous list if that list was not completed. It is called before a new list.
-func (a *account) begin() {
+// resetLoading subtracts the objects of an incomplete list from the counted memory. It is called before each new list.
+func (a *account) resetLoading() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.pool.used.Add(-a.loading)
@@ -93,8 +93,7 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
-// total returns all memory that the account counts, in bytes. This is the memory of the stored objects, of replaced
-// objects in responses, of buffers, and of subscribers.
+// total returns the sum of all memory that the account counts, in bytes.
 func (a *account) total() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

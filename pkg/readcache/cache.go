@@ -40,12 +40,11 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout is the time for which requests wait for the first list of a resource. The time begins with the
-	// first request for the resource. While data of the list arrive, requests wait longer. After the wait, each of
-	// these requests is sent to the cluster.
+	// firstListTimeout is the time for which requests wait for the first list of a resource before they are sent to the
+	// cluster. The time begins with the first request for the resource. It is extended while data of the list arrives.
 	firstListTimeout = 5 * time.Second
-	// progressTimeout is the time for which requests wait for more data of the first list of a resource after
-	// firstListTimeout has passed. Whenever data arrive, the time starts again.
+	// progressTimeout is the time without new data after which requests no longer wait for the first list of a
+	// resource. It applies after firstListTimeout has passed.
 	progressTimeout = time.Second
 	// longestFirstList is the maximum time for which requests wait for the first list of a resource, even if data of
 	// the list still arrive.
@@ -67,8 +66,7 @@ const (
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the number of cached resources of all clusters. It also bounds the number of resources that the
-	// cache remembers because they could not be cached.
+	// maxKinds bounds the number of cached resources of all clusters.
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
@@ -84,7 +82,8 @@ type Cache struct {
 	mu    sync.Mutex
 	kinds map[kindKey]*kind
 	// paces contains the rate limits of the clusters that have cached resources or recently had some.
-	paces   map[Cluster]*pace
+	paces map[Cluster]*pace
+	// refused contains up to maxKinds resources that are not cached for some time.
 	refused *lru.Cache
 	closed  bool
 
@@ -151,7 +150,8 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep drops the resources that have not been read since the given time. It also calls dropIdlePaces.
+// sweep drops the resources that have not been read since the given time. It also drops rate limiters that are no
+// longer needed.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()
@@ -180,9 +180,10 @@ type View struct {
 
 	// Stale is true if the objects may be outdated, because the watch has ended and could not be started again.
 	Stale bool
-	// AsOf and Newest are the earliest and the latest possible time of the state that stale objects show. Both are zero
-	// if Stale is false.
-	AsOf, Newest time.Time
+	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
+	AsOf time.Time
+	// Newest is the time after which the list includes no changes on the cluster. It is zero if Stale is false.
+	Newest time.Time
 
 	store *store
 }
@@ -268,8 +269,8 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns a period that begins now, in which a resource is not cached. The period lasts at most maxPause. r is the
-// previous such period, or the zero value.
+// next returns a period, beginning now, in which the resource is not cached. If the cluster repeatedly rejects lists,
+// the period is twice as long as the previous period r. It lasts at most maxPause.
 func (r refusal) next(maxPause time.Duration) refusal {
 	pause := maxPause
 	if maxPause == refusedFor { // a list has failed

@@ -292,8 +292,8 @@ func TestHalfEvents(t *testing.T) {
 		var held, most int64
 		d := newDecoder(io.NopCloser(strings.NewReader(text+rest)), podKind)
 		d.keep = func(o *Object) (*Object, error) { return o, nil }
-		d.read, d.closed = func() {}, func(error) {}
-		d.buffered = func(bytes int64) error {
+		d.afterEvent, d.closed = func() {}, func(error) {}
+		d.countMemory = func(bytes int64) error {
 			held += bytes
 			most = max(most, held)
 			return nil
@@ -307,7 +307,7 @@ func TestHalfEvents(t *testing.T) {
 			t.Errorf("%s: %d bytes are held after at most %d", name, held, most)
 		}
 		d = newDecoder(io.NopCloser(strings.NewReader(text+rest)), podKind)
-		d.buffered = func(int64) error { return errTooMuch }
+		d.countMemory = func(int64) error { return errTooMuch }
 		if _, _, err := d.next(); !errors.Is(err, errTooMuch) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -46,13 +46,13 @@ type decoder struct {
 	// keep is called with each created or updated object. It returns the object to store, which may be an equal object
 	// that is already stored. An error of keep ends the watch.
 	keep func(*Object) (*Object, error)
-	// read is called after each event except error events.
-	read func()
+	// afterEvent is called after an event was decoded, unless it is an error event.
+	afterEvent func()
 	// closed is called when the watch ends. The error is the reason for the end.
 	closed func(error)
-	// buffered is called with the number of bytes by which the buffer is about to grow. It is called with a negative
-	// number when the buffer shrinks.
-	buffered func(bytes int64) error
+	// countMemory adds a number of bytes, which may be negative, to the memory of the resource. It returns an error if
+	// the memory is not available.
+	countMemory func(bytes int64) error
 
 	// turn limits the processor time for the events. It may be nil.
 	turn *pacing.Turn
@@ -66,7 +66,8 @@ var _ watch.Decoder = &decoder{}
 
 func newDecoder(body io.ReadCloser, kind schema.GroupVersionKind) *decoder {
 	return &decoder{
-		kind: kind, body: body, lines: bufio.NewReaderSize(body, readBytes), buffered: func(int64) error { return nil },
+		kind: kind, body: body, lines: bufio.NewReaderSize(body, readBytes),
+		countMemory: func(int64) error { return nil },
 	}
 }
 
@@ -81,24 +82,23 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	if event == watch.Error {
 		d.closed(errErrorEvent)
 	} else {
-		d.read()
+		d.afterEvent()
 	}
 	return event, object, nil
 }
 
-// inTurn waits until the limit for processor time allows a turn, and decodes the next event during this turn. The turn
-// does not include the processing of the event in the store, because this may take time.
+// inTurn decodes the next event. It waits while the processor time for the cluster is used up.
 func (d *decoder) inTurn() (watch.EventType, runtime.Object, error) {
 	if err := d.turn.Enter(); err != nil {
 		return "", nil, io.ErrUnexpectedEOF // as if the connection had ended
 	}
-	defer d.turn.Leave()
+	defer d.turn.Leave() // before the Reflector stores the event, because this may block
 	return d.next()
 }
 
 // release frees the buffer.
 func (d *decoder) release() {
-	_ = d.buffered(-int64(cap(d.buffer))) // releasing memory cannot fail
+	_ = d.countMemory(-int64(cap(d.buffer))) // releasing memory cannot fail
 	d.buffer = nil
 }
 
@@ -248,7 +248,7 @@ func (d *decoder) grow(bytes int) error {
 		return nil
 	}
 	size := max(len(d.buffer)+bytes, min(2*cap(d.buffer), maxEventBytes)) //nolint:mnd // twice as much
-	if err := d.buffered(int64(size - cap(d.buffer))); err != nil {
+	if err := d.countMemory(int64(size - cap(d.buffer))); err != nil {
 		return err
 	}
 	d.buffer = append(make([]byte, 0, size), d.buffer...)

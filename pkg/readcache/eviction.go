@@ -28,8 +28,8 @@ func (c *Cache) makeRoom(k *kind) error {
 	return nil
 }
 
-// selectVictim returns the resource to drop from the cache if all resources are in use. k is the resource whose memory
-// has grown.
+// selectVictim returns the resource to drop if the cache is full and contains only resources in use. The result may be
+// k, the resource whose memory has grown.
 func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()

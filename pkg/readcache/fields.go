@@ -77,15 +77,15 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns true if the cache can evaluate a label selector. The number of requirements, plus the number of
-// values in the requirements, must be at most maxRequirements. IsShort returns false for labels.Nothing(), because
-// requirements cannot express this selector.
+// IsShort returns true if the number of requirements in the label selector, plus the number of their values, is at most
+// maxRequirements. The cache does not evaluate longer selectors. IsShort returns false for labels.Nothing().
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0
 	for i := range requirements {
 		values += 1 + requirements[i].Values().Len()
 	}
+	// selectable is false for labels.Nothing(), because requirements cannot express this selector.
 	return selectable && values <= maxRequirements
 }
 

@@ -17,18 +17,18 @@ const (
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains the objects of a list, in the order of API servers, which sort lists by the key namespace/name. Each
-// Group contains some consecutive objects. The inner slices are called chunks, and are not empty.
+// Groups contains the objects of a list in the order of API servers, which sort lists by the key namespace/name.
+// Consecutive objects form a Group. The inner slices of Groups are called chunks, and are not empty.
 //
-// Groups is immutable: replacing a Group creates a copy of Groups, which shares the unchanged chunks with the original.
-// Without chunks, each replacement would copy the pointer to every Group.
+// Groups is immutable. A changed copy shares the unchanged chunks with the original, so that a change of a large list
+// copies little memory.
 type Groups [][]*Group
 
-// newGroups divides groups into chunks. It copies each chunk. If the chunks shared the array of groups instead, the
-// garbage collector could not free a replaced chunk.
+// newGroups divides the groups into chunks, which are the inner slices of Groups.
 func newGroups(groups []*Group) Groups {
 	out := make(Groups, 0, (len(groups)+chunkSize-1)/chunkSize)
 	for chunk := range slices.Chunk(groups, chunkSize) {
+		// Each chunk has its own array, so that the garbage collector can free it when the chunk is replaced.
 		out = append(out, slices.Clone(chunk))
 	}
 	return out
@@ -134,8 +134,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replace returns a copy of g in which the given groups replace n old groups. The old groups begin at p, and must be in
-// the same inner slice of g.
+// replace returns a copy of g in which the given groups replace the n groups that begin at p. The n groups must be in
+// one chunk, which is an inner slice of g.
 func (g Groups) replace(p position, n int, groups []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

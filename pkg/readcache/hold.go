@@ -5,8 +5,8 @@ package readcache
 
 import "slices"
 
-// holdPart is a divisor. The memory limit of the cache, divided by holdPart, is the limit for the replaced objects of
-// one resource. The store no longer contains replaced objects, but responses in progress still use them.
+// holdPart limits the memory of old objects that only responses in progress still use. For each resource, the limit is
+// 1/holdPart of the memory limit of the cache.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
@@ -18,24 +18,24 @@ type holds struct {
 	replacedBytes int64
 }
 
-// hold represents a response in progress. The response uses the objects of a Snapshot, even if the store has replaced
-// these objects in the meantime.
+// hold is a response in progress, which keeps the objects of a Snapshot in memory even after the store has replaced
+// them.
 type hold struct {
-	// startBytes is the total size of the data that the store had replaced before it created the Snapshot of the
-	// response, in bytes.
-	startBytes int64
-	drop       func()
+	// replacedBefore is the value of the counter holds.replacedBytes when the Snapshot of the response was created. The
+	// value is smaller for an older Snapshot.
+	replacedBefore int64
+	drop           func()
 }
 
-// Hold registers a response in progress that uses the objects of the view. The caller must call release when the
-// response ends. The cache calls drop if the replaced objects in use take too much memory, or if the resource is no
-// longer cached. The function drop must end all use of the objects, and must not block.
+// Hold registers a response that uses the objects of the view. The caller must call release when the response ends. The
+// cache may call drop to free memory, or because the resource is no longer cached. The function drop must end all use
+// of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
 		return func() {}
 	}
-	h := &hold{startBytes: v.replacedBytes, drop: drop}
+	h := &hold{replacedBefore: v.replacedBytes, drop: drop}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -57,36 +57,34 @@ func (h *holds) remove(one *hold) {
 	}
 }
 
-// oldest returns the hold with the oldest Snapshot. A hold is a response in progress that uses a Snapshot. If there is
-// no such response, oldest returns nil.
+// oldest returns the response in progress with the oldest Snapshot, or nil if there are no responses in progress.
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
-		if out == nil || one.startBytes < out.startBytes {
+		if out == nil || one.replacedBefore < out.replacedBefore {
 			out = one
 		}
 	}
 	return out
 }
 
-// memory returns an upper bound of the memory of replaced data that responses in progress still use, in bytes. The
-// bound is the size of all data that the store has replaced since it created the oldest Snapshot in use.
+// memory returns an upper bound of the memory of old data that only responses in progress still use, in bytes.
 func (h *holds) memory() int64 {
+	// This is the size of all data that the store has replaced since the creation of the oldest Snapshot in use.
 	if oldest := h.oldest(); oldest != nil {
-		return h.replacedBytes - oldest.startBytes
+		return h.replacedBytes - oldest.replacedBefore
 	}
 	return 0
 }
 
-// dropHolds ends responses in progress that use replaced objects. It ends the response with the oldest Snapshot first,
-// and stops when the other responses use at most maxMemory bytes of replaced objects. The caller must hold the lock of
-// the store.
+// dropHolds ends responses in progress until the remaining responses keep at most maxMemory bytes of old data in
+// memory. The caller must hold the lock of the store.
 func (s *store) dropHolds(maxMemory int64) {
 	if len(s.holds.all) == 0 {
 		return
 	}
 	for s.holds.memory() > maxMemory {
-		s.dropOldest()
+		s.dropOldest() // it keeps the most data
 	}
 	s.account.hold(s.holds.memory())
 }

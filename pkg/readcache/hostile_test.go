@@ -143,7 +143,7 @@ func TestLargeItems(t *testing.T) {
 		var held, most int64
 		s := &source{kind: podKind, noted: func(error) {}}
 		s.keep = func(o *Object, _ bool) (*Object, error) { return o, nil }
-		s.buffered = func(bytes int64) error {
+		s.countMemory = func(bytes int64) error {
 			held += bytes
 			most = max(most, held)
 			return nil
@@ -168,7 +168,7 @@ func TestLongVersions(t *testing.T) {
 		`{"resourceVersion":"1"},"metadata":{"resourceVersion":"` + long + `"}`: errLongVersion,
 		`{"resourceVersion":7}`: rawjson.ErrSyntax,
 	} {
-		s := &source{buffered: func(int64) error { return nil }}
+		s := &source{countMemory: func(int64) error { return nil }}
 		page, err := s.read(strings.NewReader(`{"metadata":` + text + `,"items":[]}`))
 		if err == nil {
 			kept := metav1.ListMeta{ResourceVersion: page.ResourceVersion, Continue: page.Continue}

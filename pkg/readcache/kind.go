@@ -50,10 +50,10 @@ func (c *Cache) start(key kindKey, kindName string) *kind {
 	k := &kind{key: key, store: &store{account: account}, cancel: cancel, started: time.Now()}
 	k.source = &source{
 		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(kindName),
-		begin: account.begin, pace: c.paceOf(key.cluster),
+		beforeList: account.resetLoading, pace: c.paceOf(key.cluster),
 	}
 	k.source.late = func() { c.stop(k, errLongList, refusedFor) }
-	k.source.keep = func(o *Object, listed bool) (*Object, error) {
+	k.source.keep = func(o *Object, fromList bool) (*Object, error) {
 		if k.ended.Load() {
 			return nil, errEvicted
 		}
@@ -61,12 +61,12 @@ func (c *Cache) start(key kindKey, kindName string) *kind {
 		if same := k.store.same(o); same != nil { // The account already includes the object, but not its list entry.
 			o, loaded = same, itemBytes
 		}
-		if listed {
+		if fromList {
 			account.load(loaded)
 		}
 		return o, c.makeRoom(k)
 	}
-	k.source.buffered = func(bytes int64) error {
+	k.source.countMemory = func(bytes int64) error {
 		account.buffer(bytes)
 		if bytes < 0 {
 			return nil
@@ -123,6 +123,7 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 		return s, !k.ended.Load()
 	}
 	last := k.started.Add(longestFirstList)
+	// After firstListTimeout, the wait goes on while data of the list arrives.
 	for deadline := k.started.Add(firstListTimeout); ; {
 		s, ok := k.firstBefore(ctx, deadline)
 		deadline = k.source.lastSign().Add(progressTimeout)

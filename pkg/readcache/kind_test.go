@@ -99,7 +99,7 @@ func TestStaleAfterAnErrorEvent(t *testing.T) {
 		d := newDecoder(io.NopCloser(strings.NewReader(`{"type":"ERROR","object":{"kind":"Status","code":410}}`+"\n")),
 			schema.GroupVersionKind{Kind: "Pod"})
 		var ends []error
-		d.read = func() { s.found(true) }
+		d.afterEvent = func() { s.found(true) }
 		d.closed = func(err error) {
 			if len(ends) == 0 {
 				s.lost(err)

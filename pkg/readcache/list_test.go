@@ -73,9 +73,9 @@ func TestFirstListIsConsistent(t *testing.T) {
 func TestRepeatedLists(t *testing.T) {
 	f := &emptyCluster{}
 	s := &source{
-		cluster: f, resource: core("a"), pace: newPace(), begin: func() {}, late: func() {}, noted: func(error) {},
-		keep:     func(o *Object, _ bool) (*Object, error) { return o, nil },
-		buffered: func(int64) error { return nil },
+		cluster: f, resource: core("a"), pace: newPace(), beforeList: func() {}, late: func() {}, noted: func(error) {},
+		keep:        func(o *Object, _ bool) (*Object, error) { return o, nil },
+		countMemory: func(int64) error { return nil },
 	}
 	for _, version := range []string{"", "0", "5"} {
 		options := metav1.ListOptions{ResourceVersion: version, Limit: 500}

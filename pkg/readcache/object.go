@@ -35,19 +35,20 @@ type Object struct {
 	Created int64
 }
 
-// objectBytes is the memory of an Object without its strings, in bytes. It includes the pointer to the Object in a
-// Group. labelBytes is the memory of a label without its strings, in bytes.
 const (
+	// objectBytes is the memory of an Object without its strings, in bytes. It includes the pointer to the Object in a
+	// Group.
 	objectBytes = 192
-	labelBytes  = 64
+	// labelBytes is the memory of a label without its strings, in bytes.
+	labelBytes = 64
 )
 
 const (
 	// maxLabels bounds the number of labels of an object, because labels are decoded before their memory is counted.
 	maxLabels = 1000
-	// maxName bounds the length of a name or a namespace, in bytes. maxVersion bounds the length of a resource version,
-	// in bytes. API servers do not store longer values.
-	maxName    = 253
+	// maxName bounds the length of a name or a namespace, in bytes. API servers do not store longer names.
+	maxName = 253
+	// maxVersion bounds the length of a resource version, in bytes. API servers do not use longer resource versions.
 	maxVersion = 64
 )
 

@@ -22,7 +22,7 @@ const (
 	// workShare bounds the processor time for the data of one cluster, as a fraction of one processor. This fraction
 	// suffices for eventRate, because one event takes about 40 microseconds.
 	workShare = 1.0 / 3
-	// workBurst is the processor time that the data of one cluster may take before workShare applies. It suffices for a
+	// workBurst is the processor time that the data of one cluster may take at once, without a delay. It suffices for a
 	// first list of 50,000 Pods, which takes about 5 s.
 	workBurst = 6 * time.Second
 )
@@ -61,7 +61,8 @@ func (c *Cache) dropIdlePaces() {
 	maps.DeleteFunc(c.paces, func(cluster Cluster, p *pace) bool { return !used[cluster] && p.isIdle() })
 }
 
-// pacedStore is the store of a resource for its Reflector. It counts the processor time of the changes.
+// pacedStore is a store that counts the processor time of each change, in order to limit the processor time for the
+// cluster. A Reflector writes to it.
 type pacedStore struct {
 	*store
 

@@ -29,7 +29,7 @@ const work = time.Millisecond
 func workingSource(cluster Cluster, resource string, p *pace) *source {
 	return &source{
 		cluster: cluster, resource: core(resource), kind: podKind, pace: p,
-		begin: func() {}, late: func() {}, noted: func(error) {}, buffered: func(int64) error { return nil },
+		beforeList: func() {}, late: func() {}, noted: func(error) {}, countMemory: func(int64) error { return nil },
 		keep: func(o *Object, _ bool) (*Object, error) {
 			time.Sleep(work)
 			return o, nil
@@ -242,7 +242,7 @@ func TestLargeFields(t *testing.T) {
 		"repeated items": {strings.Repeat(`"items":[],`, 2) + `"x":0`, rawjson.ErrSyntax},
 	} {
 		s := &source{
-			kind: podKind, noted: func(error) {}, buffered: func(int64) error { return nil },
+			kind: podKind, noted: func(error) {}, countMemory: func(int64) error { return nil },
 			keep: func(o *Object, _ bool) (*Object, error) { return o, nil },
 		}
 		if _, err := s.read(strings.NewReader("{" + tc.text + "}")); !errors.Is(err, tc.want) {

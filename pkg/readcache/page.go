@@ -48,7 +48,7 @@ func (p *listPage) DeepCopyObject() runtime.Object { return p }
 // read decodes a page of a list. It decodes one object at a time. It returns errLargeFields if the fields other than
 // the items are larger than maxFieldBytes together.
 func (s *source) read(body io.Reader) (*listPage, error) {
-	bounded := &pageReader{body: body, buffered: s.buffered}
+	bounded := &pageReader{body: body, countMemory: s.countMemory}
 	defer bounded.close()
 	decoder, page := json.NewDecoder(bounded), &listPage{Items: []runtime.Object{}}
 	if err := delimiter(decoder, '{'); err != nil {
@@ -56,7 +56,7 @@ func (s *source) read(body io.Reader) (*listPage, error) {
 	}
 	complete, items := false, int64(0)
 	for decoder.More() {
-		bounded.begin()
+		bounded.resetLimit()
 		field, err := decoder.Token()
 		if err != nil {
 			return nil, unreadable(err)
@@ -105,7 +105,7 @@ func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *listPag
 		return err
 	}
 	for decoder.More() {
-		bounded.begin()
+		bounded.resetLimit()
 		var text json.RawMessage
 		if err := decoder.Decode(&text); err != nil {
 			return unreadable(err)

@@ -13,19 +13,18 @@ const itemCopies = 3
 // also counts the memory for decoding.
 type pageReader struct {
 	body io.Reader
-	// buffered is called when the memory for decoding changes. bytes is the difference, and is negative if the memory
-	// shrinks. An error means that the memory is not available.
-	buffered func(bytes int64) error
+	// countMemory adds a number of bytes, which may be negative, to the memory of the resource. It returns an error if
+	// the memory is not available.
+	countMemory func(bytes int64) error
 
 	// read is the number of bytes that were read since the start of the current item or top-level field.
 	read int64
-	// counted is the sum of the values that were passed to buffered so far, in bytes. This is the memory for decoding
-	// the page.
+	// counted is the memory for decoding the page that was counted so far, in bytes.
 	counted int64
 }
 
-// begin starts the next item or top-level field.
-func (r *pageReader) begin() { r.read = 0 }
+// resetLimit allows maxEventBytes further bytes. It is called before each item and each top-level field of the page.
+func (r *pageReader) resetLimit() { r.read = 0 }
 
 // Read implements io.Reader. It returns errTooLarge if the current item or top-level field is larger than
 // maxEventBytes. It also returns an error if the memory for decoding is not available.
@@ -37,7 +36,7 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	r.read += int64(n)
 	if more := itemCopies*r.read - r.counted; more > 0 {
 		r.counted += more
-		if err := r.buffered(more); err != nil {
+		if err := r.countMemory(more); err != nil {
 			return 0, err
 		}
 	}
@@ -46,4 +45,4 @@ func (r *pageReader) Read(p []byte) (int, error) {
 
 // close subtracts the memory for decoding the page from the counted memory of the cache. It must be called after the
 // page was decoded.
-func (r *pageReader) close() { _ = r.buffered(-r.counted) } // releasing memory cannot fail
+func (r *pageReader) close() { _ = r.countMemory(-r.counted) } // releasing memory cannot fail

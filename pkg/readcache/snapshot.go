@@ -54,14 +54,13 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// serials and epoch form the serial number of each Group, which is a part of entity tags. serials counts the Groups of
-// this process. epoch is a random number that is added to the count. Two processes therefore do not use the same entity
-// tag for different lists.
-//
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
+	// serials counts the Groups that this process has created.
 	serials atomic.Uint64
-	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
+	// epoch is a random number. It is added to the count of Groups, so that two processes do not use the same serial
+	// numbers. Serial numbers are a part of entity tags.
+	epoch = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
 // Compressed returns the compressed JSON of the objects. Only the first call compresses the JSON.
@@ -120,7 +119,8 @@ type Snapshot struct {
 	// Count is the number of objects.
 	Count int
 
-	// replacedBytes is the total size of the data that the store had replaced before it created the Snapshot, in bytes.
+	// replacedBytes is the value of the counter holds.replacedBytes when the Snapshot was created. The difference to
+	// the current value is the size of the data that the store has replaced in the meantime.
 	replacedBytes int64
 }
 
@@ -173,7 +173,8 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// Behind returns the objects of the group that come after namespace/name in a list.
+// Behind returns the objects of the group that come after the key namespace/name in lists of API servers. If the group
+// has another namespace, the result contains either all objects or none.
 func (g *Group) Behind(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
@@ -181,12 +182,12 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop returns the memory that s does not share with its successor, in bytes. It also subtracts the compressed JSON and
-// the Summaries of s from the counted memory. It is called when the successor replaces s in the store.
+// drop releases the Groups of s when successor replaces s in the store. It returns the size of the data of s that
+// successor does not contain, in bytes.
 func (s *Snapshot) drop(successor *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {
-		bytes += g.drop()
+		bytes += g.drop() // also subtracts the compressed JSON and the Summary from the account
 		for _, o := range g.Objects {
 			if successor.Get(o.Namespace, o.Name) != o {
 				bytes += o.memory()

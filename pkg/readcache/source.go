@@ -30,16 +30,16 @@ type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list. If the previous list is incomplete, begin stops counting the memory of that
-	// list.
-	begin func()
-	// keep is called with each object before the object is stored. listed is true for an object of a list, and false
-	// for an object of a watch event. keep returns the object to store. If an equal object is already stored, keep
-	// returns the stored object.
-	keep func(o *Object, listed bool) (*Object, error)
-	// buffered is called when the memory for reading changes. bytes is the difference, and is negative if the memory
-	// shrinks.
-	buffered func(bytes int64) error
+	// beforeList is called before each list. It subtracts the objects of an earlier, incomplete list from the counted
+	// memory.
+	beforeList func()
+	// keep is called before an object is stored, and returns the object to store. If an equal object is already stored,
+	// keep returns the stored object. The parameter fromList is true for an object of a list, and false for an object
+	// of a watch event.
+	keep func(o *Object, fromList bool) (*Object, error)
+	// countMemory adds a number of bytes, which may be negative, to the memory of the resource. It returns an error if
+	// the memory is not available.
+	countMemory func(bytes int64) error
 	// noted is called when a watch starts or ends, and when a list fails. If a watch starts, err is nil. In the other
 	// cases, err is the reason for the end or the failure.
 	noted func(err error)
@@ -52,11 +52,9 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// newest is the latest possible time of the state that the stored objects show. It is the time at which the last
-	// list was complete, or a later time at which a watch was known to work.
+	// newest is the time after which the stored objects include no changes on the cluster.
 	newest time.Time
-	// asOf is the earliest possible time of the state that the stored objects show. It is the time at which the last
-	// list was requested, or a later time at which a watch was known to work.
+	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time
 	// listBegan is the time at which the request for the current list was sent.
 	listBegan time.Time
@@ -116,7 +114,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	options.Limit = 0
 	if options.Continue == "" {
 		options.ResourceVersion, options.ResourceVersionMatch = "", ""
-		s.begin()
+		s.beforeList()
 		s.beginList()
 	}
 	s.pages++
@@ -157,6 +155,7 @@ func (s *source) beginList() {
 func (s *source) completeList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The list shows a state between its request and its end.
 	s.newest, s.asOf = time.Now(), s.listBegan
 	s.stopListTimer()
 }
@@ -194,7 +193,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	turn := s.pace.work.Turn(ctx)
 	d := newDecoder(turn.Body(body), s.kind)
 	d.turn = turn
-	d.buffered = s.buffered
+	d.countMemory = s.countMemory
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, false) }
 	d.closed = func(err error) {
 		end.Do(func() {
@@ -202,10 +201,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 				s.found(true) // the watch has worked until its end, even without events
 			}
 			s.lost(err)
-			s.closed(err, begun, options.TimeoutSeconds)
+			s.checkRedefined(err, begun, options.TimeoutSeconds)
 		})
 	}
-	d.read = func() {
+	d.afterEvent = func() {
 		s.found(true)
 		_ = s.pace.events.Wait(ctx) // an error means that the watch has ended
 	}
@@ -223,13 +222,12 @@ func (s *source) isRedefined() bool {
 	return s.redefined
 }
 
-// closed records that a watch has ended with err. The watch started at the time begun, and seconds is its requested
-// duration. If the API server ends the watch of a custom resource early, the CustomResourceDefinition may have changed.
-// The resource is then listed again before the next watch.
-//
-// Without a new list, the cache would keep objects in the form of the old definition. API servers send no events for
-// objects whose stored data is unchanged.
-func (s *source) closed(err error, begun time.Time, seconds *int64) {
+// checkRedefined sets s.redefined if the end of a watch suggests that the CustomResourceDefinition has changed. err is
+// the reason for the end, begun is the start of the watch, and seconds is the requested duration of the watch.
+func (s *source) checkRedefined(err error, begun time.Time, seconds *int64) {
+	// An API server ends the watches of a custom resource early when the CustomResourceDefinition changes. It sends no
+	// events for objects whose stored data is unchanged. Without a new list, the cache would keep these objects in the
+	// form of the old definition.
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	if custom && isEarly(begun, seconds) && errors.Is(err, io.EOF) {
 		s.mu.Lock()
@@ -311,7 +309,7 @@ func (s *source) lastSign() time.Time {
 // some minutes.
 func (s *source) lost(err error) {
 	s.mu.Lock()
-	if s.connected && s.hasEvents && errors.Is(err, io.EOF) {
+	if s.connected && s.hasEvents && errors.Is(err, io.EOF) { // the watch has worked until its end
 		s.newest = time.Now()
 		s.asOf = s.newest
 	}
@@ -325,9 +323,8 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-// stale returns true if the stored objects may be outdated, because a watch has ended and no new watch has started
-// within reconnectTime. The objects then show a state of the cluster between the times asOf and newest. If stale
-// returns false, both times are zero.
+// stale returns true if the stored objects may be outdated, because no watch has worked for reconnectTime. The objects
+// then include all changes up to asOf, and no changes after newest. Otherwise, both times are zero.
 func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

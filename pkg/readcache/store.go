@@ -203,15 +203,15 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped returns the objects in one Group, or in two Groups if there are at least 2*groupSize objects. It returns nil
-// if there are no objects.
+// grouped returns new Groups that contain the objects, or nil if there are no objects. Objects that are too many for
+// one Group are divided into two Groups.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:
 		return nil
 	case n < 2*groupSize:
 		return []*Group{newGroup(objects, s.account)}
-	default:
+	default: // two Groups are enough, because each change adds at most one object
 		return []*Group{
 			newGroup(slices.Clone(objects[:n/2]), s.account),
 			newGroup(slices.Clone(objects[n/2:]), s.account),

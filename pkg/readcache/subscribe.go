@@ -27,8 +27,7 @@ type Change struct {
 // Changes contains the changes that a subscriber receives in one call: one change from a watch event, or all changes
 // after a new list.
 type Changes struct {
-	// All is an iterator over the changes. It is valid only until the function that receives the Changes returns. After
-	// a new list, the iterator computes the changes one by one, to save memory.
+	// All is an iterator over the changes. It is valid only until the function that receives the Changes returns.
 	All iter.Seq[Change]
 	// Version is the resource version of the cached list after the changes.
 	Version string
@@ -53,15 +52,12 @@ type Subscription struct {
 }
 
 // Subscribe subscribes to the changes of the resource r of a cluster. The returned Snapshot is the cached list before
-// the first change. For each later change, in order, the cache calls deliver. The cache holds a lock during the call.
-// Therefore, deliver must not block, and must not call methods of the cache except Subscription.Count.
+// the first change. Subscribe returns false if the resource cannot be cached, or if the first list does not arrive in
+// time.
 //
-// Subscribe starts to cache the resource if necessary. It returns false if the resource cannot be cached, or if the
-// first list does not arrive in time. During the subscription, the resource is not dropped as unused. The cache may
-// still evict the resource if the cache exceeds its memory limit.
-//
-// The caller must not keep the Snapshot after the next call of deliver. The Snapshot could then keep replaced objects
-// in memory, and the cache does not count this memory.
+// The cache calls deliver for each change, in order. The function deliver must not block, and must not call methods of
+// the cache except Subscription.Count. After the first call of deliver, the caller must not keep the Snapshot, because
+// the cache no longer counts its memory.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, *Snapshot, bool) {
@@ -86,6 +82,7 @@ func (c *Cache) Subscribe(
 		k.store.subscriptions = map[*Subscription]bool{}
 	}
 	k.store.subscriptions[s] = true
+	// The resource is not dropped as unused. It may still be evicted if the cache exceeds its memory limit.
 	go s.keep()
 	return s, current, true
 }
@@ -118,11 +115,11 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count changes the memory of the cached resource by the given number of bytes, which may be negative. A subscriber
-// calls Count to report its own memory. If the cache then exceeds its limit, the next event of the resource evicts
-// unused resources and, if that is not enough, this resource. A subscriber may call Count only in deliver() (see
-// Subscribe), because the cache holds the necessary lock during the call of deliver().
+// Count adds memory of the subscriber to the memory of the cached resource, in bytes. A negative number subtracts
+// memory. Count may be called only during a call of the function that was passed to Subscribe, because the necessary
+// lock is held only then.
 func (s *Subscription) Count(bytes int64) {
+	// If the cache exceeds its limit, the next event of the resource evicts resources.
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)
 }
@@ -143,7 +140,7 @@ func (s *Subscription) finish() { s.end.Do(func() { close(s.ended) }) }
 // tell delivers changes to all subscribers. The caller must hold the lock.
 func (s *store) tell(changes Changes) {
 	for sub := range s.subscriptions {
-		sub.deliver(changes)
+		sub.deliver(changes) // it does not block, because the lock is held
 	}
 }
 
@@ -173,7 +170,7 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 // It compares the pointers to the objects, not the resource versions. After a CustomResourceDefinition has changed, API
 // servers may send a different object with the same resource version.
 func differences(before, after *Snapshot) iter.Seq[Change] {
-	return func(yield func(Change) bool) {
+	return func(yield func(Change) bool) { // computes the changes one by one, to save memory
 		for o := range before.Groups.Objects() {
 			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
 			if after.Get(o.Namespace, o.Name) == nil && !yield(deleted) {

@@ -21,7 +21,7 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summary returns the stored result of Summarize. It returns false if there is none.
+// Summary returns the value that Summarize has stored in the group. It returns false if there is none.
 func (g *Group) Summary() (any, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -31,9 +31,9 @@ func (g *Group) Summary() (any, bool) {
 	return g.summary.Value, true
 }
 
-// Summarize returns the result of compute for the objects of the group. If the group belongs to a store, the group
-// keeps the result, and later calls do not call compute. Therefore, all callers must pass the same function for the
-// same resource.
+// Summarize calls compute for the objects of the group, and returns the Value of the Summary. A Group of a store keeps
+// the Summary, and does not call compute again. Therefore, all callers must pass the same function for the same
+// resource.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -123,8 +123,8 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if the Snapshot includes all remembered writes of the user to the resource. It must not be
-// called if w.uncheckable is true, because w then does not contain all writes.
+// shownBy returns true if the Snapshot includes the writes in w. It must be called only if w contains all recent writes
+// of the user, which means that w.uncheckable is false.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false

@@ -18,16 +18,12 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// These constants configure how recordings are stored in an S3 bucket. While a recording is in progress, each write
-// creates a separate object, a piece of the recording, with the name <prefix><id>/<number>. After the end of the
-// recording, all pieces are joined to one object with the name <prefix><id>.cast. A program that is killed loses only
-// the events that it has not written yet.
 const (
 	// pieceBytes is a threshold in bytes. When the pending events of a recording reach it, they are written to a new
-	// object.
+	// object in the bucket.
 	pieceBytes = 64 << 10
-	// pieceInterval is the time after which the pending events of a recording are written to a new object, even if they
-	// have fewer than pieceBytes bytes. A program that is killed loses its pending events.
+	// pieceInterval is the time after which the pending events of a recording are written to a new object in the
+	// bucket, even if they have fewer than pieceBytes bytes. A process that is killed loses its pending events.
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which the size of all objects in the bucket is measured again.
 	bucketScan = time.Minute
@@ -57,7 +53,8 @@ const (
 	// pieceDigits is the number of digits at the end of the name of a piece, which is an object with a part of a
 	// recording. The digits are the number of the piece.
 	pieceDigits = 6
-	// maxPieces is the maximum number of pieces of a recording. It has pieceDigits digits.
+	// maxPieces is the maximum number of pieces of a recording, which are separate objects in the bucket. It has
+	// pieceDigits digits.
 	maxPieces = 999_999
 	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
 	partBytes = 5 << 20
@@ -80,7 +77,9 @@ type BucketOptions struct {
 	Roots *x509.CertPool
 }
 
-// bucket stores recordings in an S3 bucket.
+// bucket stores recordings in an S3 bucket. While a recording is in progress, each write creates an object with a piece
+// of the recording: <prefix><id>/<number>. After the end of the recording, the pieces are joined to one object:
+// <prefix><id>.cast.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
@@ -248,7 +247,7 @@ func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	if !ok {
 		return fileInfo{}, false
 	}
-	f = fileInfo{id: id, bytes: max(o.Size, 0), modified: o.LastModified, pieces: number, isWhole: number == 0}
+	f = fileInfo{id: id, bytes: max(o.Size, 0), modified: o.LastModified, lastPiece: number, isWhole: number == 0}
 	if number > 0 {
 		f.found = 1
 	}

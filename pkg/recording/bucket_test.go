@@ -23,30 +23,33 @@ func TestObjects(t *testing.T) {
 		names []string
 		want  map[string]fileInfo
 	}{
-		"none":   {nil, nil},
-		"pieces": {[]string{id + "/000001", id + "/000002"}, map[string]fileInfo{id: {bytes: 20, pieces: 2, found: 2}}},
-		"whole":  {[]string{id + ".cast"}, map[string]fileInfo{id: {bytes: 10, isWhole: true}}},
+		"none": {nil, nil},
+		"pieces": {
+			[]string{id + "/000001", id + "/000002"},
+			map[string]fileInfo{id: {bytes: 20, lastPiece: 2, found: 2}},
+		},
+		"whole": {[]string{id + ".cast"}, map[string]fileInfo{id: {bytes: 10, isWhole: true}}},
 		"both": {
 			[]string{id + ".cast", id + "/000001", id + "/000002"},
-			map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 2, isWhole: true}},
+			map[string]fileInfo{id: {bytes: 10, lastPiece: 2, found: 2, isWhole: true}},
 		},
 		"both, the other way round": {
 			[]string{id + "/000002", id + "/000001", id + ".cast"},
-			map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 2, isWhole: true}},
+			map[string]fileInfo{id: {bytes: 10, lastPiece: 2, found: 2, isWhole: true}},
 		},
 		"a gap": {
 			[]string{id + "/000001", id + "/000003"},
-			map[string]fileInfo{id: {bytes: 20, pieces: 3, found: 2}},
+			map[string]fileInfo{id: {bytes: 20, lastPiece: 3, found: 2}},
 		},
-		"no first": {[]string{id + "/000002"}, map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 1}}},
+		"no first": {[]string{id + "/000002"}, map[string]fileInfo{id: {bytes: 10, lastPiece: 2, found: 1}}},
 		"two files": {
 			[]string{id + ".cast", other + "/000001"},
-			map[string]fileInfo{id: {bytes: 10, isWhole: true}, other: {bytes: 10, pieces: 1, found: 1}},
+			map[string]fileInfo{id: {bytes: 10, isWhole: true}, other: {bytes: 10, lastPiece: 1, found: 1}},
 		},
 		"two files, mixed": {
 			[]string{id + "/000001", other + "/000001", id + ".cast", other + "/000002"},
 			map[string]fileInfo{
-				id: {bytes: 10, pieces: 1, found: 1, isWhole: true}, other: {bytes: 20, pieces: 2, found: 2},
+				id: {bytes: 10, lastPiece: 1, found: 1, isWhole: true}, other: {bytes: 20, lastPiece: 2, found: 2},
 			},
 		},
 		"other names": {[]string{

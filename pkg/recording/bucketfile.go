@@ -95,8 +95,8 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 // deleteFound deletes all existing pieces of a recording. If a piece is missing, deleteFound lists the pieces to find
 // out which ones exist.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
-	if info.found == info.pieces {
-		return b.deletePieces(ctx, info.id, info.pieces)
+	if info.found == info.lastPiece {
+		return b.deletePieces(ctx, info.id, info.lastPiece)
 	}
 	options := minio.ListObjectsOptions{Prefix: b.prefix + info.id + "/", Recursive: true}
 	for o := range b.client.ListObjectsIter(ctx, b.name, options) {
@@ -135,7 +135,7 @@ func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	if info.isWhole {
 		return b.openObject(ctx, b.key(info.id))
 	}
-	return b.openPieces(ctx, info.id, info.pieces), nil
+	return b.openPieces(ctx, info.id, info.lastPiece), nil
 }
 
 // object is a reader of an object in the S3 bucket.

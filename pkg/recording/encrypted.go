@@ -116,14 +116,14 @@ func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	return &sealed{to: to, begin: append([]byte(magic), salt...), cipher: gcm, id: []byte(id)}, nil
 }
 
-func (w *sealed) write(p []byte, last bool) error {
+func (w *sealed) write(chunk []byte, isLast bool) error {
 	if w.number == math.MaxUint32 {
 		return ErrFull
 	}
-	framed := make([]byte, 0, len(w.begin)+len(p)+frameBytes+w.cipher.Overhead())
+	framed := make([]byte, 0, len(w.begin)+len(chunk)+frameBytes+w.cipher.Overhead())
 	framed = append(framed, w.begin...)
-	framed = binary.BigEndian.AppendUint32(framed, uint32(len(p)+w.cipher.Overhead())) //nolint:gosec // it is small
-	framed = w.cipher.Seal(framed, nonce(w.number, last), p, w.id)
+	framed = binary.BigEndian.AppendUint32(framed, uint32(len(chunk)+w.cipher.Overhead())) //nolint:gosec // it is small
+	framed = w.cipher.Seal(framed, nonce(w.number, isLast), chunk, w.id)
 	w.begin = nil
 	w.number++
 	_, err := w.to.Write(framed)

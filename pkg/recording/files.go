@@ -45,17 +45,17 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the largest number of a piece in the bucket. A piece is an object with a part of the recording. The
-	// numbers begin with 1. If the recording is not stored in pieces, pieces is 0.
-	pieces int
-	// found counts the pieces that exist in the bucket. If a piece is missing, found is smaller than pieces.
+	// lastPiece is the number of the last piece in the bucket, or 0 if there are no pieces. A piece is an object with a
+	// part of the recording. The first piece has the number 1.
+	lastPiece int
+	// found is the number of pieces that exist in the bucket. It is smaller than lastPiece if a piece is missing.
 	found int
 	// isWhole is true if an object in a bucket contains the complete recording.
 	isWhole bool
 }
 
 // isDamaged returns true if a piece is missing, and no object contains the complete recording.
-func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
+func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.lastPiece }
 
 // merge adds the properties of part to f. In a bucket, a recording may consist of several objects. f and part describe
 // different objects of the same recording.
@@ -69,7 +69,7 @@ func (f *fileInfo) merge(part *fileInfo) {
 	case !f.isWhole:
 		f.bytes += part.bytes
 	}
-	f.pieces, f.found = max(f.pieces, part.pieces), f.found+part.found
+	f.lastPiece, f.found = max(f.lastPiece, part.lastPiece), f.found+part.found
 }
 
 // settings contains values that depend on the kind of storage: a directory or a bucket.

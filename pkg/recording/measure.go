@@ -102,7 +102,7 @@ func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Unlock()
 	used, err := s.files.list(context.Background(), func(f fileInfo) error {
 		// If one object contains the complete recording, the other objects with parts of it are not needed.
-		if (s.isOld(&f, now) || f.isWhole && f.pieces > 0) && len(unneeded) < maxCleaned {
+		if (s.isOld(&f, now) || f.isWhole && f.lastPiece > 0) && len(unneeded) < maxCleaned {
 			unneeded = append(unneeded, f)
 		}
 		return nil
@@ -112,6 +112,7 @@ func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The listed sizes may not include the bytes that this process has written since the beginning of the measurement.
 	s.used, s.measured = used+s.written-before, now
 	return unneeded, nil
 }

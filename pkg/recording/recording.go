@@ -32,7 +32,7 @@ const (
 	// in a directory.
 	flushBytes = 32 << 10
 	// flushInterval is the time after which the pending events of a recording are written to a file in a directory,
-	// even if they have fewer than flushBytes bytes. A program that is killed loses its pending events.
+	// even if they have fewer than flushBytes bytes. A process that is killed loses its pending events.
 	flushInterval = time.Second
 )
 
@@ -231,8 +231,8 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if a write of pending events in the background fails. If a write fails
-// during a call of a method, the method returns the error, and the function may be called as well.
+// OnFailure sets a function that is called when pending events cannot be written in the background. The function may
+// also be called with an error that a method of the Recording has already returned.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -259,17 +259,17 @@ func (r *Recording) Close() error {
 
 // chunkWriter writes a recording in chunks.
 type chunkWriter interface {
-	// write writes the next chunk, which may be empty. last is true for the chunk that ends the recording.
-	write(p []byte, last bool) error
+	// write writes the next chunk, which may be empty. isLast must be true only for the chunk that ends the recording.
+	write(chunk []byte, isLast bool) error
 }
 
 // plain writes a recording without encryption. It implements chunkWriter.
 type plain struct{ to io.Writer }
 
-func (w plain) write(p []byte, _ bool) error {
-	if len(p) == 0 {
+func (w plain) write(chunk []byte, _ bool) error {
+	if len(chunk) == 0 {
 		return nil
 	}
-	_, err := w.to.Write(p)
+	_, err := w.to.Write(chunk)
 	return err //nolint:wrapcheck // the caller wraps it
 }

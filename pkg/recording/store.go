@@ -64,8 +64,7 @@ type Store struct {
 	// used is the size of all recordings in bytes. It is set by each measurement, and changes with the writes and
 	// deletions of this process.
 	used int64
-	// written is the number of bytes of recordings that this process has written since its start. A measurement of the
-	// size of all recordings adds the bytes that are written during the measurement.
+	// written is the number of bytes of recordings that this process has written since its start.
 	written int64
 	// measured is the time of the last measurement of the size of all recordings.
 	measured time.Time
@@ -124,17 +123,20 @@ func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
 
-// Summary describes one recording. The ID identifies it, and Bytes is its size.
+// Summary describes one recording.
 type Summary struct {
 	Terminal
 
-	ID    string
+	// ID identifies the recording.
+	ID string
+	// Began is the time at which the recording began.
 	Began time.Time
 	// Duration is the time from Began to the last write.
 	Duration time.Duration
 	// Expires is the time at which the recording is deleted, or zero if it is not deleted.
 	Expires time.Time
-	Bytes   int64
+	// Bytes is the size of the stored recording.
+	Bytes int64
 	// Encrypted is true if the recording is encrypted with a configured key. A recording that is not encrypted could
 	// have been changed by anyone who can write to the directory or bucket.
 	Encrypted bool
@@ -176,7 +178,8 @@ func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, er
 	return out, len(all), nil
 }
 
-// merged merges adjacent elements with the same ID.
+// merged returns one element for each recording. In a bucket, a recording may consist of several objects. Therefore,
+// files may contain several elements with the same ID, which must be adjacent.
 func merged(files []fileInfo) []fileInfo {
 	out := files[:0]
 	for i := range files {

@@ -27,7 +27,8 @@ const (
 	// replaced, because they occur by chance in many texts. However, if a shorter value occurs as a separate word,
 	// Redactor.Text withholds the whole text.
 	minValue = 4
-	// checkEvery is the number of steps between two checks whether the request has ended.
+	// checkEvery is the number of values (in New) or bytes (in Redactor.Text) after which the code checks again whether
+	// the request has ended.
 	checkEvery = 1 << 10
 )
 

@@ -18,9 +18,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing creates the missing CustomResourceDefinitions of the kinds that users create, and waits until the host
-// cluster serves these kinds. The controllers must watch all these kinds to remove the finalizers of the remaining
-// objects.
+// defineMissing waits until the host cluster serves KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings. It
+// creates missing CustomResourceDefinitions, because the controllers must watch all three kinds to remove finalizers.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
@@ -37,13 +36,8 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	})
 }
 
-// ensureDefined creates the CustomResourceDefinition of the kind if it does not exist. It returns true if the host
-// cluster serves the kind, so that the controllers can watch it. After the creation, it returns false until the
-// CustomResourceDefinition is established.
-//
-// If the CustomResourceDefinition is being deleted, ensureDefined returns true as long as objects with finalizers
-// remain, because the controllers must remove the finalizers. If no such objects remain, it returns false until the
-// CustomResourceDefinition is deleted and created again.
+// ensureDefined returns true if the controllers can watch the kind now. If the CustomResourceDefinition does not exist,
+// ensureDefined creates it. If the result is false, the caller must try again.
 func (r *Remover) ensureDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group
@@ -57,6 +51,8 @@ func (r *Remover) ensureDefined(ctx context.Context, kindName string) (bool, err
 	if definition.GetDeletionTimestamp().IsZero() {
 		return isEstablished(definition), nil
 	}
+	// The CustomResourceDefinition is being deleted. If objects with finalizers remain, the controllers must remove the
+	// finalizers first. If none remain, the CustomResourceDefinition is created again after the deletion.
 	items, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kindName))
 	if err != nil {
 		return false, err
@@ -70,10 +66,11 @@ func (r *Remover) ensureDefined(ctx context.Context, kindName string) (bool, err
 }
 
 const (
-	// retriedAnnotation on a CustomResourceDefinition contains the time at which retryCleanup last patched it.
-	// retryInterval is the minimum time between two patches.
+	// retriedAnnotation is an annotation of CustomResourceDefinitions. It contains the time at which retryCleanup last
+	// patched the CustomResourceDefinition.
 	retriedAnnotation = "kubevision.io/cleanup-retried-at"
-	retryInterval     = 3 * time.Second
+	// retryInterval is the minimum time between two patches of a CustomResourceDefinition by retryCleanup.
+	retryInterval = 3 * time.Second
 )
 
 // retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The patch makes

@@ -91,14 +91,15 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
 }
 
-// isOwn returns true if the object belongs to the installation. The object must have the label
-// app.kubernetes.io/managed-by=kubevision, or a name that begins with kubevision. If only the name matches, the object
-// must be cluster-scoped, in the namespace of KubeVision, or in kube-system. isOwn does not use the label
-// app.kubernetes.io/part-of, because anyone may set it.
+// isOwn returns true if the label app.kubernetes.io/managed-by or the name shows that the object belongs to the
+// installation.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
+	// Admission accepts this label value only from KubeVision. In contrast, any user may set the label
+	// app.kubernetes.io/part-of, so that it is no proof.
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
-		return true // Admission accepts this label only from KubeVision.
+		return true
 	}
+	// The name counts only for cluster-scoped objects, and for objects in the namespaces of KubeVision and kube-system.
 	switch o.Namespace {
 	case "", names.Namespace, metav1.NamespaceSystem:
 		return o.Name == partOf || strings.HasPrefix(o.Name, partOf+"-") || strings.HasPrefix(o.Name, partOf+":")

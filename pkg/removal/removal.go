@@ -34,8 +34,8 @@ type Remover struct {
 	// deletes all other objects.
 	Timeout time.Duration
 
-	// waitingSince contains the time since which retryCleanup waits before it retries the deletion of custom resources,
-	// by the UID of their CustomResourceDefinition.
+	// waitingSince maps the UID of a CustomResourceDefinition to the time at which retryCleanup last patched it. Before
+	// the first patch, this is the time of the first call of retryCleanup.
 	waitingSince map[types.UID]time.Time
 }
 

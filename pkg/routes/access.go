@@ -27,8 +27,8 @@ const (
 	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
 	// host authorizes it.
 	RuleAsCaller Rule = "AsCaller"
-	// RuleReviewed allows callers for whom an access review succeeds. Each endpoint has its own access review, for
-	// example a SubjectAccessReview.
+	// RuleReviewed allows authenticated users who pass the access check of the endpoint, for example a
+	// SubjectAccessReview.
 	RuleReviewed Rule = "Reviewed"
 )
 
@@ -62,8 +62,8 @@ func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: handler}
 }
 
-// Self returns an endpoint for authenticated users whose handler accesses only data of the caller. It rejects anonymous
-// requests.
+// Self returns an endpoint for authenticated users. The endpoint rejects anonymous requests. The handler must access
+// only data of the caller.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }

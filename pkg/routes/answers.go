@@ -18,8 +18,8 @@ const (
 	// answerShare is the limit for the bytes of concurrent responses to one user, per processor. The number of
 	// processors is GOMAXPROCS.
 	answerShare = 4 << 20
-	// largestAnswer bounds the counted size of one response, in bytes. In the limits for concurrent responses, a larger
-	// response counts as largestAnswer.
+	// largestAnswer is the largest size for which one response counts in the limits for concurrent responses, in bytes.
+	// Larger responses are sent, but count as largestAnswer.
 	largestAnswer = 2 * answerShare
 	// usersAtOnce is the number of users who can reach their limit for concurrent responses at the same time. The limit
 	// for all users together is usersAtOnce times the limit for one user.
@@ -28,7 +28,8 @@ const (
 	maxWaitingAnswers = DefaultPerUser
 	// answerPatience bounds the time for which a response waits until other responses have been sent.
 	answerPatience = 10 * time.Second
-	// answerTime bounds the time in which a client must receive a response of more than freeBytes.
+	// answerTime is the time in which a client must receive a response, unless the response is small. A small response
+	// has at most freeBytes.
 	answerTime = time.Minute
 	// freeBytes is the maximum size of a small response, in bytes. A small response is sent at once, and does not count
 	// in the limits for concurrent responses.

@@ -27,16 +27,15 @@ type Raw struct {
 	Write func(ctx context.Context, w io.Writer) error
 }
 
-// pieceTime bounds the time in which a client must receive the data of one Write.
+// pieceTime is the time in which a client must receive the data of one write to a Raw response.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw as the response. A response without a time limit counts as a stream of the user instead of a
-// request. For this response, sendRaw calls leave to stop counting the request. If the user has too many streams,
-// sendRaw writes an error.
+// sendRaw writes raw as the response. If r has no time limit, the response counts as a stream instead of a request in
+// flight. sendRaw then calls leave, which ends the count as a request.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
-		if err != nil {
+		if err != nil { // for example because the user has too many streams
 			envelope.WriteError(ctx, w, err)
 			return
 		}
@@ -47,8 +46,8 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 	t.writeRaw(ctx, w, raw)
 }
 
-// writeRaw writes raw. It aborts the response if raw.Write fails after the first data, or if the client does not
-// receive the data of one write within pieceTime.
+// writeRaw writes raw. If raw.Write fails before it has written data, the client gets the error. If it fails later, for
+// example because the client is too slow, the response is aborted.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),

@@ -32,9 +32,9 @@ type Request struct {
 	path map[string]string
 	// query is the parsed query, or nil before the first call of Query.
 	query url.Values
-	// code is the one-time code of the caller's second factor, or empty. codeInBody is true if the body contains
-	// totpCode.
-	code       string
+	// code is the one-time code of the caller's second factor, or empty.
+	code string
+	// codeInBody is true if the JSON body contains a one-time code in the field totpCode.
 	codeInBody bool
 }
 

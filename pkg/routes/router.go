@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// serveFunc serves a request to a route. path contains the values of the path parameters by name.
-type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]string)
+// serveFunc serves a request to a route. pathValues maps the names of the path parameters to their values.
+type serveFunc func(w http.ResponseWriter, r *http.Request, pathValues map[string]string)
 
 // node is a node in the tree of the path segments of all routes. A path may match several routes. At the first segment
 // in which these routes differ, a literal has precedence over a parameter.
@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route that matches method and path, or nil. path is relative to n and must not begin with a slash.
-// find also returns the given values, with the values of the path parameters appended.
+// find returns the route that matches method and path, or nil. It also returns the values of the path parameters. path
+// contains only the segments below n, without a leading slash. values contains the values for segments above n.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -46,9 +46,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for an endpoint that dashboards call on every page. A caller who must first set up a second
-	// factor gets CodeConflict from this endpoint, because existing dashboards display the message of this code. Other
-	// endpoints return CodeTwoFactorRequired.
+	// Ambient is true if dashboards call the endpoint on every page. A caller who must first set up a second factor
+	// gets CodeConflict instead of CodeTwoFactorRequired, because existing dashboards display the message of
+	// CodeConflict.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
@@ -93,10 +93,14 @@ type Table struct {
 	// Answers bounds the bytes of responses that are being sent, per user and in total. Nil means no bound.
 	Answers *budget.Queue
 
-	// answerTime and pieceTime replace the constants of the same names in tests. Zero means the constant.
-	answerTime, pieceTime time.Duration
-	routes                []Route
-	fair                  fairness
+	// answerTime is the time in which a client must receive a response, unless the response is small. Only tests set
+	// it. Zero means one minute.
+	answerTime time.Duration
+	// pieceTime is the time in which a client must receive the data of one write to a Raw response. Only tests set it.
+	// Zero means 10 seconds.
+	pieceTime time.Duration
+	routes    []Route
+	fair      fairness
 	// longRunning contains the routes that open a stream or whose response has no time limit. These few routes are
 	// stored separately, because the HTTP filters search them several times for each request.
 	longRunning []pattern
@@ -123,11 +127,7 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// validate returns an error in these cases:
-//   - The route has no access rule.
-//   - Operation, Doc, Returns or the documentation of a path parameter is missing.
-//   - The Verb is unknown, or the route has a Verb although it is public.
-//   - Types contains a name that is not a documented query parameter.
+// validate returns an error if the route is not valid, for example if it has no access rule or lacks documentation.
 func (r *Route) validate() error {
 	switch {
 	case r.Endpoint.rule == "":
@@ -184,8 +184,9 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the error code for a caller who must first set up a second factor. The code depends on
-// Route.Ambient of the route with this method and path: 40900 if it is true, and 40102 if it is false.
+// SetupCode returns the error code for a caller who must set up a second factor before calling the route with this
+// method and path. It returns CodeConflict for a route that dashboards call on every page, and CodeTwoFactorRequired
+// for other routes.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {

@@ -15,9 +15,9 @@ import (
 
 type proofKey struct{}
 
-// WithProof returns a copy of ctx for Require. Require calls verify() to check the user's code. verify() is called at
-// most once, and all calls of Require return its result. Therefore, if one request of a user causes several requests to
-// clusters, the same code is valid for all of them, and a wrong code is counted only once.
+// WithProof returns a copy of ctx that contains verify, a function that checks the user's fresh code. All calls of
+// Require with the returned context share one call of verify. Therefore, one code is valid for several requests to
+// clusters, and a wrong code is counted only once.
 func WithProof(ctx context.Context, verify func() error) context.Context {
 	return context.WithValue(ctx, proofKey{}, sync.OnceValue(verify))
 }

@@ -21,8 +21,12 @@ import (
 type Request struct {
 	// Method is the HTTP method.
 	Method string
-	// Group, Resource and Subresource are the names in the path of the request.
-	Group, Resource, Subresource string
+	// Group is the API group in the path of the request. It is empty for the core group.
+	Group string
+	// Resource is the name of the resource in the path of the request, for example pods.
+	Resource string
+	// Subresource is the name of the subresource in the path of the request, or empty.
+	Subresource string
 	// Namespace is empty for cluster-scoped resources.
 	Namespace string
 	// DryRun is true if the API server will persist nothing.

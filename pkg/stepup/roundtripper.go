@@ -34,13 +34,13 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Refuse closes the body of a request that a round tripper rejects, and returns err as an *envelope.Error. The result
-// contains the text of the cause of err. It does not wrap the cause, so that callers cannot find the cause with
-// errors.As and treat it as a response of the cluster.
+// contains the cause of err only as text, so that callers do not mistake the cause for a response of the cluster.
 func Refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
 	refusal := *envelope.As(err)
+	// Callers look for responses of the cluster with errors.As. Therefore, the result does not wrap the cause.
 	if cause := refusal.Unwrap(); cause != nil {
 		return refusal.WithCause(errors.New(cause.Error()))
 	}

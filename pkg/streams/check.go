@@ -19,8 +19,10 @@ import (
 // checks is the state of the checks of one stream. At most one check runs at a time.
 type checks struct {
 	mu sync.Mutex
-	// running is true while a goroutine runs checks. again is true if this goroutine must check once more.
-	running, again bool
+	// running is true while a goroutine of the stream performs checks.
+	running bool
+	// requested is true if another check was requested, but has not begun yet.
+	requested bool
 	// passed is the time at which the last successful check began.
 	passed time.Time
 }
@@ -30,7 +32,7 @@ type checks struct {
 func (s *Stream) recheck() {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
-	s.checks.again = true
+	s.checks.requested = true
 	if s.checks.running || s.done.Err() != nil {
 		return
 	}
@@ -38,11 +40,11 @@ func (s *Stream) recheck() {
 	go s.runChecks()
 }
 
-// runChecks checks the session and the rights of the caller, and ends the stream if the caller has lost them. It
-// repeats a check that has failed, for example because a cluster is unreachable.
+// runChecks checks the session and the rights of the caller as long as checks are requested. It ends the stream if the
+// caller has lost the session or the rights.
 func (s *Stream) runChecks() {
 	defer s.recovered()
-	for s.nextCheck() { // recheck may have requested another check during the last one
+	for s.takeRequest() { // recheck may have requested another check during the last one
 		began := time.Now()
 		err := s.checkOnce()
 		switch {
@@ -59,13 +61,13 @@ func (s *Stream) runChecks() {
 	}
 }
 
-// nextCheck returns true if another check is needed and the stream has not ended. It stores the result in
-// checks.running, and resets checks.again.
-func (s *Stream) nextCheck() bool {
+// takeRequest returns true if a check is requested and the stream has not ended. It also clears the request.
+func (s *Stream) takeRequest() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
-	s.checks.running = s.checks.again && s.done.Err() == nil
-	s.checks.again = false
+	// If there is no request, the goroutine returns. A later request must start another goroutine.
+	s.checks.running = s.checks.requested && s.done.Err() == nil
+	s.checks.requested = false
 	return s.checks.running
 }
 
@@ -82,11 +84,11 @@ func (s *Stream) failedCheck(err error) {
 		return
 	}
 	select {
-	case <-time.After(unwatchedInterval):
+	case <-time.After(unwatchedInterval): // also if the RBAC objects are watched
 	case <-s.done.Done():
 	}
 	s.checks.mu.Lock()
-	s.checks.again = true
+	s.checks.requested = true
 	s.checks.mu.Unlock()
 }
 

@@ -11,22 +11,22 @@ import (
 const (
 	// staleTime bounds the time for which an API server may still use an old RBAC object after a change.
 	staleTime = 700 * time.Millisecond
-	// callInterval is the time between two calls of a function that a Coalescer repeats after a change of RBAC objects.
+	// callInterval is the time between the repeated calls that a Coalescer makes after one change of RBAC objects.
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after a change of RBAC objects, and repeats the call until all API servers use the change.
-// Changes with the same key share these calls.
+// Coalescer calls a function several times after a change of RBAC objects, because API servers may use the old objects
+// for a short time. Several changes with the same key share the calls.
 type Coalescer[K comparable] struct {
 	mu sync.Mutex
-	// changes contains the time of the last change with each key. A key is removed after the last call.
+	// changes maps each key with pending calls to the time of the last change with this key.
 	changes map[K]time.Time
 }
 
-// Changed starts repeated calls of the function in the background after a change of RBAC objects. If calls for the same
-// key are not finished yet, Changed only prolongs these calls. Therefore, all functions for a key must have the same
-// effect.
-func (c *Coalescer[K]) Changed(key K, call func()) {
+// Changed calls f in the background, and repeats the call for staleTime. If Changed is called again with the same key
+// during this time, it repeats the first function for longer and ignores the new one. Therefore, all functions for a
+// key must have the same effect.
+func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.changes == nil {
@@ -35,14 +35,14 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	_, isPending := c.changes[key]
 	c.changes[key] = time.Now()
 	if !isPending {
-		time.AfterFunc(0, func() { c.run(key, call) })
+		time.AfterFunc(0, func() { c.run(key, f) })
 	}
 }
 
-// run calls the function. If an API server may have used old RBAC objects during the call, run schedules another call.
-func (c *Coalescer[K]) run(key K, call func()) {
+// run calls f. If an API server may have used old RBAC objects during the call, run schedules another call.
+func (c *Coalescer[K]) run(key K, f func()) {
 	began := time.Now()
-	call()
+	f()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The last call must begin at least staleTime after the last change.
@@ -51,5 +51,5 @@ func (c *Coalescer[K]) run(key K, call func()) {
 		delete(c.changes, key)
 		return
 	}
-	time.AfterFunc(min(left, callInterval), func() { c.run(key, call) })
+	time.AfterFunc(min(left, callInterval), func() { c.run(key, f) })
 }

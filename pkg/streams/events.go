@@ -32,7 +32,7 @@ type events struct {
 	done <-chan struct{}
 }
 
-// write sends each line of data as an event.
+// write sends each line of data as a separate event. Server-sent events are always text.
 func (e *events) write(_ bool, data []byte) error {
 	var out bytes.Buffer
 	for line := range bytes.SplitSeq(data, []byte{'\n'}) {

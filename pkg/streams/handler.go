@@ -48,12 +48,14 @@ type Handler struct {
 	// about every recheckInterval, and after each change of RBAC objects of the clusters in Depends. Check is nil if
 	// the handler checks the right itself.
 	Check func(ctx context.Context) error
-	// Depends lists the connections to the clusters whose RBAC objects affect the result of Check. If the list is not
-	// empty, the Manager adds the host cluster. The elements must be comparable, because they are keys of a map.
+	// Depends lists the clusters whose RBAC objects determine whether the caller may use the stream. The Manager calls
+	// Check after each change of these objects. The elements must be comparable, because they are keys of a map.
 	Depends []Cluster
-	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
-	// not count as messages. Zero means no limit.
-	MaxTime, IdleTime time.Duration
+	// MaxTime bounds the duration of the stream. Zero means no limit.
+	MaxTime time.Duration
+	// IdleTime bounds the time without a message in either direction. Pings do not count as messages. Zero means no
+	// limit.
+	IdleTime time.Duration
 	// Last returns a text message that is sent before the stream is closed. If Last is nil or returns nil, no message
 	// is sent.
 	Last func(End) []byte
@@ -91,7 +93,7 @@ const (
 	// change of the session, the user or an RBAC object causes an additional check.
 	recheckInterval = 10 * time.Second
 	// unwatchedInterval is the minimum time between two regular checks of a stream that depends on a cluster whose RBAC
-	// objects cannot be watched. For every cluster, it is also the time until a failed check is repeated.
+	// objects cannot be watched.
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the time for one check of the session and the rights of a caller.
 	checkTimeout = 10 * time.Second

@@ -36,24 +36,27 @@ const retrySeconds = 5
 type Options struct {
 	// Origins lists the web origins whose pages may open streams.
 	Origins Origins
-	// PerUser bounds the number of streams of one user on this replica. Total bounds the number of streams of all users
-	// on this replica.
-	PerUser, Total int
+	// PerUser bounds the number of streams of one user on this replica.
+	PerUser int
+	// Total bounds the number of streams of all users on this replica.
+	Total int
 	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
 	// Work limits the processor time of each user (see Stream.Work). Nil means no limit.
 	Work *userlimit.Gates
-	// Admit verifies the one-time ticket of a request, if there is one, and consumes it. It may be nil.
+	// Admit verifies and consumes the one-time ticket of a request. It returns nil if the request has no ticket. If
+	// Admit is nil, tickets are not verified.
 	Admit func(ctx context.Context, u user.Info, target Target) error
 	// Check returns an error if the session of the user has ended. It may be nil.
 	Check func(ctx context.Context, u user.Info) error
 	// Expires returns the expiry of the credential with which the stream was opened. Zero means that the credential
 	// expires with the session. If Expires is nil, all credentials expire with the session.
 	Expires func(u user.Info) time.Time
-	// Host returns the connection to the host cluster, whose RBAC decides who may use which cluster. If it is nil,
-	// streams do not depend on the host.
+	// Host returns the connection to the host cluster. A change of RBAC objects there may affect all streams, because
+	// these objects determine who may use which cluster. If Host is nil, streams do not depend on the host cluster.
 	Host func() Cluster
-	// Watched returns true if ClusterChanged is called after each change of the cluster's RBAC objects.
+	// Watched returns true if the RBAC objects of the cluster are watched for changes. After each change, the watcher
+	// must call Manager.ClusterChanged. If Watched is nil, no RBAC objects are watched.
 	Watched func(Cluster) bool
 }
 
@@ -67,9 +70,9 @@ type Manager struct {
 	stopping bool
 	streams  map[*Stream]bool
 	users    map[string]map[*Stream]bool
-	// places contains the number of streams of each user, including those that are being opened. total is the sum of
-	// these numbers.
-	places      map[string]int
+	// perUser contains the number of streams of each user, including streams that are being opened.
+	perUser map[string]int
+	// total is the number of streams of all users, including streams that are being opened.
 	total       int
 	clusters    map[Cluster]*dependents
 	rbacChanges Coalescer[Cluster]
@@ -95,7 +98,7 @@ func NewManager(o Options) *Manager {
 	m := &Manager{
 		options: o, bytes: budget.NewShared(budget.Options{Total: o.Bytes, Work: o.Work}),
 		streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
-		places: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
+		perUser: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
 		timing: timing{write: writeTimeout, ping: pingInterval, pong: pongTimeout},
 	}
 	m.stopped, m.stop = context.WithCancelCause(context.Background())
@@ -129,12 +132,12 @@ func (m *Manager) enter(name, verb string) error {
 	switch {
 	case m.stopping:
 		message = "this replica is shutting down: connect again"
-	case m.places[name] >= m.options.PerUser:
+	case m.perUser[name] >= m.options.PerUser:
 		message, args = "you have %d streams open: close some of them", []any{m.options.PerUser}
 	case m.total >= m.options.Total:
 		message = "too many streams are open: try again shortly"
 	default:
-		m.places[name]++
+		m.perUser[name]++
 		m.total++
 		return nil
 	}
@@ -149,9 +152,9 @@ func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total--
-	m.places[name]--
-	if m.places[name] <= 0 {
-		delete(m.places, name)
+	m.perUser[name]--
+	if m.perUser[name] <= 0 {
+		delete(m.perUser, name)
 	}
 	if m.stopping && m.total == 0 {
 		m.closeEmpty()

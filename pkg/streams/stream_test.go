@@ -305,8 +305,8 @@ func TestVanishedClients(t *testing.T) {
 	await(t, "all to be gone", func() bool { return m.Count() == 0 && runtime.NumGoroutine() <= before+10 })
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.streams)+len(m.users)+len(m.places)+len(m.clusters) > 0 {
-		t.Errorf("left behind: %d %d %d %d", len(m.streams), len(m.users), len(m.places), len(m.clusters))
+	if len(m.streams)+len(m.users)+len(m.perUser)+len(m.clusters) > 0 {
+		t.Errorf("left behind: %d %d %d %d", len(m.streams), len(m.users), len(m.perUser), len(m.clusters))
 	}
 }
 

@@ -20,17 +20,18 @@ import (
 
 const (
 	handshakeTimeout = 10 * time.Second
-	// writeBuffer and readBuffer are the sizes of the buffers in bytes. A stream has a write buffer only while it sends
-	// a message.
+	// writeBuffer is the size of the write buffer of a WebSocket, in bytes. A WebSocket has a write buffer only while
+	// it sends a message.
 	writeBuffer = 4 << 10
-	readBuffer  = 1 << 10
+	// readBuffer is the size of the read buffer of a WebSocket, in bytes.
+	readBuffer = 1 << 10
 )
 
 //nolint:gochecknoglobals // idle streams have no buffer of their own
 var writeBuffers sync.Pool
 
-// CheckUpgrade returns an error if the request does not ask for a WebSocket. It counts each such request in the metric
-// of refused streams, with verb as a label.
+// CheckUpgrade returns an error if the request does not ask for a WebSocket. It counts the rejected request in the
+// metric of refused streams. The parameter verb is a label of this metric.
 func CheckUpgrade(r *http.Request, verb string) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		refused.WithLabelValues(verb, "upgrade").Inc()
@@ -67,6 +68,7 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 		s.expires = m.options.Expires(u)
 	}
 	s.depends = slices.Clone(h.Depends)
+	// RBAC objects of the host cluster determine who may use the other clusters.
 	if m.options.Host != nil && len(s.depends) > 0 {
 		if host := m.options.Host(); !slices.Contains(s.depends, host) {
 			s.depends = append(s.depends, host)

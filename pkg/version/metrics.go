@@ -13,7 +13,8 @@ var buildInfo = metrics.NewGaugeVec(&metrics.GaugeOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{buildInfo} }
 
-// SetBuildInfo sets the metric kubevision_build_info. The metric must be registered before.
+// SetBuildInfo sets the metric kubevision_build_info to 1, with the version of the program as labels. The caller must
+// first register the metrics that Metrics returns.
 func SetBuildInfo() {
 	info := Info()
 	buildInfo.WithLabelValues(info.GitVersion, info.GitCommit, info.GoVersion).Set(1)

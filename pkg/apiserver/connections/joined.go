@@ -16,8 +16,8 @@ const (
 	// netHTTPBytes is the maximum size of a response body that fits into the buffer of net/http together with usual
 	// headers, in bytes. The buffer has 4 KiB.
 	netHTTPBytes = 4<<10 - 256
-	// unsentBytes bounds the data that a connection stores before it sends a small response in one write, in bytes. The
-	// data includes the headers and the overhead of TLS.
+	// unsentBytes is the capacity of the buffer in which a connection collects a small response, in bytes. The buffer
+	// has room for the body, the headers and the overhead of TLS.
 	unsentBytes = joinedBytes + 4<<10
 )
 

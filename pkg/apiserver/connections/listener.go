@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connections limits the memory of client connections. It counts the data that net/http buffers before a
-// request has arrived, because the client is not authenticated at that time.
+// Package connections limits the memory of client connections, including data that net/http buffers before a request
+// has arrived. Limits for each user cannot apply to this data, because the client is not authenticated yet.
 package connections
 
 import (
@@ -43,13 +43,13 @@ type Listener struct {
 	options Options
 
 	mu sync.Mutex
-	// taken is the memory of all connections, in bytes. known is the part that belongs to connections from known
-	// addresses.
-	taken, known int64
-	networks     map[netip.Prefix]*network
-	connections  map[endpoints]*connection
-	// clock increases with each use of a connection. connection.used is the value of clock at the last use of that
-	// connection.
+	// taken is the memory of all connections, in bytes.
+	taken int64
+	// known is the memory of the connections from known addresses, in bytes.
+	known       int64
+	networks    map[netip.Prefix]*network
+	connections map[endpoints]*connection
+	// clock increases with each use of a connection.
 	clock uint64
 }
 
@@ -109,9 +109,9 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// add registers a new connection. It returns the connections that the caller must close, because all connections
-// together use more memory than allowed. prefixes are the networks that contain the client address. known is true if
-// the connection comes from a known address (see Options.Known). The caller must hold the lock.
+// add registers a new connection. The client address is in the networks of prefixes. known is true if Options.Known
+// returns true for the address. If all connections together exceed the memory limit, add returns the connections that
+// the caller must close. The caller must hold the lock.
 func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*connection {
 	c.prefixes, c.known = prefixes, known
 	for _, prefix := range prefixes {
@@ -131,16 +131,15 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 	return l.take(c, idleBytes)
 }
 
-// take records that a connection was used, and adds bytes to the memory of this connection. It returns the connections
-// that the caller must close, because all connections together use more memory than allowed. For a connection that was
-// upgraded to a WebSocket, take adds no bytes. The caller must hold the lock.
+// take adds bytes to the memory of a connection that was just used. If all connections together exceed the memory
+// limit, take returns the connections that the caller must close. The caller must hold the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
 	}
 	l.clock++
 	c.used = l.clock
-	if c.takenOver {
+	if c.takenOver { // net/http does not buffer the data of a WebSocket
 		return nil
 	}
 	l.count(c, bytes)
@@ -180,16 +179,11 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed earlier than other. These rules apply in order, until one of them finds
-// a difference:
-//
-//   - The connection whose network uses more memory is closed earlier. The memory of a network is the sum over all its
-//     connections. Each client address belongs to several networks. Networks with shorter prefixes are compared first.
-//   - The connection that uses more memory itself is closed earlier.
-//   - The connection that was used less recently is closed earlier.
-//
-// Amounts of memory are rounded down to multiples of idleBytes, so that one small request makes no difference.
+// closesBefore returns true if c must be closed earlier than other, because c or its networks use more memory. If both
+// use the same amount of memory, the connection that was used less recently is closed earlier.
 func (c *connection) closesBefore(other *connection) bool {
+	// A client can have many addresses. Therefore, networks are compared first, beginning with the largest networks.
+	// The division by idleBytes has the effect that one small request makes no difference.
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
 			return mine > others
@@ -239,10 +233,13 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	known    bool
 	// asked is true after the first request on the connection.
 	asked bool
-	// taken is the memory of the connection, in bytes. held is the part that belongs to requests in progress.
-	taken, held int64
-	used        uint64
-	dropped     bool
+	// taken is the memory of the connection, in bytes.
+	taken int64
+	// held is the memory of the requests in progress, in bytes. It is a part of taken.
+	held int64
+	// used is the value of Listener.clock at the last use of the connection.
+	used    uint64
+	dropped bool
 	// takenOver is true after the connection was upgraded to a WebSocket.
 	takenOver bool
 

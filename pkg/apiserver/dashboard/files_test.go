@@ -293,7 +293,7 @@ func TestSlowReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	const patience = 200 * time.Millisecond
-	f.room.time, f.room.rate = patience, maxFileBytes+1
+	f.room.sendTime, f.room.sendRate = patience, maxFileBytes+1
 	server := httptest.NewUnstartedServer(h)
 	server.EnableHTTP2 = true
 	server.StartTLS()

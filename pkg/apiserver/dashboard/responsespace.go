@@ -18,9 +18,9 @@ const (
 	// separately to the responses to known networks (see filters.Origin).
 	maxResponseBytes = 16 << 20
 
-	// sendTime is the time in which a small response must be sent. A large response has one more second for each
-	// sendRate bytes.
+	// sendTime is the time in which a client must read a small response.
 	sendTime = 20 * time.Second
+	// sendRate is the number of bytes for which a client gets one more second to read a large response.
 	sendRate = 64 << 10
 )
 
@@ -29,16 +29,18 @@ const (
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
-	// time and rate have the values sendTime and sendRate, except in tests.
-	time time.Duration
-	rate int64
+	// sendTime is the time in which a client must read a small response. Tests shorten it.
+	sendTime time.Duration
+	// sendRate is the number of bytes for which a client gets one more second to read a large response. Tests increase
+	// it.
+	sendRate int64
 }
 
 func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace {
 	options := budget.Options{Total: maxResponseBytes, Step: responseBytes}
 	return &responseSpace{
 		strangers: budget.NewShared(options), known: budget.NewShared(options), origin: origin,
-		time: sendTime, rate: sendRate,
+		sendTime: sendTime, sendRate: sendRate,
 	}
 }
 
@@ -63,7 +65,7 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 // response in bytes. If the client reads too slowly, net/http closes the connection.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
-	limit := o.time + time.Duration(size/o.rate)*time.Second
+	limit := o.sendTime + time.Duration(size/o.sendRate)*time.Second
 	// SetWriteDeadline fails only in tests, whose response writers have no connection.
 	_ = connection.SetWriteDeadline(time.Now().Add(limit))
 	send()

@@ -32,22 +32,24 @@ const (
 	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart divides the memory for request bodies. The result, a quarter, is for unauthenticated clients.
+	// strangersPart defines how much memory for request bodies unauthenticated clients may use: the fraction
+	// 1/strangersPart.
 	strangersPart = 4
-	// knownPart divides the memory for request bodies. The result, an eighth, is an additional part for unauthenticated
-	// clients in known networks, such as the networks of logged-in users.
+	// knownPart defines how much memory for request bodies is reserved for unauthenticated clients in trusted networks
+	// and in networks with logged-in users: the fraction 1/knownPart.
 	knownPart = 8
 	// maxBytesPerUnknown bounds the memory for the bodies of unauthenticated clients in one network, in bytes.
 	maxBytesPerUnknown = 2 << 20
-	// maxBytesPerKnown bounds additional memory, in bytes, for the bodies of unauthenticated clients in one known
-	// network, such as the network of a logged-in user.
+	// maxBytesPerKnown bounds the reserved memory for request bodies that one network may use, in bytes. Memory is
+	// reserved for unauthenticated clients in trusted networks and in networks with logged-in users.
 	maxBytesPerKnown = 1 << 20
-	// firstBytes is the memory that is charged before the first byte of a body arrives.
+	// firstBytes is the memory that is reserved for a body before its first byte arrives, in bytes.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is the size, in bytes, up to which the headers of a request are not charged.
+	// freeHeaderBytes is the part of the request headers, in bytes, that does not count towards the memory limit for
+	// request bodies.
 	freeHeaderBytes = 4 << 10
-	// userStep is the minimum charge for the body of an authenticated client, in bytes. It limits how many bodies one
-	// user can send concurrently.
+	// userStep is the unit in which memory is reserved for the bodies of authenticated clients, in bytes. Each body
+	// takes at least one unit, which limits the number of concurrent bodies.
 	userStep = 64 << 10
 )
 
@@ -66,9 +68,9 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies that use at most total bytes of memory. Unauthenticated clients may use a quarter of the
-// memory. Unauthenticated clients in known networks, such as the networks of logged-in users, may use a further eighth.
-// origin describes the client of an unauthenticated request.
+// NewBodies returns Bodies that limit the memory of all request bodies to total bytes. The function origin must
+// describe the client of an unauthenticated request. Unauthenticated clients may use a quarter of total. They may use
+// an additional eighth if their network is trusted or has logged-in users.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{

@@ -25,12 +25,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// WithEnvelope returns the outermost filter. It rejects malformed requests, requests that are too large, and
-// Impersonate-* headers. Below the API's prefixes, it converts every response to an envelope with the HTTP status 200,
-// also the responses of k8s.io/apiserver.
+// WithEnvelope returns the outermost filter. It rejects requests that are malformed or too large, and requests with
+// Impersonate-* headers. For paths of the dashboard's API, it converts every response to an envelope with the HTTP
+// status 200.
 //
-// If shared returns true for a request, the connection stays open after the response, because other clients also use
-// it. If refusals is not nil, it delays the responses to unauthenticated requests.
+// The function shared must return true if other clients use the connection of the request, too. WithEnvelope does not
+// let handlers close a shared connection. refusals delays the responses that reject unauthenticated requests. It may be
+// nil.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -177,8 +178,8 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers of an envelope, which has the status 200. It only records any other status, because
-// WithEnvelope then sends an envelope instead of the response.
+// WriteHeader sends the headers if the status is 200. Any other status is only recorded, and WithEnvelope sends an
+// error envelope after the handler has returned.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -201,8 +202,8 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a part of an envelope, which has the status 200. It drops p if the status is different, because
-// WithEnvelope then sends an envelope instead of the response.
+// Write sends p if the status of the response is 200. For any other status, it discards p, and WithEnvelope sends an
+// error envelope after the handler has returned.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)

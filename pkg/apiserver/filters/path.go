@@ -24,7 +24,8 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// proxySegment follows the prefix of the API in the path of a stream that a client opens through kube-apiserver.
+// proxySegment is a path segment that clients insert when they open a stream through kube-apiserver. Because of this
+// segment, kube-apiserver treats the request as long-running.
 const proxySegment = "/proxy"
 
 // canonical returns a copy of the request whose path begins with /apis/dashboard.kubevision.io/v1alpha1. Clients may
@@ -68,10 +69,10 @@ func withoutTimeout(encoded string, query url.Values) string {
 	return query.Encode()
 }
 
-// malformed returns an error message if the path of the request is ambiguous. If the path is not ambiguous, it returns
-// an empty string. A path is ambiguous if it contains a backslash, a percent sign, a control character or an encoded
-// slash. A path with the segment ".", ".." or "" is also ambiguous.
+// malformed returns an error message if the path of the request is ambiguous. Otherwise, it returns an empty string.
+// Examples of ambiguous paths are /a//b, /a/../b and /a%2Fb.
 func malformed(r *http.Request) string {
+	// The sequences encode a slash, a backslash, a percent sign and a null character.
 	escaped := strings.ToLower(r.URL.EscapedPath())
 	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {
 		if strings.Contains(escaped, sequence) {

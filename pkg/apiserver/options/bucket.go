@@ -29,8 +29,10 @@ const maxPrefix = 256
 
 // BucketOptions contains the flags for an S3 bucket with recordings.
 type BucketOptions struct {
-	// Endpoint is the URL of the S3 service. Region is the region of the bucket, or empty.
-	Endpoint, Region string
+	// Endpoint is the URL of the S3 service.
+	Endpoint string
+	// Region is the region of the bucket. If it is empty, the region that the S3 service reports is used.
+	Region string
 	// CredentialsDir is a directory with the files access-key-id, secret-access-key and session-token, or empty.
 	CredentialsDir string
 	// CAFile is a file with the certificate authorities of the service, or empty.

@@ -40,9 +40,8 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the smallest valid value of a flag that limits memory, such as --body-bytes-in-flight, in
-	// bytes. With this value for request bodies, one user can still send a body of the maximum size,
-	// filters.MaxBodyBytes.
+	// minBytesInFlight is the smallest valid number of bytes in the flags that limit memory, for example in
+	// --body-bytes-in-flight. With fewer bytes, a request body of the maximum size could be rejected.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute

@@ -26,51 +26,79 @@ import (
 // Reason is the kind of an authentication event. It is also the reason of the Kubernetes event.
 type Reason string
 
-// Values of Reason.
 const (
-	LoggedIn            Reason = "LoggedIn"
-	LoginFailed         Reason = "LoginFailed"
-	LoginBlocked        Reason = "LoginBlocked"
-	AccountLocked       Reason = "AccountLocked"
-	AddressBlocked      Reason = "AddressBlocked"
-	SecondFactorDue     Reason = "SecondFactorDue"
-	SecondFactorFailed  Reason = "SecondFactorFailed"
+	// LoggedIn means that a user has logged in.
+	LoggedIn Reason = "LoggedIn"
+	// LoginFailed means that a login failed, for example because the password was wrong.
+	LoginFailed Reason = "LoginFailed"
+	// LoginBlocked means that a login was rejected without a check of the password, because too many earlier logins
+	// failed.
+	LoginBlocked Reason = "LoginBlocked"
+	// AccountLocked means that further logins of a user must wait, because too many logins failed.
+	AccountLocked Reason = "AccountLocked"
+	// AddressBlocked means that further logins from an IP address must wait, because too many logins failed.
+	AddressBlocked Reason = "AddressBlocked"
+	// SecondFactorDue means that the password of a login was correct, and the login now requires a code of the second
+	// factor.
+	SecondFactorDue Reason = "SecondFactorDue"
+	// SecondFactorFailed means that a code of the second factor was rejected during a login.
+	SecondFactorFailed Reason = "SecondFactorFailed"
+	// SecondFactorBlocked means that further codes for logins of a user must wait, because too many codes were wrong.
 	SecondFactorBlocked Reason = "SecondFactorBlocked"
-	SecondFactorSetUp   Reason = "SecondFactorSetUp"
-	// SecondFactorSetUpRefused means that the password for the set-up of a second factor was wrong.
+	// SecondFactorSetUp means that a user has begun to set up a second factor, and must confirm it with a code.
+	SecondFactorSetUp Reason = "SecondFactorSetUp"
+	// SecondFactorSetUpRefused means that the set-up of a second factor was rejected, because the password was wrong.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed means that a user has entered a wrong code in a session. FreshCodeBlocked means that further
-	// codes in the session are rejected for some time.
-	FreshCodeFailed      Reason = "FreshCodeFailed"
-	FreshCodeBlocked     Reason = "FreshCodeBlocked"
-	SecondFactorEnabled  Reason = "SecondFactorEnabled"
+	// FreshCodeFailed means that a code of the second factor was rejected in a session, after the login.
+	FreshCodeFailed Reason = "FreshCodeFailed"
+	// FreshCodeBlocked means that further codes in a session must wait, because too many codes were wrong.
+	FreshCodeBlocked Reason = "FreshCodeBlocked"
+	// SecondFactorEnabled means that a user has confirmed a new second factor, which is now valid.
+	SecondFactorEnabled Reason = "SecondFactorEnabled"
+	// SecondFactorDisabled means that a user has removed the second factor.
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
+	// SecondFactorVerified means that a code of the second factor allowed one sensitive operation.
 	SecondFactorVerified Reason = "SecondFactorVerified"
-	// SessionVerified means that sensitive operations in a session need no code for some minutes. VerifiedSessionUsed
-	// means that such an operation was executed without a code.
-	SessionVerified       Reason = "SessionVerified"
-	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
-	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"
-	RecoveryCodesRenewed  Reason = "RecoveryCodesRenewed"
-	PasswordChanged       Reason = "PasswordChanged"
+	// SessionVerified means that a code has verified a session. For some minutes, sensitive operations in the session
+	// need no further code.
+	SessionVerified Reason = "SessionVerified"
+	// VerifiedSessionUsed means that a sensitive operation was allowed without a code, because an earlier code had
+	// verified the session.
+	VerifiedSessionUsed Reason = "VerifiedSessionUsed"
+	// RecoveryCodeUsed means that a login used a recovery code.
+	RecoveryCodeUsed Reason = "RecoveryCodeUsed"
+	// RecoveryCodesRenewed means that a user has replaced the recovery codes.
+	RecoveryCodesRenewed Reason = "RecoveryCodesRenewed"
+	// PasswordChanged means that a user has changed their own password.
+	PasswordChanged Reason = "PasswordChanged"
+	// PasswordChangeRefused means that the change of a password was rejected, because the old password was wrong.
 	PasswordChangeRefused Reason = "PasswordChangeRefused"
+	// PasswordChangeBlocked means that a user who has logged in must wait before sending another password, because too
+	// many passwords were wrong.
 	PasswordChangeBlocked Reason = "PasswordChangeBlocked"
-	PasswordReset         Reason = "PasswordReset"
-	SecondFactorReset     Reason = "SecondFactorReset"
-	RefreshTokenReused    Reason = "RefreshTokenReused"
-	SessionEnded          Reason = "SessionEnded"
-	SessionDisplaced      Reason = "SessionDisplaced"
-	SecretRevealed        Reason = "SecretRevealed"
+	// PasswordReset means that an administrator has reset the password of a user.
+	PasswordReset Reason = "PasswordReset"
+	// SecondFactorReset means that an administrator has removed the second factor of a user.
+	SecondFactorReset Reason = "SecondFactorReset"
+	// RefreshTokenReused means that a session was ended, because a refresh token was used twice.
+	RefreshTokenReused Reason = "RefreshTokenReused"
+	// SessionEnded means that a session was ended, for example by a logout.
+	SessionEnded Reason = "SessionEnded"
+	// SessionDisplaced means that a session was ended, because there were too many sessions.
+	SessionDisplaced Reason = "SessionDisplaced"
+	// SecretRevealed means that a user has read the values of a Secret.
+	SecretRevealed Reason = "SecretRevealed"
 )
 
 const (
-	// annotation is the key of the Reason in an audit event. An audit event keeps only the first value of each key. The
-	// reasons AccountLocked and AddressBlocked have separate keys, because they follow another reason in the same
-	// request.
-	annotation        = "authentication.kubevision.io/reason"
+	// annotation is the key under which audit events of the API server contain the Reason, except for AccountLocked and
+	// AddressBlocked.
+	annotation = "authentication.kubevision.io/reason"
+	// accountAnnotation is the key under which audit events of the API server contain the Reason AccountLocked.
 	accountAnnotation = "authentication.kubevision.io/account"
+	// addressAnnotation is the key under which audit events of the API server contain the Reason AddressBlocked.
 	addressAnnotation = "authentication.kubevision.io/address"
-	// action is the action of all Kubernetes events.
+	// action is the value of the field action in the Kubernetes events about users.
 	action = "Authentication"
 )
 
@@ -79,7 +107,8 @@ type Event struct {
 	Reason Reason
 	// User is the user whom the event concerns, or nil if there is no such user.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Actor is the author of a change. It is empty if the author is User.
+	// Actor is the name of the user who caused the event, for example an administrator. It is empty if the field User
+	// contains the same user.
 	Actor string
 	// Address is the IP address of the client.
 	Address string
@@ -122,6 +151,8 @@ func (l *Log) Record(ctx context.Context, e Event) {
 
 // annotationOf returns the key under which an audit event contains the reason.
 func annotationOf(r Reason) string {
+	// An audit event keeps only the first value of each key. AccountLocked and AddressBlocked need separate keys,
+	// because they follow another reason in the same request.
 	switch r {
 	case AccountLocked:
 		return accountAnnotation

@@ -21,8 +21,8 @@ const (
 	// PasswordHashKey is a key in the data of a credentials Secret. The value is the password hash, as a PHC string.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is a key in the data of a credentials Secret. The value is the hash of the password that was
-	// imported last from spec.passwordSecretRef. A password that matches this hash is not imported again.
+	// PasswordSourceHashKey is a key in the data of a credentials Secret. The value is the hash of the password that
+	// was imported last from spec.passwordSecretRef. A password that matches this hash is not imported again.
 	PasswordSourceHashKey = "passwordSourceHash"
 
 	// SecondFactorKey is a key in the data of a credentials Secret. The value is the second factor, as JSON.
@@ -57,9 +57,9 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 // example for one that was imported from spec.passwordSecretRef.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword sets the password hash, and ends the logins that wait for a second factor. Afterwards, sensitive
-// operations need a code again in all sessions. byUser is true if the user has chosen the password. PasswordChosen then
-// returns true.
+// ReplacePassword sets the password hash in the Secret. byUser is true if the user has chosen the password. Logins that
+// wait for a one-time code end, and each session needs a new code before the next sensitive operation. ReplacePassword
+// returns an error if the second factor in the Secret cannot be read.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, byUser bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -92,8 +92,9 @@ func BeginEpoch(s *corev1.Secret, session string) {
 	s.Data[keptSessionKey] = []byte(session)
 }
 
-// InForce returns true if the session with the given name and epoch is still valid. A session becomes invalid when the
-// password or the second factor changes. Only the session in which the user makes the change remains valid.
+// InForce returns true if the session with the given name is still valid. The parameter epoch is the result of Epoch
+// when the session began. A session ends when the password or the second factor changes. The session in which the user
+// makes the change remains valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

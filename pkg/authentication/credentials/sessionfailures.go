@@ -16,16 +16,15 @@ const (
 
 	// freePerSession is the number of wrong codes of a session after which further codes of this session are delayed.
 	freePerSession = 5
-	// freePerUser is the number of wrong codes of a user after which the codes in all sessions of this user are delayed.
-	// An attacker must steal three sessions to reach it, because a session ends after MaxSessionFailures wrong codes.
+	// freePerUser is the number of wrong codes in all sessions of a user after which further codes of the user are
+	// delayed. One stolen session is not enough to reach this number, because a session ends after MaxSessionFailures
+	// wrong codes.
 	freePerUser = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
 	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the number of sessions of a user whose wrong codes are counted separately. A further session
-	// replaces the session whose last wrong code is the oldest. The wrong codes of the replaced session still count in
-	// the total of the user.
+	// maxSessions bounds the number of sessions of a user for which SessionFailures counts the wrong codes separately.
 	maxSessions = 32
 )
 
@@ -44,10 +43,11 @@ type Failures struct {
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures contains the number of wrong codes in one session. Name is the name of the session.
+// NamedFailures contains the number of wrong codes in one session.
 type NamedFailures struct {
 	Failures
 
+	// Name is the name of the session.
 	Name string `json:"name"`
 }
 
@@ -90,6 +90,7 @@ func (s *SessionFailures) Add(session string, now time.Time) {
 		return n.Name == session || sessionPolicy().At(n.counter(), now).Failures == 0
 	})
 	if len(s.Sessions) >= maxSessions {
+		// Drop the session whose last wrong code is the oldest. Its wrong codes still count in s.Sum.
 		slices.SortFunc(s.Sessions, func(a, b NamedFailures) int { return a.Last.Compare(b.Last) })
 		s.Sessions = s.Sessions[len(s.Sessions)-maxSessions+1:]
 	}

@@ -12,8 +12,7 @@ const (
 	// VerifiedTTL is the time after a correct code during which sensitive operations in the same session need no
 	// further code.
 	VerifiedTTL = 5 * time.Minute
-	// maxVerified bounds the number of verified sessions of a user. A new verified session replaces the one that
-	// expires first.
+	// maxVerified bounds the number of sessions of a user in which sensitive operations need no code for some time.
 	maxVerified = 32
 )
 
@@ -36,7 +35,8 @@ func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) 
 	f.Verified = append(f.Verified, VerifiedSession{Name: session, Expires: now.Add(ttl)})
 }
 
-// IsVerified returns true if sensitive operations in the session need no code.
+// IsVerified returns true if the user has verified the session with a correct code, and the verification has not
+// expired. Sensitive operations in this session need no further code.
 func (f *SecondFactor) IsVerified(session string, now time.Time) bool {
 	return slices.ContainsFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session && now.Before(v.Expires)

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// MinLength is the minimum length of a password, in characters. NIST SP 800-63B requires at least 8 characters, and
-	// more for passwords without a second factor.
+	// MinLength is the minimum length of a password, in characters. It is between the two minimums of NIST SP 800-63B:
+	// 8 characters with a second factor, and 15 without one.
 	MinLength = 12
 	// minScore is the smallest accepted result of the strength estimate, on a scale from 0 to 4. A password with the
 	// score 3 withstands online guessing.
 	minScore = 3
-	// estimatedCharacters is the number of characters of a password whose strength is estimated. Further characters are
-	// ignored, because the duration of the estimate grows much faster than the length.
+	// estimatedCharacters is the number of characters that the strength estimate reads. The rest of the password is
+	// ignored, because the duration of the estimate grows much faster than the number of characters.
 	estimatedCharacters = 20
 	// product is a word that the strength estimate treats as easy to guess.
 	product = "kubevision"

@@ -32,10 +32,11 @@ const (
 	// slowPause is the minimum time until the next start if a child process does not start or respond in time, for
 	// example because no processor is free.
 	slowPause = time.Minute
-	// startGap is the longest pause between two hashes of one burst. Only a burst starts the child process. The pauses
-	// between successive logins of one client are longer.
+	// startGap is the maximum pause between two hashes for which the child process is started. A single client that
+	// logs in repeatedly makes longer pauses.
 	startGap = 10 * time.Millisecond
-	// idleTime is the time without a burst of hashes after which the child process ends, to free its memory.
+	// idleTime is how long the child process runs after the last hash that needed it. The process ends to free its
+	// memory.
 	idleTime = 10 * time.Second
 	// freeDelay is how long the child process keeps unused memory after a hash. Then, it returns the memory to the
 	// kernel.
@@ -51,8 +52,8 @@ const (
 )
 
 // Process computes hashes in a child process with a low CPU priority, so that a flood of logins does not delay other
-// requests. The child process runs only during and shortly after bursts of hashes. At other times, the server process
-// computes the hashes. A burst consists of hashes that overlap or follow each other closely.
+// requests. The child process is needed only for hashes that overlap or follow each other closely, and ends some
+// seconds after them. The server process computes all other hashes.
 type Process struct {
 	command     []string
 	concurrency int
@@ -69,7 +70,8 @@ type Process struct {
 	running int
 	// lastEnd is the time at which the last hash was complete.
 	lastEnd time.Time
-	// lastNeeded is the last time at which a hash of a burst began or a child process became ready.
+	// lastNeeded is the last time at which the child process was needed or became ready. The child process ends when it
+	// was not needed for the time in the field idle.
 	lastNeeded time.Time
 	// calls is the number of hashes that the child process must compute and has not completed.
 	calls int
@@ -111,12 +113,11 @@ func newService() service {
 	return service{freeTimer: time.AfterFunc(freeDelay, debug.FreeOSMemory)}
 }
 
-// Key computes the main part of a password hash for the request r, and stores it in *key. It always returns nil,
-// because net/rpc requires a result of the type error. Key first frees the memory of the previous call, so that two
-// successive calls do not need twice the memory of one call.
+// Key derives the key of a hash from the password in r, and stores it in *key. The returned error is always nil;
+// net/rpc requires this result.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.freeTimer.Stop()
-	runtime.GC()
+	runtime.GC() // Without it, two successive calls would need twice the memory of one call.
 	*key = r.key()
 	s.freeTimer.Reset(freeDelay)
 	return nil
@@ -166,9 +167,9 @@ func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	inBurst := p.running > 0 || now.Sub(p.lastEnd) < startGap
+	needed := p.running > 0 || now.Sub(p.lastEnd) < startGap
 	p.running++
-	if inBurst {
+	if needed {
 		p.lastNeeded = now
 	}
 	if p.child != nil {
@@ -176,7 +177,7 @@ func (p *Process) acquire() *child {
 		return p.child
 	}
 	// The low priority of a child process would only delay a single hash.
-	if inBurst && !p.starting && !now.Before(p.notBefore) {
+	if needed && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
@@ -190,8 +191,8 @@ func (p *Process) release() {
 	p.calls--
 }
 
-// endIdle ends the child process c when there was no burst of hashes for the time p.idle. It blocks until c has ended
-// or was discarded.
+// endIdle waits until the child process c was not needed for the time p.idle, and ends c. It returns earlier if c ends
+// for another reason.
 func (p *Process) endIdle(c *child) {
 	for wait := p.idle; ; {
 		select {
@@ -205,15 +206,15 @@ func (p *Process) endIdle(c *child) {
 	}
 }
 
-// endIfIdle ends the child process c if c computes no hash and there was no burst of hashes for the time p.idle. It
-// returns the time after which the caller must call it again, or 0 if c has ended or was discarded.
+// endIfIdle ends the child process c if c was not needed for the time p.idle. It returns the time until the next check,
+// or 0 if c needs no further check.
 func (p *Process) endIfIdle(c *child) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child != c {
+	if p.child != c { // c was discarded
 		return 0
 	}
-	if p.calls > 0 {
+	if p.calls > 0 { // c is computing a hash
 		return p.idle
 	}
 	if wait := time.Until(p.lastNeeded.Add(p.idle)); wait > 0 {

@@ -19,9 +19,9 @@ const (
 	// Count is the number of recovery codes of a user.
 	Count = 10
 
-	// bytes is the number of random bytes in a code. group is the number of characters between two hyphens.
+	// bytes is the number of random bytes in a code.
 	bytes = 10
-
+	// group is the number of characters between two hyphens of a code.
 	group = 4
 )
 

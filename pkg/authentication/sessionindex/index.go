@@ -28,10 +28,11 @@ type Limits struct {
 	Total int
 }
 
-// Defaults of Limits.
 const (
+	// DefaultPerUser is the default of Limits.PerUser.
 	DefaultPerUser = 20
-	DefaultTotal   = 20_000
+	// DefaultTotal is the default of Limits.Total.
+	DefaultTotal = 20_000
 )
 
 // Session is an entry of the Index.
@@ -141,10 +142,9 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions that must be ended before the user starts the given number of new sessions. If the user
-// would exceed Limits.PerUser, these are the least recently used sessions of the user. If only Limits.Total would be
-// exceeded, Excess returns the least recently used session of the user with the most sessions. Otherwise, it returns
-// nil.
+// Excess selects the sessions to end before the user starts the given number of new sessions. If the user would exceed
+// Limits.PerUser, Excess returns the least recently used sessions of the user. If only Limits.Total would be exceeded,
+// it returns only one session: the least recently used one of the user with the most sessions.
 func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

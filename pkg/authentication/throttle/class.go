@@ -9,15 +9,14 @@ type Class int
 
 // Values of Class.
 const (
-	// Stranger is a client about which nothing is known.
+	// Stranger is the Class of clients about which nothing is known.
 	Stranger Class = iota
-	// KnownAddress is a client with the same address as a client that is logged in (see
-	// sessionindex.Index.HasSessionFrom).
+	// KnownAddress is the Class of clients with the same IPv4 address or IPv6 /64 as the client of an existing session.
 	KnownAddress
-	// TrustedNetwork is a client in a network that a flag declares as trusted.
+	// TrustedNetwork is the Class of clients in the networks of the flag --trusted-login-networks.
 	TrustedNetwork
-	// KnownDevice is a client with a device token of an earlier login of the user, or a logged-in client that enters
-	// its password again.
+	// KnownDevice is the Class of clients with a device token of an earlier login of the user. It also applies to
+	// logged-in clients that enter the password again.
 	KnownDevice
 
 	classes
@@ -26,9 +25,10 @@ const (
 // Limits of the attempts that wait in the queue of one Class. The sum for all classes must be smaller than the server's
 // limit of mutating requests in flight. Otherwise, waiting attempts would block other mutating requests.
 const (
-	// waitingStrangers is the maximum number of waiting attempts of unknown clients, which have the class Stranger.
+	// waitingStrangers is the maximum number of waiting attempts of the class Stranger.
 	waitingStrangers = 80
-	// waitingKnown is the maximum number of waiting attempts of each class of known clients, such as KnownDevice.
+	// waitingKnown is the maximum number of waiting attempts of one class of known clients: KnownAddress,
+	// TrustedNetwork or KnownDevice.
 	waitingKnown = 24
 )
 

@@ -24,43 +24,42 @@ type ticket struct {
 	// account run one after another.
 	account string
 	flows   []flow
-	// startTag orders the waiting attempts. The attempt with the smallest startTag runs first.
-	startTag float64
+	// rank determines the order of the waiting attempts. The attempt with the lowest rank runs first.
+	rank float64
 	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
 }
 
-// fairQueue is the queue of the waiting attempts of one Class. It divides the capacity among flows, such as accounts
-// and networks, with start-time fair queueing: each attempt of a flow increases the start tag of the next attempt of
-// the flow. The attempt with the smallest start tag runs first.
+// fairQueue contains the waiting attempts of one Class. It divides the capacity fairly among accounts, devices and
+// networks, with start-time fair queueing: the attempt with the lowest rank runs first.
 type fairQueue struct {
 	limit int
 	// waiting contains the waiting attempts in the order of arrival.
 	waiting []*ticket
-	// minTag is the smallest start tag that a new attempt can get. It increases when attempts run.
-	minTag float64
-	// finishTags contains the smallest start tag that the next attempt of each flow can get. The key is the name of the
-	// flow.
-	finishTags map[string]float64
+	// minRank is the lowest rank that a new attempt can get. It increases each time an attempt starts to run.
+	minRank float64
+	// nextRanks contains the lowest rank that the next attempt of a flow can get, by the name of the flow. A flow is
+	// for example an account or a network. Each attempt of a flow increases the rank of the next attempt.
+	nextRanks map[string]float64
 }
 
-// finishFactor is the maximum number of flows that a fairQueue remembers, divided by the maximum number of waiting
-// attempts.
+// finishFactor bounds the number of accounts, devices and networks that a fairQueue remembers. The bound is
+// finishFactor times the maximum number of waiting attempts.
 const finishFactor = 16
 
-// place returns the start tag of a new attempt of the given flows, and the number of waiting attempts that run before
-// the new attempt.
-func (l *fairQueue) place(flows []flow) (startTag float64, ahead int) {
-	startTag = l.minTag
+// place returns the rank that a new attempt of the flows gets. Attempts with a lower rank run earlier. place also
+// returns the number of waiting attempts that run before the new attempt.
+func (l *fairQueue) place(flows []flow) (rank float64, ahead int) {
+	rank = l.minRank
 	for _, f := range flows {
-		startTag = max(startTag, l.finishTags[f.name])
+		rank = max(rank, l.nextRanks[f.name])
 	}
 	for _, t := range l.waiting {
-		if t.startTag <= startTag {
+		if t.rank <= rank {
 			ahead++
 		}
 	}
-	return startTag, ahead
+	return rank, ahead
 }
 
 // join adds a waiting attempt to the queue. If the queue is full, join removes and returns the attempt that would run
@@ -69,22 +68,22 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
 		for i, other := range l.waiting {
-			if other.startTag >= l.waiting[last].startTag {
+			if other.rank >= l.waiting[last].rank {
 				last = i
 			}
 		}
-		if l.waiting[last].startTag <= t.startTag {
+		if l.waiting[last].rank <= t.rank {
 			return t
 		}
 		refused = l.waiting[last]
 		l.waiting = slices.Delete(l.waiting, last, last+1)
 	}
 	l.waiting = append(l.waiting, t)
-	if l.finishTags == nil {
-		l.finishTags = map[string]float64{}
+	if l.nextRanks == nil {
+		l.nextRanks = map[string]float64{}
 	}
 	for _, f := range t.flows {
-		l.finishTags[f.name] = t.startTag + f.cost
+		l.nextRanks[f.name] = t.rank + f.cost
 	}
 	l.forget()
 	return refused
@@ -95,7 +94,7 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
-		if !busy[t.account] && (first < 0 || t.startTag < l.waiting[first].startTag) {
+		if !busy[t.account] && (first < 0 || t.rank < l.waiting[first].rank) {
 			first = i
 		}
 	}
@@ -103,7 +102,7 @@ func (l *fairQueue) next(busy map[string]bool) *ticket {
 		return nil
 	}
 	t := l.waiting[first]
-	l.minTag = max(l.minTag+1/float64(len(l.waiting)), t.startTag)
+	l.minRank = max(l.minRank+1/float64(len(l.waiting)), t.rank)
 	l.waiting = slices.Delete(l.waiting, first, first+1)
 	return t
 }
@@ -118,15 +117,15 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget removes entries from l.finishTags if there are too many. It prefers entries that no longer delay an attempt.
+// forget removes flows from l.nextRanks if there are too many. It prefers flows that no longer delay an attempt.
 func (l *fairQueue) forget() {
-	if len(l.finishTags) <= finishFactor*l.limit {
+	if len(l.nextRanks) <= finishFactor*l.limit {
 		return
 	}
-	maps.DeleteFunc(l.finishTags, func(_ string, tag float64) bool { return tag <= l.minTag })
+	maps.DeleteFunc(l.nextRanks, func(_ string, rank float64) bool { return rank <= l.minRank })
 	// Afterwards, there is room for many new entries, so that few calls have to search the map.
-	if len(l.finishTags) > finishFactor*l.limit/2 {
-		clear(l.finishTags)
+	if len(l.nextRanks) > finishFactor*l.limit/2 {
+		clear(l.nextRanks)
 	}
 }
 

@@ -22,9 +22,11 @@ const (
 	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
 	// sessions, known devices and names that no user has.
 	accountFree = 5
-	// accountForgive is the time without a further failure after which one failure of an account expires.
+	// accountForgive is the interval in which one failure of an account expires. The first interval begins at the last
+	// failure.
 	accountForgive = time.Hour
-	// addressForgive is the time without a further failure after which one failure from a client address expires.
+	// addressForgive is the interval in which one failure of a client address expires. The first interval begins at the
+	// last failure.
 	addressForgive = time.Minute
 
 	// nameHashBytes is the length of the hash of an unknown user name, in bytes. The hash is part of the name of a
@@ -44,8 +46,8 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for failures from a network of the given number of clients. It delays attempts after
-// freePerClient failures for each of these clients.
+// addressPolicy returns the policy for failures from a network with the given number of clients. The policy delays
+// attempts after freePerClient*clients failures from the whole network.
 func addressPolicy(freePerClient, clients int) Policy {
 	return Policy{Free: freePerClient * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -55,20 +57,21 @@ func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountF
 // NameOfUser returns the name of the KubeVisionLoginThrottle for a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// ForgivenAt returns the time at which no failure counts any more. If spec.blockedUntil is later, it returns
-// spec.blockedUntil.
+// ForgivenAt returns the time from which the KubeVisionLoginThrottle has no effect. At this time, all failures have
+// expired, and spec.blockedUntil has passed.
 func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
-	forgiven := policyOf(t).ForgivenAt(counterOf(t))
+	forgiven := expiryPolicy(t).ForgivenAt(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
 		return until.Time
 	}
 	return forgiven
 }
 
-// policyOf returns the policy for the failures that a KubeVisionLoginThrottle counts. The policy is used to determine
-// when the failures expire. It must not be used for delays, because Policy.Free is not set for addresses.
-func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
+// expiryPolicy returns a policy that determines when the failures of a KubeVisionLoginThrottle expire. The policy must
+// not be used to compute delays.
+func expiryPolicy(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
+		// Policy.Free is unknown here. Only delays depend on it.
 		return addressPolicy(0, networkClients(t.Spec.Address))
 	}
 	return accountPolicy()
@@ -114,8 +117,8 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the failure counters for the networks that contain the address. The policies in the
-// keys delay attempts after freePerClient failures for each client of a network.
+// addressKeys returns the keys of the failure counters for the networks that contain the address. In a network with n
+// clients, attempts are delayed after n*freePerClient failures.
 func addressKeys(address netip.Addr, freePerClient int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -147,17 +150,17 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the assumed number of clients in spec.address of a KubeVisionLoginThrottle, which is an IPv4
-// address or an IPv6 network.
+// networkClients returns the assumed number of clients in a network. The network is given as in spec.address of a
+// KubeVisionLoginThrottle: as an IPv4 address, or as an IPv6 prefix in CIDR notation.
 func networkClients(address string) int {
 	prefix, err := netip.ParsePrefix(address)
 	if err != nil {
-		return clientsOfClient
+		return singleClient
 	}
 	for _, n := range CountedNetworks(prefix.Addr()) {
 		if n.Prefix.Bits() == prefix.Bits() {
 			return n.Clients
 		}
 	}
-	return clientsOfClient
+	return singleClient
 }

@@ -15,26 +15,29 @@ type Network struct {
 	Clients int
 }
 
-// Prefix lengths of the networks whose attempts are limited. An Internet provider assigns at least an IPv6 /64 to a
-// customer, and often a /56 or a /48.
+// Prefix lengths of the networks for which attempts are limited. A limit for single addresses is not sufficient,
+// because an Internet provider assigns a whole IPv6 network to each customer.
 const (
-	// clientBits6 is the prefix length of the smallest IPv6 network of a customer.
+	// clientBits6 is the prefix length of an IPv6 network that counts as one client. It is the smallest network that an
+	// Internet provider assigns to a customer.
 	clientBits6 = 64
-	// siteBits6 is the prefix length of a medium IPv6 network of a customer.
+	// siteBits6 is the prefix length of an IPv6 network that an Internet provider often assigns to a site, such as a
+	// home.
 	siteBits6 = 56
-	// providerBits6 is the prefix length of the largest usual IPv6 network of a customer.
+	// providerBits6 is the prefix length of the largest IPv6 network that an Internet provider usually assigns to a
+	// customer.
 	providerBits6 = 48
-	// clientBits4 is the prefix length of a single IPv4 address.
+	// clientBits4 is the prefix length of a network with one IPv4 address, which counts as one client.
 	clientBits4 = 32
-	// providerBits4 is the prefix length of an IPv4 network whose waiting attempts share capacity. The failures from
-	// such a network are not counted.
-	providerBits4 = 24
+	// siteBits4 is the prefix length of an IPv4 network that may belong to a site, such as a company.
+	siteBits4 = 24
 )
 
-// Assumed numbers of clients in networks. The limits for one client are multiplied by these numbers.
+// Assumed numbers of clients in networks of different sizes. The limits of a network with n clients are n times the
+// limits of one client.
 const (
-	// clientsOfClient is the assumed number of clients in an IPv4 /32 or an IPv6 /64.
-	clientsOfClient = 1
+	// singleClient is the assumed number of clients in an IPv4 /32 or an IPv6 /64.
+	singleClient = 1
 	// clientsOfSite is the assumed number of clients in an IPv4 /24 or an IPv6 /56.
 	clientsOfSite = 4
 	// clientsOfProvider is the assumed number of clients in an IPv6 /48.
@@ -80,10 +83,10 @@ func CountedNetworks(address netip.Addr) []Network {
 		return nil
 	}
 	if address.Is4() {
-		return []Network{{ClientNetwork(address), clientsOfClient}}
+		return []Network{{ClientNetwork(address), singleClient}}
 	}
 	return []Network{
-		{ClientNetwork(address), clientsOfClient},
+		{ClientNetwork(address), singleClient},
 		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
 		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
 	}
@@ -93,8 +96,9 @@ func CountedNetworks(address netip.Addr) []Network {
 // IPv4, these are the /32 and the /24. For IPv6, these are the /64, the /56 and the /48.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
+	// The failures of an IPv4 /24 are not counted, but its waiting attempts share capacity.
 	if address = normalize(address); address.Is4() {
-		networks = append(networks, Network{netip.PrefixFrom(address, providerBits4).Masked(), clientsOfSite})
+		networks = append(networks, Network{netip.PrefixFrom(address, siteBits4).Masked(), clientsOfSite})
 	}
 	return networks
 }

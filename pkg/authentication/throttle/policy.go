@@ -12,8 +12,8 @@ import "time"
 type Policy struct {
 	// Free is the number of failures after which attempts are delayed.
 	Free int
-	// Forgive is the time without a further failure after which one failure expires. Zero means that failures count
-	// until they are reset.
+	// Forgive is the interval in which one failure expires. The first interval begins at the last failure. Zero means
+	// that failures never expire.
 	Forgive time.Duration
 }
 

@@ -13,19 +13,18 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter makes room for a new KubeVisionLoginThrottle with the key. If there are too many objects with the same
-// spec.target, it deletes the object with the fewest failures. If several objects have the fewest failures, it deletes
-// the one whose last failure is the oldest. For a new device or session, it considers only objects of the same user.
-//
-// Objects of accounts have no limit and are never deleted, so that attackers cannot reset the failures of an account
-// with attempts for many other accounts.
+// evictCounter makes room for a new KubeVisionLoginThrottle with the key. If there are too many objects for the same
+// kind of target, for example for addresses, evictCounter deletes the object with the fewest failures.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels
 	switch k.spec.Target {
 	case kubevisionv1alpha1.ThrottleUser:
+		// These objects are never deleted. Otherwise, attackers could reset the failures of an account with attempts
+		// for many other accounts.
 		return nil
 	case kubevisionv1alpha1.ThrottleDevice, kubevisionv1alpha1.ThrottleSession:
+		// Each user has a separate maximum.
 		most, only = countersPerUser, k.labels
 	default:
 	}
@@ -54,7 +53,7 @@ func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 }
 
 func lessImportant(a, b *kubevisionv1alpha1.KubeVisionLoginThrottle, now time.Time) bool {
-	x, y := policyOf(a).At(counterOf(a), now), policyOf(b).At(counterOf(b), now)
+	x, y := expiryPolicy(a).At(counterOf(a), now), expiryPolicy(b).At(counterOf(b), now)
 	if x.Failures != y.Failures {
 		return x.Failures < y.Failures
 	}

@@ -46,17 +46,17 @@ type Throttle struct {
 	Client client.Client
 	// Clock determines when delays end.
 	Clock clock.PassiveClock
-	// NameSecret returns a secret with which unknown user names are hashed. Names are stored only as hashes, because
-	// users may enter a password instead of their name. The secret is the same on all replicas.
+	// NameSecret returns the key for hashing names that no user has. KubeVision stores only the hash, because a user
+	// may have entered a password instead of the name. The key is the same on all replicas.
 	NameSecret func() ([]byte, error)
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. The same maximum applies
-	// separately to KubeVisionLoginThrottles for addresses and networks.
+	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. KubeVisionLoginThrottles
+	// for addresses and networks have a separate maximum of the same value.
 	Strangers int
-	// Places is the maximum number of concurrent attempts of unknown clients. The same maximum applies separately to
-	// known clients. Zero means the default, 2.
+	// Places is the maximum number of concurrent attempts of unknown clients. Known clients have a separate maximum of
+	// the same value. Zero means the default, 2.
 	Places int
 
 	once  sync.Once
@@ -86,7 +86,7 @@ type Attempt struct {
 	account keyedCounter
 	// networks count the failures of the networks that contain the address.
 	networks []keyedCounter
-	// device counts the failures of the known device. It is nil if the device is unknown.
+	// device counts the failures of a known device. It is nil for all other clients.
 	device *keyedCounter
 	turn   *turn
 }
@@ -156,8 +156,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter of the known device. If the device is unknown, it returns the counter of the
-// account.
+// decisiveCounter returns the failure counter that applies to the client: the counter of the device for a known device,
+// and the counter of the account for all other clients.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -165,9 +165,8 @@ func (a *Attempt) decisiveCounter() *keyedCounter {
 	return &a.account
 }
 
-// flows returns the flows of the attempt. The fair queue divides its capacity among flows, such as accounts and
-// networks. The first flow is the known device or, if the device is unknown, the account. The other flows are the
-// networks that contain the client address.
+// flows returns the flows to which the attempt belongs: the known device or the account, and the networks that contain
+// the client address. The fair queue divides its capacity among flows.
 func (a *Attempt) flows() []flow {
 	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -178,8 +177,9 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if too many earlier attempts have failed. It reads the failures of the account or of the
-// known device with the given reader.
+// admit reads the failure counters, and returns a BlockedError if too many earlier attempts have failed. For a known
+// device, only the failures of this device count. For all other clients, the failures of the account and of the
+// networks count.
 func (a *Attempt) admit(ctx context.Context, reader client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, reader, a.throttle.Clock.Now())
 	if err != nil {
@@ -225,11 +225,11 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a key with the KubeVisionLoginThrottle that was last read for this key. failures is nil if the
-// KubeVisionLoginThrottle did not exist.
+// keyedCounter is a failure counter. It contains the key and the KubeVisionLoginThrottle of the counter.
 type keyedCounter struct {
 	key
 
+	// failures is the KubeVisionLoginThrottle that was last read for the key, or nil if it did not exist.
 	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
 }
 

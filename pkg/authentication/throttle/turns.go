@@ -46,8 +46,8 @@ func (*BusyError) Is(target error) bool { return target == ErrBusy }
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
 // processor time. Only one attempt of an account runs at a time.
 type turns struct {
-	// places is the maximum number of concurrent attempts of unknown clients (class Stranger). Known clients of all
-	// classes together have the same number of separate places. Zero means defaultPlaces.
+	// places is the maximum number of concurrent attempts of unknown clients. Known clients have a separate maximum of
+	// the same value. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -96,12 +96,12 @@ func (t *turns) join(class Class, account string, flows []flow) (*pool, *fairQue
 	if class != Stranger {
 		p = &t.known
 	}
-	startTag, ahead := l.place(flows)
+	rank, ahead := l.place(flows)
 	wait := p.wait(ahead)
 	if wait > patience {
 		return nil, nil, nil, &BusyError{RetryAfter: wait - patience + time.Second}
 	}
-	waiting := &ticket{account: account, flows: flows, startTag: startTag, outcome: make(chan error, 1)}
+	waiting := &ticket{account: account, flows: flows, rank: rank, outcome: make(chan error, 1)}
 	if refused := l.join(waiting); refused != nil {
 		err := &BusyError{RetryAfter: p.wait(len(l.waiting)) + time.Second}
 		if refused == waiting {

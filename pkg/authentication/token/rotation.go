@@ -31,7 +31,7 @@ func Rotate(
 		return nil, false, time.Time{}, err
 	}
 	rotated = maps.Clone(data)
-	for len(keys) > 1 && !now.Before(retired(keys[1], period)) {
+	for len(keys) > 1 && !now.Before(deletableAt(keys[1], period)) {
 		delete(rotated, keys[0].ID+keySuffix)
 		keys, changed = keys[1:], true
 	}
@@ -47,8 +47,8 @@ func Rotate(
 		return rotated, true, now.Add(min(period, propagation+retention(period))), nil
 	}
 	next = keys[len(keys)-1].Created.Add(period)
-	if len(keys) > 1 && retired(keys[1], period).Before(next) {
-		next = retired(keys[1], period)
+	if len(keys) > 1 && deletableAt(keys[1], period).Before(next) {
+		next = deletableAt(keys[1], period)
 	}
 	return rotated, changed, next, nil
 }
@@ -59,8 +59,8 @@ func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which the signing key before successor can be deleted. This is the time when successor
-// begins to sign, plus the time for which old keys are stored.
-func retired(successor Key, period time.Duration) time.Time {
+// deletableAt returns the time at which the signing key that successor has replaced can be deleted. The parameter
+// period is the rotation period of the keys.
+func deletableAt(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -29,8 +29,8 @@ const (
 	// renewalAge is the age from which the next use of a verdict starts a new review in the background, so that users
 	// do not wait for a review each time the verdict expires.
 	renewalAge = maxAge / 2
-	// maxRenewals limits the renewals of cached results in the background. No renewal starts while at least maxRenewals
-	// access reviews are in progress.
+	// maxRenewals limits the renewals of cached results in the background. No renewal starts while maxRenewals or more
+	// access reviews of any kind are in progress.
 	maxRenewals = 256
 	// settleTime is the time that API servers need to load a changed RBAC object. In this time, they may still
 	// authorize requests with the old object.
@@ -41,8 +41,8 @@ const (
 	// maxOutage is the time for which AllowedStale uses old results of access reviews after a cluster has become
 	// unreachable.
 	maxOutage = 5 * time.Minute
-	// lastAge is the length of the period that ends when a cluster becomes unreachable. While the cluster is
-	// unreachable, AllowedStale uses the results of access reviews from this period. It does not use older results.
+	// lastAge is the maximum age of a cached result at the beginning of an outage. While the cluster is unreachable,
+	// AllowedStale does not use older results.
 	lastAge = time.Minute
 	// outageReviewTimeout bounds the duration of an access review on a cluster that cannot be reached. It applies only
 	// if an older result can be used instead of the review.
@@ -108,9 +108,9 @@ func (c *Cache) Stop() {
 // returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the caller may read the objects that the attributes describe. While the cluster cannot
-// be reached, AllowedStale may use the result of an earlier access review. The read must not return objects that are
-// newer than asOf. AllowedStale returns false if KubeVision may not impersonate the caller yet. If a review fails, it
+// AllowedStale returns true if the caller may read the objects that the attributes describe. asOf must be the time of
+// the newest of these objects, or later. While the cluster is unreachable, AllowedStale may use the result of an
+// earlier access review. It returns false if KubeVision has no right to impersonate the caller. If a review fails, it
 // returns an error with the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
@@ -137,9 +137,8 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context for an access review. If the cluster cannot be reached, and wasAllowed returns
-// true, an earlier result can be used instead. The context then ends after outageReviewTimeout. In all other cases,
-// reviewContext returns ctx.
+// reviewContext returns the context for an access review. If the cluster is unreachable, and wasAllowed returns true,
+// the context has a short timeout, because an earlier result can replace the review.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
@@ -158,9 +157,8 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns true if the caller may send the request that the attributes describe. It uses a cached result that is
-// still valid, or sends an access review as the caller. It returns false if KubeVision may not impersonate the caller
-// yet.
+// ask returns true if the caller may send the request that the attributes describe. It uses a valid cached result, or
+// sends an access review as the caller. It returns false if KubeVision has no right to impersonate the caller.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
@@ -173,7 +171,7 @@ func (c *Cache) ask(
 	q := newQuestion(caller.Identity(), &attributes)
 	//nolint:contextcheck // the watch of a scope outlives the request
 	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), q, caller.User(), review)
-	if apierrors.IsForbidden(err) { // KubeVision may not impersonate the caller yet.
+	if apierrors.IsForbidden(err) { // The controllers have not granted the right to impersonate the caller yet.
 		return false, nil
 	}
 	return allowed, err
@@ -221,9 +219,9 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the cluster cannot be reached, and an earlier access review allows the read that q
-// identifies. currentRoles is a hash of the user's present roles. The read must not return objects that are newer than
-// asOf.
+// wasAllowed returns true if the cluster is unreachable, and an earlier access review allows the read that q
+// identifies. currentRoles is a hash of the user's present roles. asOf is the time of the newest object of the read, or
+// later.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
@@ -262,12 +260,12 @@ type flight struct {
 	err     error
 }
 
-// join returns the flight for the key. If there is none, join starts a goroutine that sends the review. The key
-// contains the generation of the scope, which increases when an RBAC object changes. Therefore, no request shares a
-// review that began before such a change.
+// join returns the access review in progress for the key. If there is none, join calls review in a new goroutine.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A change of an RBAC object changes the generation in the key. Therefore, no request shares a review that began
+	// before the change.
 	if f := c.flights[key]; f != nil {
 		f.waiting++
 		return f

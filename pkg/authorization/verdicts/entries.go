@@ -102,7 +102,7 @@ type entry struct {
 
 	key    entryKey
 	holder *holder
-	// place is the element of the entry in holder.entries.
+	// place is the element of the list holder.entries that contains this verdict.
 	place *list.Element
 }
 
@@ -118,11 +118,9 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get looks up the verdict for the key. It returns whether the verdict allows the request, whether the caller should
-// renew the verdict with a new review, and whether the verdict is valid. A verdict is valid if it has the given
-// generation and has not expired. A valid verdict should be renewed if it is at least renewalAge old. get asks for a
-// renewal only once for each verdict.
-func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
+// get returns the cached result for the key. valid is false if there is no result, or if it is outdated. renew is true
+// if the caller should send a new access review, because the result expires soon.
+func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, valid bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	found := e.verdicts[key]
@@ -131,18 +129,17 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	}
 	found.holder.entries.MoveToFront(found.place)
 	if !found.renewed && now.Sub(found.asked) >= renewalAge {
-		found.renewed, renew = true, true
+		found.renewed, renew = true, true // Only one caller renews the verdict.
 	}
 	return found.allowed, renew, true
 }
 
-// postponeRenewal resets verdict.renewed, so that the next call of get asks for the renewal again. It is called if the
-// renewal cannot start now.
+// postponeRenewal leaves the renewal of the verdict for the key to the next caller that uses the verdict.
 func (e *entries) postponeRenewal(key entryKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if found := e.verdicts[key]; found != nil {
-		found.renewed = false
+		found.renewed = false // The next call of get requests the renewal.
 	}
 }
 

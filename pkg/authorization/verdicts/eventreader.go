@@ -57,7 +57,7 @@ func (r *eventReader) next() (event, error) {
 		switch name {
 		case "type":
 			var text string
-			text, err = r.value()
+			text, err = r.readString()
 			out.eventType = watch.EventType(text)
 		case "object":
 			out.version, err = r.versionOfObject()
@@ -99,7 +99,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 			if name != "resourceVersion" {
 				return r.skip()
 			}
-			version, err = r.value()
+			version, err = r.readString()
 			return err
 		})
 	})
@@ -187,18 +187,16 @@ func (r *eventReader) scalar() error {
 	}
 }
 
-// value reads a JSON string and returns it. It returns an error if the next value is not a string. Event types and
-// resource versions are always strings.
-func (r *eventReader) value() (string, error) {
+// readString reads a JSON string and returns it. It returns an error if the next JSON value is not a string.
+func (r *eventReader) readString() (string, error) {
 	if err := r.expect('"'); err != nil {
 		return "", err
 	}
 	return r.rest()
 }
 
-// rest reads the rest of a string after its opening quotation mark, and returns the string. It returns an empty string
-// if the string contains escapes or is longer than maxTextBytes. Event types and resource versions are short, and
-// contain no escapes.
+// rest reads the rest of a string after its opening quotation mark, and returns the string. For a string that contains
+// escapes or is longer than maxTextBytes, it returns an empty string, because the eventReader needs no such string.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {

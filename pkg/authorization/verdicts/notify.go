@@ -21,8 +21,8 @@ func (c *Cache) changed(cluster connection) {
 	}
 }
 
-// Watched returns true if the RBAC objects of the cluster are being watched. Without a watch, changes are not reported
-// to the function of OnChange. If there is no watch, Watched returns false and starts one in the background.
+// Watched returns true if the RBAC objects of the cluster are being watched, so that changes are noticed. If they are
+// not watched, Watched starts the watches in the background, and returns false.
 func (c *Cache) Watched(cluster *clusters.Connection) bool {
 	_, healthy := c.scopeOf(cluster).use(c.clock.Now())
 	return healthy
@@ -45,9 +45,8 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true if the period t, which Cache.Term has returned, has not ended. In this period, the results of
-// access reviews that were sent after the call of Term are valid. The period ends after a fixed time, or earlier if an
-// RBAC object of the cluster changes.
+// InForce returns true until the period t ends. A caller gets t from Cache.Term, and then sends an access review. The
+// result of the review is valid while InForce returns true.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -20,16 +20,16 @@ type scope struct {
 	// generation is a counter that increases when an RBAC object changes, and when a change may have been missed. Only
 	// verdicts of the current generation are valid.
 	generation uint64
-	// watched contains the resources that are currently watched. Verdicts are valid only while all RBAC resources are
-	// watched.
+	// watched contains the RBAC resources that are currently watched, for example "roles". Cached results are used only
+	// while all four RBAC resources are watched.
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
 	// outageTime is the beginning of the current outage, or zero. An outage begins when the watch of an RBAC resource
 	// ends. It ends when all RBAC resources are watched again.
 	outageTime time.Time
-	// outageGeneration is the value of generation when the cluster became unreachable. It is 0 if the cluster can be
-	// reached, or if an RBAC object may have changed since then. The value 0 means that no earlier results may be used.
+	// outageGeneration is the generation of the cached results that may be used during the current outage. It is 0 if
+	// no cached results may be used.
 	outageGeneration uint64
 	// used is the time at which a caller last asked for a verdict of the cluster.
 	used time.Time
@@ -37,8 +37,8 @@ type scope struct {
 	ended bool
 	// notify is called after generation has increased. The caller does not hold the lock. notify may be nil.
 	notify func()
-	// pending is true while a call of notify is scheduled. During this time, no further call is scheduled. Otherwise, a
-	// member cluster that changes its RBAC objects very often would cause a call for each change.
+	// pending is true while a call of notify is scheduled. It prevents a member cluster that changes its RBAC objects
+	// very often from causing a call for each change.
 	pending bool
 }
 
@@ -114,6 +114,7 @@ func (s *scope) connected(resource string) {
 	defer s.mu.Unlock()
 	s.watched[resource] = true
 	s.generation++
+	// RBAC objects may have changed without a watch. Therefore, results from before the outage may no longer be used.
 	s.changed, s.outageGeneration = s.clock.Now(), 0
 	if s.healthy() {
 		s.outageTime = time.Time{}
@@ -166,8 +167,8 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the time at which the cluster became unreachable, and the value of s.generation at that time. ok is
-// false if the cluster can be reached, or if RBAC objects may have changed since that time.
+// outage returns the beginning of the current outage, and the generation of the cached results that may be used during
+// the outage. ok is false if there is no outage, or if no cached results may be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,8 +30,7 @@ const (
 	// watchSeconds is the minimum duration of a watch in seconds. The maximum duration is twice this value. The
 	// duration of each watch is random, so that many watches do not end at the same time.
 	watchSeconds = 300
-	// minWatch is the minimum duration of a watch after which the next watch begins at once. After a shorter watch,
-	// there is a pause.
+	// minWatch is the duration below which a watch counts as failed. A failed watch is followed by a pause.
 	minWatch = time.Second
 	// workShare bounds the processor time for the watches of one cluster, as a fraction of one processor. It suffices
 	// for several thousand events per second.

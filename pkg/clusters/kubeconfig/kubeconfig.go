@@ -34,8 +34,10 @@ type Kubeconfig struct {
 	// CA contains the trusted certificate authorities in PEM. If it is empty, the certificate authorities of the
 	// operating system are trusted.
 	CA []byte
-	// Certificate and Key are the client certificate and its key in PEM.
-	Certificate, Key []byte
+	// Certificate is the client certificate in PEM.
+	Certificate []byte
+	// Key is the private key of the client certificate in PEM.
+	Key []byte
 	// Token is the bearer token.
 	Token string
 	// Expires is the time at which the credential expires, or zero if this time is unknown. The credential is either a

@@ -9,10 +9,9 @@ import (
 	"io"
 )
 
-// AcceptEncoding is the value of the header Accept-Encoding of a request whose response is read from a Body. With this
-// header, the transport does not decompress the response. The Body decompresses it, and counts the decompression as
-// processor time of the cluster, because a cluster may send data that takes long to decompress although the result is
-// empty.
+// AcceptEncoding is the value of the header Accept-Encoding for requests whose response is read with a Body. The header
+// prevents the HTTP transport from decompressing the response. The Body decompresses the response instead, so that the
+// decompression counts as processor time of the cluster.
 const AcceptEncoding = "gzip"
 
 const (
@@ -22,8 +21,8 @@ const (
 	gzipMagic = "\x1f\x8b"
 )
 
-// Body is the text of a response. It decompresses the response if necessary. The Turn limits the processor time of the
-// goroutine that reads the Body. The wait for data from the network does not count.
+// Body reads a response of a cluster, and decompresses the response if necessary. It limits the processor time of the
+// goroutine that calls Read. The wait for data from the network does not count as processor time.
 type Body struct {
 	turn *Turn
 	raw  io.ReadCloser
@@ -49,11 +48,13 @@ func (b *Body) Read(p []byte) (int, error) {
 
 // open waits for the first data, and detects whether it is compressed.
 func (b *Body) open() error {
-	in := bufio.NewReaderSize(network{b}, networkBytes)
+	in := bufio.NewReaderSize(rawReader{b}, networkBytes)
 	if head, _ := in.Peek(len(gzipMagic)); string(head) != gzipMagic { // Read returns the error
 		b.text = in
 		return nil
 	}
+	// A hostile cluster may send data that takes long to decompress, although the result is empty. Therefore,
+	// decompression counts as processor time.
 	packed, err := gzip.NewReader(in)
 	if err != nil {
 		return err //nolint:wrapcheck // as Read
@@ -65,14 +66,14 @@ func (b *Body) open() error {
 // Close closes the response. It may be called during a call of Read.
 func (b *Body) Close() error { return b.raw.Close() } //nolint:wrapcheck // as it is
 
-// network reads the bytes of the response from the network. These bytes may be compressed.
-type network struct{ *Body }
+// rawReader reads the response of a Body without decompressing it.
+type rawReader struct{ *Body }
 
 // Read implements io.Reader. It does not count the wait for data as processor time.
-func (n network) Read(p []byte) (int, error) {
-	n.turn.Leave()
-	count, err := n.raw.Read(p)
-	if entered := n.turn.Enter(); entered != nil && err == nil {
+func (r rawReader) Read(p []byte) (int, error) {
+	r.turn.Leave()
+	count, err := r.raw.Read(p)
+	if entered := r.turn.Enter(); entered != nil && err == nil {
 		return 0, entered
 	}
 	return count, err //nolint:wrapcheck // io.EOF must not be wrapped

@@ -17,8 +17,8 @@ import (
 const (
 	// maxTurn is the time after which a goroutine that still has data to process lets other goroutines process theirs.
 	maxTurn = 5 * time.Millisecond
-	// maxWork is the maximum processor time that counts for one turn, a period in which a goroutine processes data. A
-	// longer turn includes waits, because even processing an object of 8 MiB takes less time.
+	// maxWork bounds the processor time that is counted for one turn. A turn is a period in which a goroutine processes
+	// data. Longer turns count as maxWork.
 	maxWork = 100 * time.Millisecond
 )
 
@@ -49,7 +49,8 @@ func New(share float64, burst time.Duration) *Pace {
 // IsIdle returns true if p has the same state as a new Pace. It can then be dropped.
 func (p *Pace) IsIdle() bool { return len(p.places) == 0 && p.work.Tokens() >= float64(p.work.Burst()) }
 
-// Count counts processor time that was used outside of turns. It does not wait, but the next turn does.
+// Count adds the given duration to the processor time that the responses of the cluster have used. It does not wait. If
+// the limit is exceeded, later calls of Turn.Enter wait.
 func (p *Pace) Count(used time.Duration) {
 	const up = time.Microsecond - 1 // even the shortest turn counts
 	p.work.ReserveN(time.Now(), min(int((used+up).Microseconds()), p.work.Burst()))
@@ -106,6 +107,7 @@ func (t *Turn) Leave() {
 	if t == nil || t.began.IsZero() {
 		return
 	}
+	// Even processing an object of 8 MiB takes less time than maxWork. A longer turn includes waits.
 	t.pace.Count(min(time.Since(t.began), maxWork))
 	t.began = time.Time{}
 	<-processing

@@ -10,11 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient wraps a client, so that the text of returned errors may be shown to users (see Error). Clients of
-// subresources are not wrapped.
+// NewClient wraps c. The errors of the returned client are sanitized, so that their text may be shown to users. Errors
+// of clients for subresources are not sanitized.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader wraps a reader, so that the text of returned errors may be shown to users (see Error).
+// NewReader wraps r. The errors of the returned reader are sanitized, so that their text may be shown to users.
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {

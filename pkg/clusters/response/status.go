@@ -27,18 +27,20 @@ const (
 	// protobufPrefix is the prefix of objects in the protobuf encoding of Kubernetes.
 	protobufPrefix = "k8s\x00"
 
-	// maxMessage bounds the message of a Status, maxCause the message of a cause, and maxName each name in a Status, in
-	// bytes. maxCauses bounds the number of causes.
+	// maxMessage bounds the length of the message of a Status, in bytes.
 	maxMessage = 4096
-	maxCause   = 2048
-	maxCauses  = 32
-	maxName    = 256
+	// maxCause bounds the length of the message of one cause in a Status, in bytes.
+	maxCause = 2048
+	// maxCauses bounds the number of causes in a Status.
+	maxCauses = 32
+	// maxName bounds the length of each short text in the details of a Status, such as a name or a kind, in bytes.
+	maxName = 256
 	// maxContinue bounds the continue token of a list, in bytes.
 	maxContinue = 4096
-	// maxElements bounds the number of elements, such as fields and causes, in a Status. Without this bound, a small
-	// body could use much memory: a cause needs two bytes in protobuf or three in JSON, but 48 bytes in memory.
-	// statusDepth is the depth to which nested protobuf messages are counted.
+	// maxElements bounds the number of elements, such as fields and causes, in a Status. A larger Status is not
+	// decoded, because the decoded form could use much more memory than the body.
 	maxElements = 20_000
+	// statusDepth is the depth to which the elements of nested messages are counted in a protobuf Status.
 	statusDepth = 2
 	// maxRetrySeconds is the longest Retry-After that is returned to callers.
 	maxRetrySeconds = 3600
@@ -56,6 +58,8 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	if err != nil {
 		return nil, false
 	}
+	// A cause needs two bytes in protobuf or three in JSON, but 48 bytes in memory. Therefore,
+	// the elements are counted before the body is decoded.
 	s := &metav1.Status{}
 	switch mediaType {
 	case mediaTypeJSON:

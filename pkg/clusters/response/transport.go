@@ -24,10 +24,10 @@ const (
 	maxErrorBytes = 1 << 20
 	// maxLogged bounds the bytes of a text that are logged.
 	maxLogged = 512
-	// maxWarnings bounds the number of Warning headers that are returned to callers. maxWarning bounds the text of each
-	// warning, in bytes.
+	// maxWarnings bounds the number of Warning headers of a response that are returned to callers.
 	maxWarnings = 32
-	maxWarning  = 1024
+	// maxWarning bounds the length of the text of a Warning header, in bytes.
+	maxWarning = 1024
 	// warningCode is the warn-code in the Warning headers of API servers. Headers with another warn-code are dropped.
 	warningCode = 299
 

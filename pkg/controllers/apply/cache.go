@@ -37,17 +37,16 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// sharedParts bounds the number of RoleBindings that ShareMemory remembers. For each name, it remembers the last
-// RoleBinding, regardless of the namespace. A new RoleBinding with this name then shares the memory of equal labels and
-// subjects.
-const sharedParts = 1024
+// maxRememberedNames bounds the number of names for which ShareMemory remembers a RoleBinding. If the limit is reached,
+// ShareMemory forgets all names.
+const maxRememberedNames = 1024
 
 // ShareMemory returns a cache transform for RoleBindings. One KubeVisionRoleBinding can have thousands of RoleBindings
 // with equal names, labels and subjects. The cache stores these equal values only once. The transform also removes all
-// parts that KubeVision cannot have written (see Trim).
+// parts that KubeVision cannot have written, so that they do not fill the memory.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
-	last := map[string]*rbacv1.RoleBinding{}
+	last := map[string]*rbacv1.RoleBinding{} // the last RoleBinding of each name, in any namespace
 	return func(o any) (any, error) {
 		b, ok := o.(*rbacv1.RoleBinding)
 		if !ok {
@@ -69,7 +68,7 @@ func ShareMemory() toolscache.TransformFunc {
 				b.RoleRef = like.RoleRef
 			}
 		}
-		if len(last) >= sharedParts {
+		if len(last) >= maxRememberedNames {
 			clear(last)
 		}
 		last[b.Name] = b
@@ -105,12 +104,13 @@ func TrimMetadata() toolscache.TransformFunc {
 const (
 	// maxFinalizers bounds the number of finalizers that the cache stores per object.
 	maxFinalizers = 4
-	// maxPartBytes bounds the size of the rules or subjects that the cache stores per object, in bytes. KubeVision's
-	// own objects are several times smaller.
+	// maxPartBytes bounds the size of the rules of a cached Role, and of the subjects of a cached RoleBinding, in
+	// bytes. Larger rules or subjects are not cached. KubeVision's own objects are several times smaller.
 	maxPartBytes = 1 << 20
-	// perString is the memory of a string in addition to its text, in bytes. perRule is the memory of a rule in
-	// addition to its strings, in bytes.
-	perString, perRule = 16, 120
+	// stringOverhead is the memory of a string in addition to its text, in bytes.
+	stringOverhead = 16
+	// ruleOverhead is the memory of an RBAC rule in addition to its strings, in bytes.
+	ruleOverhead = 120
 )
 
 // trim removes the parts of an object that KubeVision cannot have written, so that they do not fill the memory. If it
@@ -153,7 +153,7 @@ func isOwnLabel(key string) bool {
 	return key == names.ManagedByLabel || key == names.RoleBindingLabel || key == names.ComponentLabel
 }
 
-// isOwnName returns true for names of objects that KubeVision creates in namespaces.
+// isOwnName returns true if name has a prefix of the Roles and RoleBindings that KubeVision creates.
 func isOwnName(name string) bool {
 	return strings.HasPrefix(name, names.Impersonator) || strings.HasPrefix(name, names.GrantedRole(""))
 }
@@ -162,10 +162,10 @@ func ruleBytes(rules []rbacv1.PolicyRule) int {
 	size := 0
 	for i := range rules {
 		r := &rules[i]
-		size += perRule
+		size += ruleOverhead
 		for _, list := range [][]string{r.Verbs, r.APIGroups, r.Resources, r.ResourceNames, r.NonResourceURLs} {
 			for _, text := range list {
-				size += len(text) + perString
+				size += len(text) + stringOverhead
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func ruleBytes(rules []rbacv1.PolicyRule) int {
 func subjectBytes(subjects []rbacv1.Subject) int {
 	size := 0
 	for _, s := range subjects {
-		size += len(s.Kind) + len(s.APIGroup) + len(s.Name) + len(s.Namespace) + 4*perString
+		size += len(s.Kind) + len(s.APIGroup) + len(s.Name) + len(s.Namespace) + 4*stringOverhead
 	}
 	return size
 }

@@ -14,17 +14,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object that has finalizers. It returns false if there is
-// nothing to remove. If version is not empty, removeRights changes only an object with this resourceVersion.
-func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
+// removeRights removes the rules or subjects of an RBAC object with finalizers. Without this step, the object would
+// grant rights until its finalizers are removed. removeRights returns false if the object has no finalizers or grants
+// no rights. resourceVersion is a precondition of the change, unless it is empty.
+func (w *Writer) removeRights(ctx context.Context, object client.Object, resourceVersion string) (bool, error) {
 	// RBAC evaluates an object until its finalizers are removed, even if the object is being deleted.
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
 		return false, nil
 	}
 	metadata := map[string]any{"uid": object.GetUID()}
-	if version != "" {
-		metadata["resourceVersion"] = version
+	if resourceVersion != "" {
+		metadata["resourceVersion"] = resourceVersion
 	}
 	patch := map[string]any{"metadata": metadata}
 	for _, field := range fields {

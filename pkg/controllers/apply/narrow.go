@@ -151,14 +151,13 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rights that both lists of rules grant, and true if the existing rules grant more. For each
-// existing rule, it looks for a desired rule that differs at most in resourceNames, and keeps the names that both rules
-// contain. It drops existing rules for which there is no such desired rule. This suffices because KubeVision's roles
-// have one rule for each resource.
+// narrowRules restricts the existing rules to the rights that the desired rules also grant. It returns the restricted
+// rules, and true if they grant less than the existing rules.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
 	for _, e := range existing {
+		// One desired rule suffices, because KubeVision's roles have one rule for each resource.
 		i := slices.IndexFunc(desired, func(d rbacv1.PolicyRule) bool { return equalButNames(e, d) })
 		if i < 0 {
 			changed = true

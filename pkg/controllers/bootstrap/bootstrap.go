@@ -26,12 +26,13 @@ import (
 )
 
 const (
+	// stateKey is the key of the state in the ConfigMap names.BootstrapConfigMap.
 	stateKey = "state"
-	// In the state begun, the first user and the other objects are being created. If the leader stops in this state,
-	// the next leader creates the missing objects. In the state done, nothing is created, even if an administrator has
-	// deleted the first user.
-	begun = "begun"
-	done  = "done"
+	// stateBegun is the state while the first user and the other objects are being created. If the leader stops in this
+	// state, the next leader creates the missing objects.
+	stateBegun = "begun"
+	// stateDone is the state in which no objects are created any more, even if an administrator deletes the first user.
+	stateDone = "done"
 
 	retryPeriod = 2 * time.Second
 )
@@ -72,7 +73,7 @@ func (a *Admin) Start(ctx context.Context) error {
 
 func (a *Admin) ensure(ctx context.Context) error {
 	state, err := a.state(ctx)
-	if err != nil || state == done {
+	if err != nil || state == stateDone {
 		return err
 	}
 	if state == "" {
@@ -81,9 +82,9 @@ func (a *Admin) ensure(ctx context.Context) error {
 			return err
 		}
 		if !empty {
-			return a.setState(ctx, done)
+			return a.setState(ctx, stateDone)
 		}
-		if err := a.setState(ctx, begun); err != nil {
+		if err := a.setState(ctx, stateBegun); err != nil {
 			return err
 		}
 	}
@@ -99,7 +100,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 	if err := a.registerHost(ctx); err != nil {
 		return err
 	}
-	return a.setState(ctx, done)
+	return a.setState(ctx, stateDone)
 }
 
 // registerHost creates a KubeVisionCluster for the host cluster, if there is none.

@@ -68,8 +68,8 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned maps the name of a KubeVisionCluster to its UID after its finalizer was removed. The cache may still
-	// contain this KubeVisionCluster for a short time. A KubeVisionCluster with this UID needs no further cleanup.
+	// cleaned maps the names of KubeVisionClusters whose finalizer was removed to their UIDs. It prevents a second
+	// cleanup while the cache still contains the deleted KubeVisionCluster.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -117,9 +117,8 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts returns requests for the KubeVisionClusters that represent the host cluster (spec.inCluster). The
-// object is a ServiceAccount or RBAC object of the host cluster that has changed. The controller maintains only objects
-// with KubeVision's component label. For other objects, requestsForHosts returns no requests.
+// requestsForHosts returns requests for the KubeVisionClusters with spec.inCluster, because the object o on the host
+// cluster has changed. If o does not have KubeVision's component label, it returns no requests.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -240,8 +239,7 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 // applyObjects creates the built-in roles, the impersonating ServiceAccount and the ServiceAccount of the read cache on
-// the cluster t, and sets the conditions. It returns no errors of the read cache, because the cluster can be used
-// without the cache.
+// the cluster t. It reports the results in the conditions of c.
 func (r *Reconciler) applyObjects(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) error {
@@ -253,7 +251,7 @@ func (r *Reconciler) applyObjects(
 	}
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason,
 		message)
-	r.placeReader(ctx, c, t)
+	r.placeReader(ctx, c, t) // returns no error, because the cluster can be used without the read cache
 	return err
 }
 

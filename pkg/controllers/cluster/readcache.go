@@ -159,9 +159,9 @@ func (r *Reconciler) readCacheDisabledBy(
 	return "", nil
 }
 
-// readCacheChanged returns a predicate that accepts a change of a KubeVisionCluster if it may enable or disable the
-// read cache of another KubeVisionCluster. Several KubeVisionClusters may represent the same Kubernetes cluster, and
-// each of them can disable the read cache for all of them.
+// readCacheChanged returns a predicate that accepts changes of KubeVisionClusters that may enable or disable a read
+// cache. If several KubeVisionClusters represent the same Kubernetes cluster, each of them can disable the read cache
+// of this cluster.
 func readCacheChanged() predicate.Predicate {
 	disables := func(o client.Object) bool {
 		c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)

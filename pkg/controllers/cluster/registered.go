@@ -86,21 +86,21 @@ func (r *Reconciler) reconcileRegistered(
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// conflictRemains returns true if c was rejected because of an identity conflict, and the conflict need not be checked
-// again now.
+// conflictRemains returns true if c was rejected because of an identity conflict, and no new check is necessary. A
+// check is necessary if the revision of the kubeconfig has changed, or if a probe is due.
 func (r *Reconciler) conflictRemains(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	// Conflict returns nil if one of the two connections has changed since the clusters were compared.
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected handles an error of connect, and returns the Result with the time of the next attempt. It closes
-// the connection and sets the conditions. If the identity of the cluster cannot be checked yet, it only resets the
-// status to oldStatus.
+// reportNotConnected updates the status of c after an error of connect, and returns the Result with the time of the
+// next attempt. The parameter oldStatus is the status of c before the call of connect.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, oldStatus *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
 ) ctrl.Result {
-	// The identity cannot be checked until another cluster is connected. Until then, the connection remains open.
+	// The identity cannot be checked until another cluster is connected. Until then, the connection remains open, and
+	// the status remains unchanged.
 	if errors.Is(err, clustercache.ErrUndecided) {
 		c.Status = *oldStatus
 		return ctrl.Result{RequeueAfter: undecidedRetry}

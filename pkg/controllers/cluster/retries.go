@@ -22,7 +22,7 @@ type retries struct {
 type retry struct {
 	failures int
 	until    time.Time
-	// revision is the kubeconfig of the failed probe. A probe with another kubeconfig need not wait.
+	// revision identifies the kubeconfig of the failed probe. A probe with another kubeconfig need not wait.
 	revision clusters.Revision
 }
 

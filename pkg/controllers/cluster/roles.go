@@ -23,9 +23,9 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the names of ClusterRoles without the prefix "kubevision:". If the role dev or ops
-	// is granted in a whole cluster, the ClusterRoleBinding refers to one of these ClusterRoles.
+	// devCluster is the name of the ClusterRole for the role dev in a whole cluster, without the prefix "kubevision:".
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
+	// opsCluster is the name of the ClusterRole for the role ops in a whole cluster, without the prefix "kubevision:".
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"

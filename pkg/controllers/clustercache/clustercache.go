@@ -1,23 +1,23 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clustercache contains the connections of the controllers to the host cluster and the member clusters, with
-// caches of the objects that the controllers read. It also decides which KubeVisionClusters may use which Kubernetes
-// cluster. These are the terms of the package:
+// Package clustercache contains the connections of the controllers to the host cluster and the member clusters. Each
+// connection has caches of the objects that the controllers read.
 //
-//   - A registration is a KubeVisionCluster. Several registrations may be the same Kubernetes cluster.
-//   - A member is the connection to a member cluster, which is a cluster that is registered with a kubeconfig.
+// The package also decides which KubeVisionClusters may be used. The identity of a Kubernetes cluster is the UID of its
+// namespace kube-system. A hostile API server can respond with the identity of another cluster. Therefore, only the
+// first KubeVisionCluster with an identity is used without further checks. It is called the holder of the identity. Any
+// other KubeVisionCluster with this identity needs a proof that it leads to the same Kubernetes cluster. For the proof,
+// a Secret is written through one of the two connections, and read through the other one. Without a proof, the
+// KubeVisionCluster is in conflict with the holder, and is not used.
+//
+// The package also uses these terms:
+//
+//   - A registration is a KubeVisionCluster. Several registrations may lead to the same Kubernetes cluster.
+//   - A member is the connection to a cluster that is registered with a kubeconfig.
 //   - A revision is one version of the kubeconfig of a registration.
-//   - The identity of a Kubernetes cluster is the UID of its namespace kube-system. A hostile API server can respond
-//     with the identity of another cluster.
-//   - The holder of an identity is the registration that may use the cluster with this identity without a proof. This
-//     is the first registration whose API server has responded with the identity.
-//   - A proof is the result of a comparison: a Secret that was written through one connection was read through another
-//     one. It shows that a registration is the same Kubernetes cluster as the holder of its identity.
-//   - A registration has a conflict if its API server responds with an identity that another registration holds, and
-//     there is no proof. A registration with a conflict is not used.
-//   - A registration is retired when its deletion begins: only its cleanup may use it. It is released after the
-//     cleanup.
+//   - A retired registration is being deleted. Only its cleanup may use the connection.
+//   - A released registration has completed its cleanup. It has no connection.
 package clustercache
 
 import (
@@ -84,8 +84,8 @@ type Registry struct {
 	// them.
 	retired    sets.Set[types.UID]
 	identities identities
-	// penalties maps the revision of a kubeconfig to the time until which Open fails for this revision. The last
-	// connection with this revision has exceeded its memory limit.
+	// penalties contains the revisions of kubeconfigs whose connections have exceeded the memory limit. It maps each
+	// revision to the time until which Open fails.
 	penalties map[clusters.Revision]time.Time
 	// subscribers contains functions that are called for each change on a member cluster. Each function enqueues the
 	// requests of one controller.
@@ -142,8 +142,8 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded is the number of UIDs above which a set is pruned. The set contains UIDs of KubeVisionClusters whose
-// deletion has begun. Pruning removes the UIDs of KubeVisionClusters that no longer exist.
+// maxEnded is the number of KubeVisionClusters whose deletion is remembered. If there are more, the Registry forgets
+// those that no longer exist.
 const maxEnded = 1024
 
 // remember adds the UID of a KubeVisionCluster to the given set. If the set then has more than maxEnded UIDs, remember
@@ -191,10 +191,9 @@ func (r *Registry) Revision(name string) clusters.Revision {
 	return clusters.Revision{}
 }
 
-// Open returns a client that authenticates with the credential of the kubeconfig. If the current connection has the
-// same revision, Open returns the client of this connection. If the revision differs, Open closes the current
-// connection and prepares a new one. Open sends no request. It returns ErrLimitExceeded for some time after a cluster
-// has exceeded its memory limit.
+// Open returns a client that authenticates with the credential of the kubeconfig. If the revision of the kubeconfig is
+// unchanged, Open uses the existing connection. If the revision has changed, Open replaces the connection. Open sends
+// no request to the cluster. It returns ErrLimitExceeded if the cluster has recently exceeded its memory limit.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {

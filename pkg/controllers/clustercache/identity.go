@@ -24,12 +24,12 @@ import (
 // connected yet. The caller must try again.
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
-// ConflictError is returned by Confirm if a KubeVisionCluster has the same identity as another KubeVisionCluster that
-// is already in use, and there is no proof that both are the same Kubernetes cluster. The identity is the UID of the
-// namespace kube-system.
+// ConflictError means that a KubeVisionCluster must not be used, because the host cluster or another KubeVisionCluster
+// already has the same identity. The identity is the UID of the namespace kube-system, which a hostile API server can
+// imitate.
 type ConflictError struct {
-	// Holder is the name of the KubeVisionCluster that remains in use. It is empty if the conflict is with the host
-	// cluster and no KubeVisionCluster represents the host cluster.
+	// Holder is the name of the other KubeVisionCluster with the same identity, which remains in use. It is empty if
+	// the identity belongs to the host cluster, and the host cluster is not registered.
 	Holder string
 	// Message describes the conflict and how to solve it. Apart from the UID of the namespace kube-system, it contains
 	// no data that the cluster has sent.
@@ -44,10 +44,11 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders maps the UID of a namespace kube-system to the first KubeVisionCluster with this UID.
+	// holders maps the identity of a Kubernetes cluster to the first KubeVisionCluster with this identity. The identity
+	// is the UID of the cluster's namespace kube-system.
 	holders map[string]registration
-	// proofs maps the UID of a KubeVisionCluster to the proof that it is the same Kubernetes cluster as a
-	// KubeVisionCluster in holders.
+	// proofs maps the UID of a KubeVisionCluster to a proof. The proof shows that another KubeVisionCluster leads to
+	// the same Kubernetes cluster.
 	proofs map[types.UID]proof
 	// conflicts maps the UID of a KubeVisionCluster to the reason why it must not be used.
 	conflicts map[types.UID]conflict
@@ -74,8 +75,8 @@ type conflict struct {
 	refusedName string
 	// refusedRevision is the revision of the kubeconfig that was refused.
 	refusedRevision clusters.Revision
-	// holderRevision is the kubeconfig revision of the connection to the KubeVisionCluster that remains in use. It is
-	// empty if the host cluster remains in use, or if there was no connection.
+	// holderRevision is the revision of the other KubeVisionCluster's kubeconfig. It is empty if the conflict is with
+	// the host cluster, or if the other KubeVisionCluster was not connected.
 	holderRevision clusters.Revision
 	err            *ConflictError
 }
@@ -121,8 +122,8 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the first KubeVisionCluster whose namespace kube-system had the UID id. If none is recorded, claim
-// determines and records it.
+// claim returns the KubeVisionCluster that may use the Kubernetes cluster with the identity id without a proof. If none
+// is recorded, claim selects and records one. It selects c, or another KubeVisionCluster in the list all.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -138,7 +139,8 @@ func (r *Registry) claim(
 	if holder, ok := r.identities.holders[id]; ok && !isGone(holder.uid) {
 		return holder
 	}
-	// After a restart, no holder is recorded. A KubeVisionCluster whose status contains the UID was confirmed earlier.
+	// After a restart, no holder is recorded. The holder is the oldest KubeVisionCluster whose status contains the
+	// identity, because it was confirmed earlier. If there is none, the holder is c.
 	oldest := c
 	for i := range all {
 		other := &all[i]
@@ -152,8 +154,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove returns nil if the KubeVisionClusters c and holder are proven to be the same Kubernetes cluster. It returns
-// ErrUndecided while holder is being connected, and a ConflictError if the proof fails.
+// prove returns nil if c leads to the same Kubernetes cluster as holder, which has the same identity id. It returns
+// ErrUndecided while holder is being connected. It returns a ConflictError if the clusters differ or cannot be
+// compared.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -197,15 +200,16 @@ func (r *Registry) prove(
 	return nil
 }
 
-// recordProof records the proof that the KubeVisionCluster with the given UID is the same Kubernetes cluster as another
-// KubeVisionCluster. It also notifies the controllers, because they must apply role bindings to this KubeVisionCluster
-// from then on.
+// recordProof stores the proof for the KubeVisionCluster with the given UID, ends its conflict, and notifies the
+// controllers.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()
 	r.identities.proofs[uid] = p
 	r.mu.Unlock()
 	r.EndConflict(uid)
-	r.notify(nil) // The status may remain the same, and its watches then trigger no controller.
+	// The controllers must apply role bindings to the KubeVisionCluster now. Its status may remain the same, so that no
+	// watch event triggers the controllers.
+	r.notify(nil)
 }
 
 // compare returns true if two connections lead to the same Kubernetes cluster.
@@ -217,13 +221,9 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the KubeVisionCluster holder if it can be used. It returns nil in these cases:
-//
-//   - The deletion of the KubeVisionCluster has begun.
-//   - The KubeVisionCluster has no connection, or the caches of the connection are not filled.
-//   - The connection leads to a cluster whose namespace kube-system does not have the UID id.
-//
-// The caller must hold the lock.
+// connected returns the connection of the given KubeVisionCluster to the Kubernetes cluster with the identity id. It
+// returns nil if there is no connection to this cluster, or if the KubeVisionCluster is being deleted. The caller must
+// hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
@@ -240,7 +240,8 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records that the KubeVisionCluster c must not be used because of the conflict e, and returns e.
+// dispute records that the KubeVisionCluster c must not be used, and returns the reason e. id is the disputed identity.
+// holderRevision is the kubeconfig revision of the KubeVisionCluster e.Holder.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holderRevision clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -305,8 +306,9 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster with the given UID must be reconciled whenever another cluster is
-// connected or disconnected.
+// IsWaiting returns true if the KubeVisionCluster with the given UID may be used only with a proof that it leads to the
+// same Kubernetes cluster as another one. The caller must reconcile this KubeVisionCluster whenever any cluster is
+// connected or disconnected, to repeat the proof.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -354,8 +356,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if there is a valid proof that m connects to the Kubernetes cluster of holder. The caller must
-// hold the lock.
+// isProven returns true if there is a valid proof that the connection m and the KubeVisionCluster holder lead to the
+// same Kubernetes cluster. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)

@@ -62,7 +62,7 @@ type member struct {
 	startMu sync.Mutex
 	// caches counts the running caches. The memory of the connection is released after all caches have ended.
 	caches sync.WaitGroup
-	// exceeded is true if the connection was closed because of its memory.
+	// exceeded is true if the connection was closed because its cached objects have exceeded the memory limit.
 	exceeded atomic.Bool
 }
 

@@ -35,13 +35,13 @@ type proof struct {
 	ownRevision, holderRevision clusters.Revision
 }
 
-// sameCluster returns true if two clients lead to the same Kubernetes cluster. To find this out, it writes a random
-// value to a Secret through the first client and reads the Secret through the second client. Then it does the same in
-// the other direction. Only administrators of the cluster can access the Secret. If the clusters differ, sameCluster
-// writes nothing through the second client.
+// sameCluster returns true if two clients lead to the same Kubernetes cluster. To compare the clusters, it writes a
+// random value to the given Secret through one client, and reads the Secret through the other client.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
+	// Only administrators of a cluster can access the Secret, so that a hostile API server does not know the value. The
+	// comparison is made in both directions. If the first direction fails, nothing is written to the other cluster.
 	if same, err := carriesNonce(ctx, holder, other, secret); err != nil || !same {
 		return false, err
 	}

@@ -29,8 +29,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity passes the identity id from holder to a connected KubeVisionCluster that is proven to be the same
-// Kubernetes cluster. If there is none, transferIdentity deletes the identity. The caller must hold the lock.
+// transferIdentity replaces holder, the KubeVisionCluster that is recorded for the identity id. The replacement must be
+// connected, and proven to be the same Kubernetes cluster as holder. If there is no replacement, the record is deleted.
+// The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

@@ -32,13 +32,13 @@ func (r *Registry) View() *View {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	v := &View{all: []*Cluster{r.host}, registered: map[types.UID]*Cluster{}, host: host}
-	byHolder := map[clusters.Revision]*Cluster{}
+	chosen := map[clusters.Revision]*Cluster{}
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]
 		if m.cluster == nil || m.cluster.ID == r.host.ID || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
-		if t := r.clusterOf(m, byHolder); t != nil {
+		if t := r.clusterOf(m, chosen); t != nil {
 			v.registered[m.revision.Cluster] = t
 		}
 	}
@@ -52,8 +52,9 @@ func (r *Registry) View() *View {
 }
 
 // clusterOf returns the *Cluster for the connection m, or nil if m must not be used. Connections to the same Kubernetes
-// cluster get the same *Cluster. All calls for one View must pass the same map byHolder. The caller must hold the lock.
-func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster) *Cluster {
+// cluster get the same *Cluster. The map chosen stores results for later calls that create the same View. The caller
+// must hold the lock.
+func (r *Registry) clusterOf(m *member, chosen map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
 	case !ok:
@@ -69,10 +70,10 @@ func (r *Registry) clusterOf(m *member, byHolder map[clusters.Revision]*Cluster)
 	// The holder is not connected. All connections that were compared with the same kubeconfig of the holder share the
 	// *Cluster of the first one.
 	with := r.identities.proofs[m.revision.Cluster].holderRevision
-	if byHolder[with] == nil {
-		byHolder[with] = m.cluster
+	if chosen[with] == nil {
+		chosen[with] = m.cluster
 	}
-	return byHolder[with]
+	return chosen[with]
 }
 
 // Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:

@@ -45,8 +45,7 @@ type roles struct {
 	accounts []*shard
 }
 
-// rolesFor returns the desired roles of the impersonating ServiceAccount that k maintains. The roles differ between the
-// host cluster and member clusters.
+// rolesFor returns the desired roles for the cluster of k, which is either the host cluster or a member cluster.
 func (d *Desired) rolesFor(k *AccountManager) *roles {
 	if k.Member {
 		return d.member

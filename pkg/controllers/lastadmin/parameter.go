@@ -49,8 +49,8 @@ func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisi
 	return false
 }
 
-// parameter returns the last administrator and the last role binding, which admission must protect. User is set only if
-// there is exactly one administrator, and Binding only if there is exactly one role binding.
+// parameter returns the name of the administrator if there is only one. It also returns the name of the role binding if
+// only one role binding makes users administrators. Admission policies prevent the removal of both.
 func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	users, through, groups := sets.New[string](), sets.New[string](), sets.New[string]()
 	subjects := sets.New[kubevisionv1alpha1.AdminSubject]()

@@ -81,8 +81,8 @@ func countSoon() handler.EventHandler {
 	}
 }
 
-// Reconcile counts the objects. It writes the KubeVisionPolicyParameter if a limit was reached or is no longer reached.
-// It also writes the KubeVisionPolicyParameter if the last write is not recent (see period).
+// Reconcile counts the objects. It writes the counts to the KubeVisionPolicyParameter when a limit is reached or is no
+// longer reached. It also writes them once per minute, because the policy rejects new objects if the counts are old.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	out := counts{users: len(users.Items), clusters: len(clusters.Items), roleBindings: len(bindings.Items)}
 	next := make(sizes, out.users+out.clusters+out.roleBindings)
 	add := func(o client.Object) error {
-		bytes, err := r.sizes.add(next, o)
+		bytes, err := r.sizes.measure(o, next)
 		out.bytes += bytes
 		return err
 	}

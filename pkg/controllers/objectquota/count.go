@@ -63,9 +63,9 @@ type size struct {
 // sizes contains the size of each object by UID, so that only changed objects are encoded again.
 type sizes map[types.UID]size
 
-// add returns the size of an object, and also adds the size to newSizes. It encodes the object only if s does not
-// contain the size for the resourceVersion of the object.
-func (s sizes) add(newSizes sizes, o client.Object) (int64, error) {
+// measure returns the size of an object in bytes, and stores it in newSizes. It takes the size from s if the object has
+// not changed.
+func (s sizes) measure(o client.Object, newSizes sizes) (int64, error) {
 	known, ok := s[o.GetUID()]
 	if !ok || known.version != o.GetResourceVersion() {
 		encoded, err := json.Marshal(o)

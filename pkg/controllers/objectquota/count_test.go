@@ -59,21 +59,21 @@ func TestSizes(t *testing.T) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	u.UID, u.ResourceVersion = "1", "1"
 	first := sizes{}
-	small, err := sizes{}.add(first, u)
+	small, err := sizes{}.measure(u, first)
 	if err != nil || small == 0 {
 		t.Fatalf("the size is %d (%v)", small, err)
 	}
 	u.Spec.DisplayName = "somebody"
 	second := sizes{}
-	if same, err := first.add(second, u); err != nil || same != small {
+	if same, err := first.measure(u, second); err != nil || same != small {
 		t.Errorf("an object of the same version is encoded again: %d bytes (%v)", same, err)
 	}
 	gone, third := sizes{"gone": {bytes: 1}}, sizes{}
-	if _, err := gone.add(third, u); err != nil || len(third) != 1 {
+	if _, err := gone.measure(u, third); err != nil || len(third) != 1 {
 		t.Errorf("the sizes of %d objects are known, of which one is there (%v)", len(third), err)
 	}
 	u.ResourceVersion = "2"
-	if large, err := second.add(sizes{}, u); err != nil || large <= small {
+	if large, err := second.measure(u, sizes{}); err != nil || large <= small {
 		t.Errorf("an object that has grown has %d bytes, and had %d (%v)", large, small, err)
 	}
 }

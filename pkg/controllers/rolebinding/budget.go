@@ -23,8 +23,9 @@ const (
 	// clusterBudget bounds the estimated size of the objects of all bindings in the etcd of one cluster, in bytes. 50
 	// bindings in 1,000 namespaces need 56 MiB.
 	clusterBudget = 128 << 20
-	// bindingBudget bounds the size of the objects of one binding on one cluster, in bytes. Each change of the subjects
-	// writes all objects again, and etcd keeps the previous revisions for some minutes.
+	// bindingBudget bounds the estimated size of the objects of one binding in the etcd of one cluster, in bytes. It
+	// limits how fast a user can fill etcd with changes of a binding. Each change of the subjects writes all objects
+	// again, and etcd keeps the old revisions for some minutes.
 	bindingBudget = 16 << 20
 
 	// objectBytes is the estimated size of a RoleBinding without its subjects, in bytes.
@@ -49,11 +50,11 @@ type bindingSize struct {
 	requiredBytes int64
 	// role is the name of the ClusterRole that the binding grants.
 	role string
-	// generation is the metadata.generation of the binding when the required size was computed. If the generation
-	// changes, the size is computed again.
+	// generation is the metadata.generation of the binding from which requiredBytes was computed. After a change of the
+	// generation, requiredBytes is computed again.
 	generation int64
-	// fingerprint is a hash of the namespaces and KubeVisionClusters when the required size was computed. If the hash
-	// changes, the size is computed again.
+	// fingerprint is a hash of the namespaces and KubeVisionClusters from which requiredBytes was computed. After a
+	// change of the hash, requiredBytes is computed again.
 	fingerprint uint64
 	// reservedBytes is the size of the objects that the binding already has or may create on the cluster, in bytes.
 	// Other bindings cannot use this part of the size limit of the cluster. -1 means that the size is not known yet.
@@ -108,9 +109,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh updates and returns the size of the objects of each binding on the cluster t, by the UID of the binding.
-// required computes the size that a binding requires. fingerprint is a hash of the namespaces and KubeVisionClusters
-// that required uses.
+// refresh returns the sizes of all bindings on the cluster t, by the UID of the binding. It computes the required
+// size of a binding again if the spec of the binding, or the fingerprint, has changed.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	required func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -133,10 +133,10 @@ func (l *budgets) refresh(
 	return sizes
 }
 
-// setReserved reserves the size of the existing objects for the binding b on the cluster t. If isAdmitted is true, it
-// reserves at least the size that the spec of b requires.
+// setReserved reserves space on the cluster t for the existing objects of the binding b. If mayCreate is true, it also
+// reserves space for the objects that b requires, but that do not exist yet.
 func (l *budgets) setReserved(
-	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, isAdmitted bool,
+	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, mayCreate bool,
 	existing map[objectKey]client.Object,
 ) {
 	held := bytesOf(existing)
@@ -144,7 +144,7 @@ func (l *budgets) setReserved(
 	defer l.mu.Unlock()
 	if size := l.sizes[t.ID][b.UID]; size != nil {
 		size.reservedBytes = held
-		if isAdmitted { // the binding may create all its objects
+		if mayCreate {
 			size.reservedBytes = max(held, size.requiredBytes)
 		}
 	}
@@ -164,10 +164,11 @@ func isWithinBudget(sizes map[types.UID]*bindingSize) bool {
 	return true
 }
 
-// spending is the size of the objects of several bindings on one cluster, in bytes. total is the size for all these
-// bindings, and ofRole is the size for the bindings of each role.
+// spending is the size of the objects of several bindings on one cluster.
 type spending struct {
-	total  int64
+	// total is the size of the objects of all these bindings, in bytes.
+	total int64
+	// ofRole maps the name of a ClusterRole to the size of the objects of the bindings that grant it, in bytes.
 	ofRole map[string]int64
 }
 
@@ -182,8 +183,8 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readReserved sets the reserved sizes that are not known yet. It reserves for each binding the size of the objects
-// that KubeVision has created for the binding. It reads these objects from the cache.
+// readReserved sets the unknown values of bindingSize.reservedBytes in sizes. It sets each of them to the size of the
+// existing objects of the binding, which it reads from the cache.
 func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	sizes map[types.UID]*bindingSize,

@@ -30,7 +30,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // creates are added to it, so that thousands of them do not delay changes that may revoke rights.
 type background struct{ queue }
 
-// Add adds a request with low priority. It adds the request without a priority if the queue supports none.
+// Add adds a request. If the queue supports priorities, the request has low priority.
 func (q background) Add(request reconcile.Request) {
 	if p, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 		p.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)

@@ -26,8 +26,7 @@ const (
 	// parallelTargets bounds the number of clusters to which objects of one binding are written concurrently.
 	parallelTargets = 8
 	// parallelRemovals bounds the number of clusters from which objects of a deleted binding are removed concurrently.
-	// It is larger than parallelTargets, because each cluster that does not respond delays the others by
-	// removalTimeout.
+	// The number is high because each removal from a cluster that does not respond lasts for removalTimeout.
 	parallelRemovals = 32
 	// removalTimeout bounds the time to remove the objects of a deleted binding from one cluster.
 	removalTimeout = 10 * time.Second
@@ -79,7 +78,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	if ctx.Err() == nil {
 		r.revocations.note(r.Recorder, b, errors.Join(failures...))
 	}
-	hostErr := errors.Join(err, results[slices.Index(all, host)], p.usesErr)
+	hostErr := errors.Join(err, results[slices.Index(all, host)], p.useErr)
 	if hostErr != nil || p.waiting() || p.leftOut || p.exceeds(host) {
 		return hostErr
 	}
@@ -90,7 +89,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 // KubeVisionClusters. It returns the first error of a write. If all writes succeed, it returns the error that the plan
 // has recorded for the host cluster, or nil.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
-	for _, o := range p.uses {
+	for _, o := range p.useObjects {
 		if err := host.Writer.Apply(ctx, o); err != nil {
 			return err
 		}

@@ -54,19 +54,15 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster
 	return out, nil
 }
 
-// selectIn returns the namespaces that need a RoleBinding. For a binding with spec.namespaces, these are the selected
-// namespaces. For other bindings, the result depends on the role:
-//
-//   - If the role grants less in protected namespaces (see bindings.SparesProtected), the result is all namespaces that
-//     are not protected.
-//   - For any other role, the result is empty, because a ClusterRoleBinding is sufficient.
+// selectIn returns the namespaces in which the binding b requires a RoleBinding. It returns an error if the label
+// selector in spec.namespaces is invalid.
 func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]namespace, error) {
 	targets := b.Spec.Namespaces
 	var out []namespace
 	switch {
 	case targets == nil && !bindings.SparesProtected(b.Spec.RoleRef):
-		return nil, nil
-	case targets == nil:
+		return nil, nil // a ClusterRoleBinding is sufficient
+	case targets == nil: // in protected namespaces, a ClusterRoleBinding is sufficient
 		for _, n := range l.items {
 			if !n.protected {
 				out = append(out, n)

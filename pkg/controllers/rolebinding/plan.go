@@ -35,12 +35,13 @@ type plan struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
 	// unknown contains the names in spec.clusters for which there is no KubeVisionCluster.
 	unknown []string
-	// invalid is the error of an invalid LabelSelector, which selects nothing.
+	// invalid is the error of an invalid label selector in the binding, or nil. An invalid selector selects nothing.
 	invalid error
-	// uses contains a ClusterRole and a ClusterRoleBinding for the host cluster. These objects grant the subjects the
-	// verb "use" on the selected KubeVisionClusters. usesErr is the error of planning these objects, or nil.
-	uses    []client.Object
-	usesErr error
+	// useObjects contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the verb "use" on
+	// the selected KubeVisionClusters.
+	useObjects []client.Object
+	// useErr is the error that has occurred while useObjects was planned, or nil.
+	useErr error
 	// leftOut is true if KubeVision may not impersonate the subjects of this binding. The size of the names of all
 	// subjects is limited. If it exceeds the limit, the subjects of the newest bindings are left out.
 	leftOut bool
@@ -64,16 +65,15 @@ type grant struct {
 	// roles contains the names of the built-in ClusterRoles that the binding may grant on the cluster. The value is
 	// true if the ClusterRole already exists. For a custom role, the map is nil.
 	roles map[string]bool
-	// ruleless contains the value true for the name of each built-in ClusterRole that exists, but into which Kubernetes
-	// has not aggregated any rules yet.
+	// ruleless maps the name of a built-in ClusterRole to true if Kubernetes has not aggregated any rules into this
+	// ClusterRole yet.
 	ruleless map[string]bool
 	// namespacesErr is the error of listing the namespaces of the cluster, or nil. If it is not nil, the selected
 	// namespaces are unknown, and existing RoleBindings are kept.
 	namespacesErr error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
-	// existing contains the objects of the binding that exist on the cluster after rights were revoked, and before new
-	// rights are granted.
+	// existing contains the objects that the binding still has on the cluster after excess rights were revoked.
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that are left for the next reconciliation, because one reconciliation writes
 	// only a limited number of objects.
@@ -153,7 +153,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 		r.planGrant(ctx, b, p, g, registered)
 	}
 	if len(p.subjects) > 0 {
-		r.planUses(ctx, b, p)
+		r.planUse(ctx, b, p)
 	}
 	return p, nil
 }
@@ -284,10 +284,9 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. If the binding
-// selects all clusters, the rule has no resourceNames. If the subjects then request a cluster that does not exist, they
-// do not receive a denial. Instead, the error says that the cluster does not exist.
-func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
+// planUse sets p.useObjects to the objects that grant the verb "use" on the selected KubeVisionClusters. If planning
+// them fails, it sets p.useErr.
+func (r *Reconciler) planUse(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {
 		return
@@ -296,6 +295,8 @@ func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 		APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceClusters},
 		Verbs: []string{kubevisionv1alpha1.VerbUse},
 	}
+	// Without resourceNames, subjects may also use clusters that do not exist. Therefore, a request to such a cluster
+	// is not denied, and its error says that the cluster does not exist.
 	if !every {
 		for i := range p.clusters {
 			rule.ResourceNames = append(rule.ResourceNames, p.clusters[i].Name)
@@ -303,10 +304,10 @@ func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	}
 	name := names.ClusterUse(b.Name)
 	role := &rbacv1.ClusterRole{ObjectMeta: metadata(b, "", name), Rules: []rbacv1.PolicyRule{rule}}
-	if _, p.usesErr = r.Targets.Host().Writer.Find(ctx, role); p.usesErr != nil {
+	if _, p.useErr = r.Targets.Host().Writer.Find(ctx, role); p.useErr != nil {
 		return
 	}
-	p.uses = []client.Object{
+	p.useObjects = []client.Object{
 		role, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", name), RoleRef: clusterRoleRef(name),
 			Subjects: p.subjects},
 	}

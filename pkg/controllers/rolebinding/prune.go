@@ -91,7 +91,7 @@ func (r *Reconciler) revokeOnCluster(
 func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	wanted := map[objectKey]client.Object{}
 	if onHost {
-		for _, o := range p.uses {
+		for _, o := range p.useObjects {
 			wanted[keyOf(o)] = o
 		}
 	}
@@ -105,8 +105,8 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of an existing object if the namespaces of the cluster could not be listed. It returns
-// nil if the object must be deleted.
+// keep returns the desired state of the existing object o, or nil if o must be deleted. It must be called only if the
+// namespaces of the cluster could not be listed.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {

@@ -24,8 +24,8 @@ func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probedChanged returns a predicate for KubeVisionClusters. It accepts an update that changes whether the cluster
-// controller has tested the connection with the current spec.
+// probedChanged returns a predicate for updates of KubeVisionClusters. It accepts an update if the cluster controller
+// has now tested the connection, or if a change of the spec requires a new test.
 func probedChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
@@ -34,8 +34,8 @@ func probedChanged() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the selected clusters that are not connected although the cluster controller has
-// tested the connection.
+// unreachable returns the names of the selected clusters that are not connected. It omits clusters whose connection the
+// cluster controller has not tested yet.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {
@@ -60,15 +60,15 @@ func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	}
 }
 
-// recordReach updates the metric of bindings that select an unreachable cluster. If the status of the condition
-// ClustersReachable has changed, it emits an event.
-func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
-	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
+// recordReach updates the metric of bindings that select an unreachable cluster. It emits an event if newCondition
+// changes the status of the condition ClustersReachable.
+func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, newCondition verdict) {
+	r.unreachable.set(b.Name, newCondition.status != metav1.ConditionTrue)
 	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)
 	switch {
-	case now.status != metav1.ConditionTrue && (was == nil || was.Status != now.status):
-		r.Recorder.Eventf(b, nil, corev1.EventTypeWarning, now.reason, "Reconcile", "%s", now.message)
-	case now.status == metav1.ConditionTrue && was != nil && was.Status != now.status:
-		r.Recorder.Eventf(b, nil, corev1.EventTypeNormal, now.reason, "Reconcile", "%s", now.message)
+	case newCondition.status != metav1.ConditionTrue && (was == nil || was.Status != newCondition.status):
+		r.Recorder.Eventf(b, nil, corev1.EventTypeWarning, newCondition.reason, "Reconcile", "%s", newCondition.message)
+	case newCondition.status == metav1.ConditionTrue && was != nil && was.Status != newCondition.status:
+		r.Recorder.Eventf(b, nil, corev1.EventTypeNormal, newCondition.reason, "Reconcile", "%s", newCondition.message)
 	}
 }

@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if RoleBindings and ClusterRoleBindings may bind the ClusterRole with the given name. It
-// returns false if a built-in role has this name, but the ClusterRole belongs to another owner.
+// bindable returns true if RoleBindings and ClusterRoleBindings may refer to the ClusterRole with the given name. It
+// returns false for a built-in role whose ClusterRole another client has created.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known

@@ -201,14 +201,12 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName returns the name of the ClusterRole for the status. For a binding without spec.namespaces, this is the
-// ClusterRole of the ClusterRoleBinding. For other bindings, this is the ClusterRole of the RoleBindings in namespaces
-// that are not protected.
+// roleName returns the name of the ClusterRole that the status of the binding shows for each cluster.
 func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
-		return bindings.WholeClusterRole(b.Spec.RoleRef)
+		return bindings.WholeClusterRole(b.Spec.RoleRef) // the ClusterRoleBinding refers to it
 	}
-	return bindings.ClusterRole(b.Spec.RoleRef)
+	return bindings.ClusterRole(b.Spec.RoleRef) // RoleBindings in namespaces that are not protected refer to it
 }
 
 // describe writes the number of namespaces with a RoleBinding to the status s. If the binding has spec.namespaces, it

@@ -21,8 +21,8 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the maximum number of previous CAs in the caBundle. Replicas may still use the certificate of one
-	// of them. Another one may come from a renewal that failed.
+	// maxPrevious is the maximum number of previous CAs in the caBundle. Two may be needed: the CA of the certificate
+	// that replicas still serve, and the CA of a renewal that failed.
 	maxPrevious = 2
 	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity, so that a
 	// client whose clock is slow accepts a new certificate.

@@ -66,7 +66,7 @@ func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) boo
 	return secret.Type == credentials.SecretType && isOrphan(secret, u)
 }
 
-// isOrphan returns true if the object has the label of a user with the name of u, but no owner reference. It returns
+// isOrphan returns true if the object has no owner, and the label kubevision.io/user contains the name of u. It returns
 // false if the object is being deleted.
 func isOrphan(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return o.GetLabels()[names.UserLabel] == u.Name &&
@@ -100,8 +100,8 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes the user the owner of the Secret. Pending logins fail afterwards, and a second factor that was not yet
-// confirmed with a code is removed.
+// adopt makes the user the owner of the Secret with restored credentials. It also removes unfinished logins, and a
+// second factor that the user has not confirmed yet.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

@@ -134,9 +134,8 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword copies the password from the Secret in spec.passwordSecretRef to the credentials, unless it is the
-// last imported password. source is this Secret, and version identifies the content of source. stored contains the
-// credentials, or is nil.
+// importPassword copies the password from the Secret source to the credentials in the Secret stored. If stored is nil,
+// it creates the credentials. The parameter version identifies the content of source.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {
@@ -148,7 +147,7 @@ func (r *Reconciler) importPassword(
 	if err != nil {
 		return outcome{}, err
 	}
-	if same {
+	if same { // The user may have changed the password since the last import.
 		return result, r.update(ctx, stored, version, nil)
 	}
 	hash, problem, err := r.hash(ctx, value)
@@ -282,8 +281,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update changes the Secret with the credentials. It sets the version of the imported Secret and, if hash is not nil,
-// the password hash. It returns a conflict if the credentials have changed since they were read.
+// update records in the credentials which version of the password Secret was imported. If hash is not nil, it also
+// replaces the password hash. It returns a Conflict error if the credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

@@ -47,13 +47,15 @@ type revision struct {
 // DaemonSet.
 type record struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// Spec is set only for a ReplicaSet.
+	// Spec contains the Pod template of a ReplicaSet. It is empty for a ControllerRevision.
 	Spec struct {
 		Template object `json:"template"`
 	} `json:"spec"`
-	// Revision and Data are set only for a ControllerRevision.
+	// Revision is the revision number of a ControllerRevision. It is 0 for a ReplicaSet, which has an annotation with
+	// the number instead.
 	Revision int64 `json:"revision"`
-	Data     struct {
+	// Data contains the Pod template of a ControllerRevision. It is empty for a ReplicaSet.
+	Data struct {
 		Spec struct {
 			Template object `json:"template"`
 		} `json:"spec"`

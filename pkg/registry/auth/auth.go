@@ -24,10 +24,12 @@ const localProvider = "local"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Logins authenticates users. Passwords changes the passwords of users, and Sessions refreshes sessions.
-	Logins    *authentication.Logins
+	// Logins authenticates users.
+	Logins *authentication.Logins
+	// Passwords changes the passwords of users.
 	Passwords *authentication.Passwords
-	Sessions  *authentication.SessionManager
+	// Sessions refreshes sessions.
+	Sessions *authentication.SessionManager
 	// SecondFactors sets up second factors and verifies their one-time codes.
 	SecondFactors *authentication.SecondFactors
 	// Reader reads KubeVision's custom resources.
@@ -92,13 +94,13 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult makes the response to a login or a refresh. The response contains the tokens and the user of the session.
-// If err is not nil, loginResult converts err to an error with a code. If the session only allows the set-up of a
-// second factor, loginResult returns an error that contains the tokens.
+// loginResult returns the response to a login or a refresh: the tokens and the user of the session, or an error with a
+// code. The parameter err is the error of the login or refresh.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}
+	// With these tokens, the client can only set up a second factor. The code of the error tells this to the client.
 	if session.SetupRequired {
 		due := autherrors.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{
@@ -111,8 +113,8 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 	return e.sessionResult(r, session)
 }
 
-// verifyResult makes the response to the second step of a login. The response contains the tokens and the user of the
-// session. If err is not nil, verifyResult converts err to an error with a code.
+// verifyResult returns the response to the second step of a login: the tokens and the user of the session, or an error
+// with a code. The parameter err is the error of the second step.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

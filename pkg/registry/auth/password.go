@@ -34,15 +34,15 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function that verifies a one-time code of the second factor of u. The function returns nil if the
-// code is valid or not required. Callers that kube-apiserver has authenticated need no code, because KubeVision stores
-// no second factor for them. origin() returns the properties of the client, for example its address.
+// Prove returns a function that verifies the one-time code of a user's second factor. The function returns nil if the
+// code is valid or not required. The parameter origin returns properties of the client that has sent the request, for
+// example the address.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {
 	return func(r *http.Request, u user.Info, code string) error {
 		p, ok := u.(*authentication.Principal)
-		if !ok {
+		if !ok { // KubeVision stores no second factor for users whom kube-apiserver has authenticated.
 			return nil
 		}
 		return autherrors.Map(factors.VerifyFreshCode(r.Context(), p, code, origin(r)))

@@ -82,8 +82,8 @@ type view struct {
 	withDetails bool
 }
 
-// review determines what u may see of the cluster in the path. It returns an error if u may neither use the cluster nor
-// read its KubeVisionCluster. The error does not show whether the cluster exists.
+// review determines what u may see of the cluster in the path. The user must have the right to use the cluster, or to
+// read its KubeVisionCluster. Otherwise, review returns an error that does not show whether the cluster exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -101,8 +101,8 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	return &view{withDetails: withDetails}, nil
 }
 
-// connect returns a client that reads and writes KubeVisionClusters on the host cluster with the rights of u. It
-// returns an error if u may neither use the cluster in the path nor read its KubeVisionCluster.
+// connect returns a client that accesses KubeVisionClusters on the host cluster with the rights of u. The user must
+// have the right to use the cluster in the path, or to read its KubeVisionCluster. Otherwise, connect returns an error.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err

@@ -70,13 +70,13 @@ func changes(
 	if body.Kubeconfig == nil {
 		return []hostobjects.Step{registration}, nil
 	}
-	rotation, err := rotate(ctx, a, c, *body.Kubeconfig)
-	return []hostobjects.Step{registration, rotation}, err
+	replacement, err := kubeconfigStep(ctx, a, c, *body.Kubeconfig)
+	return []hostobjects.Step{registration, replacement}, err
 }
 
-// rotate returns the step that replaces the kubeconfig in the Secret of c. If the Secret does not exist, the step
-// creates it. rotate returns an error if the Secret exists but does not contain the key of the kubeconfig.
-func rotate(
+// kubeconfigStep returns the step that writes a new kubeconfig to the Secret of c, or creates the Secret. It returns an
+// error if the Secret exists but contains no kubeconfig.
+func kubeconfigStep(
 	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string,
 ) (hostobjects.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef

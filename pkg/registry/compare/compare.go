@@ -39,15 +39,19 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// side is one of the two compared objects. ref is the reference to the object in the request. field is the name of the
-// request field that contains ref. caller is a client for the cluster of the object.
+// side is one of the two compared objects.
 type side struct {
-	field  string
-	ref    dashboardv1alpha1.ObjectReference
+	// field is the name of the request field that refers to the object: source, target, left or right.
+	field string
+	// ref is the reference to the object.
+	ref dashboardv1alpha1.ObjectReference
+	// caller sends requests to the cluster of the object.
 	caller *clusters.Client
 
+	// resource is the resource of the object.
 	resource clusters.Resource
-	body     []byte
+	// body is the object in JSON.
+	body []byte
 }
 
 // review reads the references to the two objects from the body. It returns an error if the caller may not use the

@@ -101,7 +101,7 @@ func TestContinuesAfterTheLastLine(t *testing.T) {
 		before + "a\n" + first + "b\n" + second + "c\n",
 		before + "a\n" + first + "b\n" + second + "c\n" + after + "d\n",
 	} {
-		if _, err := s.copy(io.NopCloser(strings.NewReader(text)), emit); err != nil {
+		if _, err := s.emitNew(io.NopCloser(strings.NewReader(text)), emit); err != nil {
 			t.Fatal(err)
 		}
 	}

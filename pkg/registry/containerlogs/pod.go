@@ -66,9 +66,8 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes the JSON text to object, which must be a pointer. Before decoding, decode reserves the largest memory
-// that the elements of the JSON may need. It returns an error if account has less memory, and releases the memory after
-// decoding.
+// decode decodes JSON text into object, which must be a pointer. During the call, it reserves memory from account for
+// the decoded elements. It returns an error if the memory would exceed a limit.
 func decode(text []byte, account *budget.Account, object any) error {
 	size := objects.DecodingBytes(text)
 	if err := account.Take(size); err != nil {

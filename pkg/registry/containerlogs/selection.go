@@ -28,9 +28,11 @@ type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource
 	namespace string
-	// pod is the name of the Pod, or empty. selector is the label selector, and is used only if pod is empty.
-	pod, selector string
-	options       options
+	// pod is the name of the Pod whose logs are read. If it is empty, the Pods are selected by labels.
+	pod string
+	// selector is the label selector of the Pods whose logs are read. It is used only if pod is empty.
+	selector string
+	options  options
 	// reading is locked while a Pod is decoded. A request therefore holds only one decoded Pod at a time in memory.
 	reading sync.Mutex
 }
@@ -38,8 +40,8 @@ type selection struct {
 // several returns true if the logs of several Pods are merged.
 func (s *selection) several() bool { return s.pod == "" }
 
-// sources returns the logs to read. If several Pods are selected, it returns only the logs of containers that run or
-// have run, and at most maxSources logs.
+// sources returns the logs to read. For one Pod, this is the log of the selected container. For a label selector, these
+// are at most maxSources logs of containers that run or have run.
 func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	if !s.several() {
 		return []*source{s.source(s.pod, s.options.container)}, nil

@@ -24,11 +24,11 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// firstWait is the time between the end of a followed log and the next request for it. The log may continue, for
-	// example after a restart of the container.
-	firstWait = 500 * time.Millisecond
-	// longestWait is the maximum time between two requests for a followed log. The time begins with firstWait, and
-	// doubles with each request.
+	// shortestWait is the minimum time between the end of a followed log and the next request for it. The log may
+	// continue, for example after a restart of the container.
+	shortestWait = 500 * time.Millisecond
+	// longestWait is the maximum time between the end of a followed log and the next request for it. The time begins
+	// with shortestWait, and doubles with each request that returns no new lines.
 	longestWait = 5 * time.Second
 	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5
@@ -50,7 +50,8 @@ type source struct {
 
 	// last is the time of the last line that was emitted.
 	last time.Time
-	// linesAtLast is the number of emitted lines that have the time of the last emitted line.
+	// linesAtLast is the number of emitted lines that have the same time as the last emitted line. A repeated request
+	// for the log returns these lines again, and they are skipped.
 	linesAtLast int
 }
 
@@ -94,14 +95,14 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 // followed, read requests the log again after the container has restarted or the connection was lost. It then continues
 // with the first line that was not emitted.
 func (s *source) read(ctx context.Context, body io.ReadCloser, emit func(Line) error) error {
-	wait, failures := firstWait, 0
+	wait, failures := shortestWait, 0
 	for {
-		emitted, err := s.copy(body, emit)
+		emitted, err := s.emitNew(body, emit)
 		if err != nil || !s.options.follow {
 			return err
 		}
 		if emitted {
-			wait, failures = firstWait, 0
+			wait, failures = shortestWait, 0
 		}
 		for body = nil; body == nil; {
 			if over, err := s.isOver(ctx); err != nil || over {
@@ -132,17 +133,16 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads lines from a response body, and closes the body. It calls emit with each line that was not emitted before,
-// and returns true if there was such a line. If the log is followed, copy ignores a read error, because the caller then
-// requests the log again.
-func (s *source) copy(from io.ReadCloser, emit func(Line) error) (hasEmitted bool, err error) {
-	defer func() { _ = from.Close() }()
-	lines, again, skip := newLineReader(from), s.last, s.linesAtLast
+// emitNew calls emit with each line of a response body that was not emitted before, and closes the body. hasEmitted is
+// true if emitNew has called emit.
+func (s *source) emitNew(body io.ReadCloser, emit func(Line) error) (hasEmitted bool, err error) {
+	defer func() { _ = body.Close() }()
+	lines, again, skip := newLineReader(body), s.last, s.linesAtLast
 	for {
 		line, err := lines.next()
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF), s.options.follow:
+		case errors.Is(err, io.EOF), s.options.follow: // A followed log is requested again after a read error.
 			return hasEmitted, nil
 		default:
 			return hasEmitted, err
@@ -173,16 +173,15 @@ func (s *source) note(at time.Time) {
 	s.last, s.linesAtLast = at, 1
 }
 
-// isOver returns true if the container will not run again. If s.uid is set, isOver also returns true after the Pod was
-// deleted and another Pod has the same name. If the caller may not get the Pod, isOver returns true, because it cannot
-// find out whether the container runs.
+// isOver returns true if a followed log must not be requested again. This is the case if the container will not run
+// again, if the Pod was deleted, or if the user may not get the Pod.
 func (s *source) isOver(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return true, context.Cause(ctx)
 	}
 	body, err := s.caller.Follow(ctx, clusters.Call{Resource: s.resource, Namespace: s.namespace, Name: s.pod})
 	switch {
-	case apierrors.IsNotFound(err), isDenial(err):
+	case apierrors.IsNotFound(err), isDenial(err): // After a denial, it is unknown whether the container runs.
 		return true, nil
 	case err != nil:
 		return false, nil // the next request for the log returns the error
@@ -194,5 +193,6 @@ func (s *source) isOver(ctx context.Context) (bool, error) {
 	if err != nil {
 		return true, err
 	}
+	// Another UID means that the Pod was deleted, and that another Pod has the same name.
 	return (s.uid != "" && found.Metadata.UID != s.uid) || found.isOver(s.container), nil
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// blockBytes is the number of bytes of a block of a tar archive. In addition to the content, the limit of a copy
-	// counts one block for each entry.
+	// blockBytes is the size of a block of a tar archive, in bytes. The size of a copy includes one block for the
+	// header of each entry.
 	blockBytes = 512
 	// maxHeaderBytes bounds the bytes of the headers of one entry.
 	maxHeaderBytes = 64 << 10
@@ -36,13 +36,13 @@ func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
 
-// take subtracts one entry of the archive from the remaining bytes: blockBytes, and the given size of its content. It
-// returns an error if too few bytes remain.
-func (l *limits) take(size int64) error {
-	if size < 0 || size > l.bytes-blockBytes {
+// take subtracts the content and the header of one entry from the bytes that the archive may still contain. It returns
+// an error if too few bytes remain.
+func (l *limits) take(contentBytes int64) error {
+	if contentBytes < 0 || contentBytes > l.bytes-blockBytes {
 		return errTooLarge()
 	}
-	l.bytes -= size + blockBytes
+	l.bytes -= contentBytes + blockBytes
 	return nil
 }
 

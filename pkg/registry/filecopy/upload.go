@@ -28,10 +28,9 @@ const (
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the name of an empty marker file. If a single file is copied into a container,
-	// the marker file follows the copied file in the archive. If tar has extracted the marker file, the copied file is
-	// complete. fileScript contains the same suffix.
-	completeSuffix = ".complete"
+	// completeSuffix ends the name of the marker file that follows a single copied file in the tar archive. The marker
+	// file proves that tar has extracted the whole copied file.
+	completeSuffix = ".complete" // fileScript contains the same text
 )
 
 // outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. The path

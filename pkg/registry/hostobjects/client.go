@@ -105,9 +105,8 @@ func (c *Client) WriteError(ctx context.Context, err error, actions ...authoriza
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// WriteErrorFor returns a function for the parameter errorMapper of Create and Patch. The function converts the error
-// of a write by the caller to an error with a code of KubeVision's API. actions contains the rights that the write
-// requires.
+// WriteErrorFor returns a function that converts the error of a write on the host cluster to an error with a code of
+// KubeVision's API. actions contains the rights that the user needs for the write.
 func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }

@@ -19,8 +19,11 @@ import (
 const (
 	queryImage = "image"
 
-	// defaultRegistry and defaultNamespace are used by container runtimes for names without a registry or namespace.
-	defaultRegistry, defaultNamespace = "docker.io", "library"
+	// defaultRegistry is the registry that container runtimes use if the name of an image contains no registry.
+	defaultRegistry = "docker.io"
+	// defaultNamespace is the namespace that container runtimes use on defaultRegistry if the name of an image contains
+	// no namespace.
+	defaultNamespace = "library"
 )
 
 // Provider provides the endpoints of this package. It has no dependencies.

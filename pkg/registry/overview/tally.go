@@ -64,13 +64,12 @@ type addOptions struct {
 type counted struct {
 	dashboardv1alpha1.Overview
 
-	// omissions contains the objects of the group that are too large to be decoded.
+	// omissions contains the objects that the overview does not count, because they are too large to be decoded.
 	omissions []*readcache.Object
 }
 
-// addGroups adds the objects of a cached list to options.sum. The read cache splits the list into groups of objects,
-// and also stores the overview of each group. When an object changes, the read cache drops the overview of its group.
-// Therefore, addGroups decodes only groups without a stored overview.
+// addGroups adds the objects of a list in the read cache to options.sum. It decodes the objects of a group only if the
+// read cache contains no overview of the group. The function look must add one object to an Overview.
 func addGroups[T any](
 	ctx context.Context, options addOptions, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
 ) error {
@@ -93,9 +92,8 @@ func addGroups[T any](
 	return nil
 }
 
-// summaryOf returns the stored overview of a group. If there is none, it calls compute(), and charges the processor
-// time to the account. A cluster may send objects that take long to decode. Without the limit of processor time, the
-// overviews of such a cluster could occupy all processors.
+// summaryOf returns the overview of a group of objects. If the read cache does not contain the overview, summaryOf
+// calls compute, within the account's limit for processor time.
 func summaryOf(
 	ctx context.Context,
 	account *budget.Account,
@@ -105,6 +103,7 @@ func summaryOf(
 	if found, ok := group.Summary(); ok {
 		return found, nil
 	}
+	// A cluster may send objects that take long to decode. Without the limit, they could occupy all processors.
 	late := account.Do(ctx, func() { found, err = group.Summarize(compute) })
 	switch {
 	case ctx.Err() != nil:
@@ -115,9 +114,8 @@ func summaryOf(
 	return found, err //nolint:wrapcheck // it has its code
 }
 
-// summarize returns an Overview of the given objects. It decodes each object to T, and calls look, which must add the
-// object to the Overview. It does not decode objects that are too large, but returns a list of them. summarize returns
-// an error if ctx ends.
+// summarize returns the overview of the given objects as a Summary whose Value is a *counted. It decodes each object to
+// T, and calls look, which must add the object to the Overview. summarize returns an error if ctx ends.
 func summarize[T any](
 	ctx context.Context, all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
 ) (readcache.Summary, error) {

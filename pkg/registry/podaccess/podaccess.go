@@ -31,8 +31,8 @@ func Docs() map[string]string {
 	}
 }
 
-// Grant contains the request that creates a subresource of a Pod. Find returns a Grant without an access review.
-// Therefore, Review must be called before the request is sent to the cluster.
+// Grant is a request of a user for a subresource of a Pod, such as exec or portforward. Before the request is sent to
+// the cluster, the method Review must check that the user may create the subresource.
 type Grant struct {
 	Caller  *clusters.Client
 	User    user.Info

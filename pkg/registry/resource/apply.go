@@ -72,7 +72,8 @@ func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) 
 	}}, nil
 }
 
-// bundle contains the objects that one request applies.
+// bundle contains the objects that one request applies. The objects are applied in stages. Each stage applies the
+// objects of certain kinds, for example all Namespaces.
 type bundle struct {
 	caller *clusters.Client
 	items  []*applied
@@ -83,13 +84,14 @@ type bundle struct {
 type applied struct {
 	kind  schema.GroupKind
 	write *write
-	// stage is the index of the group of kinds with which the object is applied.
+	// stage is the index of the stage in which the object is applied. Each stage applies the objects of certain kinds,
+	// for example all Namespaces.
 	stage int
 	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
 	// same bundle defines the kind.
 	defined bool
-	// neededStage is the index of the group of kinds that must be applied before the dry run of the object. It is used
-	// only if the operation is ApplyDeferred.
+	// neededStage is the index of the stage after which the dry run of the object is executed. It is used only if the
+	// dry run was deferred, because the object needs other objects of the same request.
 	neededStage int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
@@ -108,8 +110,8 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil postpones the dry run of the object until the cluster contains the objects of the given stage, which is a
-// group of kinds.
+// deferUntil defers the dry run of the object until after the given stage. Each stage applies some objects of the
+// request.
 func (a *applied) deferUntil(stage int) {
 	// An error of an earlier dry run is removed, because the next dry run may succeed.
 	a.err, a.neededStage, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred

@@ -76,8 +76,8 @@ func TestWhatMustWait(t *testing.T) {
 	}}
 	d := b.dependencies()
 	for name, tc := range map[string]struct {
-		a                               *applied
-		preventDryRun, mayPreventDryRun bool
+		a                           *applied
+		requiredBy, mayBeRequiredBy bool
 	}{
 		"in a new namespace":       {object(schema.GroupKind{Kind: "ConfigMap"}, "new", "c", false), true, false},
 		"in an old one":            {object(schema.GroupKind{Kind: "ConfigMap"}, "old", "c", false), false, false},
@@ -85,8 +85,8 @@ func TestWhatMustWait(t *testing.T) {
 		"a Pod of an old account":  {object(schema.GroupKind{Kind: "Pod"}, "old", "p", false), false, false},
 		"a kind that is installed": {&applied{defined: true}, true, false},
 	} {
-		if d.preventDryRun(tc.a) != tc.preventDryRun || d.mayPreventDryRun(tc.a) != tc.mayPreventDryRun {
-			t.Errorf("%s: %v, %v", name, d.preventDryRun(tc.a), d.mayPreventDryRun(tc.a))
+		if d.requiredBy(tc.a) != tc.requiredBy || d.mayBeRequiredBy(tc.a) != tc.mayBeRequiredBy {
+			t.Errorf("%s: %v, %v", name, d.requiredBy(tc.a), d.mayBeRequiredBy(tc.a))
 		}
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies describes the objects that a bundle creates. A dry run does not store these objects. Therefore, the dry
-// run of an object that needs one of them may fail.
+// dependencies describes the objects that one apply request creates. Dry runs do not store these objects. Therefore,
+// the dry run of an object may fail if the object needs one of them.
 type dependencies struct {
-	// namespaces contains the names of the Namespaces that the bundle creates.
+	// namespaces contains the names of the Namespaces that the request creates.
 	namespaces map[string]bool
-	// kinds contains the kinds of the objects that the bundle creates.
+	// kinds contains the kinds of the objects that the request creates.
 	kinds map[schema.GroupKind]bool
 }
 
@@ -30,15 +30,15 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// preventDryRun returns true if a dry run of the object fails until other objects of the same request are applied. This
-// is the case if the request creates the Namespace of the object, or the CustomResourceDefinition of its kind.
-func (d dependencies) preventDryRun(a *applied) bool {
+// requiredBy returns true if the dry run of the object a needs other objects that the same request creates: the
+// Namespace of a, or the CustomResourceDefinition of the kind of a.
+func (d dependencies) requiredBy(a *applied) bool {
 	return a.defined || d.namespaces[a.result.Namespace]
 }
 
-// mayPreventDryRun returns true if a dry run of the object may fail until other objects of the same request are
-// applied. For example, a RoleBinding may need a Role.
-func (d dependencies) mayPreventDryRun(a *applied) bool {
+// mayBeRequiredBy returns true if the dry run of the object a may need other objects that the same request creates. For
+// example, a RoleBinding may need a Role.
+func (d dependencies) mayBeRequiredBy(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	// needed contains the kinds that kube-apiserver may look up when it validates the object.
 	var needed []schema.GroupKind

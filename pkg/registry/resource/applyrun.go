@@ -34,10 +34,10 @@ const (
 	maxPaths = 64
 )
 
-// each calls do() concurrently for all objects that have no error and for which chosen() returns true. After ctx has
-// ended, each does not call do() for such an object, but marks the object as ApplySkipped. If do() panics, the panic
-// becomes the error of the object.
-func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
+// forEach calls do() concurrently for all objects that have no error and for which chosen() returns true. After the end
+// of ctx, forEach marks the remaining chosen objects as ApplySkipped. If do() panics, the panic becomes the error of
+// the object.
+func (b *bundle) forEach(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
 		len(b.items),
@@ -64,15 +64,15 @@ func anyObject(*applied) bool { return true }
 // tryAll executes the dry runs of the objects. It defers the dry runs of objects that need other objects of the bundle.
 // It returns an error if a dry run has failed.
 func (b *bundle) tryAll(ctx context.Context) error {
-	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
+	b.forEach(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
-	b.each(ctx, anyObject, func(ctx context.Context, a *applied) {
-		if found.preventDryRun(a) {
+	b.forEach(ctx, anyObject, func(ctx context.Context, a *applied) {
+		if found.requiredBy(a) {
 			a.deferUntil(stageOfDefinitions)
 		} else {
 			a.executeDryRun(ctx, b)
 		}
-		if found.mayPreventDryRun(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
+		if found.mayBeRequiredBy(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
 			a.deferUntil(a.stage - 1)
 		}
 	})
@@ -154,7 +154,7 @@ func (a *applied) change(ctx context.Context, dryRunObject []byte) (dashboardv1a
 // applyAll continues with the other objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
-		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
+		b.forEach(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
 			if _, err := a.write.do(ctx, b.caller); err != nil {
 				a.settle("", err)
 			}
@@ -183,11 +183,12 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes the dry runs that had to wait until the given stage, which is a group of kinds, was applied.
+// tryDeferred executes the dry runs that were deferred until after the given stage. Each stage applies some objects of
+// the request.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.neededStage == stage }
 	end := time.Now().Add(servedWithin)
-	b.each(ctx, due, func(ctx context.Context, a *applied) {
+	b.forEach(ctx, due, func(ctx context.Context, a *applied) {
 		for {
 			a.executeDryRun(ctx, b)
 			// The API server needs some time until it serves a new kind. Until then, the dry run is repeated.

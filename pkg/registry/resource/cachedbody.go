@@ -18,23 +18,24 @@ import (
 )
 
 const (
-	// compressedTogether is the number of objects in each part that addObjects adds to a cachedBody. The objects of a
+	// objectsPerPart is the maximum number of objects in a part that addObjects adds to a cachedBody. The objects of a
 	// part are compressed together.
-	compressedTogether = 64
+	objectsPerPart = 64
 	// maxCompressed bounds the number of objects that are compressed for one response. The compression of an object
-	// takes 20 us. maxCompressedBytes bounds the bytes of these objects.
-	maxCompressed      = 1000
+	// takes 20 us.
+	maxCompressed = 1000
+	// maxCompressedBytes bounds the size of the JSON that is compressed for one response, in bytes.
 	maxCompressedBytes = 4 << 20
 )
 
 // cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop is
-// called.
+// called. The read cache divides its objects into groups, and compresses a group only once. Objects that do not form a
+// whole group must be compressed for each response.
 type cachedBody struct {
-	// looseObjects is the number of objects in the body that do not form a complete group of the read cache. The read
-	// cache compresses a group only once, but these objects must be compressed for each response. looseBytes is the
-	// number of bytes of the JSON of these objects.
+	// looseObjects is the number of objects in the body that must be compressed for this response.
 	looseObjects int
-	looseBytes   int64
+	// looseBytes is the size of the JSON that must be compressed for this response, in bytes.
+	looseBytes int64
 
 	mu      sync.Mutex
 	parts   []part
@@ -48,13 +49,13 @@ func (b *cachedBody) drop() {
 	b.parts, b.dropped = nil, true
 }
 
-// part returns b.parts[i]. It returns false if there is no such part. After a call of drop, it panics with
-// http.ErrAbortHandler to abort the response.
+// part returns b.parts[i]. It returns false if there is no such part. If drop has released the objects, part panics
+// with http.ErrAbortHandler.
 func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dropped {
-		panic(http.ErrAbortHandler) // the client can then detect an incomplete response
+		panic(http.ErrAbortHandler) // abort the response, so that the client detects that it is incomplete
 	}
 	if i >= len(b.parts) {
 		return part{}, false
@@ -71,8 +72,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns b as the body of a response. The response is not compressed if this would be too expensive: if too many
-// or too large objects have no compressed copy yet (see looseObjects), or if account has no memory for the copies.
+// data returns b as the body of a response. The response is compressed only if little JSON must still be compressed,
+// and account has enough memory for the result.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.looseObjects > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -86,7 +87,8 @@ type part struct {
 	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
 	// group. The read cache compresses the objects of a group only once for all responses.
 	group *readcache.Group
-	// compressed contains the compressed objects of a part without a group. It is nil until they are compressed.
+	// compressed is the compressed JSON of the objects. It is nil before the compression. It stays nil if group is
+	// set, because the group contains the compressed JSON.
 	compressed *gzipmember.Segment
 }
 
@@ -95,16 +97,16 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for an element of cachedBody.parts.
 const partBytes = 40
 
-// reserve allocates b.parts for a page with objects of up to groupCount groups, and charges the memory to account.
-// limit is the maximum number of objects on the page, or 0 for no maximum.
-func (b *cachedBody) reserve(groupCount, limit int, account *budget.Account) error {
+// reserve allocates b.parts with room for maxParts parts, and charges the memory to account. limit is the maximum
+// number of objects in all parts together, or 0 for no maximum.
+func (b *cachedBody) reserve(maxParts, limit int, account *budget.Account) error {
 	if limit > 0 { // each part contains at least one object
-		groupCount = min(groupCount, limit)
+		maxParts = min(maxParts, limit)
 	}
-	if err := account.Take(int64(groupCount) * partBytes); err != nil {
+	if err := account.Take(int64(maxParts) * partBytes); err != nil {
 		return fmt.Errorf("listing objects of the read cache: %w", err)
 	}
-	b.parts = make([]part, 0, groupCount)
+	b.parts = make([]part, 0, maxParts)
 	return nil
 }
 
@@ -114,19 +116,17 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
 		return
 	}
-	b.addLoose(objects)
+	b.addLoose(objects) // the read cache compresses only whole groups
 }
 
-// addObjects appends objects in parts of at most compressedTogether objects. The objects may belong to different groups
-// of the read cache.
+// addObjects appends any objects of the read cache. It divides them into parts with at most objectsPerPart objects.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
-	for chunk := range slices.Chunk(objects, compressedTogether) {
+	for chunk := range slices.Chunk(objects, objectsPerPart) {
 		b.addLoose(chunk)
 	}
 }
 
-// addLoose appends a part with objects that must be compressed for this response. These objects are not a complete
-// group of the read cache. The read cache contains compressed objects only for complete groups.
+// addLoose appends a part with objects that must be compressed for this response.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
@@ -182,10 +182,10 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// arrayEnd returns the closing bracket of a JSON array. If separator is the opening bracket, the array is empty, and
-// arrayEnd returns both brackets.
+// arrayEnd returns the end of a JSON array: the closing bracket, or both brackets if nothing was written yet. separator
+// is the text that would precede the next element: a comma or the opening bracket.
 func arrayEnd(separator []byte) []byte {
-	if separator[0] == '[' {
+	if separator[0] == '[' { // nothing was written yet
 		return []byte("[]")
 	}
 	return []byte{']'}

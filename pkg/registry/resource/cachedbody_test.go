@@ -69,7 +69,7 @@ func TestDroppedBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &cachedBody{}
-			b.addObjects(numbered(3 * compressedTogether))
+			b.addObjects(numbered(3 * objectsPerPart))
 			writes := 0
 			defer func() {
 				if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // as in net/http

@@ -102,9 +102,9 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. t is the target in the URL. resourceName is the name of the resource
-// in the URL, for example deployments or deployments.apps. If it contains no group or version, the group or version of
-// the manifest is used.
+// resource returns the API resource that both the URL and the manifest name. It returns an error if they contradict
+// each other. t is the target in the URL. resourceName is the name of the resource in the URL, for example deployments
+// or deployments.apps.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, resourceName string,
 ) (clusters.Resource, error) {
@@ -120,6 +120,7 @@ func (m manifestObject) resource(
 	}
 	plural := found.GroupVersionResource.Resource
 	if !fits(&found) {
+		// If the URL does not name the group or the version, the manifest determines it.
 		if resourceName == plural || (resourceName == plural+"."+found.Group && gv.Group == found.Group) {
 			resourceName = plural + "." + gv.Version + "." + gv.Group
 		}

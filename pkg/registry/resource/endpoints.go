@@ -24,9 +24,9 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData turns the rejection of a dry run by the cluster into a success with the code 0, which some
-	// dashboards expect. It affects only requests from pages of the server's own origin. The data of the response
-	// contain the rejection in any case.
+	// RefusedDryRunsAsData makes the response to a rejected dry run a success with the code 0, as some dashboards
+	// expect. The data of the response contain the reasons for the rejection. This applies only to requests from pages
+	// of the server's own origin.
 	RefusedDryRunsAsData bool
 }
 

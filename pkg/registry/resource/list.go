@@ -22,11 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions contains the parameters of a list. query contains the parameters that are sent to the API server. This
-// package evaluates all other parameters.
+// listOptions contains the parameters of a list request.
 type listOptions struct {
-	query   url.Values
-	view    view
+	// query contains the parameters that are sent to the API server.
+	query url.Values
+	// view contains the parameters for searching, sorting and paging, which this package evaluates.
+	view view
+	// metrics is true if the response contains the metrics of Pods.
 	metrics bool
 	// live is true if the read cache must not be used.
 	live bool
@@ -103,7 +105,7 @@ func (o *listOptions) pass(
 		}
 		return nil
 	}
-	page, err := o.each(listing, nil, meta, func(_ objects.Object, encode func() ([]byte, error)) error {
+	page, err := o.visitObjects(listing, nil, meta, func(_ objects.Object, encode func() ([]byte, error)) error {
 		encoded, err := encode()
 		if err != nil {
 			return err
@@ -138,7 +140,7 @@ func (o *listOptions) collect(
 		o.view.limit = 0
 	}
 	kept := &selection{view: o.view, account: budget.AccountFrom(ctx)}
-	page, err := o.each(listing, metrics, meta, kept.add)
+	page, err := o.visitObjects(listing, metrics, meta, kept.add)
 	if err == nil {
 		err = o.view.order.check(t.Resource, kept.found, kept.hasSortField)
 	}

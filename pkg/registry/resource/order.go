@@ -61,12 +61,13 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if objects are sorted by an unknown field. hasSortField is true if an object of the list has
-// this field. count is the number of objects in the list.
+// check returns an error if objects are sorted by a field that the resource r does not have. hasSortField is true if at
+// least one object of the list has the field. count is the number of objects in the list.
 func (o *order) check(r clusters.Resource, count int, hasSortField bool) error {
 	if !o.isSet() || o.derived != nil || hasSortField {
 		return nil
 	}
+	// The field may exist although no object of the list has it.
 	has, known := objects.HasField(r.GroupVersion().WithKind(r.Kind), o.path...)
 	// The fields of a custom resource are not known. Therefore, every field is accepted for an empty list.
 	if has || (count == 0 && !known) {
@@ -98,8 +99,8 @@ const (
 	// smallText is the maximum size, in bytes, of a JSON value for whose decoding no memory is reserved. No reservation
 	// is needed, because the decoded value is released within microseconds.
 	smallText = 4 << 10
-	// decodedText is the number of bytes of memory that are reserved for each byte of a JSON value larger than
-	// smallText. The memory is released after the value was decoded.
+	// decodedText is the number of bytes of memory that are reserved to decode one byte of a JSON value. Values of at
+	// most smallText bytes need no reservation.
 	decodedText = 3
 )
 

@@ -81,7 +81,7 @@ func (m manifestObject) apply(
 			return nil, err
 		}
 	}
-	w, err := m.write(t, http.MethodPatch, "patch", "create")
+	w, err := m.newWrite(t, http.MethodPatch, "patch", "create")
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (o operation) values() ([]string, error) {
 		return nil, envelope.Invalid("value", "the value of an operation is not JSON")
 	}
 	found := texts(value)
-	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) || isDifference(text) }) {
+	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) || isDiffersText(text) }) {
 		return nil, envelope.Invalid("body", "a masked value cannot be written: leave it out of the patch")
 	}
 	return found, nil

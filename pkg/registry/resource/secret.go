@@ -33,24 +33,24 @@ func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is objects.Differs or objects.DiffersBase64. The results of dry runs and
-// comparisons contain these texts instead of values of Secrets that differ. A manifest with such a text is rejected.
-func isDifference(value any) bool {
+// isDiffersText returns true if value is objects.Differs or objects.DiffersBase64. In the results of dry runs and
+// comparisons, these texts replace values of Secrets that differ.
+func isDiffersText(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDifferences returns an error if a value in the manifest of a Secret is objects.Differs or
-// objects.DiffersBase64. The results of dry runs contain these texts instead of values that differ.
-func (m manifestObject) refuseDifferences() error {
+// refuseDiffersTexts returns an error if the manifest of a Secret contains objects.Differs or objects.DiffersBase64. A
+// user may have copied these texts from the result of a dry run.
+func (m manifestObject) refuseDiffersTexts() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(values)) {
-			if isDifference(values[key]) {
+			if isDiffersText(values[key]) {
 				return placeholderError(field, key)
 			}
 		}
 	}
-	if isDifference(m.annotations()[corev1.LastAppliedConfigAnnotation]) {
+	if isDiffersText(m.annotations()[corev1.LastAppliedConfigAnnotation]) {
 		return placeholderError("metadata.annotations", corev1.LastAppliedConfigAnnotation)
 	}
 	return nil
@@ -73,7 +73,7 @@ func (m manifestObject) annotations() map[string]any {
 // for new Secrets, which have no stored values. If the value of the annotation of kubectl apply is a placeholder,
 // refusePlaceholders removes the annotation.
 func (m manifestObject) refusePlaceholders() error {
-	if err := m.refuseDifferences(); err != nil {
+	if err := m.refuseDiffersTexts(); err != nil {
 		return err
 	}
 	for _, field := range []string{fieldData, fieldStringData} {
@@ -96,7 +96,7 @@ func placeholderError(field, key string) error {
 // which could delete the stored value.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
-	if err := m.refuseDifferences(); err != nil {
+	if err := m.refuseDiffersTexts(); err != nil {
 		return err
 	}
 	for _, field := range []string{fieldData, fieldStringData} {
@@ -127,12 +127,10 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces placeholders such as objects.Masked in the manifest with the values that are stored in the Secret t.
-// It gets the Secret with the rights of the caller. If the manifest has no resourceVersion, restore sets the
-// resourceVersion of the stored Secret, so that the write cannot overwrite a newer value with the value that restore
-// has read.
+// restore replaces placeholders such as objects.Masked in the manifest with the values of the stored Secret t, which it
+// gets as the caller. It also sets a missing resourceVersion.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
-	if err := m.refuseDifferences(); err != nil {
+	if err := m.refuseDiffersTexts(); err != nil {
 		return err
 	}
 	inData, inStringData := m.placeholders(fieldData), m.placeholders(fieldStringData)
@@ -151,6 +149,8 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 		}
 		return objects.Unreadable(errors.New("a secret cannot be decoded")) // an error without the values
 	}
+	// Another client may change the Secret before the write. With the resourceVersion, the API server then rejects the
+	// write, which would overwrite the new values with old ones.
 	if version, ok := m.metadata()["resourceVersion"]; !ok || version == "" {
 		m.metadata()["resourceVersion"] = current.Metadata.ResourceVersion
 	}

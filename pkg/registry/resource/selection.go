@@ -42,8 +42,7 @@ type selection struct {
 	account *budget.Account
 
 	found int
-	// hasSortField is true if an added object has the field by which objects are sorted. If no object has this field,
-	// its name may be wrong.
+	// hasSortField is true if at least one object has the field by which objects are sorted.
 	hasSortField bool
 	items        []encodedObject
 }

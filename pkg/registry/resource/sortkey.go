@@ -12,12 +12,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// sortKey is a value by which objects are sorted. Values of a lower class come first.
+// sortKey is a value by which objects are sorted.
 type sortKey struct {
+	// class is the class of the value, for example classNumber. Values of a lower class come first.
 	class int
-	// number is set only for classNumber, and text only for classText.
+	// number is the value if class is classNumber. Otherwise, it is nil.
 	number *big.Rat
-	text   string
+	// text is the value if class is classText. Otherwise, it is empty.
+	text string
 }
 
 // Classes of sort keys, in the order in which they are sorted.

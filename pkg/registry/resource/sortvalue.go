@@ -74,7 +74,8 @@ func timeAt(value []byte, path ...string) time.Time {
 	return t
 }
 
-// eachAt calls visit with the first maxSummed elements of the array at path in value.
+// eachAt calls visit with the elements of the array at path in value. After maxSummed elements, it ignores the
+// rest.
 func eachAt(value []byte, visit func(element []byte), path ...string) {
 	array, ok := rawjson.At(value, path...)
 	if !ok {

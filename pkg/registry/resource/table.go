@@ -61,9 +61,9 @@ func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each calls visit with each object of the listing, and with a function that returns the JSON of this object. For a
-// Table, the JSON contains the cells of the object, and each sets meta.Columns.
-func (o *listOptions) each(
+// visitObjects calls visit with each object of the listing. encode() returns the JSON of the object for the response.
+// For a Table, the JSON contains the cells of the object's row, and visitObjects also sets meta.Columns.
+func (o *listOptions) visitObjects(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,
 ) (objects.Page, error) {

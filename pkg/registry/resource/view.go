@@ -22,9 +22,10 @@ import (
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
-	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
-	// limit.
-	offset, limit int
+	// offset is the number of objects of the list that precede the page.
+	offset int
+	// limit is the maximum number of objects on the page. 0 means no limit.
+	limit int
 	// listHash identifies the path and the query parameters of the list. Each page token contains this hash, so that a
 	// client cannot use the token for another list.
 	listHash string

@@ -123,7 +123,7 @@ func prepareCreate(r *routes.Request, caller *clusters.Client) (*write, error) {
 			return nil, err
 		}
 	}
-	return object.write(t, http.MethodPost, "create")
+	return object.newWrite(t, http.MethodPost, "create")
 }
 
 func prepareReplace(r *routes.Request, caller *clusters.Client) (*write, error) {
@@ -141,7 +141,7 @@ func prepareReplace(r *routes.Request, caller *clusters.Client) (*write, error) 
 			return nil, err
 		}
 	}
-	return object.write(t, http.MethodPut, "update")
+	return object.newWrite(t, http.MethodPut, "update")
 }
 
 func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
@@ -172,9 +172,9 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write returns the request that sends the manifest to t. The verbs are the RBAC verbs that the cluster requires for
-// this request. write does not check whether the caller has them.
-func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
+// newWrite returns the request that writes the manifest to the object t. verbs are the RBAC verbs that the cluster
+// requires for the request.
+func (m manifestObject) newWrite(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the manifest: %w", err)

@@ -38,8 +38,8 @@ type Access struct {
 	Cache *readcache.Cache
 	// Verdicts authorizes reads from the read cache. It is nil if the read cache is disabled.
 	Verdicts Verdicts
-	// Listed is called for each list that u has requested successfully, with the name of the resource in the request.
-	// Listed may be nil.
+	// Listed is called after each successful list request of u. resource is the name in the path of the request, for
+	// example deployments.apps. t contains the resource to which this name refers. Listed may be nil.
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 

@@ -29,9 +29,9 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. During an
-	// outage of the cluster, AllowedStale may use the result of an earlier access review. Therefore, the objects must
-	// not be newer than asOf.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. The read
+	// must not return objects that are newer than asOf: during an outage of the cluster, the result may come from an
+	// earlier access review, and the caller may have lost the right since then.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -156,12 +156,12 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of the list t that the caller may list, from the read cache. It returns false if the kind
-// is not cached, or if the caller may not list the kind in any of the requested namespaces. The list must then be
-// requested from the cluster.
+// Cached returns the objects of the list t that the caller may list, from the read cache. It returns false if the list
+// must be requested from the cluster, because the kind is not cached, or because the caller may list the kind in none
+// of the requested namespaces.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
-	return viewed(ctx, c, t, allowed)
+	return reviewCached(ctx, c, t, allowed)
 }
 
 // CachedObject returns the object t from the read cache, and the metadata of the response. The object is nil if it does
@@ -170,7 +170,7 @@ func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool,
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
-	found, ok, err := viewed(ctx, c, t, func(v readcache.View) (readcache.View, bool, error) {
+	found, ok, err := reviewCached(ctx, c, t, func(v readcache.View) (readcache.View, bool, error) {
 		attributes := t.Attributes("get")
 		if isNamespaces(t.Resource) { // API servers authorize a read of a Namespace in the namespace itself.
 			attributes.Namespace = t.Name
@@ -184,10 +184,9 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed reads the objects of the kind of t from the read cache, and returns the result of review(). review() must
-// check the access of the caller. viewed returns false if review() returns false, or if the objects cannot be read from
-// the read cache.
-func viewed[T any](
+// reviewCached calls review() with the read cache's list of the kind of t, and returns the results. review() must check
+// the access of the caller. If the read cache has no such list, reviewCached returns false.
+func reviewCached[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
 	if c.cache == nil || c.verdicts == nil || !slices.Contains(t.Resource.Verbs, "watch") {

@@ -30,7 +30,7 @@ type Result struct {
 	// Partial is true if the cluster has denied the caller a list of the whole cluster. The Result then contains only
 	// objects in the namespaces that the field Namespaces contains.
 	Partial bool
-	// Namespaces contains the listed namespaces if Partial is true.
+	// Namespaces contains the namespaces whose objects were listed, if Partial is true. Otherwise, it is nil.
 	Namespaces []string
 	// Omitted records the objects that are too large to be decoded. If Omitted is nil, an object that is too large
 	// causes an error.
@@ -139,8 +139,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible lists the objects of t as the caller, in the given media type. If the caller may not list the kind in any
-// namespace, ListVisible returns no error, but a Result without objects.
+// ListVisible lists the objects of t as the caller, in the given media type. If the caller may list the kind in no
+// namespace, ListVisible returns a Result without objects instead of an error.
 func (c *Client) ListVisible(
 	ctx context.Context, t objectref.Target, query url.Values, mediaType string,
 ) (Result, error) {

@@ -51,7 +51,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 		if err != nil {
 			return err
 		}
-		list := selected.list
+		list := selected.toList
 		if call.Accept == objects.TableOnly {
 			list = selected.table(call.Resource)
 		}
@@ -135,9 +135,9 @@ func (s selectors) match(body []byte, account *budget.Account) (matches bool, er
 	return matches, err //nolint:wrapcheck // it has its code
 }
 
-// list converts body, a Namespace in JSON, to a NamespaceList. The list is empty if the selectors do not match the
-// Namespace. list reserves the memory of the NamespaceList from account.
-func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
+// toList converts body, one Namespace in JSON, to a NamespaceList. If the selectors do not match the Namespace, the
+// NamespaceList is empty. The memory of the NamespaceList is charged to account.
+func (s selectors) toList(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {
 		return nil, err

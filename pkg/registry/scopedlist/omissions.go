@@ -54,7 +54,8 @@ func (o *Omissions) omit() objects.Omit {
 	return o.Add
 }
 
-// warnings returns a warning that names the omitted objects, or nil if there are none.
+// warnings returns a slice with one warning, which names the omitted objects. It returns nil if no objects
+// are omitted.
 func (o *Omissions) warnings() []string {
 	if o == nil {
 		return nil

@@ -54,8 +54,8 @@ func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values,
 	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
-// Each calls visit() with each object, and then closes the listing. It returns the metadata of the list. If the result
-// is partial, Each visits one namespace after the other, and returns empty metadata.
+// Each calls visit() with each object, and then closes the listing. It returns the metadata of the list. The metadata
+// is empty if the listing consists of a separate list for each namespace.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {
@@ -70,8 +70,8 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 }
 
 // EachRow calls visit() with each row of a Table, and then closes the listing. The listing must come from OpenTable.
-// EachRow returns the column definitions and the metadata of the list. If the result is partial, EachRow visits one
-// namespace after the other, and returns empty metadata.
+// EachRow returns the column definitions and the metadata of the list. The metadata is empty if the listing consists of
+// a separate Table for each namespace.
 func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

@@ -51,7 +51,7 @@ func (c *Client) HasListed(resource string, t objectref.Target) {
 }
 
 // CheckScope returns nil if the caller may list all objects of t, or the objects in at least one namespace. Otherwise,
-// it sends a list request to the cluster, and returns the error of this request.
+// it returns the error with which the cluster rejects a list of t.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -59,15 +59,15 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	}
 	call := t.Call("")
 	call.Query = url.Values{"limit": {"1"}}
-	_, err = c.Do(ctx, call) // the cluster returns the error
-	if err == nil {
+	_, err = c.Do(ctx, call)
+	if err == nil { // the caller got the right after the access review
 		return nil
 	}
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. v is the list of these objects in the read cache. During an
-// outage of the cluster, Scope may use access reviews from before the outage. The result then does not cover objects
+// Scope returns which objects of t the caller may list. v is the read cache's list of all objects of the kind. If v is
+// stale, the result may come from access reviews before an outage of the cluster. It must then not be used for objects
 // that are newer than v.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)

@@ -22,11 +22,11 @@ import (
 )
 
 const (
-	// MetadataOnly is a media type that requests a PartialObjectMetadataList. API servers that do not support it return
-	// whole objects.
+	// MetadataOnly is the Accept header for a PartialObjectMetadataList. It also accepts JSON, because API servers that
+	// do not support PartialObjectMetadataLists return whole objects.
 	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-	// Protobuf is a media type that requests the protobuf encoding, which is decoded fastest. API servers return JSON
-	// for custom resources.
+	// Protobuf is the Accept header for the protobuf encoding, which is decoded fastest. It also accepts JSON, because
+	// API servers return custom resources only as JSON.
 	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
 )
 
@@ -34,12 +34,12 @@ const (
 type Kind struct {
 	// Resource is the plural name of the kind, with its group if necessary, for example deployments.apps.
 	Resource string
-	// Accept is the media type of the lists that are requested from the cluster.
+	// Accept is the Accept header of the list requests to the cluster.
 	Accept string
 	// FromCache allows Survey to read the objects from the read cache instead of the cluster.
 	FromCache bool
 	// Read processes the listed objects of the kind. The Read functions of several kinds are called concurrently. Read
-	// is not called if the list fails, or if the caller may not list the kind in any namespace.
+	// is not called if the list fails, or if the caller may list the kind in no namespace.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
@@ -111,7 +111,7 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 		return err
 	}
 	s.addResult(&t, answer)
-	if answer.empty() {
+	if answer.isDenied() {
 		return nil
 	}
 	release, err := holdForDecoding(ctx, answer)
@@ -137,8 +137,8 @@ func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Re
 	return c.ListVisible(ctx, t, nil, kind.Accept)
 }
 
-// empty returns true if the caller may not list the kind in any namespace.
-func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
+// isDenied returns true if the caller may list the kind in no namespace.
+func (a Result) isDenied() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
 // decodedBytes is the number of additional bytes of memory that decoding needs for each byte of a list.
 const decodedBytes = 2
@@ -162,7 +162,7 @@ func (s *survey) addResult(t *objectref.Target, a Result) {
 	defer s.mu.Unlock()
 	s.partial = s.partial || a.Partial
 	s.namespaces.Insert(a.Namespaces...)
-	if a.empty() {
+	if a.isDenied() {
 		s.refused = t
 		return
 	}

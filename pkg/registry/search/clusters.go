@@ -169,15 +169,15 @@ func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// usableClusters contains a user, and the names of the clusters that the user's request searches.
-type usableClusters struct {
+// searchScope contains the user of a request, and the names of the clusters to search.
+type searchScope struct {
 	user.Info
 	names []string
 }
 
 // review returns the clusters that the request names. If the request names none, review returns all clusters that u may
 // use. It returns an error if u may not use a named cluster.
-func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
+func (e *Provider) review(r *routes.Request, u user.Info) (*searchScope, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
 	if !fits {
@@ -200,7 +200,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, erro
 			return nil, err
 		}
 	}
-	out := &usableClusters{Info: u}
+	out := &searchScope{Info: u}
 	for i := range all {
 		if len(names) == 0 || slices.Contains(names, all[i].Name) {
 			out.names = append(out.names, all[i].Name)
@@ -222,7 +222,7 @@ type searched struct {
 }
 
 // searchSeveral searches the clusters concurrently, so that a cluster that does not respond does not delay the others.
-func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
+func (e *Provider) searchSeveral(r *routes.Request, reached *searchScope) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err

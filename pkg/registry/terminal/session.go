@@ -36,8 +36,9 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input and inputRead are the two ends of a pipe from the client to the command.
-	input     *io.PipeWriter
+	// input is the end of a pipe to which the input of the client is written.
+	input *io.PipeWriter
+	// inputRead is the end of the pipe from which the command reads the input of the client.
 	inputRead *io.PipeReader
 
 	// recording records the terminal, or is nil.

@@ -29,8 +29,9 @@ const (
 	// DefaultMaxTime is the default of the longest duration of a terminal.
 	DefaultMaxTime = 8 * time.Hour
 
-	// maxCommand bounds the number of words of a command. maxCommandBytes bounds its bytes.
-	maxCommand      = 64
+	// maxCommand bounds the number of words of a command.
+	maxCommand = 64
+	// maxCommandBytes bounds the length of a command, in bytes.
 	maxCommandBytes = 8 << 10
 	// terminalBytes is the number of bytes of memory that each terminal reserves for the buffers of the connections to
 	// the cluster and the client.
@@ -46,9 +47,10 @@ func shell() []string {
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// IdleTime is the time without input and output after which a terminal ends. MaxTime is the longest duration of a
-	// terminal.
-	IdleTime, MaxTime time.Duration
+	// IdleTime is the time without input and output after which a terminal ends.
+	IdleTime time.Duration
+	// MaxTime is the longest duration of a terminal.
+	MaxTime time.Duration
 	// DebugImage is the default image of debug containers.
 	DebugImage string
 	// Recordings stores the recordings of terminals. If it is nil, terminals are not recorded.

@@ -30,10 +30,10 @@ const (
 
 // drawing is a topology that is being computed.
 type drawing struct {
-	// ended returns an error after the request has ended.
-	ended   func() error
-	account *budget.Account
-	objects []object
+	// requestErr returns nil before the end of the request, and an error after it.
+	requestErr func() error
+	account    *budget.Account
+	objects    []object
 	// ids contains the id of each element of objects.
 	ids   []string
 	edges map[relation]struct{}
@@ -53,7 +53,7 @@ type relation struct {
 // were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
-		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
+		requestErr: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
 		edges: map[relation]struct{}{},
 	}
 	if out.Nodes, err = d.nodes(); err != nil {
@@ -113,9 +113,9 @@ func (d *drawing) connect(from, to int, name string) bool {
 	return true
 }
 
-// compare counts a comparison between a Service and a Pod. It returns false if the count has reached maxPairs or if the
-// request has ended.
-func (d *drawing) compare() bool {
+// allowComparison returns true if the caller may compare one more pair of a Service and a Pod, and counts the pair. It
+// returns false after maxPairs pairs, or after the end of the request.
+func (d *drawing) allowComparison() bool {
 	if d.pairs == maxPairs {
 		d.full = true
 		return false
@@ -124,7 +124,7 @@ func (d *drawing) compare() bool {
 	if d.pairs%pairsPerCheck != 0 {
 		return true
 	}
-	if err := d.ended(); err != nil {
+	if err := d.requestErr(); err != nil {
 		d.err = envelope.Late(err)
 		return false
 	}
@@ -163,7 +163,7 @@ func (d *drawing) selectedPods() {
 	all := d.of(pods)
 	for _, service := range d.of(services) {
 		for _, pod := range all {
-			if !d.compare() {
+			if !d.allowComparison() {
 				return
 			}
 			if d.objects[service].Spec.Selector.matches(d.objects[pod].Metadata.Labels) &&

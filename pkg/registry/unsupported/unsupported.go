@@ -19,9 +19,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// feature is a feature that KubeVision does not have. path is the common prefix of the paths of its endpoints. A
-// segment of the prefix in braces matches any segment.
-type feature struct{ path, message string }
+// feature is a feature that KubeVision does not have.
+type feature struct {
+	// path is the common prefix of the paths of the feature's endpoints. A segment in braces matches any segment.
+	path string
+	// message is the text of the error for requests to the feature's endpoints.
+	message string
+}
 
 func features() []feature {
 	const (
@@ -108,7 +112,8 @@ func (p *Provider) Routes() []routes.Route {
 	return append(append(out, lists()...), p.clusterLists()...)
 }
 
-// lists returns the routes of unsupported features that do not belong to a cluster. They return empty lists.
+// lists returns routes for unsupported features that do not belong to a cluster. Each route responds with an empty
+// list.
 func lists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
@@ -127,8 +132,8 @@ func lists() []routes.Route {
 	return out
 }
 
-// clusterLists returns the routes of unsupported features of a cluster. They return empty lists to callers who may use
-// the cluster.
+// clusterLists returns routes for unsupported features of a cluster. Each route responds with an empty list, or with an
+// error if the caller may not use the cluster.
 func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package useraccess serves the clusters and namespaces that the caller may access. Access reviews of the verb "use" on
-// the host determine the clusters, and calls to each cluster as the caller determine the namespaces.
+// Package useraccess serves the clusters that the caller may use, and the namespaces that the caller may read there.
+// It sends access reviews of the verb "use" to the host cluster. To find the namespaces, it impersonates the caller on
+// each cluster.
 package useraccess
 
 import (

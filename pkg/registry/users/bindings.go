@@ -49,9 +49,8 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns a slice with the KubeVisionCluster that represents the host cluster. If none of the given clusters
-// represents the host cluster, the slice is empty. The slice can be passed to functions that select clusters for a
-// binding.
+// hostsOf filters the given KubeVisionClusters, and returns only the one for the host cluster. The result is empty if
+// the host cluster is not registered.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}

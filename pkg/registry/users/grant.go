@@ -24,8 +24,8 @@ import (
 // kind is the kind of KubeVisionUsers, for owner references.
 const kind = "KubeVisionUser"
 
-// builtIn returns the KubeVision role that grants a dashboard role. A dashboard role is the role of a user in
-// dashboards, such as editor. builtIn returns an empty string for roleCustom.
+// builtIn returns the built-in role of KubeVision for a dashboard role, for example "dev" for the dashboard role
+// "editor". It returns an empty string for "custom", because no built-in role corresponds to this dashboard role.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -108,13 +108,14 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// conflictingBindings returns the names of the bindings that prevent u from getting the dashboard role. hasGrant is
-// true if a binding already belongs to u and can be changed.
+// conflictingBindings returns the names of the bindings that prevent a change of u to the dashboard role. hasGrant is
+// true if a binding belongs to u. In this case, only other bindings with a higher role prevent the change. If hasGrant
+// is false, every binding prevents the change.
 func (d *directory) conflictingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
-	// A binding with a higher role prevents the change, because u would keep this role. If no binding belongs to u, any
-	// binding prevents the change, because an administrator manages the rights of u with it.
+	// With a higher role in another binding, u would keep this role. If no binding belongs to u, an administrator
+	// manages the rights of u with the other bindings.
 	for _, g := range d.grantsOf(u) {
 		if g.binding != own && (!hasGrant || g.rank > asked) {
 			out = append(out, g.binding)
@@ -134,10 +135,10 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant returns the step that creates a binding with newGrant. The step reads the UID of u when it runs, because
-// a previous step may create u.
+// createGrant returns the step that creates a role binding. The role binding grants u the dashboard role.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
+		// newGrant must not be called earlier. It reads the UID of u, and a previous step may create u.
 		return newGrant(u, role)
 	},
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))

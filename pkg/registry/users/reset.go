@@ -37,7 +37,7 @@ const (
 )
 
 // replacePassword writes the result of hash to the password Secret of u, and mustChange to spec.mustChangePassword. It
-// returns the UID and the resource version of the written Secret, in the form UID/version/.
+// returns a text that identifies the written version of the Secret, for isImported.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),
@@ -78,6 +78,7 @@ func (a *administrator) replacePassword(
 			return "", envelope.FromAPIError(err)
 		}
 	}
+	// The annotation PasswordSourceAnnotation begins with this text after a controller has imported the Secret.
 	return string(secret.UID) + "/" + secret.ResourceVersion + "/", nil
 }
 

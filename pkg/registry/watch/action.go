@@ -85,7 +85,7 @@ func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
 	}
-	c.setExplicit()
+	c.stopImplicit()
 	for _, text := range a.Topics {
 		name, err := parseTopic(text)
 		if err != nil {
@@ -106,9 +106,9 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "name 1 to %d topics", maxTopics)
 }
 
-// setExplicit records that the client now chooses its topics. Before this, the server adds topics for the resources
-// that the login session of the client lists. The first call removes these topics. Later calls do nothing.
-func (c *client) setExplicit() {
+// stopImplicit removes all topics that the server has added without a request of the client, and prevents further
+// topics of this kind. Later calls do nothing.
+func (c *client) stopImplicit() {
 	c.mu.Lock()
 	first := !c.explicit
 	c.explicit = true
@@ -132,7 +132,7 @@ func (c *client) unsubscribe(a action) error {
 	if len(a.Topics) > maxTopics {
 		return tooManyTopics()
 	}
-	c.setExplicit()
+	c.stopImplicit()
 	for _, text := range a.Topics {
 		name, err := parseTopic(text)
 		if err != nil {

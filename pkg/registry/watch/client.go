@@ -20,21 +20,21 @@ import (
 const (
 	// maxTopics bounds the number of topics of a client.
 	maxTopics = 64
-	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
+	// messageBytes is the size in bytes at which a message gets no further events. The last event may exceed this size.
 	messageBytes = 256 << 10
 	// implicitInterval is the minimum time between two events of an implicit topic. The server adds implicit topics for
 	// clients that do not subscribe to topics.
 	implicitInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
-	// reviewPatience bounds the time for which a topic waits while its access reviews fail. No events of the topic are
-	// sent meanwhile.
+	// reviewPatience is the time for which the access reviews of a topic may fail before the topic ends. The topic
+	// sends no events while the reviews fail.
 	reviewPatience = 30 * time.Second
 	// reviewRetry is the time after which a failed access review is retried.
 	reviewRetry = time.Second
-	// memoryPatience bounds the time for which a topic waits for the memory of its next message.
+	// memoryPatience is the time for which a topic may wait for the memory of its next message before the topic ends.
 	memoryPatience = 30 * time.Second
-	// memoryRetry is the time after which a message for which there was no memory is tried again.
+	// memoryRetry is the time between two attempts to reserve the memory for a message.
 	memoryRetry = 200 * time.Millisecond
 	// initialPatience bounds the time for sending all initial objects of a topic.
 	initialPatience = time.Minute
@@ -60,7 +60,7 @@ type client struct {
 
 	mu     sync.Mutex
 	topics map[topicName]*topic
-	// explicit is true after the client has sent a message that adds or removes topics. Before this message, the server
+	// explicit is true after the client has sent a message that adds or removes topics. While it is false, the server
 	// adds topics for the resources that the login session lists.
 	explicit bool
 	// running is true while the goroutine that executes run() exists.
@@ -147,7 +147,8 @@ func (c *client) drop(t *topic) {
 // later schedules a call of wake. It does not block.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
-// advance sends the new events of t to the client. After an error, it removes t.
+// advance sends the new events of t to the client. After an error, it removes t from the client. The stream and the
+// other topics continue.
 func (c *client) advance(ctx context.Context, t *topic) {
 	if t.implicit && !c.isDue(t) {
 		return
@@ -162,8 +163,8 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if it is time to check the topic t, to which the client has not subscribed. It removes the topic
-// if the login session of the client has not listed the resource within recentTime.
+// isDue returns true if it is time to send the new events of t. It must be called only for a topic that the server has
+// added because the login session lists the objects. If the session no longer lists them, isDue removes t.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.hasListed(c.session, t.topicName) {
 		c.drop(t)
@@ -314,8 +315,8 @@ func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends the next objects of t that existed before the first change, in one message. After the last object,
-// it sends a bookmark. On success, it returns true, because further objects or changes may follow.
+// sendInitial sends one message with the next initial objects of t, which are sent before the first change. After the
+// last object, it also sends a bookmark. more is false only after an error, because changes follow the objects.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {

@@ -20,17 +20,19 @@ const (
 	maxEntries = 16 << 10
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
-	// gatherPerTopic is the time by which each topic extends the period in which a feed collects changes before they are
-	// sent. Without this period, a feed with many topics would cause many small messages.
-	gatherPerTopic = 100 * time.Microsecond
-	// maxGather bounds the period in which a feed collects changes before they are sent.
-	maxGather = 100 * time.Millisecond
+	// wakeIntervalPerTopic determines how often a feed wakes its clients to send new changes. The minimum time between
+	// two wake-ups is this value, multiplied by the number of topics. Many topics would otherwise cause many small
+	// messages.
+	wakeIntervalPerTopic = 100 * time.Microsecond
+	// maxWakeInterval bounds the time for which a feed delays new changes before it wakes its clients.
+	maxWakeInterval = 100 * time.Millisecond
 )
 
 // entry is one change of one object in a feed.
 type entry struct {
 	namespace, name string
-	// object is the object after the change. It is nil if the change is a deletion, or if superseded is true.
+	// object is the object after the change. It is nil after a deletion, and if the feed contains a later change of the
+	// same object.
 	object *readcache.Object
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
@@ -43,9 +45,8 @@ type entry struct {
 	version string
 }
 
-// feed is a log of the changes of one resource on one cluster. All clients share it. Only the last entry of each object
-// contains the object. Therefore, the log retains no old versions, and a client that reads slowly gets only the last
-// version of each object.
+// feed is a log of the changes of one resource on one cluster. All clients share the feed. It contains only the last
+// version of each object. A client that reads slowly does not get the earlier versions.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
@@ -59,16 +60,16 @@ type feed struct {
 	entries []entry
 	// base is the sequence number of the first element of entries.
 	base uint64
-	// latest contains the sequence number of the last entry of each object, by namespace and name.
+	// latest maps the namespace and name of each object to the sequence number of the last change of the object.
 	latest map[[2]string]uint64
 	// start is the ResourceVersion before the first entry.
 	start string
 	// version is the ResourceVersion that includes all changes in the feed.
 	version string
-	// relisted is the ResourceVersion of the list with which the read cache last replaced an earlier list, or empty. The
-	// feed lacks objects that were created and deleted between the two lists.
-	relisted string
-	// followers contains the topics that read the feed.
+	// relistVersion is the ResourceVersion at which the read cache last listed all objects again, or empty. The feed
+	// may lack deletions before this version.
+	relistVersion string
+	// followers is the set of the topics that read the feed.
 	followers map[*topic]bool
 	// abandoned is the time at which the last follower was removed.
 	abandoned time.Time
@@ -105,7 +106,7 @@ func (f *feed) deliver(changes readcache.Changes) {
 		return
 	}
 	if changes.Relisted && f.version != changes.Version {
-		f.relisted = changes.Version
+		f.relistVersion = changes.Version
 	}
 	var grown int64
 	f.revision++
@@ -127,8 +128,8 @@ func (f *feed) deliver(changes readcache.Changes) {
 		return
 	}
 	f.wakeScheduled = true
-	gather := min(time.Duration(len(f.followers))*gatherPerTopic, maxGather)
-	time.AfterFunc(max(gather-time.Since(f.lastWake), 0), f.wakeClients)
+	interval := min(time.Duration(len(f.followers))*wakeIntervalPerTopic, maxWakeInterval)
+	time.AfterFunc(max(interval-time.Since(f.lastWake), 0), f.wakeClients)
 }
 
 func (f *feed) append(c *readcache.Change) {
@@ -141,7 +142,7 @@ func (f *feed) append(c *readcache.Change) {
 		if before.object == nil {
 			next.deleted = last
 		}
-		before.object, before.superseded = nil, true
+		before.object, before.superseded = nil, true // the feed keeps no old versions in memory
 	}
 	if c.Created {
 		next.created = seq
@@ -232,12 +233,12 @@ func (f *feed) cursorAt(version string) uint64 {
 // mayLackDeletionsAfter returns true if the feed may lack deletions after the given ResourceVersion. A client that
 // resumes at this version would then keep deleted objects. The caller must hold f.mu.
 func (f *feed) mayLackDeletionsAfter(resourceVersion string) bool {
-	if f.relisted == "" {
+	if f.relistVersion == "" {
 		return false
 	}
 	// A new list does not show objects that were created and deleted since the previous list. Another replica may have
 	// sent such an object to the client.
-	c, ok := compare(f.relisted, resourceVersion)
+	c, ok := compare(f.relistVersion, resourceVersion)
 	return !ok || c > 0
 }
 
@@ -269,8 +270,9 @@ func (f *feed) isAbandoned(since time.Time) bool {
 	return len(f.followers) == 0 && f.abandoned.Before(since)
 }
 
-// event is a change as it is sent to a client. kind is the type of the event, such as ADDED.
+// event is a change in the form in which it is sent to a client.
 type event struct {
+	// kind is the type of the event, such as ADDED.
 	kind            string
 	namespace, name string
 	object          *readcache.Object
@@ -338,8 +340,9 @@ func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(name
 	return out
 }
 
-// appendEvents appends the events with which a client learns of e. The client has received the entries up to the
-// sequence number cursor. resumed is true if the client has resumed at a bookmark.
+// appendEvents appends the events that tell a client about the change e. cursor is the sequence number of the last
+// change that the client has received. If resumed is true, the client may have received later changes from another
+// replica.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor

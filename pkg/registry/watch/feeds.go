@@ -96,9 +96,8 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run maintains the feeds until ctx ends. It closes each feed that no client has read for unusedPatience. isWatched()
-// returns true if the RBAC objects of a cluster are watched. If they are not watched on the host or on the cluster of a
-// feed, run periodically repeats the access reviews of the clients that read the feed.
+// run closes unused feeds until ctx ends. If RBAC objects are not watched, it also makes the topics repeat their access
+// reviews periodically. isWatched returns true if the RBAC objects of a cluster are watched.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -119,6 +118,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched fu
 				continue
 			}
 			followers := one.count()
+			// The RBAC objects of the host also grant the right to use clusters.
 			areWatched := isWatched(key.connection) && hostWatched
 			if !areWatched && followers > 0 && n%(1+followers/reviewsPerSecond) == 0 {
 				one.requireReviews()

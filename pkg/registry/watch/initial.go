@@ -10,9 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// initialObjects contains the existing objects that a client gets before the first change. They come from a snapshot of
-// the read cache. If the read cache has meanwhile replaced too many of them, it calls drop(), and the subscription ends
-// with an error. Therefore, a slow client cannot keep many old objects in memory.
+// initialObjects contains the existing objects that a client gets before the first change. If the client reads too
+// slowly, the objects are released early, and the topic ends with an error.
 type initialObjects struct {
 	until   time.Time
 	release func()
@@ -20,9 +19,10 @@ type initialObjects struct {
 	mu sync.Mutex
 	// groups contains the objects to send. Each slice in groups is removed after all of its objects were sent.
 	groups readcache.Groups
-	// groupIndex is the index of the current Group in groups[0].
+	// groupIndex is the index of the Group with the next object to send. It is an index in groups[0], because
+	// completely sent slices are removed from groups.
 	groupIndex int
-	// objectIndex is the index of the next object in the current Group.
+	// objectIndex is the index of the next object to send, within the Group of this object.
 	objectIndex int
 	dropped     bool
 }
@@ -30,6 +30,8 @@ type initialObjects struct {
 // newInitialObjects returns initialObjects with the objects of the given groups, which must belong to the given View.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
+	// The read cache calls drop if it has replaced too many of the objects. Therefore, a slow client cannot keep many
+	// old objects in memory.
 	i.release = sync.OnceFunc(view.Hold(i.drop))
 	return i
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// ended is an error with which a topic ends. reason is sent to the client.
+// ended is an error that ends a topic. It does not end the stream.
 type ended struct {
+	// reason is the machine-readable reason that the client gets, for example reasonExpired.
 	reason string
 	cause  *envelope.Error
 }
@@ -110,8 +111,8 @@ func (t *topic) bookmarkNotice(isInitial bool) notice {
 
 // position is the content of a bookmark.
 type position struct {
-	// Epoch is a hash of the resource and of the registration of the cluster. A bookmark is not valid for a topic with
-	// another Epoch.
+	// Epoch is a hash of the resource and of the registration of the cluster. After the cluster is registered again,
+	// the hash changes, and the bookmark is no longer valid.
 	Epoch string `json:"of"`
 	// Version is the ResourceVersion up to which all changes were sent.
 	Version string `json:"v"`

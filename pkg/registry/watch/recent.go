@@ -21,8 +21,8 @@ const (
 	// maxSessions bounds the number of login sessions whose lists are remembered. If there are more sessions, the least
 	// recently used one is forgotten.
 	maxSessions = 2048
-	// maxListed bounds the number of recorded lists of one login session. The recorded lists of all sessions use at
-	// most about 20 MiB of memory.
+	// maxListed bounds the number of listed resources whose names are remembered for one login session. The names of
+	// all sessions use at most about 20 MiB of memory.
 	maxListed = 16
 )
 
@@ -31,7 +31,7 @@ const (
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
-	// clients contains the clients that have not subscribed to topics, by login session.
+	// clients contains, for each login session, the set of its clients that have not subscribed to topics.
 	clients map[string]map[*client]bool
 }
 
@@ -133,7 +133,7 @@ func (r *Recent) follow(c *client) []topicName {
 	return out
 }
 
-// leave removes c from the registered clients, which get the changes of the resources that their login session lists.
+// leave removes c from r. After this, c gets no further topics for the objects that its login session lists.
 func (r *Recent) leave(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxShared is the largest number of bytes of a message that clients share. Larger messages are encoded for each
-	// client.
+	// maxShared is the maximum size of a message that is encoded once for several clients, in bytes. A larger message
+	// is encoded for each client.
 	maxShared = 128 << 10
 	// sharedHolder is the name to which the memory of shared messages is charged. It cannot be the name of a user.
 	sharedHolder = "shared messages of watches"
@@ -19,11 +19,12 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the last feed entry that the clients had received before the message.
+	// cursor is the sequence number of the change before the first event of the message.
 	cursor uint64
-	// revision is the number of updates that the feed had received when the events of the message were read.
+	// revision is the number of updates that the feed had received before the message was created. After an update, a
+	// message at the same position may contain more events.
 	revision uint64
-	// topic is the name of the topic. The message contains the cluster and the resource of this name.
+	// topic identifies the cluster and the resource of the message. The message contains both names.
 	topic topicName
 }
 
@@ -42,8 +43,9 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key, and encodes it if the stored message has another key. It reserves size bytes until
-// release is called. If there is not enough memory, get returns budget.ErrExceeded.
+// get returns the message for key. If the stored message has another key, get calls encode and stores the new message.
+// The message counts as size bytes of memory until the caller calls release. If this exceeds a limit, get returns
+// budget.ErrExceeded.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

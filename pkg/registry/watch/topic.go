@@ -76,7 +76,8 @@ type topic struct {
 	// initial contains the initial objects that were not yet sent, or is nil.
 	initial *initialObjects
 	scope   scopedlist.Scope
-	// terms determine how long the access reviews on the host and on the cluster are valid.
+	// terms contains the periods in which the access reviews are valid: first on the host cluster, and second on the
+	// cluster of the topic.
 	terms [2]verdicts.Term
 	// failing is the time of the first failed access review after the last successful one, or zero.
 	failing time.Time

@@ -3,7 +3,8 @@
 
 package v1alpha1
 
-// AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have.
+// AbsentListEnvelope is an empty list for a feature that KubeVision does not have, for example plugins. Dashboards
+// request these lists when they load a page.
 type AbsentListEnvelope struct {
 	Header `json:",inline"`
 	// data is always an empty list, because KubeVision does not have the requested feature. Dashboards expect a list.
@@ -20,18 +21,19 @@ type AbsentFeature struct {
 	Enabled bool `json:"enabled"`
 }
 
-// AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have.
+// AbsentFeatureEnvelope is the response to GET /auth/public-key/config. KubeVision has no passkeys, but dashboards send
+// the request when they load a page.
 type AbsentFeatureEnvelope struct {
 	Header `json:",inline"`
-	// data contains the state of the feature. The feature is not enabled.
+	// data states that passkeys are not enabled, because KubeVision does not have passkeys.
 	// +optional
 	Data *AbsentFeature `json:"data"`
 	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// AIConfig contains the settings of an AI assistant, which dashboards read. The values are fixed, because KubeVision
-// has no AI assistant.
+// AIConfig contains the settings of an AI assistant. KubeVision has no AI assistant and returns fixed values, because
+// dashboards request the settings.
 type AIConfig struct {
 	// enabled is always false, because KubeVision has no AI assistant. Dashboards expect the field.
 	Enabled bool `json:"enabled"`
@@ -55,8 +57,8 @@ type AIConfigEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// DirectoryConfig contains the settings of a user directory, which dashboards read. The values are fixed, because
-// KubeVision uses no user directory.
+// DirectoryConfig contains the settings of an external user directory. KubeVision uses no user directory and returns
+// fixed values, because dashboards request the settings.
 type DirectoryConfig struct {
 	// enabled is always false, because KubeVision uses no user directory. Dashboards expect the field.
 	Enabled bool `json:"enabled"`

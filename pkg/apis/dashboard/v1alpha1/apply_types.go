@@ -46,7 +46,8 @@ type ApplyResult struct {
 type Apply struct {
 	// dryRun is true if the request was a dry run, which writes nothing.
 	DryRun bool `json:"dryRun"`
-	// applied is the number of objects that equal their manifests. In a dry run, it is the expected number.
+	// applied is the number of objects that were created, changed, or already up to date. A dry run writes nothing and
+	// returns the expected number.
 	Applied int32 `json:"applied"`
 	// failed is the number of rejected objects.
 	Failed int32 `json:"failed"`

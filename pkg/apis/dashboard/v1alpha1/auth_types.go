@@ -29,7 +29,7 @@ type RefreshRequest struct {
 type Login struct {
 	// accessToken is the credential for the next requests.
 	AccessToken string `json:"accessToken"`
-	// refreshToken can be exchanged once for the next access token.
+	// refreshToken can be exchanged once for new tokens, with POST /auth/refresh.
 	RefreshToken string `json:"refreshToken"`
 	// expiresIn is the lifetime of the access token in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
@@ -91,10 +91,12 @@ type RevokedEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge.
+// LoginEnvelope is the response to a login or a refresh. After a success, it contains a Login. With the code 40102
+// (CodeTwoFactorRequired), it contains a TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`
-	// data is the login, or null if it has failed.
+	// data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any
+	// other error, data is null.
 	// +optional
 	Data *Login `json:"data"`
 	// meta contains information about the response.
@@ -103,8 +105,8 @@ type LoginEnvelope struct {
 
 // VerifyRequest is the body of POST /auth/2fa/verify.
 type VerifyRequest struct {
-	// sessionToken is the value of the field sessionToken in the response with code 40102. The token identifies the
-	// login that waits for a code.
+	// sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of
+	// the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of the field sessionToken.
@@ -116,8 +118,8 @@ type VerifyRequest struct {
 
 // RecoveryRequest is the body of POST /auth/2fa/recovery.
 type RecoveryRequest struct {
-	// sessionToken is the value of the field sessionToken in the response with code 40102. The token identifies the
-	// login that waits for a code.
+	// sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of
+	// the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of the field sessionToken.
@@ -137,7 +139,8 @@ type CodeRequest struct {
 	Code string `json:"code"`
 }
 
-// Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code.
+// Reverified confirms that a one-time code was correct. For the time in the field expiresIn, requests of the session
+// need no further code.
 type Reverified struct {
 	// reverified is always true: the one-time code was correct.
 	Reverified bool `json:"reverified"`
@@ -204,7 +207,7 @@ type EnabledEnvelope struct {
 
 // Disabled confirms that the second factor was removed.
 type Disabled struct {
-	// disabled is always true: the user has no second factor.
+	// disabled is always true: the second factor of the user was removed.
 	Disabled bool `json:"disabled"`
 }
 
@@ -239,24 +242,23 @@ type RecoveryCodesEnvelope struct {
 type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid
-	// for five minutes. If setupRequired is true, the user has no second factor, and the server ignores the code. The
-	// client then gets a session that allows only the set-up of a second factor.
+	// sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for
+	// five minutes. A user without a second factor can send any code there, and gets a session that allows only the
+	// set-up of a second factor.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of the field sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
-	// setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up
-	// of a second factor.
+	// setupRequired is true if the user must set up a second factor before any other request.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
 	// accessToken is the credential for the requests that set up a second factor. It is set only if the user must set
 	// up a second factor.
 	// +optional
 	AccessToken string `json:"accessToken,omitempty"`
-	// refreshToken can be exchanged once for the next access token. It is set only if the user must set up a second
-	// factor.
+	// refreshToken can be exchanged once for new tokens, with POST /auth/refresh. It is set only together with the
+	// field accessToken.
 	// +optional
 	RefreshToken string `json:"refreshToken,omitempty"`
 	// expiresIn is the lifetime of the access token in seconds. It is set only together with the field accessToken.

@@ -107,7 +107,8 @@ type UpdateClusterRequest struct {
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// ClusterTest is the result of a test of a cluster. Fields that could not be determined are false.
+// ClusterTest is the result of a test of the connection to a cluster. A boolean field is also false if the test could
+// not determine its value.
 type ClusterTest struct {
 	// reachable is true if an API server responds.
 	Reachable bool `json:"reachable"`

@@ -6,7 +6,7 @@ package v1alpha1
 // Code is the result of a request. The HTTP status is always 200; code 0 means success.
 type Code int32
 
-// Values of Code. CodeNames returns all of them.
+// Values of Code.
 const (
 	// CodeOK is success.
 	CodeOK Code = 0
@@ -18,7 +18,8 @@ const (
 	CodeInvalid Code = 40002
 	// CodeUnauthenticated is returned if the credential is missing, or is invalid for a reason other than its expiry.
 	CodeUnauthenticated Code = 40100
-	// CodeTokenExpired is returned for a token with a valid signature that has expired, or whose session has ended.
+	// CodeTokenExpired is returned if the token has expired, or if the session of the token has ended. For a token with
+	// an invalid signature, CodeUnauthenticated is returned instead.
 	CodeTokenExpired Code = 40101
 	// CodeTwoFactorRequired is returned if the request requires a code of the caller's second factor, or if the caller
 	// must first set up a second factor.

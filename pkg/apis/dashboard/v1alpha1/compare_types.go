@@ -10,14 +10,15 @@ type ObjectReference struct {
 	// namespace is the object's namespace.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// resource is the plural of the kind, with its group if it is ambiguous.
+	// resource is the plural name of the kind, for example deployments. If several API groups serve this name, the
+	// group follows, for example events.events.k8s.io.
 	Resource string `json:"resource"`
 	// name is the object's name.
 	Name string `json:"name"`
 }
 
-// CompareRequest identifies the two objects of a comparison. Clients call them either source and target, or left and
-// right.
+// CompareRequest identifies the two objects of a comparison in the fields source and target. Clients may use the
+// aliases left and right instead.
 type CompareRequest struct {
 	// source is the first object of the comparison. Exactly one of the fields source and left must be set.
 	// +optional

@@ -39,7 +39,8 @@ type DryRun struct {
 	Diff *Diff `json:"diff"`
 }
 
-// DryRunObject is an object with its identifying fields.
+// DryRunObject is the state of an object before or after a change that was tested in a dry run. The field raw contains
+// the whole object.
 type DryRunObject struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`

@@ -22,7 +22,8 @@ type Meta struct {
 	// are not stale.
 	// +optional
 	AsOf *metav1.Time `json:"asOf,omitempty"`
-	// notModified is true if the header If-None-Match contains the entity tag of the data. data is then null.
+	// notModified is true if the request header If-None-Match contains the entity tag of the current data. In this
+	// case, the response contains no data.
 	// +optional
 	NotModified bool `json:"notModified,omitempty"`
 	// total is the number of matching items, if it is known.

@@ -62,7 +62,7 @@ type FavoriteOrder struct {
 // FavoriteListEnvelope is the response to GET /favorites.
 type FavoriteListEnvelope struct {
 	Header `json:",inline"`
-	// data contains the favorites of the caller, in their order.
+	// data contains the favorites of the caller, in the order that the caller has chosen.
 	// +optional
 	// +listType=atomic
 	Data []Favorite `json:"data"`

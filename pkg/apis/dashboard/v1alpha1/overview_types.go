@@ -90,8 +90,8 @@ type OverviewResource struct {
 	// allocatable is the sum of the amounts that the nodes can allocate to Pods, in millicores of CPU or bytes of
 	// memory.
 	Allocatable int64 `json:"allocatable"`
-	// usage is the amount that the cluster uses now, in millicores of CPU or bytes of memory. It is unknown if
-	// metricsAvailable is false.
+	// usage is the amount that the cluster uses now, in millicores of CPU or bytes of memory. If metricsAvailable is
+	// false, the value has no meaning.
 	Usage int64 `json:"usage"`
 	// requests is the sum of the resource requests of all Pods that have not finished, in millicores of CPU or bytes of
 	// memory.

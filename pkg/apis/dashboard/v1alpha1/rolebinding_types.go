@@ -43,11 +43,11 @@ type RoleBindingRole struct {
 
 // RoleBindingTargets selects clusters or namespaces, either by name or by label.
 type RoleBindingTargets struct {
-	// names are the names of the targets.
+	// names are the names of the selected clusters or namespaces.
 	// +optional
 	// +listType=atomic
 	Names []string `json:"names,omitempty"`
-	// selector matches the labels of the targets. An empty selector matches all targets.
+	// selector selects clusters or namespaces by their labels. An empty selector selects all clusters or namespaces.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
@@ -56,13 +56,13 @@ type RoleBindingTargets struct {
 type CreateRoleBindingRequest struct {
 	// name is the name of the role binding, which is also its id.
 	Name string `json:"name"`
-	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
+	// RoleBindingSpec contains the role, the subjects, and the clusters and namespaces in which the role applies.
 	RoleBindingSpec `json:",inline"`
 }
 
 // UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec.
 type UpdateRoleBindingRequest struct {
-	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
+	// RoleBindingSpec contains the role, the subjects, and the clusters and namespaces in which the role applies.
 	RoleBindingSpec `json:",inline"`
 	// resourceVersion is the expected resourceVersion of the KubeVisionRoleBinding. If it is set and differs, the
 	// request fails.
@@ -76,7 +76,7 @@ type RoleBinding struct {
 	ID string `json:"id"`
 	// name is the name of the role binding.
 	Name string `json:"name"`
-	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
+	// RoleBindingSpec contains the role, the subjects, and the clusters and namespaces in which the role applies.
 	RoleBindingSpec `json:",inline"`
 	// status describes whether the role binding is in force on the selected clusters.
 	Status RoleBindingStatus `json:"status"`
@@ -119,13 +119,14 @@ type RoleBindingSummary struct {
 type RoleBindingClusterStatus struct {
 	// name is the name of the cluster.
 	Name string `json:"name"`
-	// status is True if the role binding is in force on the cluster.
+	// status is True if the role binding is in force on the cluster, and False if it is not.
 	Status string `json:"status"`
 	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role
-	// is restricted in some namespaces, the message names these namespaces. In all other cases, it is absent.
+	// is restricted in some namespaces, the message names them. The message is absent if the role binding is in force
+	// without restrictions.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// clusterRole is the ClusterRole to which the subjects are bound.

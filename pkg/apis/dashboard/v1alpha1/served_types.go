@@ -13,7 +13,7 @@ type APIResource struct {
 	Version string `json:"version"`
 	// apiVersion is the value of the field apiVersion in the objects, for example apps/v1.
 	APIVersion string `json:"apiVersion"`
-	// kind is the name of the kind.
+	// kind is the value of the field kind in the objects, for example Deployment.
 	Kind string `json:"kind"`
 	// namespaced is true if the objects are namespaced.
 	Namespaced bool `json:"namespaced"`
@@ -53,7 +53,7 @@ type CustomResource struct {
 	Group string `json:"group"`
 	// version is the version that the cluster prefers.
 	Version string `json:"version"`
-	// kind is the name of the kind.
+	// kind is the value of the field kind in the objects, for example Deployment.
 	Kind string `json:"kind"`
 	// plural is the plural name of the kind.
 	Plural string `json:"plural"`

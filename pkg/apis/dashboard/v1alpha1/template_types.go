@@ -13,7 +13,7 @@ type Template struct {
 	CreatedAt metav1.Time `json:"createdAt"`
 	// name is the displayed name of the template.
 	Name string `json:"name"`
-	// category is the category of the template.
+	// category is the topic under which dashboards list the template, for example workloads, network or storage.
 	Category string `json:"category"`
 	// resourceType is the plural name of the kind.
 	ResourceType string `json:"resourceType"`

@@ -7,9 +7,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // User is a user as displayed by the dashboard.
 type User struct {
-	// id is the user's name.
+	// id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
 	ID string `json:"id"`
-	// username is the user's name.
+	// username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
 	Username string `json:"username"`
 	// displayName is the name that dashboards show for the user. The default is the user name.
 	DisplayName string `json:"displayName"`

@@ -12,18 +12,18 @@ type ThrottleTarget string
 
 // Values of ThrottleTarget.
 const (
-	// ThrottleUser stands for the failed logins of one KubeVisionUser.
+	// ThrottleUser means that the throttle counts the failed logins of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName stands for the failed logins with one name that no KubeVisionUser has. If only existing names
-	// were locked, responses would reveal which names exist.
+	// ThrottleUnknownName means that the throttle counts the failed logins with one unknown user name. Unknown names
+	// are locked like existing names, so that responses do not reveal which names exist.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
-	// ThrottleAddress stands for the failed logins from one client address, or from an IPv6 network that may belong to
-	// one client.
+	// ThrottleAddress means that the throttle counts the failed logins from one client address, or from an IPv6 network
+	// that may belong to one client.
 	ThrottleAddress ThrottleTarget = "Address"
-	// ThrottleSession stands for the wrong passwords in one session.
+	// ThrottleSession means that the throttle counts the wrong passwords that a user enters in one session.
 	ThrottleSession ThrottleTarget = "Session"
-	// ThrottleDevice stands for the failed logins from one device from which the user has logged in before. Failures of
-	// other clients do not delay logins from this device.
+	// ThrottleDevice means that the throttle counts the failed logins from one known device. The user has logged in
+	// from this device before. Failures of other clients do not delay logins from this device.
 	ThrottleDevice ThrottleTarget = "Device"
 )
 
@@ -81,14 +81,14 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Device string `json:"device,omitempty"`
 
-	// address is the client address or, for IPv6, its network of 64, 56 or 48 bits. It is set if spec.target is
-	// Address.
+	// address is the IPv4 address or the IPv6 network from which the failed logins came. An IPv6 network is a /64, a
+	// /56 or a /48, because a failed login counts for all three. The field is set if spec.target is Address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures at spec.lastFailureTime, including the failure at that time. It does not
-	// include older failures that had expired by then.
+	// failures is the number of failures up to the last one, at spec.lastFailureTime. Failures that had expired at this
+	// time are not counted.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

@@ -66,9 +66,9 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the only KubeVisionRoleBinding that grants the built-in role admin in the whole host
-	// cluster to users who can log in. If several KubeVisionRoleBindings do this, the field is absent, and none of them
-	// is protected.
+	// binding is the name of the last KubeVisionRoleBinding that makes users administrators of the host cluster. Users
+	// who cannot log in do not count. The policy kubevision-last-admin-binding prevents the deletion of this
+	// KubeVisionRoleBinding. The field is absent if several KubeVisionRoleBindings make users administrators.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
@@ -139,14 +139,15 @@ type ObjectQuotaParameter struct {
 // ObjectQuotaUsage contains either the number of objects of one kind and its limit, or the total size of KubeVision's
 // objects and its limit. Sizes are in bytes.
 type ObjectQuotaUsage struct {
-	// used is the number of objects or, in the field spec.objectQuota.bytes, their size in bytes. The objects were
-	// counted at the time in spec.objectQuota.countTime.
+	// used is the number of objects or, for a size limit, the total size of the objects in bytes. The value was
+	// determined at the time in spec.objectQuota.countTime.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the value of used at which the policy kubevision-object-quota rejects new objects. If used is a size in
-	// bytes, the policy then also rejects changes that make an object larger.
+	// limit is the maximum number of objects or, for a size limit, the maximum total size in bytes. At the limit, the
+	// policy kubevision-object-quota rejects new objects. At a size limit, the policy also rejects changes that make an
+	// object larger.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`

@@ -12,15 +12,17 @@ type SubjectKind string
 
 // Values of SubjectKind.
 const (
-	// SubjectKubeVisionUser names a KubeVisionUser object.
+	// SubjectKubeVisionUser is the kind of a subject that is a KubeVisionUser.
 	SubjectKubeVisionUser SubjectKind = "KubeVisionUser"
-	// SubjectKubeVisionGroup names an entry of spec.groups of KubeVisionUsers.
+	// SubjectKubeVisionGroup is the kind of a subject that is a KubeVision group, which is an entry of spec.groups of
+	// KubeVisionUsers.
 	SubjectKubeVisionGroup SubjectKind = "KubeVisionGroup"
-	// SubjectUser names a user by the user name that the host's kube-apiserver uses.
+	// SubjectUser is the kind of a subject that is a Kubernetes user, whom the host's kube-apiserver authenticates.
 	SubjectUser SubjectKind = "User"
-	// SubjectGroup names a group by the group name that the host's kube-apiserver uses.
+	// SubjectGroup is the kind of a subject that is a Kubernetes group, whose members the host's kube-apiserver
+	// authenticates.
 	SubjectGroup SubjectKind = "Group"
-	// SubjectServiceAccount names a ServiceAccount of the host.
+	// SubjectServiceAccount is the kind of a subject that is a ServiceAccount of the host cluster.
 	SubjectServiceAccount SubjectKind = "ServiceAccount"
 )
 
@@ -31,9 +33,9 @@ type RoleKind string
 
 // Values of RoleKind.
 const (
-	// RoleKubeVision names a built-in role: admin, ops, dev or readonly.
+	// RoleKubeVision is the kind of the built-in roles admin, ops, dev and readonly.
 	RoleKubeVision RoleKind = "KubeVisionRole"
-	// RoleClusterRole names a ClusterRole of the target cluster.
+	// RoleClusterRole is the kind of a role that is a ClusterRole of the target cluster.
 	RoleClusterRole RoleKind = "ClusterRole"
 )
 
@@ -240,7 +242,7 @@ type RoleBindingClusterStatus struct {
 	// name is the name of the cluster.
 	// +required
 	Name string `json:"name"`
-	// status is True if the binding is in force on the cluster.
+	// status is True if the binding is in force on the cluster, and False if it is not.
 	// +required
 	// +kubebuilder:validation:Enum=True;False;Unknown
 	Status metav1.ConditionStatus `json:"status"`

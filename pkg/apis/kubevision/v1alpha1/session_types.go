@@ -75,8 +75,9 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	PreviousRefreshTokenHashes []string `json:"previousRefreshTokenHashes,omitempty"`
 
-	// rotationSalt is the salt with which the current refresh token was derived from the previous one. Concurrent uses
-	// of the previous token therefore return the same token. The salt is useless without the previous token.
+	// rotationSalt is the salt with which the server derived the current refresh token from the previous one. If a
+	// client sends the previous token in concurrent requests, each response contains the same new token. The salt is
+	// useless without the previous token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
@@ -105,8 +106,8 @@ type KubeVisionSessionSpec struct {
 	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
 }
 
-// MaxSpentTickets is the maximum number of used tickets that a session stores. A used ticket is stored until it
-// expires. If a session has so many used tickets, it cannot use another ticket until one of them expires.
+// MaxSpentTickets is the maximum number of used stream tickets that a session stores. At the maximum, the session
+// cannot use another ticket until a stored ticket expires.
 const MaxSpentTickets = 64
 
 // SpentTicket is a ticket that was used and is no longer valid.
