@@ -2526,31 +2526,31 @@ export interface components {
          * @description Time is a wrapper around time.Time which supports correct marshaling to YAML and JSON.  Wrappers are provided for many of the factory methods that the time package offers.
          */
         "io.k8s.apimachinery.pkg.apis.meta.v1.Time": string;
-        /** @description AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant. */
+        /** @description AIConfig contains the settings of an AI assistant. KubeVision has no AI assistant and returns fixed values, because dashboards request the settings. */
         "io.kubevision.dashboard.v1alpha1.AIConfig": {
             /**
-             * @description baseURL is always empty.
+             * @description baseURL is always empty, because KubeVision has no AI assistant. Dashboards expect the field.
              * @default
              */
             baseURL: string;
             /**
-             * @description enabled is always false.
+             * @description enabled is always false, because KubeVision has no AI assistant. Dashboards expect the field.
              * @default false
              */
             enabled: boolean;
             /**
-             * @description hasApiKey is always false.
+             * @description hasApiKey is always false, because KubeVision has no AI assistant. Dashboards expect the field.
              * @default false
              */
             hasApiKey: boolean;
             /**
              * Format: int32
-             * @description maxTokens is always 0.
+             * @description maxTokens is always 0, because KubeVision has no AI assistant. Dashboards expect the field.
              * @default 0
              */
             maxTokens: number;
             /**
-             * @description model is always empty.
+             * @description model is always empty, because KubeVision has no AI assistant. Dashboards expect the field.
              * @default
              */
             model: string;
@@ -2587,7 +2587,7 @@ export interface components {
              */
             group: string;
             /**
-             * @description kind is the name of the kind.
+             * @description kind is the value of the field kind in the objects, for example Deployment.
              * @default
              */
             kind: string;
@@ -2630,19 +2630,19 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description AbsentFeature describes a feature that KubeVision does not have. */
+        /** @description AbsentFeature is the state of a feature that KubeVision does not have. Dashboards read this state. */
         "io.kubevision.dashboard.v1alpha1.AbsentFeature": {
             /**
-             * @description enabled is always false.
+             * @description enabled is always false, because KubeVision does not have the feature.
              * @default false
              */
             enabled: boolean;
         };
-        /** @description AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have. */
+        /** @description AbsentFeatureEnvelope is the response to GET /auth/public-key/config. KubeVision has no passkeys, but dashboards send the request when they load a page. */
         "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data describes the missing feature. */
+            /** @description data states that passkeys are not enabled, because KubeVision does not have passkeys. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeature"] | null;
             /**
              * @description message describes the result.
@@ -2655,11 +2655,11 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have. */
+        /** @description AbsentListEnvelope is an empty list for a feature that KubeVision does not have, for example plugins. Dashboards request these lists when they load a page. */
         "io.kubevision.dashboard.v1alpha1.AbsentListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is always empty. */
+            /** @description data is always an empty list, because KubeVision does not have the requested feature. Dashboards expect a list. */
             data: string[] | null;
             /**
              * @description message describes the result.
@@ -2672,16 +2672,16 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Access describes the caller's access. */
+        /** @description Access contains the clusters that the caller may use. For each cluster, it contains the roles of the caller and the namespaces that the caller may read. */
         "io.kubevision.dashboard.v1alpha1.Access": {
-            /** @description clusters are the clusters that the caller may use, by name. */
+            /** @description clusters contains the clusters that the caller may use, sorted by name. */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.ClusterAccess"][];
         };
         /** @description AccessEnvelope is the response to GET /users/me/access. */
         "io.kubevision.dashboard.v1alpha1.AccessEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the caller's access. */
+            /** @description data contains the clusters and namespaces that the caller may access. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Access"] | null;
             /**
              * @description message describes the result.
@@ -2698,12 +2698,12 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Apply": {
             /**
              * Format: int32
-             * @description applied is the number of objects that equal their manifests. In a dry run, it is the expected number.
+             * @description applied is the number of objects that were created, changed, or already up to date. A dry run writes nothing and returns the expected number.
              * @default 0
              */
             applied: number;
             /**
-             * @description dryRun is true if nothing was written.
+             * @description dryRun is true if the request was a dry run, which writes nothing.
              * @default false
              */
             dryRun: boolean;
@@ -2942,7 +2942,7 @@ export interface components {
             /** @description createdAt is the time of the registration. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the displayed name.
+             * @description displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster.
              * @default
              */
             displayName: string;
@@ -2960,7 +2960,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description nodes counts the cluster's nodes. */
+            /** @description nodes contains the number of all nodes of the cluster, and the number of ready nodes. */
             nodes?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ClusterNodes"];
             /** @description resourceVersion is the resourceVersion of the KubeVisionCluster. */
             resourceVersion?: string;
@@ -2975,10 +2975,10 @@ export interface components {
              */
             version: string;
         };
-        /** @description ClusterAccess describes the caller's access to one cluster. */
+        /** @description ClusterAccess contains the roles of the caller on one cluster, and the namespaces that the caller may read there. */
         "io.kubevision.dashboard.v1alpha1.ClusterAccess": {
             /**
-             * @description allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.
+             * @description allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces contains all namespaces of the cluster.
              * @default false
              */
             allNamespaces: boolean;
@@ -2992,7 +2992,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description namespaces are the namespaces that the caller may read, by name. */
+            /** @description namespaces contains the names of the namespaces that the caller may read, in alphabetical order. */
             namespaces: string[];
             /** @description roles are the roles that bindings grant the caller on the cluster. They are for display only. */
             roles: string[];
@@ -3023,7 +3023,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.ClusterListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the clusters that the caller may use, by name. */
+            /** @description data contains the clusters that the caller may use, sorted by name. It contains all clusters if the caller may list KubeVisionClusters. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Cluster"][] | null;
             /**
              * @description message describes the result.
@@ -3036,7 +3036,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ClusterNodes counts nodes. */
+        /** @description ClusterNodes contains the number of all nodes of a cluster, and the number of ready nodes. */
         "io.kubevision.dashboard.v1alpha1.ClusterNodes": {
             /**
              * Format: int32
@@ -3051,7 +3051,7 @@ export interface components {
              */
             total: number;
         };
-        /** @description ClusterTest is the result of a test of a cluster. Fields that could not be determined are false. */
+        /** @description ClusterTest is the result of a test of the connection to a cluster. A boolean field is also false if the test could not determine its value. */
         "io.kubevision.dashboard.v1alpha1.ClusterTest": {
             /**
              * @description credentialsValid is true if the API server accepts the registered credentials.
@@ -3063,7 +3063,7 @@ export interface components {
              * @default false
              */
             impersonationReady: boolean;
-            /** @description message describes a problem and its solution. */
+            /** @description message describes why the cluster cannot be used, and how to solve the problem. It is absent if the test has found no problem. */
             message?: string;
             /**
              * @description reachable is true if an API server responds.
@@ -3121,46 +3121,46 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description CompareRequest names two objects that are compared, as source and target or as left and right. */
+        /** @description CompareRequest identifies the two objects of a comparison in the fields source and target. Clients may use the aliases left and right instead. */
         "io.kubevision.dashboard.v1alpha1.CompareRequest": {
-            /** @description left is the first object of the comparison. It is an alias of source. */
+            /** @description left is the object on the left side of the comparison. The field is an alias of source. Exactly one of the fields source and left must be set. */
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description right is the second object of the comparison. It is an alias of target. */
+            /** @description right is the object on the right side of the comparison. The field is an alias of target. Exactly one of the fields target and right must be set. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description source is the first object of the comparison. */
+            /** @description source is the first object of the comparison. Exactly one of the fields source and left must be set. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description target is the second object of the comparison. */
+            /** @description target is the second object of the comparison. Exactly one of the fields target and right must be set. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
         /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
-             * @description left has the same value as source.
+             * @description left identifies the first of the two compared objects. The field is a copy of source, for dashboards that call the two objects left and right.
              * @default {}
              */
             left: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description leftRef has the same value as sourceRef.
+             * @description leftRef identifies the first of the two compared objects, as text. The field is a copy of sourceRef, for dashboards that call the two objects left and right.
              * @default
              */
             leftRef: string;
             /**
-             * @description leftYaml has the same value as sourceYaml.
+             * @description leftYaml is the first of the two compared objects, as YAML. The field is a copy of sourceYaml, for dashboards that call the two objects left and right.
              * @default
              */
             leftYaml: string;
             /**
-             * @description right has the same value as target.
+             * @description right identifies the second of the two compared objects. The field is a copy of target, for dashboards that call the two objects left and right.
              * @default {}
              */
             right: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description rightRef has the same value as targetRef.
+             * @description rightRef identifies the second of the two compared objects, as text. The field is a copy of targetRef, for dashboards that call the two objects left and right.
              * @default
              */
             rightRef: string;
             /**
-             * @description rightYaml has the same value as targetYaml.
+             * @description rightYaml is the second of the two compared objects, as YAML. The field is a copy of targetYaml, for dashboards that call the two objects left and right.
              * @default
              */
             rightYaml: string;
@@ -3242,7 +3242,7 @@ export interface components {
              * @default
              */
             authType: string;
-            /** @description displayName is the displayed name. Defaults to the name. */
+            /** @description displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster. */
             displayName?: string;
             /** @description kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
             kubeconfig?: string;
@@ -3280,7 +3280,7 @@ export interface components {
         };
         /** @description CreateUserRequest is the body of POST /users. */
         "io.kubevision.dashboard.v1alpha1.CreateUserRequest": {
-            /** @description displayName is the displayed name. Defaults to the user name. */
+            /** @description displayName is the name that dashboards show for the user. The default is the user name. */
             displayName?: string;
             /** @description email is the user's email address. */
             email?: string;
@@ -3308,7 +3308,7 @@ export interface components {
             /** @description bindings are the role bindings that name the caller or one of the caller's groups. */
             bindings: components["schemas"]["io.kubevision.dashboard.v1alpha1.Binding"][];
             /**
-             * @description displayName is the displayed name.
+             * @description displayName is the name that dashboards show for the user. The default is the user name.
              * @default
              */
             displayName: string;
@@ -3320,7 +3320,7 @@ export interface components {
             /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
-             * @description id is the user's name.
+             * @description id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             id: string;
@@ -3341,7 +3341,7 @@ export interface components {
              */
             totpEnabled: boolean;
             /**
-             * @description username is the user's name.
+             * @description username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             username: string;
@@ -3373,7 +3373,7 @@ export interface components {
              */
             group: string;
             /**
-             * @description kind is the name of the kind.
+             * @description kind is the value of the field kind in the objects, for example Deployment.
              * @default
              */
             kind: string;
@@ -3466,99 +3466,99 @@ export interface components {
              */
             unified: string;
         };
-        /** @description DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no directory. */
+        /** @description DirectoryConfig contains the settings of an external user directory. KubeVision uses no user directory and returns fixed values, because dashboards request the settings. */
         "io.kubevision.dashboard.v1alpha1.DirectoryConfig": {
             /**
-             * @description allowPlaintext is always false.
+             * @description allowPlaintext is always false, because KubeVision uses no user directory. Dashboards expect the field.
              * @default false
              */
             allowPlaintext: boolean;
             /**
-             * @description bindDn is always empty.
+             * @description bindDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             bindDn: string;
             /**
-             * @description caBundle is always empty.
+             * @description caBundle is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             caBundle: string;
             /**
              * Format: int32
-             * @description connectTimeoutSecs is always 0.
+             * @description connectTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.
              * @default 0
              */
             connectTimeoutSecs: number;
             /**
-             * @description credentialConfigured is always false.
+             * @description credentialConfigured is always false, because KubeVision uses no user directory. Dashboards expect the field.
              * @default false
              */
             credentialConfigured: boolean;
             /**
-             * @description displayAttribute is always empty.
+             * @description displayAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             displayAttribute: string;
             /**
-             * @description emailAttribute is always empty.
+             * @description emailAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             emailAttribute: string;
             /**
-             * @description enabled is always false.
+             * @description enabled is always false, because KubeVision uses no user directory. Dashboards expect the field.
              * @default false
              */
             enabled: boolean;
             /**
-             * @description fallbackRole is always empty.
+             * @description fallbackRole is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             fallbackRole: string;
             /**
-             * @description groupAttribute is always empty.
+             * @description groupAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             groupAttribute: string;
-            /** @description mappings is always empty. */
+            /** @description mappings is always empty, because KubeVision uses no user directory. Dashboards expect the field. */
             mappings: string[];
             /**
-             * @description refreshMapping is always false.
+             * @description refreshMapping is always false, because KubeVision uses no user directory. Dashboards expect the field.
              * @default false
              */
             refreshMapping: boolean;
             /**
              * Format: int32
-             * @description searchTimeoutSecs is always 0.
+             * @description searchTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.
              * @default 0
              */
             searchTimeoutSecs: number;
             /**
-             * @description serverUrl is always empty.
+             * @description serverUrl is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             serverUrl: string;
             /**
-             * @description stableIdAttribute is always empty.
+             * @description stableIdAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             stableIdAttribute: string;
             /**
-             * @description startTls is always true.
+             * @description startTls is always true. The value has no effect, because KubeVision uses no user directory. Dashboards expect the field.
              * @default false
              */
             startTls: boolean;
             /**
-             * @description userBaseDn is always empty.
+             * @description userBaseDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             userBaseDn: string;
             /**
-             * @description userFilter is always empty.
+             * @description userFilter is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             userFilter: string;
             /**
-             * @description usernameAttribute is always empty.
+             * @description usernameAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.
              * @default
              */
             usernameAttribute: string;
@@ -3583,7 +3583,7 @@ export interface components {
         /** @description Disabled confirms that the second factor was removed. */
         "io.kubevision.dashboard.v1alpha1.Disabled": {
             /**
-             * @description disabled is always true: the user has no second factor.
+             * @description disabled is always true: the second factor of the user was removed.
              * @default false
              */
             disabled: boolean;
@@ -3613,7 +3613,7 @@ export interface components {
              */
             completed: boolean;
             /**
-             * @description dryRun is true if nothing was changed.
+             * @description dryRun is true if the request was a dry run, which changes nothing.
              * @default false
              */
             dryRun: boolean;
@@ -3718,7 +3718,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description DryRunObject is an object with its identifying fields. */
+        /** @description DryRunObject is the state of an object before or after a change that was tested in a dry run. The field raw contains the whole object. */
         "io.kubevision.dashboard.v1alpha1.DryRunObject": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3792,7 +3792,7 @@ export interface components {
             /** @description createdAt is the time at which the user made the object a favorite. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the displayed name.
+             * @description displayName is the name that dashboards show for the object. The default is the name of the object.
              * @default
              */
             displayName: string;
@@ -3850,7 +3850,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.FavoriteListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the favorites of the caller, in their order. */
+            /** @description data contains the favorites of the caller, in the order that the caller has chosen. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"][] | null;
             /**
              * @description message describes the result.
@@ -3875,7 +3875,7 @@ export interface components {
              * @default
              */
             clusterId: string;
-            /** @description displayName is the displayed name. Defaults to the name of the object. */
+            /** @description displayName is the name that dashboards show for the object. The default is the name of the object. */
             displayName?: string;
             /** @description namespace is the namespace of the object. It is absent for cluster-scoped kinds. */
             namespace?: string;
@@ -3949,7 +3949,7 @@ export interface components {
              * @default
              */
             accessToken: string;
-            /** @description deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does not grant access. */
+            /** @description deviceToken is a token that identifies this client at its next login. Clients keep the token after the logout. It does not grant access. Clients may also send it in the header X-KubeVision-Device when they refresh a session or send a code to complete a login. */
             deviceToken?: string;
             /**
              * Format: int64
@@ -3960,7 +3960,7 @@ export interface components {
             /** @description passwordChangeRequired is true if the session is restricted to a change of the password. */
             passwordChangeRequired?: boolean;
             /**
-             * @description refreshToken can be exchanged once for the next access token.
+             * @description refreshToken can be exchanged once for new tokens, with POST /auth/refresh.
              * @default
              */
             refreshToken: string;
@@ -3972,11 +3972,11 @@ export interface components {
              */
             user: components["schemas"]["io.kubevision.dashboard.v1alpha1.User"];
         };
-        /** @description LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge. */
+        /** @description LoginEnvelope is the response to a login or a refresh. After a success, it contains a Login. With the code 40102 (CodeTwoFactorRequired), it contains a TwoFactorChallenge. */
         "io.kubevision.dashboard.v1alpha1.LoginEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the login, or null if it has failed. */
+            /** @description data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any other error, data is null. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Login"] | null;
             /**
              * @description message describes the result.
@@ -3991,7 +3991,7 @@ export interface components {
         };
         /** @description LoginRequest is the body of POST /auth/login. */
         "io.kubevision.dashboard.v1alpha1.LoginRequest": {
-            /** @description deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device. */
+            /** @description deviceToken is the device token that this client received at its last login or refresh. It identifies the client. If it is valid, failed logins of other clients do not delay this login. Clients may send the token in the header X-KubeVision-Device instead. */
             deviceToken?: string;
             /**
              * @description password is the password of the user.
@@ -4081,7 +4081,7 @@ export interface components {
             /** @description createdAt is the creation time of the user. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the displayed name.
+             * @description displayName is the name that dashboards show for the user. The default is the user name.
              * @default
              */
             displayName: string;
@@ -4093,7 +4093,7 @@ export interface components {
             /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
-             * @description id is the user's name.
+             * @description id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             id: string;
@@ -4142,12 +4142,12 @@ export interface components {
              */
             twoFactor: string;
             /**
-             * @description username is the user's name.
+             * @description username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             username: string;
         };
-        /** @description Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object. */
+        /** @description Manifest is a Kubernetes object in the body of a request, as JSON or YAML. The body may also be {"manifest": object}. */
         "io.kubevision.dashboard.v1alpha1.Manifest": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -4173,7 +4173,7 @@ export interface components {
         };
         /** @description Meta contains information about a response. */
         "io.kubevision.dashboard.v1alpha1.Meta": {
-            /** @description asOf is the last time at which stale data were known to be current. */
+            /** @description asOf is the last time at which the data in the cache were known to match the cluster. It is absent if the data are not stale. */
             asOf?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /** @description columns are the columns of a table. The cells of each object have the same order. */
             columns?: components["schemas"]["io.kubevision.dashboard.v1alpha1.TableColumn"][];
@@ -4183,7 +4183,7 @@ export interface components {
             field?: string;
             /** @description namespaces are the namespaces that the data cover. It is set if partial is true. */
             namespaces?: string[];
-            /** @description notModified is true if the header If-None-Match contains the entity tag of the data. data is then null. */
+            /** @description notModified is true if the request header If-None-Match contains the entity tag of the current data. In this case, the response contains no data. */
             notModified?: boolean;
             /** @description partial is true if the caller may read only some namespaces. The data then cover only these namespaces. */
             partial?: boolean;
@@ -4216,7 +4216,7 @@ export interface components {
              * @default
              */
             namespace: string;
-            /** @description quotas are the ResourceQuotas of the namespace, by name. */
+            /** @description quotas contains the ResourceQuotas of the namespace, sorted by name. */
             quotas: components["schemas"]["io.kubevision.dashboard.v1alpha1.Quota"][];
         };
         /** @description NodeScheduling describes whether Pods are scheduled to a node. */
@@ -4324,7 +4324,7 @@ export interface components {
             /** @description namespace is the object's namespace. */
             namespace?: string;
             /**
-             * @description resource is the plural of the kind, with its group if it is ambiguous.
+             * @description resource is the plural name of the kind, for example deployments. If several API groups serve this name, the group follows, for example events.events.k8s.io.
              * @default
              */
             resource: string;
@@ -4567,29 +4567,29 @@ export interface components {
              */
             type: string;
         };
-        /** @description OverviewResource is one compute resource. */
+        /** @description OverviewResource contains the allocatable, used and requested amounts of one compute resource of a cluster. The resource is CPU or memory. */
         "io.kubevision.dashboard.v1alpha1.OverviewResource": {
             /**
              * Format: int64
-             * @description allocatable is the sum of the nodes' allocatable resources.
+             * @description allocatable is the sum of the amounts that the nodes can allocate to Pods, in millicores of CPU or bytes of memory.
              * @default 0
              */
             allocatable: number;
             /**
              * Format: int64
-             * @description limits is the sum of the limits of Pods that have not finished.
+             * @description limits is the sum of the resource limits of all Pods that have not finished, in millicores of CPU or bytes of memory.
              * @default 0
              */
             limits: number;
             /**
              * Format: int64
-             * @description requests is the sum of the requests of Pods that have not finished.
+             * @description requests is the sum of the resource requests of all Pods that have not finished, in millicores of CPU or bytes of memory.
              * @default 0
              */
             requests: number;
             /**
              * Format: int64
-             * @description usage is the current usage.
+             * @description usage is the amount that the cluster uses now, in millicores of CPU or bytes of memory. If metricsAvailable is false, the value has no meaning.
              * @default 0
              */
             usage: number;
@@ -4615,7 +4615,7 @@ export interface components {
         /** @description PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password. */
         "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired": {
             /**
-             * @description passwordChangeRequired is always true.
+             * @description passwordChangeRequired is always true: the user must change the password before any other request.
              * @default false
              */
             passwordChangeRequired: boolean;
@@ -4725,7 +4725,7 @@ export interface components {
         };
         /** @description QuotaSummary contains the ResourceQuotas that the caller may list. */
         "io.kubevision.dashboard.v1alpha1.QuotaSummary": {
-            /** @description namespaces are the namespaces with quotas, by name. */
+            /** @description namespaces contains the namespaces that have ResourceQuotas, sorted by name. */
             namespaces: components["schemas"]["io.kubevision.dashboard.v1alpha1.NamespaceQuotas"][];
         };
         /** @description QuotaSummaryEnvelope is the response to GET /clusters/{cluster}/quota-summary. */
@@ -4773,9 +4773,9 @@ export interface components {
             code?: string;
             /** @description recoveryCode is one of the user's recovery codes. */
             recoveryCode?: string;
-            /** @description sessionToken is the session token of the login. */
+            /** @description sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of the login. */
             sessionToken?: string;
-            /** @description tempToken is an alias of sessionToken. */
+            /** @description tempToken is an alias of the field sessionToken. */
             tempToken?: string;
         };
         /** @description RefreshRequest is the body of POST /auth/refresh. */
@@ -4789,12 +4789,12 @@ export interface components {
         /** @description RegistryTags contains the tags of a container image. */
         "io.kubevision.dashboard.v1alpha1.RegistryTags": {
             /**
-             * @description cached is always false.
+             * @description cached is always false, because KubeVision does not contact registries.
              * @default false
              */
             cached: boolean;
             /**
-             * @description reference is the name of the image.
+             * @description reference contains the parts of the requested image name: the registry, the repository, the tag and the digest.
              * @default {}
              */
             reference: components["schemas"]["io.kubevision.dashboard.v1alpha1.ImageReference"];
@@ -4827,7 +4827,7 @@ export interface components {
             /** @description password is an alias of newPassword. */
             password?: string;
         };
-        /** @description Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code. */
+        /** @description Reverified confirms that a one-time code was correct. For the time in the field expiresIn, requests of the session need no further code. */
         "io.kubevision.dashboard.v1alpha1.Reverified": {
             /**
              * Format: int64
@@ -4907,7 +4907,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Revoked": {
             /**
              * Format: int32
-             * @description revoked is the number of sessions.
+             * @description revoked is the number of ended sessions.
              * @default 0
              */
             revoked: number;
@@ -4961,18 +4961,18 @@ export interface components {
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
             /**
-             * @description status is the applied state.
+             * @description status describes whether the role binding is in force on the selected clusters.
              * @default {}
              */
             status: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingStatus"];
             /** @description subjects are the users, groups and accounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
-        /** @description RoleBindingClusterStatus is the applied state on one cluster. */
+        /** @description RoleBindingClusterStatus says whether a role binding is in force on one cluster, and in which namespaces. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus": {
             /** @description clusterRole is the ClusterRole to which the subjects are bound. */
             clusterRole?: string;
-            /** @description message describes the cause and its solution. */
+            /** @description message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role is restricted in some namespaces, the message names them. The message is absent if the role binding is in force without restrictions. */
             message?: string;
             /**
              * @description name is the name of the cluster.
@@ -4989,7 +4989,7 @@ export interface components {
             /** @description reason is the machine-readable cause of the status. */
             reason?: string;
             /**
-             * @description status is True if the role binding is in force on the cluster.
+             * @description status is True if the role binding is in force on the cluster, and False if it is not.
              * @default
              */
             status: string;
@@ -5015,7 +5015,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RoleBindingListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the role bindings, by name. */
+            /** @description data contains the role bindings, sorted by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBinding"][] | null;
             /**
              * @description message describes the result.
@@ -5038,9 +5038,9 @@ export interface components {
              */
             name: string;
         };
-        /** @description RoleBindingStatus is the applied state of a role binding. */
+        /** @description RoleBindingStatus describes whether a role binding is in force on the selected clusters. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingStatus": {
-            /** @description clusters contains the applied state on each cluster. */
+            /** @description clusters contains one item for each selected cluster. The item says whether the role binding is in force on this cluster. */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus"][];
             /** @description conditions are the conditions of the role binding. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
@@ -5049,7 +5049,7 @@ export interface components {
              * @default false
              */
             ready: boolean;
-            /** @description summary is a short form of the spec. */
+            /** @description summary contains the subjects, clusters and namespaces of the role binding as short texts. */
             summary?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSummary"];
         };
         /** @description RoleBindingSubject is a user, group or account that gets a role. */
@@ -5067,7 +5067,7 @@ export interface components {
             /** @description namespace is the namespace of a ServiceAccount. */
             namespace?: string;
         };
-        /** @description RoleBindingSummary is a short form of a spec. */
+        /** @description RoleBindingSummary contains the subjects, clusters and namespaces of a role binding as short texts, for example for a table. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSummary": {
             /**
              * @description clusters contains the names of the selected clusters, separated by commas, or a description of the selector.
@@ -5087,9 +5087,9 @@ export interface components {
         };
         /** @description RoleBindingTargets selects clusters or namespaces, either by name or by label. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingTargets": {
-            /** @description names are the names of the targets. */
+            /** @description names are the names of the selected clusters or namespaces. */
             names?: string[];
-            /** @description selector matches the labels of the targets. An empty selector matches all targets. */
+            /** @description selector selects clusters or namespaces by their labels. An empty selector selects all clusters or namespaces. */
             selector?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"];
         };
         /** @description Rollback is the result of a rollback. */
@@ -5383,7 +5383,7 @@ export interface components {
         /** @description Template is an example manifest. */
         "io.kubevision.dashboard.v1alpha1.Template": {
             /**
-             * @description category is the category of the template.
+             * @description category is the topic under which dashboards list the template, for example workloads, network or storage.
              * @default
              */
             category: string;
@@ -5419,7 +5419,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.TemplateListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the templates, by category and name. */
+            /** @description data contains the templates, sorted by category and then by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Template"][] | null;
             /**
              * @description message describes the result.
@@ -5481,7 +5481,7 @@ export interface components {
              * @default
              */
             cluster: string;
-            /** @description command is the command. */
+            /** @description command is the program that ran in the container, with its arguments. For a shell on a node, it is "node" and the name of the node. For a file copy, it is "from" or "to", and the path in the container. It is absent if the verb is attach. */
             command?: string[];
             /** @description container is the name of the container, if the request named one. */
             container?: string;
@@ -5527,7 +5527,7 @@ export interface components {
              */
             userId: string;
             /**
-             * @description verb is exec or attach.
+             * @description verb is the kind of the recorded operation: exec, attach, nodeshell or copy.
              * @default
              */
             verb: string;
@@ -5580,22 +5580,22 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same value. */
+        /** @description TicketRequest is the body of POST /ws/ticket. The fields restrict the streams that the ticket opens. */
         "io.kubevision.dashboard.v1alpha1.TicketRequest": {
-            /** @description cluster is the name of a cluster. */
+            /** @description cluster restricts the ticket to streams of the cluster with this name. If it is empty, any cluster is allowed. */
             cluster?: string;
-            /** @description namespace is the namespace of a Pod. */
+            /** @description namespace restricts the ticket to streams of Pods in this namespace. If it is empty, any namespace is allowed. */
             namespace?: string;
-            /** @description pod is the name of a Pod. */
+            /** @description pod restricts the ticket to streams of Pods with this name. If it is empty, any Pod is allowed. */
             pod?: string;
-            /** @description verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell. */
+            /** @description verb restricts the ticket to streams with this verb: watch, logs, exec, attach, portforward, copy or nodeshell. If it is empty, any verb is allowed. */
             verb?: string;
         };
-        /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
+        /** @description Topology is a graph of the objects in a namespace and their relations. It contains only objects that the caller may list. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
-            /** @description edges are the relations between the objects. */
+            /** @description edges contains one edge of the graph for each relation between two objects. */
             edges: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyEdge"][];
-            /** @description nodes are the objects. */
+            /** @description nodes contains one node of the graph for each object, such as a Pod or a Service. */
             nodes: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyNode"][];
         };
         /** @description TopologyEdge is a relation between two objects. */
@@ -5636,12 +5636,12 @@ export interface components {
         /** @description TopologyNode is an object of a topology. */
         "io.kubevision.dashboard.v1alpha1.TopologyNode": {
             /**
-             * @description id is the name of the resource in the API, a slash and the name of the object, for example pods/web.
+             * @description id is the plural name of the resource, a slash and the name of the object, for example pods/web.
              * @default
              */
             id: string;
             /**
-             * @description kind is the name of the resource in the API, for example pods.
+             * @description kind is the plural name of the resource, for example pods. It is not the Kubernetes kind, such as Pod.
              * @default
              */
             kind: string;
@@ -5661,14 +5661,14 @@ export interface components {
         };
         /** @description TwoFactorChallenge is the data of code 40102: the next step of the login. */
         "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge": {
-            /** @description accessToken is the credential for the requests that set up a second factor. */
+            /** @description accessToken is the credential for the requests that set up a second factor. It is set only if the user must set up a second factor. */
             accessToken?: string;
             /**
              * Format: int64
-             * @description expiresIn is the lifetime of the access token in seconds.
+             * @description expiresIn is the lifetime of the access token in seconds. It is set only together with the field accessToken.
              */
             expiresIn?: number;
-            /** @description refreshToken can be exchanged once for the next access token. */
+            /** @description refreshToken can be exchanged once for new tokens, with POST /auth/refresh. It is set only together with the field accessToken. */
             refreshToken?: string;
             /**
              * @description requires2fa is true if a code is required together with the session token.
@@ -5677,20 +5677,20 @@ export interface components {
             requires2fa: boolean;
             /** @description reverify is true if the request must be repeated with a one-time code or with the password. */
             reverify?: boolean;
-            /** @description sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only the set-up of a second factor. */
+            /** @description sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes. A user without a second factor can send any code there, and gets a session that allows only the set-up of a second factor. */
             sessionToken?: string;
-            /** @description setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up of a second factor. */
+            /** @description setupRequired is true if the user must set up a second factor before any other request. */
             setupRequired?: boolean;
-            /** @description tempToken is an alias of sessionToken. */
+            /** @description tempToken is an alias of the field sessionToken. */
             tempToken?: string;
         };
         /** @description UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values. */
         "io.kubevision.dashboard.v1alpha1.UpdateClusterRequest": {
-            /** @description displayName is the displayed name. */
+            /** @description displayName is the new name that dashboards show for the cluster. An empty string restores the default, which is the name of the KubeVisionCluster. */
             displayName?: string;
-            /** @description kubeconfig replaces the current kubeconfig. */
+            /** @description kubeconfig replaces the current kubeconfig. If the field is absent, the kubeconfig does not change. */
             kubeconfig?: string;
-            /** @description labels replace all labels of the cluster. */
+            /** @description labels replaces all labels of the cluster. An empty object removes all labels. If the field is absent, the labels do not change. */
             labels?: {
                 [key: string]: string;
             };
@@ -5718,7 +5718,7 @@ export interface components {
         };
         /** @description UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values. */
         "io.kubevision.dashboard.v1alpha1.UpdateUserRequest": {
-            /** @description displayName is the displayed name. */
+            /** @description displayName is the new name that dashboards show for the user. An empty string restores the default, which is the user name. */
             displayName?: string;
             /** @description email is the user's email address. */
             email?: string;
@@ -5738,7 +5738,7 @@ export interface components {
         /** @description User is a user as displayed by the dashboard. */
         "io.kubevision.dashboard.v1alpha1.User": {
             /**
-             * @description displayName is the displayed name.
+             * @description displayName is the name that dashboards show for the user. The default is the user name.
              * @default
              */
             displayName: string;
@@ -5750,7 +5750,7 @@ export interface components {
             /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
-             * @description id is the user's name.
+             * @description id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             id: string;
@@ -5765,7 +5765,7 @@ export interface components {
              */
             totpEnabled: boolean;
             /**
-             * @description username is the user's name.
+             * @description username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.
              * @default
              */
             username: string;
@@ -5791,7 +5791,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.UserListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the users, by name. */
+            /** @description data contains the users, sorted by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ManagedUser"][] | null;
             /**
              * @description message describes the result.
@@ -5811,9 +5811,9 @@ export interface components {
              * @default
              */
             code: string;
-            /** @description sessionToken is the session token of the login. */
+            /** @description sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of the login. */
             sessionToken?: string;
-            /** @description tempToken is an alias of sessionToken. */
+            /** @description tempToken is an alias of the field sessionToken. */
             tempToken?: string;
         };
     };

@@ -242,12 +242,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AIConfig contains the settings of an AI assistant. They have fixed values, because KubeVision has no assistant.",
+				Description: "AIConfig contains the settings of an AI assistant. KubeVision has no AI assistant and returns fixed values, because dashboards request the settings.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled is always false.",
+							Description: "enabled is always false, because KubeVision has no AI assistant. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -255,7 +255,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 					},
 					"baseURL": {
 						SchemaProps: spec.SchemaProps{
-							Description: "baseURL is always empty.",
+							Description: "baseURL is always empty, because KubeVision has no AI assistant. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -263,7 +263,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 					},
 					"model": {
 						SchemaProps: spec.SchemaProps{
-							Description: "model is always empty.",
+							Description: "model is always empty, because KubeVision has no AI assistant. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -271,7 +271,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 					},
 					"maxTokens": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxTokens is always 0.",
+							Description: "maxTokens is always 0, because KubeVision has no AI assistant. Dashboards expect the field.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -279,7 +279,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 					},
 					"hasApiKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "hasApiKey is always false.",
+							Description: "hasApiKey is always false, because KubeVision has no AI assistant. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -378,7 +378,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the name of the kind.",
+							Description: "kind is the value of the field kind in the objects, for example Deployment.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -536,12 +536,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentFeature describes a feature that KubeVision does not have.",
+				Description: "AbsentFeature is the state of a feature that KubeVision does not have. Dashboards read this state.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled is always false.",
+							Description: "enabled is always false, because KubeVision does not have the feature.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -558,7 +558,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have.",
+				Description: "AbsentFeatureEnvelope is the response to GET /auth/public-key/config. KubeVision has no passkeys, but dashboards send the request when they load a page.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -579,7 +579,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data describes the missing feature.",
+							Description: "data states that passkeys are not enabled, because KubeVision does not have passkeys.",
 							Ref:         ref(v1alpha1.AbsentFeature{}.OpenAPIModelName()),
 						},
 					},
@@ -603,7 +603,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have.",
+				Description: "AbsentListEnvelope is an empty list for a feature that KubeVision does not have, for example plugins. Dashboards request these lists when they load a page.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -629,7 +629,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data is always empty.",
+							Description: "data is always an empty list, because KubeVision does not have the requested feature. Dashboards expect a list.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -661,7 +661,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Access(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Access describes the caller's access.",
+				Description: "Access contains the clusters that the caller may use. For each cluster, it contains the roles of the caller and the namespaces that the caller may read.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusters": {
@@ -671,7 +671,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Access(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are the clusters that the caller may use, by name.",
+							Description: "clusters contains the clusters that the caller may use, sorted by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -716,7 +716,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the caller's access.",
+							Description: "data contains the clusters and namespaces that the caller may access.",
 							Ref:         ref(v1alpha1.Access{}.OpenAPIModelName()),
 						},
 					},
@@ -745,7 +745,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun is true if nothing was written.",
+							Description: "dryRun is true if the request was a dry run, which writes nothing.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -753,7 +753,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 					},
 					"applied": {
 						SchemaProps: spec.SchemaProps{
-							Description: "applied is the number of objects that equal their manifests. In a dry run, it is the expected number.",
+							Description: "applied is the number of objects that were created, changed, or already up to date. A dry run writes nothing and returns the expected number.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1385,7 +1385,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1430,7 +1430,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"nodes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "nodes counts the cluster's nodes.",
+							Description: "nodes contains the number of all nodes of the cluster, and the number of ready nodes.",
 							Ref:         ref(v1alpha1.ClusterNodes{}.OpenAPIModelName()),
 						},
 					},
@@ -1490,7 +1490,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterAccess describes the caller's access to one cluster.",
+				Description: "ClusterAccess contains the roles of the caller on one cluster, and the namespaces that the caller may read there.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -1538,7 +1538,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 					},
 					"allNamespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.",
+							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces contains all namespaces of the cluster.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1551,7 +1551,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are the namespaces that the caller may read, by name.",
+							Description: "namespaces contains the names of the namespaces that the caller may read, in alphabetical order.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1645,7 +1645,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the clusters that the caller may use, by name.",
+							Description: "data contains the clusters that the caller may use, sorted by name. It contains all clusters if the caller may list KubeVisionClusters.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1676,7 +1676,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterNodes counts nodes.",
+				Description: "ClusterNodes contains the number of all nodes of a cluster, and the number of ready nodes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"total": {
@@ -1718,7 +1718,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 					},
 					"nodes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "nodes counts the cluster's nodes.",
+							Description: "nodes contains the number of all nodes of the cluster, and the number of ready nodes.",
 							Ref:         ref(v1alpha1.ClusterNodes{}.OpenAPIModelName()),
 						},
 					},
@@ -1777,7 +1777,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterTest is the result of a test of a cluster. Fields that could not be determined are false.",
+				Description: "ClusterTest is the result of a test of the connection to a cluster. A boolean field is also false if the test could not determine its value.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reachable": {
@@ -1813,7 +1813,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message describes a problem and its solution.",
+							Description: "message describes why the cluster cannot be used, and how to solve the problem. It is absent if the test has found no problem.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1941,30 +1941,30 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CompareRequest names two objects that are compared, as source and target or as left and right.",
+				Description: "CompareRequest identifies the two objects of a comparison in the fields source and target. Clients may use the aliases left and right instead.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source is the first object of the comparison.",
+							Description: "source is the first object of the comparison. Exactly one of the fields source and left must be set.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the second object of the comparison.",
+							Description: "target is the second object of the comparison. Exactly one of the fields target and right must be set.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is the first object of the comparison. It is an alias of source.",
+							Description: "left is the object on the left side of the comparison. The field is an alias of source. Exactly one of the fields source and left must be set.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is the second object of the comparison. It is an alias of target.",
+							Description: "right is the object on the right side of the comparison. The field is an alias of target. Exactly one of the fields target and right must be set.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -2031,7 +2031,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftYaml has the same value as sourceYaml.",
+							Description: "leftYaml is the first of the two compared objects, as YAML. The field is a copy of sourceYaml, for dashboards that call the two objects left and right.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2039,7 +2039,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightYaml has the same value as targetYaml.",
+							Description: "rightYaml is the second of the two compared objects, as YAML. The field is a copy of targetYaml, for dashboards that call the two objects left and right.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2047,7 +2047,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftRef has the same value as sourceRef.",
+							Description: "leftRef identifies the first of the two compared objects, as text. The field is a copy of sourceRef, for dashboards that call the two objects left and right.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2055,7 +2055,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightRef has the same value as targetRef.",
+							Description: "rightRef identifies the second of the two compared objects, as text. The field is a copy of targetRef, for dashboards that call the two objects left and right.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2063,14 +2063,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left has the same value as source.",
+							Description: "left identifies the first of the two compared objects. The field is a copy of source, for dashboards that call the two objects left and right.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right has the same value as target.",
+							Description: "right identifies the second of the two compared objects. The field is a copy of target, for dashboards that call the two objects left and right.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
@@ -2167,7 +2167,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is a message.",
+							Description: "data is a text for the user: the error, or the reason for the end of the copy. It is set in a frame of type error or close.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2245,7 +2245,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name. Defaults to the name.",
+							Description: "displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2381,7 +2381,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name. Defaults to the user name.",
+							Description: "displayName is the name that dashboards show for the user. The default is the user name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2442,7 +2442,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the user's name.",
+							Description: "id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2450,7 +2450,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "username is the user's name.",
+							Description: "username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2458,7 +2458,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the name that dashboards show for the user. The default is the user name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2620,7 +2620,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref common.ReferenceCallb
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the name of the kind.",
+							Description: "kind is the value of the field kind in the objects, for example Deployment.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2898,12 +2898,12 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DirectoryConfig contains the settings of a user directory. They have fixed values, because KubeVision uses no directory.",
+				Description: "DirectoryConfig contains the settings of an external user directory. KubeVision uses no user directory and returns fixed values, because dashboards request the settings.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "enabled is always false.",
+							Description: "enabled is always false, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2911,7 +2911,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"serverUrl": {
 						SchemaProps: spec.SchemaProps{
-							Description: "serverUrl is always empty.",
+							Description: "serverUrl is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2919,7 +2919,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"startTls": {
 						SchemaProps: spec.SchemaProps{
-							Description: "startTls is always true.",
+							Description: "startTls is always true. The value has no effect, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2927,7 +2927,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"allowPlaintext": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allowPlaintext is always false.",
+							Description: "allowPlaintext is always false, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2935,7 +2935,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"caBundle": {
 						SchemaProps: spec.SchemaProps{
-							Description: "caBundle is always empty.",
+							Description: "caBundle is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2943,7 +2943,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"bindDn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "bindDn is always empty.",
+							Description: "bindDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2951,7 +2951,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"credentialConfigured": {
 						SchemaProps: spec.SchemaProps{
-							Description: "credentialConfigured is always false.",
+							Description: "credentialConfigured is always false, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2959,7 +2959,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"connectTimeoutSecs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "connectTimeoutSecs is always 0.",
+							Description: "connectTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2967,7 +2967,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"searchTimeoutSecs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "searchTimeoutSecs is always 0.",
+							Description: "searchTimeoutSecs is always 0, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2975,7 +2975,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"userBaseDn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userBaseDn is always empty.",
+							Description: "userBaseDn is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2983,7 +2983,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"userFilter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userFilter is always empty.",
+							Description: "userFilter is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2991,7 +2991,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"stableIdAttribute": {
 						SchemaProps: spec.SchemaProps{
-							Description: "stableIdAttribute is always empty.",
+							Description: "stableIdAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2999,7 +2999,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"usernameAttribute": {
 						SchemaProps: spec.SchemaProps{
-							Description: "usernameAttribute is always empty.",
+							Description: "usernameAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3007,7 +3007,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"displayAttribute": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayAttribute is always empty.",
+							Description: "displayAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3015,7 +3015,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"emailAttribute": {
 						SchemaProps: spec.SchemaProps{
-							Description: "emailAttribute is always empty.",
+							Description: "emailAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3023,7 +3023,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"groupAttribute": {
 						SchemaProps: spec.SchemaProps{
-							Description: "groupAttribute is always empty.",
+							Description: "groupAttribute is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3031,7 +3031,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"fallbackRole": {
 						SchemaProps: spec.SchemaProps{
-							Description: "fallbackRole is always empty.",
+							Description: "fallbackRole is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3039,7 +3039,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 					},
 					"refreshMapping": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshMapping is always false.",
+							Description: "refreshMapping is always false, because KubeVision uses no user directory. Dashboards expect the field.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3052,7 +3052,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "mappings is always empty.",
+							Description: "mappings is always empty, because KubeVision uses no user directory. Dashboards expect the field.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3125,7 +3125,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"disabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "disabled is always true: the user has no second factor.",
+							Description: "disabled is always true: the second factor of the user was removed.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3208,7 +3208,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 					},
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun is true if nothing was changed.",
+							Description: "dryRun is true if the request was a dry run, which changes nothing.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3515,7 +3515,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DryRunObject is an object with its identifying fields.",
+				Description: "DryRunObject is the state of an object before or after a change that was tested in a dry run. The field raw contains the whole object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -3739,7 +3739,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the name that dashboards show for the object. The default is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3837,7 +3837,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the favorites of the caller, in their order.",
+							Description: "data contains the favorites of the caller, in the order that the caller has chosen.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3937,7 +3937,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref common.ReferenceCall
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name. Defaults to the name of the object.",
+							Description: "displayName is the name that dashboards show for the object. The default is the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4115,7 +4115,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the line without its line feed, or a message.",
+							Description: "data is a log line without the line feed in a frame of type log. In a frame of type error or close, it is a text for the user: the error, or the reason for the end of the log.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4166,7 +4166,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					},
 					"refreshToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshToken can be exchanged once for the next access token.",
+							Description: "refreshToken can be exchanged once for new tokens, with POST /auth/refresh.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4182,7 +4182,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does not grant access.",
+							Description: "deviceToken is a token that identifies this client at its next login. Clients keep the token after the logout. It does not grant access. Clients may also send it in the header X-KubeVision-Device when they refresh a session or send a code to complete a login.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4221,7 +4221,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge.",
+				Description: "LoginEnvelope is the response to a login or a refresh. After a success, it contains a Login. With the code 40102 (CodeTwoFactorRequired), it contains a TwoFactorChallenge.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -4242,7 +4242,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the login, or null if it has failed.",
+							Description: "data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any other error, data is null.",
 							Ref:         ref(v1alpha1.Login{}.OpenAPIModelName()),
 						},
 					},
@@ -4294,7 +4294,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device.",
+							Description: "deviceToken is the device token that this client received at its last login or refresh. It identifies the client. If it is valid, failed logins of other clients do not delay this login. Clients may send the token in the header X-KubeVision-Device instead.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4504,7 +4504,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the user's name.",
+							Description: "id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4512,7 +4512,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "username is the user's name.",
+							Description: "username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4520,7 +4520,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the name that dashboards show for the user. The default is the user name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4669,7 +4669,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object.",
+				Description: "Manifest is a Kubernetes object in the body of a request, as JSON or YAML. The body may also be {\"manifest\": object}.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -4735,13 +4735,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"asOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "asOf is the last time at which stale data were known to be current.",
+							Description: "asOf is the last time at which the data in the cache were known to match the cluster. It is absent if the data are not stale.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"notModified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "notModified is true if the header If-None-Match contains the entity tag of the data. data is then null.",
+							Description: "notModified is true if the request header If-None-Match contains the entity tag of the current data. In this case, the response contains no data.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4871,7 +4871,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "quotas are the ResourceQuotas of the namespace, by name.",
+							Description: "quotas contains the ResourceQuotas of the namespace, sorted by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5162,7 +5162,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref common.ReferenceCall
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resource is the plural of the kind, with its group if it is ambiguous.",
+							Description: "resource is the plural name of the kind, for example deployments. If several API groups serve this name, the group follows, for example events.events.k8s.io.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5581,12 +5581,12 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "OverviewResource is one compute resource.",
+				Description: "OverviewResource contains the allocatable, used and requested amounts of one compute resource of a cluster. The resource is CPU or memory.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"allocatable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allocatable is the sum of the nodes' allocatable resources.",
+							Description: "allocatable is the sum of the amounts that the nodes can allocate to Pods, in millicores of CPU or bytes of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5594,7 +5594,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"usage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "usage is the current usage.",
+							Description: "usage is the amount that the cluster uses now, in millicores of CPU or bytes of memory. If metricsAvailable is false, the value has no meaning.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5602,7 +5602,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"requests": {
 						SchemaProps: spec.SchemaProps{
-							Description: "requests is the sum of the requests of Pods that have not finished.",
+							Description: "requests is the sum of the resource requests of all Pods that have not finished, in millicores of CPU or bytes of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5610,7 +5610,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"limits": {
 						SchemaProps: spec.SchemaProps{
-							Description: "limits is the sum of the limits of Pods that have not finished.",
+							Description: "limits is the sum of the resource limits of all Pods that have not finished, in millicores of CPU or bytes of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5670,7 +5670,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"passwordChangeRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "passwordChangeRequired is always true.",
+							Description: "passwordChangeRequired is always true: the user must change the password before any other request.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -5930,7 +5930,7 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are the namespaces with quotas, by name.",
+							Description: "namespaces contains the namespaces that have ResourceQuotas, sorted by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6082,14 +6082,14 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is the session token of the login.",
+							Description: "sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of the login.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is an alias of sessionToken.",
+							Description: "tempToken is an alias of the field sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6145,7 +6145,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"reference": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reference is the name of the image.",
+							Description: "reference contains the parts of the requested image name: the registry, the repository, the tag and the digest.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ImageReference{}.OpenAPIModelName()),
 						},
@@ -6171,7 +6171,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallbac
 					},
 					"cached": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cached is always false.",
+							Description: "cached is always false, because KubeVision does not contact registries.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -6327,7 +6327,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Reverified is the result of a correct one-time code. Until it expires, requests of the session need no other code.",
+				Description: "Reverified confirms that a one-time code was correct. For the time in the field expiresIn, requests of the session need no further code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reverified": {
@@ -6537,7 +6537,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revoked(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"revoked": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revoked is the number of sessions.",
+							Description: "revoked is the number of ended sessions.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6658,7 +6658,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is the applied state.",
+							Description: "status describes whether the role binding is in force on the selected clusters.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingStatus{}.OpenAPIModelName()),
 						},
@@ -6690,7 +6690,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingClusterStatus is the applied state on one cluster.",
+				Description: "RoleBindingClusterStatus says whether a role binding is in force on one cluster, and in which namespaces.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -6703,7 +6703,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is True if the role binding is in force on the cluster.",
+							Description: "status is True if the role binding is in force on the cluster, and False if it is not.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6718,7 +6718,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message describes the cause and its solution.",
+							Description: "message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role is restricted in some namespaces, the message names them. The message is absent if the role binding is in force without restrictions.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6838,7 +6838,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the role bindings, by name.",
+							Description: "data contains the role bindings, sorted by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6952,7 +6952,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingStatus is the applied state of a role binding.",
+				Description: "RoleBindingStatus describes whether a role binding is in force on the selected clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"ready": {
@@ -6965,7 +6965,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 					},
 					"summary": {
 						SchemaProps: spec.SchemaProps{
-							Description: "summary is a short form of the spec.",
+							Description: "summary contains the subjects, clusters and namespaces of the role binding as short texts.",
 							Ref:         ref(v1alpha1.RoleBindingSummary{}.OpenAPIModelName()),
 						},
 					},
@@ -6997,7 +6997,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters contains the applied state on each cluster.",
+							Description: "clusters contains one item for each selected cluster. The item says whether the role binding is in force on this cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7058,7 +7058,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingSummary is a short form of a spec.",
+				Description: "RoleBindingSummary contains the subjects, clusters and namespaces of a role binding as short texts, for example for a table.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"subjects": {
@@ -7106,7 +7106,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "names are the names of the targets.",
+							Description: "names are the names of the selected clusters or namespaces.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7120,7 +7120,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "selector matches the labels of the targets. An empty selector matches all targets.",
+							Description: "selector selects clusters or namespaces by their labels. An empty selector selects all clusters or namespaces.",
 							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
@@ -7924,7 +7924,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 					},
 					"category": {
 						SchemaProps: spec.SchemaProps{
-							Description: "category is the category of the template.",
+							Description: "category is the topic under which dashboards list the template, for example workloads, network or storage.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7993,7 +7993,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the templates, by category and name.",
+							Description: "data contains the templates, sorted by category and then by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8037,7 +8037,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the input, the output or a message.",
+							Description: "data is the input in a frame of type input, and the output in a frame of type output. In a frame of type info, error or close, it is a text for the user.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8236,7 +8236,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"verb": {
 						SchemaProps: spec.SchemaProps{
-							Description: "verb is exec or attach.",
+							Description: "verb is the kind of the recorded operation: exec, attach, nodeshell or copy.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8249,7 +8249,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "command is the command.",
+							Description: "command is the program that ran in the container, with its arguments. For a shell on a node, it is \"node\" and the name of the node. For a file copy, it is \"from\" or \"to\", and the path in the container. It is absent if the verb is attach.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8444,33 +8444,33 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same value.",
+				Description: "TicketRequest is the body of POST /ws/ticket. The fields restrict the streams that the ticket opens.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cluster is the name of a cluster.",
+							Description: "cluster restricts the ticket to streams of the cluster with this name. If it is empty, any cluster is allowed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace is the namespace of a Pod.",
+							Description: "namespace restricts the ticket to streams of Pods in this namespace. If it is empty, any namespace is allowed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pod is the name of a Pod.",
+							Description: "pod restricts the ticket to streams of Pods with this name. If it is empty, any Pod is allowed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"verb": {
 						SchemaProps: spec.SchemaProps{
-							Description: "verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell.",
+							Description: "verb restricts the ticket to streams with this verb: watch, logs, exec, attach, portforward, copy or nodeshell. If it is empty, any verb is allowed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8485,7 +8485,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Topology contains the objects of a namespace that the caller may list, and their relations.",
+				Description: "Topology is a graph of the objects in a namespace and their relations. It contains only objects that the caller may list.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"nodes": {
@@ -8498,7 +8498,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "nodes are the objects.",
+							Description: "nodes contains one node of the graph for each object, such as a Pod or a Service.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8516,7 +8516,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "edges are the relations between the objects.",
+							Description: "edges contains one edge of the graph for each relation between two objects.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8628,7 +8628,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the name of the resource in the API, a slash and the name of the object, for example pods/web.",
+							Description: "id is the plural name of the resource, a slash and the name of the object, for example pods/web.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8636,7 +8636,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the name of the resource in the API, for example pods.",
+							Description: "kind is the plural name of the resource, for example pods. It is not the Kubernetes kind, such as Pod.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8703,42 +8703,42 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is the token that the client must send together with a one-time code or recovery code. It is valid for five minutes. If setupRequired is true, any code is accepted, and the client gets a session that allows only the set-up of a second factor.",
+							Description: "sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes. A user without a second factor can send any code there, and gets a session that allows only the set-up of a second factor.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is an alias of sessionToken.",
+							Description: "tempToken is an alias of the field sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"setupRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "setupRequired is true if the user must have a second factor and has none. The tokens then allow only the set-up of a second factor.",
+							Description: "setupRequired is true if the user must set up a second factor before any other request.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"accessToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "accessToken is the credential for the requests that set up a second factor.",
+							Description: "accessToken is the credential for the requests that set up a second factor. It is set only if the user must set up a second factor.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"refreshToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshToken can be exchanged once for the next access token.",
+							Description: "refreshToken can be exchanged once for new tokens, with POST /auth/refresh. It is set only together with the field accessToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"expiresIn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresIn is the lifetime of the access token in seconds.",
+							Description: "expiresIn is the lifetime of the access token in seconds. It is set only together with the field accessToken.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -8766,14 +8766,14 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 				Properties: map[string]spec.Schema{
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the new name that dashboards show for the cluster. An empty string restores the default, which is the name of the KubeVisionCluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels replace all labels of the cluster.",
+							Description: "labels replaces all labels of the cluster. An empty object removes all labels. If the field is absent, the labels do not change.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -8788,7 +8788,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 					},
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig replaces the current kubeconfig.",
+							Description: "kubeconfig replaces the current kubeconfig. If the field is absent, the kubeconfig does not change.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8883,7 +8883,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the new name that dashboards show for the user. An empty string restores the default, which is the user name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8957,7 +8957,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the user's name.",
+							Description: "id is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8965,7 +8965,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "username is the user's name.",
+							Description: "username is the name of the KubeVisionUser, or the Kubernetes user name of any other caller.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8973,7 +8973,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the displayed name.",
+							Description: "displayName is the name that dashboards show for the user. The default is the user name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9104,7 +9104,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the users, by name.",
+							Description: "data contains the users, sorted by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9140,14 +9140,14 @@ func schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is the session token of the login.",
+							Description: "sessionToken identifies the login to complete. The server has returned this token in the TwoFactorChallenge of the login.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is an alias of sessionToken.",
+							Description: "tempToken is an alias of the field sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
