@@ -24,7 +24,7 @@ import (
 // configured proxies and from kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted lists the networks whose logins wait in a separate queue.
+	// trusted contains the networks of --trusted-login-networks.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }

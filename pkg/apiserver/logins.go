@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// logins returns the services that authenticate users with passwords.
 func (c *ExtraConfig) logins(
 	s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log,
 ) *authentication.Logins {

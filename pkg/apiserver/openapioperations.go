@@ -29,8 +29,8 @@ const (
 	jsonPatchModel  = "io.kubevision.dashboard.v1alpha1.JSONPatch"
 )
 
-// describeOperations completes the operations in the document. It adds what go-restful routes cannot describe: the
-// media types of the body, the values of parameters, and the credentials.
+// describeOperations adds what go-restful routes cannot describe: the media types of bodies, the allowed values of
+// parameters, and the security requirements.
 func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	if document.Paths == nil || document.Components == nil {
 		return

@@ -175,7 +175,6 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}}, nil
 }
 
-// installFilters limits the memory of connections, and installs KubeVision's filters around the handler chain.
 func (c *Config) installFilters(s *state, table *routes.Table, clients *clientFinder) error {
 	generic := c.GenericConfig
 	origin := func(r *http.Request) filters.Origin {

@@ -55,7 +55,7 @@ const (
 // own. Therefore, any replica can serve any request.
 type state struct {
 	config *rest.Config
-	// credential records whether the host cluster accepts the credential in config.
+	// credential records whether the host cluster accepts KubeVision's own credential.
 	credential *hostCredential
 	cache      cache.Cache
 	// secrets caches the metadata of the Secrets in KubeVision's namespace. A change of the metadata means that a
@@ -233,7 +233,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the goroutines of newState and of the method start. It waits at most stopPatience until they have ended.
+// stop ends all goroutines of s. It waits for their end, but not longer than stopPatience.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {

@@ -29,9 +29,8 @@ type ChallengeError struct {
 // Error implements error. The text does not contain the token.
 func (*ChallengeError) Error() string { return "a second factor is required" }
 
-// challenge stores a login that waits for a code of the second factor. It returns a ChallengeError with a token for
-// this login. The epoch is the epoch of the credentials when the password was verified (see credentials.Epoch). If the
-// credentials have changed since then, challenge returns ErrRevoked.
+// challenge stores a login that waits for a code of the second factor. It always returns an error. If the login was
+// stored, the error is a ChallengeError with the token of the login.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,
@@ -40,7 +39,7 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return fmt.Errorf("signing a challenge: %w", err)
 	}
 	err = s.Store.update(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
-		if credentials.Epoch(secret) != epoch {
+		if credentials.Epoch(secret) != epoch { // The credentials have changed since the password was verified.
 			return false, ErrRevoked
 		}
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -54,12 +53,12 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. The challenge is the token
-// of a ChallengeError. It may also be a set-up token (see Session.SetupToken). For a set-up token, the code is ignored,
-// and the session allows only the set-up of a second factor.
+// VerifyTOTP completes a login, and returns a session. challenge must be the token of a ChallengeError, or a
+// Session.SetupToken. For the token of a ChallengeError, VerifyTOTP verifies the one-time code. For a SetupToken, it
+// ignores the code, because the user has no second factor yet. The session then allows only the set-up of a second
+// factor.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
-	// A dashboard that asks for a code after every login may send a set-up token here. The code is ignored, because the
-	// user has no second factor yet.
+	// A dashboard that asks for a code after every login may send a set-up token here.
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
@@ -68,7 +67,9 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 	})
 }
 
-// VerifyRecoveryCode is like VerifyTOTP, but the code is a recovery code.
+// VerifyRecoveryCode completes a login, and returns a session. challenge must be the token of a ChallengeError, or a
+// Session.SetupToken. For the token of a ChallengeError, VerifyRecoveryCode verifies the recovery code. For a
+// SetupToken, it ignores the code, because the user has no second factor yet.
 func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err

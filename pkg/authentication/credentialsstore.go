@@ -66,7 +66,7 @@ func (c *CredentialsStore) update(
 	var verdict error
 	// After a conflict, change checks the credentials that the other request has stored. Therefore, only one of several
 	// concurrent requests with the same one-time code can succeed.
-	err := retry.RetryOnConflict(contention(), func() error {
+	err := retry.RetryOnConflict(conflictBackoff(), func() error {
 		secret := &corev1.Secret{}
 		err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)},
 			secret)
@@ -126,9 +126,8 @@ func (c *CredentialsStore) updateSecondFactor(
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls edit with the second factor in the Secret. If edit returns true, editSecondFactor writes the
-// second factor to the Secret object. It does not store the Secret object. editSecondFactor returns the results of
-// edit.
+// editSecondFactor applies edit to the second factor in the Secret, and returns the results of edit. If the first
+// result is true, the caller must store the Secret.
 func editSecondFactor(
 	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
 ) (bool, error) {
@@ -168,8 +167,7 @@ func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// contention returns the backoff for conflicts. It is sufficient for fifty clients that send the same one-time code at
-// the same time.
-func contention() wait.Backoff {
+func conflictBackoff() wait.Backoff {
+	// These steps are sufficient if fifty clients send the same one-time code at the same time.
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

@@ -29,11 +29,10 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client from which the user has logged in before. It contains the ID of the client, and a hash of the
-// epoch at the time of that login. The epoch is a random value that changes together with the password or the second
-// factor.
+// device is a client from which the user has logged in before.
 type device struct {
-	id    [deviceIDBytes]byte
+	id [deviceIDBytes]byte
+	// epoch is a hash of the user's credentials.Epoch when the device token was issued.
 	epoch [deviceEpochBytes]byte
 }
 
@@ -71,9 +70,7 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token of the user for knownDevice. If knownDevice is nil, the token is for a new device, whose
-// ID is derived from the name of the session. The token contains a hash of the epoch, a random value that changes
-// together with the password or the second factor.
+// issue returns a device token for knownDevice. If knownDevice is nil, it returns a token for a new device.
 func (d *Devices) issue(knownDevice *device, session string, user types.UID, epoch string) (string, error) {
 	// The ID of a new device depends on the session, so that renewals of the session return tokens of the same device.
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}

@@ -24,10 +24,10 @@ import (
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned by Setup without a password, if the user already has a second factor or the login
-	// is too old.
+	// ErrPasswordRequired is returned by SecondFactors.Setup if the required password is missing. Setup requires the
+	// password if the user already has a second factor, or if the login is too old.
 	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
-	// ErrPolicy is returned by Disable if the user must have a second factor.
+	// ErrPolicy is returned by SecondFactors.Disable if the user must have a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
 

@@ -50,7 +50,7 @@ func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) 
 	var renewed *Session
 	// If several replicas renew the session at once, one write succeeds. The other replicas read the result and return
 	// the same token.
-	err = retry.RetryOnConflict(contention(), func() error {
+	err = retry.RetryOnConflict(conflictBackoff(), func() error {
 		renewed, err = m.renew(ctx, presented, from)
 		return err
 	})
@@ -97,7 +97,7 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 		now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
 		return nil, m.endReused(ctx, u, session)
 	}
-	return m.issue(ctx, u, session, next, epoch, from)
+	return m.signTokens(ctx, u, session, next, epoch, from)
 }
 
 // checkEpoch returns the epoch of the user's credentials (see credentials.Epoch). It returns ErrRevoked if a change of

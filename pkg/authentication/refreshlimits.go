@@ -79,9 +79,10 @@ func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) 
 	return hash == session.Spec.RefreshTokenHash || slices.Contains(session.Spec.PreviousRefreshTokenHashes, hash), nil
 }
 
-// countForged counts a forged token, and returns ErrRevoked. It returns a throttle.BlockedError if the address has sent
-// too many forged tokens, or if too many logins from the address have failed.
+// countForged counts a forged token. It always returns an error: a throttle.BlockedError if the client address is
+// blocked, or ErrRevoked if it is not blocked.
 func (m *SessionManager) countForged(ctx context.Context, from Client) error {
+	// Failed logins also block the address.
 	if err := m.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
 	}
@@ -101,9 +102,8 @@ func (m *SessionManager) countGenuine(key string) error {
 	return nil
 }
 
-// countMalformed counts a malformed refresh token in the same way as a forged token. The reason is the error of the
-// parser. countMalformed returns a throttle.BlockedError if the address has sent too many such tokens, or if too many
-// logins from the address have failed. If not, it returns an error that wraps ErrRevoked and the reason.
+// countMalformed counts a malformed refresh token. It always returns an error: a throttle.BlockedError if the client
+// address is blocked, or ErrRevoked with the given reason if it is not blocked.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

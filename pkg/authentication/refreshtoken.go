@@ -32,8 +32,7 @@ var errNoRefreshToken = errors.New("not a refresh token")
 type refreshToken struct {
 	session string
 	secret  []byte
-	// mac is the message authentication code of the session and the secret, as the client has sent it. It is nil in a
-	// token of an earlier version, which has no code.
+	// mac is the message authentication code that the client has sent. It is nil for a token of an earlier version.
 	mac []byte
 }
 
@@ -102,11 +101,10 @@ func (t refreshToken) hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// successor returns the next refresh token of the session, which is derived from the current token and the salt.
-// Therefore, two clients that renew the session with the same token get the same next token. The session object
-// contains the salt, but only hashes of the tokens. Therefore, nobody can derive the next token from the session
-// object.
+// successor returns the refresh token that replaces t. The result depends only on t and the salt, so that concurrent
+// renewals of the session return the same token.
 func (t refreshToken) successor(salt string) refreshToken {
+	// Readers of the session object know the salt, but only hashes of the tokens. They cannot derive the next token.
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))
 	return refreshToken{session: t.session, secret: mac.Sum(nil)}

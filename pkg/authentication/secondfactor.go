@@ -33,8 +33,8 @@ func codePolicy() throttle.Policy {
 	return throttle.Policy{Free: 2 * credentials.ChallengeTries} // Users may enter five codes in each of two logins.
 }
 
-// ErrNoSecondFactor is returned for an operation that requires a second factor, if the user has none.
-// SecondFactors.Enable returns it if Setup has created no second factor in the session, or if this was too long ago.
+// ErrNoSecondFactor is returned if the user has no second factor, but the operation requires one. SecondFactors.Enable
+// also returns it if the session has no pending second factor.
 var ErrNoSecondFactor = errors.New("the user has no second factor")
 
 // SecondFactors creates and removes second factors, and verifies their codes in logins and sessions.

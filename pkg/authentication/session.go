@@ -48,9 +48,9 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is a token that SecondFactors.VerifyTOTP accepts instead of the token of a ChallengeError. For a
-	// SetupToken, VerifyTOTP replaces the session with a new one, which also allows only the set-up of a second factor.
-	// SetupToken is empty if SetupRequired is false.
+	// SetupToken is a token for SecondFactors.VerifyTOTP. VerifyTOTP replaces this session with a new session, in which
+	// SetupRequired is also true. The token is for dashboards that ask for a code after every login. It is empty if
+	// SetupRequired is false.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
@@ -86,9 +86,8 @@ type SessionManager struct {
 	Clock clock.PassiveClock
 }
 
-// start creates a session for a user, and returns the tokens of the session. The user may come from the cache. The
-// secret contains the credentials with which the login was verified. start returns ErrRevoked if the credentials have
-// changed since then.
+// start creates a session after a login that was verified with the credentials in secret. It returns ErrRevoked if
+// secret is outdated, or if the user may no longer log in.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -108,7 +107,8 @@ func (m *SessionManager) newName() (string, error) {
 	return strings.ToLower(id.String()), nil
 }
 
-// startNamed is like start, but the caller chooses the name of the session.
+// startNamed creates a session with the given name after a login that was verified with the credentials in secret. It
+// returns ErrRevoked if secret is outdated, or if the user may no longer log in.
 func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
@@ -138,7 +138,7 @@ func (m *SessionManager) startNamed(
 			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
 		},
 	}
-	issued, err := m.issue(ctx, u, session, refresh, session.Spec.CredentialsEpoch, from)
+	issued, err := m.signTokens(ctx, u, session, refresh, session.Spec.CredentialsEpoch, from)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,7 @@ func (m *SessionManager) confirm(
 	return ErrRevoked
 }
 
-// issue signs the tokens of a session and returns them.
-func (m *SessionManager) issue(
+func (m *SessionManager) signTokens(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 	refresh refreshToken,
 	epoch string, from Client,
@@ -245,7 +244,7 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 func (m *SessionManager) update(
 	ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec),
 ) error {
-	return retry.RetryOnConflict(contention(), func() error {
+	return retry.RetryOnConflict(conflictBackoff(), func() error {
 		s := &kubevisionv1alpha1.KubeVisionSession{}
 		if err := m.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {
 			return fmt.Errorf("reading the session: %w", err)

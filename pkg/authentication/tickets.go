@@ -158,7 +158,7 @@ func (t *Tickets) parse(raw string) (*Ticket, error) {
 //   - ErrTooManyTickets if the session has used too many tickets
 //   - ErrSessionEnded if the session has ended
 func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
-	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
+	return retry.RetryOnConflict(conflictBackoff(), func() error { return t.spendOnce(ctx, ticket) })
 }
 
 func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {

@@ -58,10 +58,8 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, erro
 	return caller, err
 }
 
-// isRegistered returns true if the given error of ClusterByName shows that the cluster is registered. A nil error also
-// shows this.
 func isRegistered(err error) bool {
-	// ClusterByName returns both errors only for registered clusters.
+	// err is the result of ClusterByName, which returns these two errors only for registered clusters.
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
 

@@ -12,15 +12,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReadableNamespaces returns those of the given namespaces that the caller may get on the cluster. If the access review
-// itself is forbidden, ReadableNamespaces omits the namespace. This happens while KubeVision does not yet have the
-// right to impersonate the caller.
+// ReadableNamespaces returns the namespaces from the given list that the caller may get on the cluster. It omits a
+// namespace if the cluster forbids the access review.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {
 		allowed[i], err = MayRead(ctx, caller, namespaces[i])
 		if apierrors.IsForbidden(err) {
-			return nil
+			return nil // KubeVision does not yet have the right to impersonate the caller
 		}
 		return err
 	})

@@ -18,42 +18,40 @@ type collector struct {
 	users         Users
 	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
 	impersonation Impersonation
-	// collected contains the KubeVisionUsers whose names are already in the field impersonation. Each user is added
-	// only once, even if several bindings name the user.
-	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded contains the names of the KubeVision groups whose members were already added to the field impersonation.
-	// The members of each group are added only once.
-	expanded sets.Set[string]
-	// accounts contains the number of collected ServiceAccounts in each namespace.
+	addedUsers    sets.Set[*kubevisionv1alpha1.KubeVisionUser]
+	// addedGroups contains the names of the KubeVision groups whose members were added.
+	addedGroups sets.Set[string]
+	// accounts contains the number of added ServiceAccounts in each namespace.
 	accounts map[string]int
 	// remaining is the number of bytes that further names may take. It is negative if the names have exceeded their
 	// size limit.
 	remaining int
-	// share is the size limit for the names in the bindings of one role, in bytes.
-	share int
-	// remainingOf contains the number of bytes that further names may take in the bindings of a role, by the name of
-	// the ClusterRole. A role without an entry may take share bytes.
-	remainingOf map[string]int
+	// bytesPerRole is the maximum size of the names in the bindings of one role, in bytes.
+	bytesPerRole int
+	// remainingOfRole contains the number of bytes that further bindings of a role may add, by the name of the
+	// ClusterRole. A role is missing before its first binding was added.
+	remainingOfRole map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()
 }
 
-// newCollector returns a collector with indexes of the users and of the members of groups. Without the indexes, a
-// search among thousands of users for each subject would take seconds of CPU time.
+// newCollector returns a collector. The names that it collects take at most maxBytes bytes in total.
 func newCollector(
-	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, maxBytes int,
 ) *collector {
+	// Without indexes of the users and members, a search among thousands of users for each subject would take seconds
+	// of CPU time.
 	c := &collector{
 		users:   IndexUsers(users),
 		members: map[string][]*kubevisionv1alpha1.KubeVisionUser{},
 		impersonation: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
 			ServiceAccounts: sets.New[types.NamespacedName]()},
-		collected:   sets.New[*kubevisionv1alpha1.KubeVisionUser](),
-		expanded:    sets.New[string](),
-		accounts:    map[string]int{},
-		remaining:   budget,
-		share:       RoleShare(budget),
-		remainingOf: map[string]int{},
+		addedUsers:      sets.New[*kubevisionv1alpha1.KubeVisionUser](),
+		addedGroups:     sets.New[string](),
+		accounts:        map[string]int{},
+		remaining:       maxBytes,
+		bytesPerRole:    RoleShare(maxBytes),
+		remainingOfRole: map[string]int{},
 	}
 	for i := range all {
 		for _, s := range all[i].Spec.Subjects {
@@ -72,13 +70,13 @@ func newCollector(
 	return c
 }
 
-// collect adds the names in the subjects of one binding to c.impersonation. If the names exceed the size limit for the
-// ClusterRole or for all roles, collect adds nothing and returns false.
+// collect adds the subjects of one binding of clusterRole to c.impersonation. It adds nothing and returns false if a
+// size limit would be exceeded.
 func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
-	ofRole, known := c.remainingOf[clusterRole]
+	ofRole, known := c.remainingOfRole[clusterRole]
 	if !known {
-		ofRole = c.share
+		ofRole = c.bytesPerRole
 	}
 	before := c.remaining
 	for _, s := range subjects {
@@ -106,16 +104,16 @@ func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Su
 			return false
 		}
 	}
-	c.remainingOf[clusterRole] = ofRole - (before - c.remaining)
+	c.remainingOfRole[clusterRole] = ofRole - (before - c.remaining)
 	return true
 }
 
 func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
-	if c.collected.Has(u) {
+	if c.addedUsers.Has(u) {
 		return
 	}
-	c.collected.Insert(u)
-	c.undo = append(c.undo, func() { c.collected.Delete(u) })
+	c.addedUsers.Insert(u)
+	c.undo = append(c.undo, func() { c.addedUsers.Delete(u) })
 	c.name(c.impersonation.Users, identity.UserName(u.Name))
 	for _, g := range identity.Groups(u.Spec.Groups) {
 		c.name(c.impersonation.Groups, g)
@@ -123,11 +121,11 @@ func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
 }
 
 func (c *collector) group(name string) {
-	if c.expanded.Has(name) {
+	if c.addedGroups.Has(name) {
 		return
 	}
-	c.expanded.Insert(name)
-	c.undo = append(c.undo, func() { c.expanded.Delete(name) })
+	c.addedGroups.Insert(name)
+	c.undo = append(c.undo, func() { c.addedGroups.Delete(name) })
 	c.name(c.impersonation.Groups, identity.GroupName(name))
 	for _, u := range c.members[name] {
 		c.user(u)

@@ -31,8 +31,7 @@ type Impersonation struct {
 	ServiceAccounts sets.Set[types.NamespacedName]
 }
 
-// ImpersonationBudget bounds the size of the names in an Impersonation, in bytes. About 600,000 names of 20 characters
-// fit.
+// ImpersonationBudget bounds the size of all names in an Impersonation, in bytes.
 const ImpersonationBudget = 16 << 20
 
 const (

@@ -30,7 +30,7 @@ func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	return role, true
 }
 
-// ClusterRole returns the name of the ClusterRole on the target cluster to which ref refers.
+// ClusterRole returns the name of the ClusterRole for ref, for example kubevision:dev for the built-in role dev.
 func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	if role, ok := BuiltInRole(ref); ok {
 		return BuiltInClusterRole(role)
@@ -48,8 +48,8 @@ const builtInPrefix = "kubevision:"
 // ClusterRoleBinding also applies to protected namespaces.
 const clusterSuffix = "-cluster"
 
-// RoleShare returns three quarters of the budget. This is the part that the bindings of one role may use. Therefore, a
-// subject that may bind only one role cannot exhaust the budget.
+// RoleShare returns three quarters of the budget for bindings. The bindings of one role may use only this part, so that
+// a user who may bind only one role cannot exhaust the budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
 // SparesProtected returns true if ref refers to the built-in role dev or ops. In protected namespaces, both roles grant

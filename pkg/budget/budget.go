@@ -110,7 +110,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while bytes that HoldAlone has taken are in use. Meanwhile, other calls of HoldAlone wait.
+	// alone ensures that only one call of HoldAlone holds bytes at a time.
 	alone sync.Mutex
 }
 

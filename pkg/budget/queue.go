@@ -20,12 +20,12 @@ var (
 type QueueOptions struct {
 	// Total bounds the total cost of all work in progress.
 	Total int64
-	// Share bounds the total cost of the work in progress of each user or other owner.
+	// Share bounds the total cost of the work in progress of each holder. A holder is usually a user.
 	Share int64
 	// Largest bounds the cost of one unit of work. A higher cost counts as Largest. If Largest is zero or greater than
 	// Share, Share is used instead.
 	Largest int64
-	// Waiting bounds the number of waiting units of work of each user or other owner.
+	// Waiting bounds the number of waiting units of work of each holder. A holder is usually a user.
 	Waiting int
 	// Patience bounds the time for which a unit of work waits.
 	Patience time.Duration
@@ -145,22 +145,21 @@ func (q *Queue) admit(p *Place) {
 	close(p.admitted)
 }
 
-// next admits waiting work until Total is reached. It serves the lanes round-robin, one unit of work at a time. It
-// skips lanes that have reached Share. The caller must hold the lock.
-func (q *Queue) next() {
+// admitWaiting must be called with q.mu held.
+func (q *Queue) admitWaiting() {
 	q.full = false
 	for element := q.waitingLanes.Front(); element != nil; {
 		l, _ := element.Value.(*lane)
 		first, _ := l.waiting.Front().Value.(*Place)
 		following := element.Next()
-		if q.hasShare(first) {
+		if q.hasShare(first) { // a holder that has reached Share does not delay other holders
 			if !q.hasRoom(first) {
 				q.full = true
 				return
 			}
 			l.waiting.Remove(l.waiting.Front())
 			q.admit(first)
-			q.requeue(l)
+			q.requeue(l) // the other lanes are next
 			if following == nil {
 				following = q.waitingLanes.Front()
 			}
@@ -169,8 +168,7 @@ func (q *Queue) next() {
 	}
 }
 
-// requeue moves a lane with waiting work to the end of q.waitingLanes. It removes a lane without waiting work from
-// q.waitingLanes. The caller must hold the lock.
+// requeue must be called with q.mu held.
 func (q *Queue) requeue(l *lane) {
 	if l.element != nil {
 		q.waitingLanes.Remove(l.element)
@@ -194,7 +192,7 @@ func (q *Queue) giveUp(p *Place) bool {
 			q.requeue(p.lane)
 		}
 		q.forget(p.lane)
-		q.next()
+		q.admitWaiting()
 		return true
 	}
 	return false
@@ -240,6 +238,6 @@ func (p *Place) Leave() {
 	q.used -= p.cost
 	p.lane.used -= p.cost
 	p.lane.running--
-	q.next()
+	q.admitWaiting()
 	q.forget(p.lane)
 }

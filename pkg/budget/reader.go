@@ -8,8 +8,8 @@ import "io"
 // Quarters is an amount of memory in quarters of a byte. For example, 5 means 1.25 bytes.
 type Quarters int64
 
-// Buffered is the memory for each byte of content in a growing buffer: 5 quarters of a byte, which is 1.25 bytes. The
-// capacity of the buffer is at most 1.25 times the size of the content.
+// Buffered is the memory for each byte in a growing buffer, including the unused capacity of the buffer: 1.25 bytes, or
+// 5 quarters of a byte.
 const Buffered Quarters = 5
 
 // Reader returns a wrapper of body. For each byte that the wrapper reads, it charges perByte to the account. If account

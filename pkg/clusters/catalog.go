@@ -33,9 +33,10 @@ type Resource struct {
 
 // catalog is the list of resources that one cluster serves, as found by the last discovery.
 type catalog struct {
-	// ordered lists the resources in the cluster's order of preference: the core group first, and the preferred version
-	// of each group first. byPlural groups them by plural name, in the same order.
-	ordered  []Resource
+	// ordered contains all resources in the cluster's order of preference. The core group is the first group, and the
+	// preferred version is the first version of each group.
+	ordered []Resource
+	// byPlural contains the resources with each plural name, in the cluster's order of preference.
 	byPlural map[string][]Resource
 	// size is the approximate memory of the catalog in bytes.
 	size int64
@@ -44,14 +45,13 @@ type catalog struct {
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog builds a catalog from the groups and lists of a discovery. For group versions whose API servers did not
-// respond, it copies the resources from the previous catalog, so that a plural name does not resolve to a resource of
-// another group. newCatalog returns ErrNoAPIServer if the catalog would be empty. It returns another error if the
-// catalog would have more than maxKinds resources.
+// newCatalog builds a catalog from the groups and resource lists that the cluster serves. It copies the resources of
+// failed group versions from the previous catalog, which may be nil.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, previous *catalog,
 ) (*catalog, error) {
 	byVersion := map[schema.GroupVersion][]Resource{}
+	// Without the resources of a failed group version, a plural name could resolve to a resource of another group.
 	if previous != nil {
 		for _, r := range previous.ordered {
 			if slices.Contains(failed, r.GroupVersion()) {
@@ -167,17 +167,15 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the catalog may lack the resource with the given name although the cluster serves
-// the resource. This is the case if the API server of its group did not respond to discovery.
-func (c *catalog) isGroupUnavailable(name string) bool {
+// mayExist returns true if discovery has failed for the API group of the named resource. The cluster may then serve the
+// resource although lookup does not find it.
+func (c *catalog) mayExist(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
 		return gv.Group == grouped.Group || (versioned != nil && gv == versioned.GroupVersion())
 	})
 }
 
-// groupUnavailableError returns a 503 error for the name of a resource. The error states that the API server of the
-// resource does not respond.
 func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))

@@ -145,13 +145,11 @@ func (c *Client) objects() (client.Client, error) {
 	return made, nil
 }
 
-// Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
-// cluster does not serve the resource.
+// Resource finds a resource by its name: plural, plural.group or plural.version.group. It returns false if the cluster
+// does not serve the resource.
 //
-// The function isExpected returns true if a resource has the properties that the caller needs, for example its kind. If
-// it is nil, every resource is expected. Resource looks up the name in the cached discovery, which may be some seconds
-// old. If the name is absent or the resource is not expected, Resource looks up the name again in a newer discovery. It
-// returns this result even if the resource is not expected.
+// Resource first uses the cached discovery. If the name is missing there, or isExpected returns false for the found
+// resource, Resource returns the result of a newer discovery without calling isExpected. isExpected may be nil.
 func (c *Client) Resource(ctx context.Context, name string, isExpected func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, isExpected)
 }

@@ -101,7 +101,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating a client for the host: %w", err)
 	}
-	host, err := connect(o, kube.CoreV1())
+	host, err := connectHost(o, kube.CoreV1())
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
@@ -195,9 +195,9 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer returns the http.Transport that opens connections to the cluster, or nil if there is none. Connections for
-	// terminals and port forwarding use the dial function and the TLS configuration of this Transport.
-	dialer func() *http.Transport
+	// dialTransport returns the http.Transport of the connection, or nil if there is no http.Transport. Terminals and
+	// port forwarding open connections with the same dial function and TLS configuration.
+	dialTransport func() *http.Transport
 	// authenticate wraps the round tripper for an upgrade, for example for a terminal. It adds a bearer token to each
 	// request.
 	authenticate transport.WrapperFunc
@@ -215,7 +215,7 @@ type Connection struct {
 	member bool
 	// kubeconfig contains the address and the credential of a member cluster. It is nil for the host cluster.
 	kubeconfig *kubeconfig.Kubeconfig
-	// reader is the ServiceAccount of the read cache on this cluster.
+	// reader authenticates the requests of the read cache to the cluster. If it is nil, the read cache is disabled.
 	reader *readerAccount
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
@@ -234,9 +234,9 @@ type Connection struct {
 	sizes *listSizes
 }
 
-// connect prepares the connection to the host cluster with the address and certificates of o.Config, but without its
-// credential.
-func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connection, error) {
+// connectHost returns the connection to the host cluster. Requests on it carry tokens of the impersonating
+// ServiceAccount, not the credential of o.Config.
+func connectHost(o Options, accounts corev1client.ServiceAccountsGetter) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
 	if anonymous.UserAgent == "" {
@@ -248,9 +248,9 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.Dial == nil { // a separate dialer, so that the transport is not shared with other clusters
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
-	var dialer func() *http.Transport
+	var dialTransport func() *http.Transport
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		dialer = func() *http.Transport { return innermost(next) }
+		dialTransport = func() *http.Transport { return innermost(next) }
 		if t := innermost(next); t != nil {
 			http2 := windows()
 			t.HTTP2 = &http2
@@ -268,7 +268,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if err != nil {
 		return nil, err
 	}
-	c.dialer, c.authenticate = dialer, authenticate
+	c.dialTransport, c.authenticate = dialTransport, authenticate
 	c.reader, c.traced = newReaderAccount(c.closed, anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }

@@ -29,19 +29,20 @@ const (
 	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
 	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge is the age up to which the cached list of a cluster's resources is trusted if it lacks a resource. An
-	// older list is checked first, because the resource may be new.
-	absenceAge = discoveryAge
+	// maxRecentAge is the maximum age of a cached resource list that lacks a wanted resource. An older list is read
+	// again, because the resource may be new.
+	maxRecentAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer list of the cluster's resources. After this time,
 	// the request uses the old list.
 	checkPatience = time.Second
 	// renewInterval is the time between two background checks for new resources of a cluster. It is shorter than
 	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	// useTimeout is the time without a request after which the background checks for new resources of a cluster end.
+	// useTimeout ends the background checks for new resources of a cluster. They end if no request uses the resource
+	// list for this time.
 	useTimeout = time.Minute
-	// renewShare determines the pause after a slow check for new resources of a cluster. The pause is renewShare times
-	// as long as the check.
+	// renewShare limits the load of background checks for new resources. The pause after each check is at least
+	// renewShare times as long as the check.
 	renewShare = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
@@ -74,7 +75,7 @@ type resourceMapper struct {
 	lastErr error
 	// used is the time of the last request that needed the catalog.
 	used time.Time
-	// checking is true while a goroutine regularly checks the catalog for changes in the background.
+	// checking is true while a background goroutine regularly checks the cluster for new resources.
 	checking bool
 }
 
@@ -101,7 +102,7 @@ func (r *resourceMapper) find(
 		}
 		found, ok = known.lookup(name)
 	}
-	if !ok && known.isGroupUnavailable(name) { // the resource may exist
+	if !ok && known.mayExist(name) {
 		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
@@ -115,7 +116,7 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 		return Resource{}, false, err
 	}
 	found, ok := known.lookup(name)
-	if !ok && known.isGroupUnavailable(name) { // the resource may exist
+	if !ok && known.mayExist(name) {
 		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
@@ -155,13 +156,13 @@ func (r *resourceMapper) maxAge() time.Duration {
 	return min(max(discoveryAge, renewShare*r.lastDuration), plainDiscoveryAge)
 }
 
-// recent returns a catalog of the cluster's resources that is at most absenceAge old. It discovers the resources again
-// if the cached catalog is older.
+// recent returns a catalog of the cluster's resources. If the cached catalog is older than maxRecentAge, recent waits
+// for a new discovery.
 func (r *resourceMapper) recent(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, began, failure := r.known, r.lastBegan, r.lastErr
 	r.mu.RUnlock()
-	oldest := time.Now().Add(-absenceAge)
+	oldest := time.Now().Add(-maxRecentAge)
 	if began.Before(oldest) || (known == nil && failure == nil) {
 		return r.discover(ctx, oldest)
 	}
@@ -182,10 +183,9 @@ func (r *resourceMapper) state() (*catalog, time.Duration) {
 	return r.known, time.Since(r.lastBegan)
 }
 
-// close drops the catalog. Catalogs of discoveries that end after the call are not stored.
 func (r *resourceMapper) close() {
 	r.mu.Lock()
-	r.closed = true
+	r.closed = true // A discovery in progress drops its catalog.
 	r.mu.Unlock()
 	r.forget()
 	r.catalogBudget.release(r)
@@ -194,11 +194,10 @@ func (r *resourceMapper) close() {
 // forget drops the catalog. The next request discovers the cluster again.
 func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 
-// record stores the result and the start time of a discovery. If err is not nil, record keeps the previous catalog.
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lastBegan, r.lastErr, r.lastDuration = began, err, 0; err == nil {
+	if r.lastBegan, r.lastErr, r.lastDuration = began, err, 0; err == nil { // after an error, the old catalog remains
 		r.known = known
 	}
 	if known != nil {

@@ -40,12 +40,10 @@ func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 
 // elementScanner estimates the memory of the list elements in a JSON document that it receives in several parts.
 type elementScanner struct {
-	// arrays is the stack of the arrays and objects that are open at the current position. Its elements are true for
-	// arrays.
-	arrays          []bool
+	// nesting has an element for each array or object that is open: true for an array, and false for an object.
+	nesting         []bool
 	quoted, escaped bool
-	// next is true if the next value is an element of an array.
-	next bool
+	expectsElement  bool
 }
 
 // weigh returns the approximate memory that the next part of the document uses after decoding, in bytes. It returns
@@ -60,25 +58,25 @@ func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
 		case ' ', '\t', '\r', '\n':
 			continue
 		case ',':
-			e.next = e.inArray()
-			if !e.next {
+			e.expectsElement = e.inArray()
+			if !e.expectsElement {
 				cost += costOfField
 			}
 			continue
 		case ']', '}':
-			e.arrays, e.next = e.arrays[:max(len(e.arrays)-1, 0)], false
+			e.nesting, e.expectsElement = e.nesting[:max(len(e.nesting)-1, 0)], false
 			continue
 		}
-		if e.next {
+		if e.expectsElement {
 			cost += costOfListElement(b)
-			e.next = false
+			e.expectsElement = false
 		}
 		switch b {
 		case '"':
 			e.quoted = true
 		case '[', '{':
-			e.arrays, e.next = append(e.arrays, b == '['), b == '['
-			if len(e.arrays) > maxDepth {
+			e.nesting, e.expectsElement = append(e.nesting, b == '['), b == '['
+			if len(e.nesting) > maxDepth {
 				return cost, false
 			}
 		}
@@ -86,7 +84,7 @@ func (e *elementScanner) weigh(part []byte) (cost int64, fits bool) {
 	return cost, true
 }
 
-func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
+func (e *elementScanner) inArray() bool { return len(e.nesting) > 0 && e.nesting[len(e.nesting)-1] }
 
 // costOfListElement returns the approximate memory of a decoded list element, in bytes. The first byte of its JSON
 // shows whether the element is a string.

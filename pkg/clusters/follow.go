@@ -12,8 +12,6 @@ import (
 
 type endlessKey struct{}
 
-// isEndless returns true if a request has no time limit: a watch, a request of Follow, or a request of
-// Reader.CacheClient.
 func isEndless(r *http.Request) bool {
 	return isWatch(r) || isFollowed(r.Context()) || isForCache(r.Context())
 }

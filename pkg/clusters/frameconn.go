@@ -82,7 +82,8 @@ type frameConn struct {
 	// hasResult is true if at least one byte of the error stream was read. When a command has ended, the cluster sends
 	// the result of the command on this stream.
 	hasResult bool
-	// failure is the error of the first frame that is not allowed, or nil.
+	// failure is the reason why the connection has failed: errFrame or ErrTooLarge. It is nil while the connection
+	// works.
 	failure error
 	// streams is the SPDY connection, or nil before the call of setConnection. It is closed when the cluster has sent a
 	// frame that is not allowed.
@@ -205,8 +206,7 @@ func (c *frameConn) beginData(stream uint32) error {
 	return nil
 }
 
-// deliver records that n bytes were read from a stream.
-func (c *frameConn) deliver(stream uint32, n int) {
+func (c *frameConn) countRead(stream uint32, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.unread[stream] >= n {
@@ -280,7 +280,6 @@ func (c *frameConn) lacksResult() bool {
 	return !c.hasResult
 }
 
-// err returns the error of the first frame that was not allowed, or nil.
 func (c *frameConn) err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -312,16 +311,15 @@ func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Conne
 	return &limitedConnection{Connection: made, conn: conn}, nil
 }
 
-// limitedConnection is a SPDY connection whose streams limit the received bytes. Each stream counts the bytes that are
-// read from it. The network connection, a frameConn, needs this count to bound the bytes that are received but unread.
+// limitedConnection is a SPDY connection that wraps each of its streams in a limitedStream.
 type limitedConnection struct {
 	httpstream.Connection
 
 	conn *frameConn
 }
 
-// CreateStream creates a stream. If the cluster has sent a frame that is not allowed, it returns the error of this
-// frame.
+// CreateStream creates a stream. It returns errFrame or ErrTooLarge if the cluster has sent a frame that is not
+// allowed.
 func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
 	if err := c.conn.beginCreation(); err != nil {
 		return nil, err
@@ -341,7 +339,8 @@ func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream
 	return s, nil
 }
 
-// beginCreation counts a requested stream. It returns an error if the connection has failed or was closed.
+// beginCreation must be called before a stream is created. The caller must call c.creating.Done afterwards, unless
+// beginCreation returns an error.
 func (c *frameConn) beginCreation() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -351,7 +350,7 @@ func (c *frameConn) beginCreation() error {
 	if err := context.Cause(c.ctx); err != nil {
 		return fmt.Errorf("creating a stream: %w", err)
 	}
-	c.requested++
+	c.requested++ // The cluster may now reply, and send data on the stream.
 	c.creating.Add(1)
 	return nil
 }
@@ -367,11 +366,11 @@ type limitedStream struct {
 	left int
 }
 
-// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. If the
-// connection was closed because of a frame that is not allowed, Read returns the error of this frame.
+// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. It returns
+// errFrame or ErrTooLarge if the cluster has sent a frame that is not allowed.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
-	s.conn.deliver(s.Identifier(), n)
+	s.conn.countRead(s.Identifier(), n)
 	if s.left >= 0 {
 		s.conn.noteResult(n)
 		if s.left -= n; s.left < 0 {

@@ -192,7 +192,7 @@ func TestUnreadFrames(t *testing.T) {
 	if n := received(); n != maxQueuedBytes/size {
 		t.Errorf("%d frames are received", n)
 	}
-	c.deliver(1, size)
+	c.countRead(1, size)
 	if n := received(); n != maxQueuedBytes/size+1 {
 		t.Errorf("%d frames are received after the client has read one", n)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // Kind returns the resource that serves a kind. If several resources serve the kind, it prefers one that supports the
-// verb patch. If no resource is known and the last discovery is older than absenceAge, Kind first repeats the
-// discovery. It returns false if the cluster does not serve the kind.
+// verb patch. If the cached discovery lacks the kind, Kind uses a newer discovery. It returns false if the cluster does
+// not serve the kind.
 func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {

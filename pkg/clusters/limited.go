@@ -26,8 +26,8 @@ func newLimited(places int, next http.RoundTripper) *inFlightRoundTripper {
 	return &inFlightRoundTripper{next: next, places: make(chan struct{}, places)}
 }
 
-// RoundTrip sends the request. If too many requests to the cluster are already in flight, RoundTrip returns
-// ErrNotConnected instead, as for a cluster that cannot be reached.
+// RoundTrip sends the request. If too many requests to the cluster are already in flight, it returns ErrNotConnected
+// without sending the request.
 func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:

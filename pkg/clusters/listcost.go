@@ -14,18 +14,19 @@ import (
 )
 
 const (
-	// listShare bounds the total size of the lists that one user reads from one cluster at the same time, in bytes per
-	// processor. With eight processors, the limit of a user is eight times listShare.
+	// listShare limits the total size of the lists that one user reads from one cluster at the same time. The limit is
+	// listShare bytes for each processor (GOMAXPROCS).
 	listShare = 128 << 10
-	// largestList bounds the cost of one list, in bytes. A list that is larger than largestList has the cost
-	// largestList. The total cost of a user's concurrent lists is limited.
+	// largestList is the maximum cost of one list, in bytes. A larger list is still read, but counts only as
+	// largestList towards the limit for concurrent lists.
 	largestList = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
 	// time. This limit is usersAtOnce times the limit of one user.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64
-	// minListCost is the minimum cost of one list, in bytes. The total cost of a user's concurrent lists is limited.
+	// minListCost is the minimum cost of one list, in bytes. A smaller list counts as minListCost towards the limit for
+	// concurrent lists.
 	minListCost = 8 << 10
 	// unknownListCost is the number of bytes that a list is expected to have if no earlier response to a similar
 	// request is recorded.
@@ -109,14 +110,12 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*listRequest, error) {
 	return &listRequest{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
-// add counts n received bytes of a list. The queue of list requests has admitted the list with an expected size. If the
-// response is larger, add increases this size in the queue.
-func (l *listRequest) add(n int) {
+func (l *listRequest) countRead(n int) {
 	if l == nil {
 		return
 	}
 	l.read += int64(n)
-	if more := l.read - l.cost; more > 0 {
+	if more := l.read - l.cost; more > 0 { // The list is larger than expected.
 		l.place.Grow(more)
 		l.cost += more
 	}

@@ -116,7 +116,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transp
 	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, t, nil
 }
 
-// guarded wraps a transport with the limit of requests in flight and a circuit breaker.
+// guarded adds a circuit breaker to a transport, and a limit of maxAtOnce requests in flight.
 func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }

@@ -113,7 +113,8 @@ type members struct {
 	mu     sync.Mutex
 	// open contains the connections that are used for new requests, by the name of the KubeVisionCluster.
 	open map[string]*openMember
-	// retired contains connections with an old kubeconfig, on which earlier requests may continue.
+	// retired contains replaced connections, by the name of the KubeVisionCluster. A connection is closed after
+	// retireAfter, so that requests on it can end.
 	retired map[string][]*openMember
 }
 
@@ -137,21 +138,21 @@ func (o *openMember) close() {
 	}
 }
 
-// get returns the connection to the cluster c. It does not wait for a response of this cluster. After a change of the
-// kubeconfig, get may return the old connection for up to renewPatience. After this time, it returns a new connection.
+// get returns the connection to the cluster c without waiting for a response of the cluster. After a change of the
+// kubeconfig, get returns the old connection until the new kubeconfig works, for at most renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
 	}
 	secret := secretMetadata()
-	key := types.NamespacedName{Namespace: names.Namespace, Name: c.Spec.KubeconfigSecretRef.Name}
-	if err := m.secrets.Get(ctx, key, secret); err != nil {
+	secretName := types.NamespacedName{Namespace: names.Namespace, Name: c.Spec.KubeconfigSecretRef.Name}
+	if err := m.secrets.Get(ctx, secretName, secret); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
 	}
 	wanted := RevisionOf(c, secret)
 	serving, renew := m.connectionFor(c.Name, wanted)
 	if renew { // The old connection is used until the cluster has responded on the new one.
-		go m.renew(context.WithoutCancel(ctx), c, key, serving)
+		go m.renew(context.WithoutCancel(ctx), c, secretName, serving)
 	}
 	if serving != nil {
 		return serving.connection, nil
@@ -160,7 +161,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		if o, _ := m.connectionFor(c.Name, wanted); o != nil {
 			return o, nil
 		}
-		o, err := m.connect(context.WithoutCancel(ctx), c, key) // other callers share the result
+		o, err := m.connect(context.WithoutCancel(ctx), c, secretName) // other callers share the result
 		if err != nil {
 			return nil, err
 		}
@@ -205,12 +206,12 @@ func (m *members) connectionFor(name string, revision Revision) (serving *openMe
 }
 
 func (m *members) connect(
-	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName,
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, secretName types.NamespacedName,
 ) (*openMember, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	secret := &corev1.Secret{}
-	if err := m.live.Get(ctx, key, secret); err != nil {
+	if err := m.live.Get(ctx, secretName, secret); err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	k, err := ReadKubeconfig(c, secret)
@@ -237,7 +238,8 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialTransport }, authenticate
+	connection.dialTransport = func() *http.Transport { return member.dialTransport }
+	connection.authenticate = authenticate
 	connection.setName(c.Name).member, connection.kubeconfig = true, k
 	//nolint:contextcheck // the account lives as long as the connection
 	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)

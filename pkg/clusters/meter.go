@@ -33,15 +33,15 @@ type Limits struct {
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits for the data that the controllers read from one member cluster. The pool bounds
-// the memory of the objects that are cached from all member clusters. If it is full, newer clusters are usually
-// disconnected first. Therefore, registered must be the creation time of the KubeVisionCluster.
+// the memory of the objects that are cached from all member clusters. registered must be the creation time of the
+// KubeVisionCluster, because a full pool usually disconnects newer clusters first.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
 
 const (
 	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes. It suffices for
-	// 50,000 RoleBindings, which count as about 136 MiB.
+	// 50,000 RoleBindings, which need about 136 MiB.
 	maxKept = 144 << 20
 	// DefaultMemberCacheBytes is the default limit of the memory of the objects that are cached from all member
 	// clusters, in bytes.
@@ -82,10 +82,9 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// countable returns a copy of the request that accepts only JSON, so that the memory of the response can be estimated.
-// The copy also makes API servers respect the page size.
 func countable(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
+	// The memory of a response can only be estimated if the response is JSON.
 	var accept []string
 	for value := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		if value = strings.TrimSpace(value); strings.HasPrefix(value, mediaTypeJSON) {
@@ -105,7 +104,8 @@ func countable(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts n bytes of memory. It returns false if the member cluster may use no more memory.
+// spend counts n bytes for the member cluster, and also in l if l is not nil. It returns false if the member cluster is
+// disconnected.
 func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)
@@ -129,8 +129,8 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for requests to one member cluster whose responses are not cached. The caller
-// must call the returned function when it no longer needs the responses. Until then, the memory of the responses counts
+// WithTransientMemory returns a context for requests to one member cluster. The caller must not cache the responses,
+// and must call the returned function after it has dropped them. Until this call, the memory of the responses counts
 // towards the limits for cached objects.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}

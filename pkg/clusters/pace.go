@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// unpacedBytes is the size up to which a response is read without limits, in bytes. For larger responses, each user
-	// has limits for concurrent reads and for processor time. A dashboard requests smaller pages and objects.
+	// unpacedBytes is the size up to which a response is read without pauses, in bytes. For larger responses, each user
+	// has limits for concurrent reads and for processor time.
 	unpacedBytes = 512 << 10
-	// maxWork bounds how much of the time between two Reads of a large response counts as processor time of the user.
-	// The remaining time may be a wait for a slow client.
+	// maxWork bounds the processor time that is charged to a user after each Read of a large response. Longer times
+	// count as maxWork, because they may include waiting for a slow client.
 	maxWork = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which a Read waits while too many other large responses of the user are
 	// processed. After this time, the Read continues.
@@ -48,16 +48,15 @@ func newGates(atOnce int) *userlimit.Gates {
 	return userlimit.NewGates(userlimit.Options{AtOnce: atOnce})
 }
 
-// take acquires a place for a call or a list of a user. If no place is free within maxLargeWait, take returns the given
-// error. The returned function releases the place; repeated calls have no effect. Nil gates have no limit.
-func take(ctx context.Context, gates *userlimit.Gates, user string, full error) (leave func(), err error) {
+// enterGates waits until the gates admit the user, and returns errFull after maxLargeWait. Nil gates admit every user.
+func enterGates(ctx context.Context, gates *userlimit.Gates, user string, errFull error) (leave func(), err error) {
 	if gates == nil {
 		return func() {}, nil
 	}
 	u := gates.Join(user)
 	if !u.Enter(ctx, maxLargeWait) {
 		gates.Leave(user)
-		return nil, full
+		return nil, errFull
 	}
 	return sync.OnceFunc(func() {
 		u.Exit()
@@ -94,7 +93,7 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if body.list, err = p.enterList(r); err != nil {
 		return nil, err
 	}
-	if body.leaveCalls, err = take(r.Context(), p.calls, p.user, errCalls); err != nil {
+	if body.leaveCalls, err = enterGates(r.Context(), p.calls, p.user, errCalls); err != nil {
 		body.leave()
 		return nil, err
 	}
@@ -121,10 +120,11 @@ type pacedBody struct {
 	paced   *pacedRoundTripper
 	read    int64
 
-	// workGate limits the processor time of the user for large responses. It is nil until the response counts as large.
+	// workGate limits the processor time of the user for large responses. It is nil until more than unpacedBytes of the
+	// body were read.
 	workGate *userlimit.Gate
-	// largeGate limits the number of large responses that the user has open. It is nil until the response counts as
-	// large.
+	// largeGate limits the number of large responses that the user reads at the same time. It is nil until more than
+	// unpacedBytes of the body were read.
 	largeGate  *userlimit.Gate
 	inTurn     bool
 	turnBegan  time.Time
@@ -139,7 +139,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.chargeAndWait()
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	b.list.add(n)
+	b.list.countRead(n)
 	if err != nil || b.read <= unpacedBytes {
 		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
@@ -160,13 +160,11 @@ func (b *pacedBody) becomeLarge() bool {
 	return true
 }
 
-// chargeAndWait counts the time since the last Read of a large response as processor time of the user. It then waits
-// until this processor time is within the limit.
 func (b *pacedBody) chargeAndWait() {
 	if b.workGate == nil { // the response is not large
 		return
 	}
-	// The caller usually processes the response between two Reads.
+	// The caller usually processes the response between two Reads. This time counts as processor time of the user.
 	b.workGate.Charge(min(time.Since(b.turnBegan), maxWork))
 	_ = b.workGate.Rest(b.context) // if the context ends, the next Read fails
 }

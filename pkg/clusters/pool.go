@@ -8,12 +8,9 @@ import (
 	"time"
 )
 
-// growthDivisor determines which member cluster a full Pool disconnects. If changes of objects use more than
-// 1/growthDivisor of the limit, the Pool disconnects the cluster with the most changes. Otherwise, it disconnects a new
-// cluster.
 const growthDivisor = 4
 
-// releaseTimeout bounds the wait until disconnected member clusters release their memory.
+// releaseTimeout bounds the wait until the cached objects of disconnected member clusters are dropped.
 const releaseTimeout = 10 * time.Second
 
 // Pool bounds the memory of the objects that are cached from all member clusters. NewPool creates one.
@@ -23,12 +20,12 @@ type Pool struct {
 	mu sync.Mutex
 	// spent is the memory of the cached objects of all member clusters, in bytes.
 	spent int64
-	// disconnectedBytes is the memory that disconnected member clusters have not released yet, in bytes. The field
-	// spent includes this memory.
+	// disconnectedBytes is the memory of objects that are still cached from disconnected member clusters, in bytes. The
+	// field spent includes this memory.
 	disconnectedBytes int64
 	// shares contains a share for each member cluster that the Pool can disconnect.
 	shares map[*share]struct{}
-	// changed is closed and replaced when a member cluster is disconnected or releases memory.
+	// changed is closed and replaced to wake the goroutines that wait for memory.
 	changed chan struct{}
 }
 
@@ -40,22 +37,22 @@ func NewPool(total int64) *Pool {
 // share is the part of a Pool that one member cluster uses. The lock of the Pool guards the fields that change.
 type share struct {
 	pool *Pool
-	// limit bounds the memory of the member cluster, in bytes.
+	// limit bounds the memory of the objects that are cached from the member cluster, in bytes.
 	limit int64
 	// registered is the creation time of the KubeVisionCluster.
 	registered time.Time
 
 	spent int64
-	// initialBytes is the memory of the member cluster after the initial lists, in bytes. It is zero until the
-	// informers have received these lists.
+	// initialBytes is the memory of the objects in the initial lists of the member cluster, in bytes. It is zero until
+	// the informers have received these lists.
 	initialBytes int64
 	// disconnected is true after the Pool has disconnected the member cluster, because the objects of this cluster or
 	// of all clusters need too much memory.
 	disconnected bool
 	// stopped is true after the connections to the member cluster were closed. From then on, no more memory is counted
-	// for it.
+	// for this cluster.
 	stopped bool
-	// released is true after the memory of the member cluster was subtracted from the memory of the Pool.
+	// released is true after the memory of the cached objects was subtracted from the memory of the Pool.
 	released bool
 	// exceeded is called once, when the member cluster is disconnected because its objects need too much memory.
 	exceeded func()
@@ -69,8 +66,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend adds n bytes to the memory that the cached objects of the member cluster use. n may be negative. spend returns
-// false if the cluster is disconnected.
+// spend counts n bytes of cached objects, where n may be negative. If a limit is exceeded, spend disconnects a member
+// cluster. It returns false if the member cluster of this share is disconnected.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -92,7 +89,8 @@ func (s *share) spend(n int64) bool {
 	return !s.disconnected
 }
 
-// await waits until isTrue returns true, for at most releaseTimeout. The caller must hold the lock.
+// await waits until isTrue returns true or releaseTimeout has passed. The caller must hold the lock, which is released
+// during the wait.
 func (p *Pool) await(isTrue func() bool) {
 	if isTrue() {
 		return
@@ -118,8 +116,8 @@ func (p *Pool) wake() {
 	p.changed = make(chan struct{})
 }
 
-// end disconnects a member cluster. The Pool counts the memory of this cluster until the cached objects are dropped.
-// The caller must hold the lock of the Pool.
+// end disconnects a member cluster. The Pool counts the cached objects of this cluster until they are dropped. The
+// caller must hold the lock of the Pool.
 func (p *Pool) end(s *share) {
 	s.disconnected = true
 	delete(p.shares, s)
@@ -142,19 +140,19 @@ func (p *Pool) candidate() *share {
 			last = s
 		}
 	}
-	if growth > p.total/growthDivisor { // changed objects have filled the Pool
+	if growth > p.total/growthDivisor { // Changes of cached objects have filled the Pool, not new clusters.
 		return most
 	}
 	return last // A new cluster with many objects must not disconnect older clusters.
 }
 
-// growth returns the memory for changes of objects after the initial lists of the member cluster, in bytes. Each
-// version of a changed object adds memory.
+// growth returns the memory that was counted for changed objects after the initial lists, in bytes.
 func (s *share) growth() int64 {
 	if s.initialBytes == 0 {
 		return 0
 	}
-	// The memory of previous versions is not subtracted. It no longer counts after the cluster is connected again.
+	// The memory of previous versions of the objects is included. It no longer counts after the cluster is connected
+	// again.
 	return s.spent - s.initialBytes
 }
 
@@ -172,7 +170,7 @@ func (s *share) isDisconnected() bool {
 	return s.disconnected
 }
 
-// stop ends the calls of spend() that wait for memory. Later calls of spend() do not change the counted memory.
+// stop ends the calls of spend that wait for memory. Later calls of spend return at once, and count no memory.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -180,8 +178,8 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave removes the member cluster from the Pool, and subtracts the memory of the cluster from the memory of the Pool.
-// It must be called after the cached objects of the cluster were dropped. Repeated calls have no effect.
+// leave removes the member cluster and the memory of the cached objects from the Pool. It must be called after the
+// objects were dropped. Repeated calls have no effect.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()

@@ -15,12 +15,13 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isReadCacheDisabled returns true if spec.readCache of the KubeVisionCluster disables the read cache, or if its status
-// says that another KubeVisionCluster of the same cluster does.
+// isReadCacheDisabled returns true if the given KubeVisionCluster, or another KubeVisionCluster for the same cluster,
+// disables the read cache.
 func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
 		return true
 	}
+	// The condition says whether another KubeVisionCluster disables the read cache.
 	found := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterReadCacheCondition)
 	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == kubevisionv1alpha1.ReasonDisabled
 }

@@ -30,8 +30,8 @@ import (
 // readerRetry is the pause between a failed token request and the next token request.
 const readerRetry = 5 * time.Second
 
-// ErrNoReader is returned if the read cache cannot be used for a cluster: the cluster has no ServiceAccount
-// kubevision-reader, or the KubeVisionCluster disables the read cache.
+// ErrNoReader is returned if a cluster has no ServiceAccount kubevision-reader. It is also returned if spec.readCache
+// of the KubeVisionCluster disables the read cache. Wrapping errors name the reason.
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
 // Reader sends requests to a cluster as the ServiceAccount kubevision-reader, which may not read Secrets. Before a
@@ -43,9 +43,9 @@ type Reader struct {
 	// watches end after 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection. The
 	// caller must limit the size of the events of a watch, and the processor time for them (pacing.Pace).
 	Client *http.Client
-	// CacheClient authenticates as the ServiceAccount kubevision-reader. Error responses are sanitized. CacheClient
-	// limits neither the duration nor the size of other responses. The caller must limit the duration, the size of the
-	// response and of each object, and the processor time (pacing.Pace).
+	// CacheClient authenticates as the ServiceAccount kubevision-reader, and sanitizes error responses. Successful
+	// responses have no limits. The caller must limit their duration, their size, the size of each object, and the
+	// processor time (pacing.Pace).
 	CacheClient *http.Client
 }
 
@@ -134,7 +134,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time after which a successful check for a token of the ServiceAccount kubevision-reader is repeated.
+// readyTime is the pause between a successful check for a ServiceAccount token and the next check.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
@@ -198,7 +198,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 // requests, even if the ServiceAccount has more rights.
 type readOnly struct {
 	next http.RoundTripper
-	// forCache is true for Reader.CacheClient, whose requests have no limit of time and size.
+	// forCache is true if the transport must not limit the time and size of responses, because the read cache limits
+	// them.
 	forCache bool
 }
 

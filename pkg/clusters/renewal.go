@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// renewPatience bounds the time for which the old kubeconfig is used while the cluster does not respond to requests
-	// with the new one.
+	// renewPatience bounds the time for which an old kubeconfig remains in use after a change. It remains in use until
+	// the cluster responds to requests with the new kubeconfig.
 	renewPatience = time.Minute
 	// renewPause is the minimum time between two attempts to connect with a new kubeconfig.
 	renewPause = 2 * time.Second
@@ -30,13 +30,13 @@ const (
 	maxRetired = 4
 )
 
-// renew connects with the new kubeconfig of the KubeVisionCluster c. When the cluster has responded on the new
-// connection, the new connection replaces the old one. If the kubeconfig is unchanged, the old connection remains.
+// renew connects with the current kubeconfig in the Secret secretName. If the cluster responds, the new connection
+// replaces the old one.
 func (m *members) renew(
-	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, secretName types.NamespacedName, old *openMember,
 ) {
 	ctx = budget.WithAccount(ctx, nil) // The account ends with the request that triggered the renewal.
-	o, err := m.connect(ctx, c, key)
+	o, err := m.connect(ctx, c, secretName)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.checkResponse(ctx)
 	}
@@ -92,14 +92,14 @@ func (m *members) retire(name string, o *openMember) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		o.close()
-		m.drop(name, func(other *openMember) bool { return other == o })
+		m.removeRetired(name, func(other *openMember) bool { return other == o })
 	})
 }
 
 // forgetRetired closes the replaced connections for which isGone returns true. The caller must hold the lock.
 func (m *members) forgetRetired(isGone func(name string, r Revision) bool) {
 	for name := range m.retired {
-		m.drop(name, func(o *openMember) bool {
+		m.removeRetired(name, func(o *openMember) bool {
 			if !isGone(name, o.revision) {
 				return false
 			}
@@ -109,10 +109,9 @@ func (m *members) forgetRetired(isGone func(name string, r Revision) bool) {
 	}
 }
 
-// drop removes replaced connections of a cluster: those for which the given function returns true. The caller must hold
-// the lock.
-func (m *members) drop(name string, which func(*openMember) bool) {
-	if m.retired[name] = slices.DeleteFunc(m.retired[name], which); len(m.retired[name]) == 0 {
+// removeRetired removes connections from m.retired without closing them. The caller must hold the lock.
+func (m *members) removeRetired(name string, isRemoved func(*openMember) bool) {
+	if m.retired[name] = slices.DeleteFunc(m.retired[name], isRemoved); len(m.retired[name]) == 0 {
 		delete(m.retired, name)
 	}
 }

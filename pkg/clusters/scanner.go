@@ -13,17 +13,18 @@ const (
 	costOfMember = 48
 	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
 	costOfEntry = 84
-	// maxFields is the number of members up to which a JSON object is assumed to be a struct or a small map. Further
-	// members count as entries of a large map.
+	// maxFields is the number of members of a JSON object whose memory is estimated as costOfMember. Further members
+	// are estimated as costOfEntry, because large objects are usually maps.
 	maxFields = 16
 	// halvesPerByte converts half bytes to bytes. The scanner counts memory in half bytes.
 	halvesPerByte = 2
-	// maxFieldName is the assumed maximum length of a field name, in bytes. Field names use no memory after decoding.
+	// maxFieldName is the number of bytes at the start of a string that may be a field name. Each of them counts only
+	// as half a byte, because field names use no memory after decoding.
 	maxFieldName = 16
 
-	// keptDepth is the assumed maximum nesting depth of cached objects: that of the verbs in a list of Roles. Deeper
-	// values are assumed to be managed fields, which are not cached.
-	keptDepth = 6
+	// keptDepth is the nesting depth up to which JSON values are assumed to be cached. Deeper values are usually
+	// managed fields, which are not cached.
+	keptDepth = 6 // the depth of the verbs in a list of Roles
 	// maxDepth bounds the nesting depth of JSON. API objects are nested several times less deeply.
 	maxDepth = 200
 )
@@ -37,9 +38,8 @@ type scanner struct {
 	open            []openValue
 	quoted, escaped bool
 	// bytes is the length of the current top-level value so far.
-	bytes int64
-	// remainder is 1 if half a byte of memory remains to be counted. Otherwise, it is 0.
-	remainder int64
+	bytes     int64
+	halfBytes int64
 	// length is the length of the current string so far.
 	length int64
 }
@@ -59,8 +59,9 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		if s.bytes > s.limit {
 			return cost, false
 		}
-		s.remainder += s.costOfByte()
-		cost, s.remainder = cost+s.remainder/halvesPerByte, s.remainder%halvesPerByte
+		s.halfBytes += s.costInHalfBytes()
+		// Only whole bytes are returned. The next byte of JSON adds to the remaining half byte.
+		cost, s.halfBytes = cost+s.halfBytes/halvesPerByte, s.halfBytes%halvesPerByte
 		switch {
 		case s.escaped:
 			s.escaped = false
@@ -89,8 +90,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// costOfByte returns the approximate memory of the next byte of JSON, in half bytes.
-func (s *scanner) costOfByte() int64 {
+func (s *scanner) costInHalfBytes() int64 {
 	// Most bytes need less than a byte of memory: cached objects contain neither field names nor managed fields.
 	if !s.quoted {
 		return 1

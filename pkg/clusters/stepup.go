@@ -9,9 +9,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Prove returns nil if the call needs no fresh code of the user's second factor, or if the request of the user contains
-// a valid code. Callers that send several calls use Prove before the first call, so that a missing code does not stop
-// them halfway.
+// Prove returns an error if the call needs a fresh code of the user's second factor, but the request of the user
+// contains no valid code. Callers use Prove before a sequence of calls, so that a missing code does not stop the
+// sequence halfway.
 func (c *Client) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,

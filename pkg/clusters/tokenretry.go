@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// withTokens returns a function that wraps a transport, and adds a token to each request. If the cluster rejects the
-// token with the status 401, the request is sent again with a new token, but only if isRepeatable returns true.
+// withTokens returns a function that wraps a transport so that each request carries a token. A read or an access review
+// that the cluster rejects with 401 is sent again with a new token.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	limited := &resetLimiter{ResettableTokenSource: tokens, now: time.Now}
 	authenticate := transport.ResettableTokenSourceWrapTransport(limited)

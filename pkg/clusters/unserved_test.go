@@ -89,7 +89,7 @@ func (s *plainServer) caller(t *testing.T) *Client {
 func (c *Client) age() {
 	c.resources.mu.Lock()
 	defer c.resources.mu.Unlock()
-	c.resources.lastBegan = time.Now().Add(-absenceAge)
+	c.resources.lastBegan = time.Now().Add(-maxRecentAge)
 }
 
 // TestAVersionThatIsGone verifies that calls use a version that is served, unless the body of the call contains the old

@@ -151,7 +151,7 @@ func (c *Client) prepareUpgrade(ctx context.Context, call Call) (*upgrade, error
 		}
 	}
 	u := &upgrade{url: target.URL(), conn: &upgradedConn{}}
-	dialed := c.connection.dialer()
+	dialed := c.connection.dialTransport()
 	if dialed == nil || dialed.TLSClientConfig == nil || dialed.DialContext == nil {
 		return nil, errors.New("there is no connection that can be upgraded")
 	}

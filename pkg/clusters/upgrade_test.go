@@ -39,7 +39,7 @@ func upgradingClient(t *testing.T, handle http.HandlerFunc) *Client {
 		t.Fatal(err)
 	}
 	var dialer net.Dialer
-	c.dialer = func() *http.Transport {
+	c.dialTransport = func() *http.Transport {
 		return &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: known.TLSClientConfig}
 	}
 	c.authenticate = func(next http.RoundTripper) http.RoundTripper { return next }

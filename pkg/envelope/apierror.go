@@ -17,13 +17,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError converts the error of a request to a cluster's API server to an Error with a code. If err contains an
-// Error, FromAPIError returns that Error unchanged. For budget.ErrExceeded, it returns OutOfMemory. For any other
-// error, the Status in err determines the code. The code is 50200 if err contains no Status, or if the Status reports a
-// failure of the API server.
-//
-// Only FromAPIError maps Kubernetes errors to codes. For denials, package authorization may replace the code by a more
-// specific one, which it determines with access reviews.
+// FromAPIError converts the error of a request to an API server to an Error. The Status in err determines the code. If
+// err contains no Status, or if the API server has failed, the code is 50200. If err already contains an Error,
+// FromAPIError returns that Error.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known

@@ -37,15 +37,15 @@ func policyRefusal(s *metav1.Status) (policy, why string) {
 
 const policyPrefix = "ValidatingAdmissionPolicy '"
 
-// lastAdmin returns true if the request was denied by a ValidatingAdmissionPolicy that protects the last administrator
-// who can log in. It also returns the message of the policy.
+// lastAdmin returns true if the request was denied by a ValidatingAdmissionPolicy that protects the only remaining
+// administrator who can log in. It also returns the message of the policy.
 func lastAdmin(s *metav1.Status) (string, bool) {
 	policy, why := policyRefusal(s)
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight returns true if one of KubeVision's ValidatingAdmissionPolicies has denied a request because the caller
-// lacks a right, for example the right to bind a role. Such a denial must have the same code as a denial by RBAC.
+// LacksRight returns true if one of KubeVision's ValidatingAdmissionPolicies has denied a request because the user
+// lacks a right, for example the right to bind a role.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -31,7 +31,8 @@ type State struct {
 	streamed bool
 }
 
-// NewState returns the state of a new request, with a new request id. Its code is 50000 until a response is written.
+// NewState returns the State of a new request, with a new request id. Until a response is written, the code is
+// CodeInternal.
 func NewState() *State {
 	return &State{RequestID: "req_" + ulid.MustNew(ulid.Now(), rand.Reader).String(),
 		code: dashboardv1alpha1.CodeInternal}

@@ -172,10 +172,10 @@ func write(
 	}
 }
 
-// member returns an envelope as one gzip member. head and tail are the bytes before and after the data. member does not
-// compress head and tail, because they are short. The segments of the data are already compressed.
+// member returns head, the compressed JSON of g, and tail as one gzip member.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
+		// head and tail are short, so they are stored uncompressed.
 		if !yield(gzipmember.Store(head)) {
 			return
 		}
@@ -188,11 +188,11 @@ func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	}}
 }
 
-// joined is the size of a buffer that joins small writes, in bytes. Several TLS records fit into the buffer.
-const joined = 64 << 10
+// writeBufferBytes is the size of the buffer that combines small writes to a client.
+const writeBufferBytes = 64 << 10
 
 //nolint:gochecknoglobals // small responses would spend much of their time on new buffers
-var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, joined) }}
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBufferBytes) }}
 
 // send writes parts to w. Small parts are joined in a buffer, and large parts are written directly.
 func send(w io.Writer, parts ...io.WriterTo) error {

@@ -41,9 +41,9 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns the factor by which the CRC-32 of a text must be multiplied if the given number of bytes is appended
-// to the text. The factor is x^(8*bytes) modulo the CRC-32 polynomial.
-func shiftOf(bytes int64) uint32 {
+// crcFactorOf returns the factor for the CRC-32 of a text to which the given number of bytes is appended. The factor is
+// x^(8*bytes) modulo the CRC-32 polynomial.
+func crcFactorOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {
 		if bytes&1 != 0 {

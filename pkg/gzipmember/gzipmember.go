@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gzipmember writes a gzip file (RFC 1952) from texts that were compressed separately, without compressing them
-// again. Such a file has one member.
+// Package gzipmember joins separately compressed texts into one gzip file, without compressing them again. The file has
+// a single member (RFC 1952), as if all texts had been compressed together.
 package gzipmember
 
 import (
@@ -26,9 +26,8 @@ type Segment struct {
 	size int64
 	// crc is the CRC-32 of the uncompressed text.
 	crc uint32
-	// shift is a factor that depends on the length of the uncompressed text. When the Segment is appended to other
-	// Segments, Member.WriteTo multiplies their CRC-32 by shift.
-	shift uint32
+	// crcFactor multiplies the CRC-32 of the preceding Segments when this Segment is appended.
+	crcFactor uint32
 }
 
 // Deflate compresses the bytes that the given function writes.
@@ -41,10 +40,10 @@ func Deflate(text func(io.Writer)) Segment {
 	text(counted)
 	_ = w.Flush() // Flush ends with an empty stored block at a byte boundary.
 	return Segment{
-		Deflated: bytes.Clone(out.Bytes()),
-		size:     counted.size,
-		crc:      counted.crc,
-		shift:    shiftOf(counted.size),
+		Deflated:  bytes.Clone(out.Bytes()),
+		size:      counted.size,
+		crc:       counted.crc,
+		crcFactor: crcFactorOf(counted.size),
 	}
 }
 
@@ -72,7 +71,8 @@ const maxStored = 1<<16 - 1
 
 // Store returns a Segment that contains the text without compression. It is intended for short texts.
 func Store(text []byte) Segment {
-	s := Segment{size: int64(len(text)), crc: crc32.ChecksumIEEE(text), shift: shiftOf(int64(len(text)))}
+	size := int64(len(text))
+	s := Segment{size: size, crc: crc32.ChecksumIEEE(text), crcFactor: crcFactorOf(size)}
 	for block := range slices.Chunk(text, maxStored) {
 		n := uint16(len(block)) //nolint:gosec // at most maxStored
 		s.Deflated = append(s.Deflated, 0)
@@ -119,7 +119,7 @@ func (m Member) WriteTo(w io.Writer) (int64, error) {
 		return written, err
 	}
 	for s := range m.Segments {
-		crc = multiply(s.shift, crc) ^ s.crc
+		crc = multiply(s.crcFactor, crc) ^ s.crc
 		size += s.size
 		if err := write(s.Deflated); err != nil {
 			return written, err

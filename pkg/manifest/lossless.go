@@ -40,12 +40,12 @@ type lossy struct {
 	keys map[string]string
 	// path contains the keys that lead to the current node.
 	path []string
-	// lines is the number of lines before the checked YAML document in a manifest with several documents. It is added
-	// to line numbers in error messages.
-	lines int
+	// precedingLines is the number of lines that precede the YAML document in the manifest. Error messages count lines
+	// from the beginning of the manifest.
+	precedingLines int
 }
 
-func (l *lossy) place(n *yaml.Node) string { return place(n.Line+l.lines, n.Column) }
+func (l *lossy) place(n *yaml.Node) string { return place(n.Line+l.precedingLines, n.Column) }
 
 func (l *lossy) check(n *yaml.Node) error {
 	switch n.Kind {
@@ -78,7 +78,7 @@ func (l *lossy) checkMapping(n *yaml.Node) error {
 			return unparseable("the manifest is not valid YAML: key %q in %s is a duplicate of line %d", shown(name),
 				l.place(key), first)
 		}
-		lines[name] = key.Line + l.lines
+		lines[name] = key.Line + l.precedingLines
 		l.path = append(l.path, name)
 		if err := l.check(value); err != nil {
 			return err
@@ -120,11 +120,11 @@ func (l *lossy) name(key *yaml.Node) (string, error) {
 	case key.Kind != yaml.ScalarNode:
 		return "", errors.New("the key is not a scalar")
 	case tagged:
-		return l.converted(key.Tag + " " + quote(key.Value))
+		return l.jsonKey(key.Tag + " " + quote(key.Value))
 	case quoted || !perhapsTyped.MatchString(key.Value):
 		return key.Value, nil
 	default:
-		return l.converted(key.Value)
+		return l.jsonKey(key.Value)
 	}
 }
 
@@ -136,13 +136,12 @@ func quote(text string) string {
 	return string(encoded)
 }
 
-// converted returns the JSON key for the YAML text of a key. It uses the library that also decodes the document,
-// because another library might return another JSON key.
-func (l *lossy) converted(key string) (string, error) {
-	if name, ok := l.keys[key]; ok {
+func (l *lossy) jsonKey(yamlKey string) (string, error) {
+	if name, ok := l.keys[yamlKey]; ok {
 		return name, nil
 	}
-	converted, err := sigsyaml.YAMLToJSON([]byte(key + ": 0\n"))
+	// This library also decodes the document. Another library might convert a key such as "yes" differently.
+	converted, err := sigsyaml.YAMLToJSON([]byte(yamlKey + ": 0\n"))
 	if err != nil {
 		return "", errors.New("the key cannot be converted to JSON")
 	}
@@ -151,7 +150,7 @@ func (l *lossy) converted(key string) (string, error) {
 		return "", errors.New("the key cannot be converted to JSON")
 	}
 	for name := range object {
-		l.keys[key] = name
+		l.keys[yamlKey] = name
 		return name, nil
 	}
 	return "", nil

@@ -66,11 +66,11 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	if !ok || errors.Is(err, io.EOF) || found.Mark.Line < 1 {
 		return 0, 0, "", false
 	}
-	return found.Mark.Line, found.Mark.Column, cause(found), true
+	return found.Mark.Line, found.Mark.Column, safeReason(found), true
 }
 
-// cause returns the reason of a YAML error. The reason does not quote the document.
-func cause(e *yamlv4.LoadError) string {
+// safeReason returns why the YAML is invalid. The result does not quote the document, which may contain secrets.
+func safeReason(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
 		return e.Message // messages of the scanner and of the parser do not quote the document

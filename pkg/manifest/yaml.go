@@ -91,7 +91,7 @@ func (d document) check() (isEmpty bool, err error) {
 	case e.size > MaxBytes:
 		return false, unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
 	}
-	return empty(&tree), (&lossy{keys: map[string]string{}, lines: d.lines}).check(&tree)
+	return empty(&tree), (&lossy{keys: map[string]string{}, precedingLines: d.lines}).check(&tree)
 }
 
 func empty(document *yaml.Node) bool {

@@ -43,9 +43,8 @@ const (
 	// create AdminUser again after an administrator has deleted this user.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the name of the KubeVisionPolicyParameter for the protection of the last administrator. It
-	// contains the last user who is an administrator, and the last KubeVisionRoleBinding that makes users
-	// administrators.
+	// LastAdminParameter is the name of a KubeVisionPolicyParameter. ValidatingAdmissionPolicies read it to prevent the
+	// removal of the only remaining administrator.
 	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the names of the ValidatingAdmissionPolicies that read LastAdminParameter.
 	LastAdminPolicy = "kubevision-last-admin"
@@ -62,9 +61,9 @@ const (
 	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
 	// verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. A change of a user can give a role
-	// to another person, for example a new group or a new password. In this case, the policy requires the verb bind on
-	// the ClusterRole of the role.
+	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. A new group or a new password, for
+	// example, can give somebody the ClusterRole of a KubeVisionRoleBinding. In this case, the policy requires the verb
+	// bind on the ClusterRole.
 	UsersPolicy = "kubevision-users"
 	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
 	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind
@@ -103,29 +102,29 @@ const (
 	ComponentLabel = "kubevision.io/component"
 )
 
-// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, makes the controller remove the user's second factor.
-// The controller then removes the annotation.
+// ResetTwoFactorAnnotation is an annotation of a KubeVisionUser. Any value makes the controller remove the user's
+// second factor. The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the controller set the user as the owner of
-// restored credentials and favorites. This is necessary after a restore from a backup, because the restored
-// KubeVisionUser has a new UID. The controller then removes the annotation.
+// AdoptCredentialsAnnotation is an annotation of a KubeVisionUser that has a new UID after a restore from a backup. Any
+// value makes the controller set the user as the owner of the restored credentials and favorites. The controller then
+// removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
-// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the
-// finalizer without deleting KubeVision's objects on the cluster.
+// AbandonAnnotation is an annotation of a KubeVisionCluster that is being deleted. Any value makes the controller
+// remove the finalizer without deleting KubeVision's objects on the cluster.
 const AbandonAnnotation = "kubevision.io/abandon"
 
-// CompromisedServingCertAnnotation on the APIService, with any value, makes the controller replace the serving
-// certificate and the CA of kubevision-apiserver at once. The previous CA is no longer trusted.
+// CompromisedServingCertAnnotation is an annotation of the APIService. Any value makes the controller replace the
+// serving certificate and the CA of kubevision-apiserver at once. The previous CA is no longer trusted.
 const CompromisedServingCertAnnotation = "kubevision.io/compromised-serving-cert"
 
 // PasswordKey is the default key of the password in the Secret that spec.passwordSecretRef of a KubeVisionUser
 // references.
 const PasswordKey = "password"
 
-// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows the
-// removal of the last administrator who can log in.
+// AllowRemovingLastAdminAnnotation is an annotation of a KubeVisionUser or KubeVisionRoleBinding. The value "true"
+// allows the removal of the only remaining administrator who can log in.
 const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admin"
 
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential

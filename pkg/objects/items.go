@@ -41,8 +41,7 @@ const (
 	aloneBytes = 1 << 20
 )
 
-// ErrTooLarge is returned for an object of a list whose decoding would take too much memory. It wraps
-// budget.ErrExceeded.
+// ErrTooLarge is returned if decoding an object of a list would take too much memory. It wraps budget.ErrExceeded.
 var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", budget.ErrExceeded)
 
 // Omit is called with the namespace and name of each object that is omitted from a list because its decoding would take
@@ -112,7 +111,7 @@ func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error)
 }
 
 func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
-	release, err := takeForReading(account, len(raw), func() int64 { return elements(raw) * elementBytes })
+	release, err := chargeDecoding(account, len(raw), func() int64 { return elements(raw) * elementBytes })
 	if err != nil {
 		return err
 	}
@@ -124,11 +123,10 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading reserves the memory for decoding an object. The account is charged until release() is called. length
-// is the size of the encoded object in bytes. An object of at most smallItem bytes is not charged. For a larger object,
-// decodedBytes() returns the memory to charge. takeForReading returns ErrTooLarge if this memory exceeds maxReadBytes.
-func takeForReading(account *budget.Account, length int, decodedBytes func() int64) (release func(), err error) {
-	if length <= smallItem {
+// chargeDecoding charges the account for the memory that decoding an object takes. The caller must call release when
+// the object is no longer needed.
+func chargeDecoding(account *budget.Account, encodedBytes int, decodedBytes func() int64) (release func(), err error) {
+	if encodedBytes <= smallItem {
 		return func() {}, nil
 	}
 	size := decodedBytes()

@@ -20,12 +20,11 @@ const (
 	Masked = "******"
 	// MaskedBase64 replaces each value in the field data of a Secret. It is the base64 encoding of Masked.
 	MaskedBase64 = "KioqKioq"
-	// Differs replaces the value of kubectl's annotation last-applied-configuration in a Secret that is compared with
-	// another Secret, for example in a dry run. It shows that the annotation has a different value in the other Secret.
+	// Differs is a mask for the comparison of two Secrets, for example in a dry run. It replaces the value of kubectl's
+	// annotation last-applied-configuration if the two Secrets have different values.
 	Differs = "****** (differs)"
-	// DiffersBase64 replaces a value in the field data of a Secret that is compared with another Secret, for example in
-	// a dry run. It shows that the same key has a different value in the other Secret. It is the base64 encoding of
-	// Differs.
+	// DiffersBase64 is a mask for the comparison of two Secrets, for example in a dry run. It replaces a value in the
+	// field data if the two Secrets have different values for the same key. It is the base64 encoding of Differs.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
@@ -90,8 +89,8 @@ func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bo
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask replaces the confidential values of the Secret o by masks. The masks also show which values differ from
-// otherValues, the values of another Secret. otherValues may be nil. metadata must be the decoded metadata of o.
+// mask replaces the confidential values of the Secret o by the text Masked, or by the text Differs if otherValues
+// contains a different value. otherValues may be nil. metadata must be the decoded metadata of o.
 func mask(o, metadata Object, otherValues values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

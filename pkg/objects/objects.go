@@ -151,9 +151,9 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare converts the object to the form that users of the dashboard's API get, for example without managedFields. If
-// masking is true, prepare masks the values of a Secret. The masks show which values differ from otherValues, the
-// values of another Secret. otherValues may be nil.
+// prepare converts the object to the form that users of the dashboard's API get. If masking is true, it replaces the
+// values of a Secret by the text Masked, or by the text Differs if otherValues contains a different value. otherValues
+// may be nil.
 func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -237,7 +237,7 @@ func (o Object) EachLabel(visit func(key, value string)) error {
 	return nil
 }
 
-// eachMember calls visit with the key of each member of a JSON object. visit must read the value from s.
+// eachMember calls visit for each member of a JSON object. visit must read the value of the member from the scanner.
 func eachMember(object []byte, visit func(key rawjson.Quoted, s *rawjson.Scanner) error) error {
 	s := rawjson.NewScanner(object)
 	return s.Members(func(key rawjson.Quoted) error { return visit(key, s) }) //nolint:wrapcheck // callers wrap it

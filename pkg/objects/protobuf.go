@@ -19,8 +19,7 @@ const (
 	protobufPrefix = "k8s\x00"
 	// itemsField is the protobuf field number of the items in the List types of Kubernetes.
 	itemsField = 2
-	// messageDepth is the maximum nesting depth of the protobuf messages that are counted to estimate the memory for
-	// decoding an object. Messages at a greater depth are not counted.
+	// messageDepth is the nesting depth up to which the protobuf messages in an object are counted.
 	messageDepth = 8
 )
 
@@ -66,7 +65,7 @@ func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(it
 }
 
 func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
-	release, err := takeForReading(account, len(item), func() int64 {
+	release, err := chargeDecoding(account, len(item), func() int64 {
 		return (1 + protobuf.Elements(item, messageDepth)) * ElementBytes
 	})
 	if err != nil {

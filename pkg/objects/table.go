@@ -72,8 +72,7 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the number of bytes of all columns. A malicious cluster may send columnDefinitions several times.
-	// Therefore, columnsSize includes the columns that were sent before.
+	// columnsSize is the memory of the columns, in bytes.
 	columnsSize int
 }
 
@@ -108,6 +107,7 @@ func (t *table) readColumns() error {
 		if err := t.decode(&column); err != nil {
 			return err
 		}
+		// A malicious cluster may send columnDefinitions several times. Therefore, columnsSize is never reset.
 		t.columnsSize += columnBytes + len(column.Name) + len(column.Type) + len(column.Format)
 		if t.columnsSize > maxColumnBytes {
 			return Unreadable(errManyColumns)

@@ -5,9 +5,9 @@ package rawjson
 
 // Member describes how Rewrite changes a field of a JSON object. The zero value leaves the field unchanged.
 type Member struct {
-	// Omit removes the field.
+	// Omit is true if Rewrite must remove the field from the object.
 	Omit bool
-	// Value is the JSON of the new value. Nil leaves the value unchanged.
+	// Value is the new value of the field, as JSON. If it is nil, the value does not change.
 	Value []byte
 }
 

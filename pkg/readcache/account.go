@@ -52,13 +52,12 @@ func (a *account) resetLoading() {
 	a.loading = 0
 }
 
-// replace sets the counted memory of the stored objects when a list is complete.
-func (a *account) replace(bytes int64) {
+func (a *account) finishLoading(kept int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
-		a.pool.used.Add(bytes - a.loading - a.kept)
-		a.loading, a.kept = 0, bytes
+		a.pool.used.Add(kept - a.loading - a.kept)
+		a.loading, a.kept = 0, kept
 	}
 }
 
@@ -82,14 +81,12 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold sets the counted memory of replaced objects, in bytes. The store no longer contains these objects, but responses
-// in progress still use them.
-func (a *account) hold(bytes int64) {
+func (a *account) setHeld(held int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
-		a.pool.used.Add(bytes - a.held)
-		a.held = bytes
+		a.pool.used.Add(held - a.held)
+		a.held = held
 	}
 }
 

@@ -40,14 +40,14 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout is the time for which requests wait for the first list of a resource before they are sent to the
-	// cluster. The time begins with the first request for the resource. It is extended while data of the list arrives.
+	// firstListTimeout bounds the wait of requests for the first list of a resource. The time begins with the first
+	// request. While data of the list arrives, requests wait longer, up to longestFirstList.
 	firstListTimeout = 5 * time.Second
-	// progressTimeout is the time without new data after which requests no longer wait for the first list of a
-	// resource. It applies after firstListTimeout has passed.
+	// progressTimeout ends the wait of requests for the first list of a resource if no data of the list arrives for
+	// this time. It applies only after firstListTimeout has passed.
 	progressTimeout = time.Second
-	// longestFirstList is the maximum time for which requests wait for the first list of a resource, even if data of
-	// the list still arrive.
+	// longestFirstList bounds the wait of requests for the first list of a resource, even if data of the list still
+	// arrives.
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
@@ -83,9 +83,9 @@ type Cache struct {
 	kinds map[kindKey]*kind
 	// paces contains the rate limits of the clusters that have cached resources or recently had some.
 	paces map[Cluster]*pace
-	// refused contains up to maxKinds resources that are not cached for some time.
-	refused *lru.Cache
-	closed  bool
+	// refusals maps a kindKey to the last refusal of the resource.
+	refusals *lru.Cache
+	closed   bool
 
 	// evicting serializes makeRoom, so that two calls do not evict two resources where one is enough.
 	evicting sync.Mutex
@@ -107,8 +107,8 @@ func New(bytes int64) *Cache {
 		return nil
 	}
 	return &Cache{
-		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, paces: map[Cluster]*pace{}, refused: lru.New(maxKinds),
-		writes: lru.New(maxWrites),
+		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, paces: map[Cluster]*pace{},
+		refusals: lru.New(maxKinds), writes: lru.New(maxWrites),
 	}
 }
 
@@ -182,15 +182,15 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// Newest is the time after which the list includes no changes on the cluster. It is zero if Stale is false.
+	// Newest is the latest possible time of a change that the list includes. It is zero if Stale is false.
 	Newest time.Time
 
 	store *store
 }
 
-// Get returns the cached list of the resource r. kindName is the kind of the objects of r. The first call starts to
-// cache the resource. If the user has recently written an object of r, Get waits until the list includes the change,
-// but at most for writeTimeout. Get returns false if the caller must request the list from the cluster.
+// Get returns the cached list of the resource r. kindName is the kind of the objects. The first call starts to cache
+// the resource. Get waits some seconds until the list is complete and includes the user's recent writes. It returns
+// false if the resource cannot be cached, or if the list does not arrive in time or is too old.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -264,13 +264,11 @@ type refusal struct {
 // refusalOf returns the last refusal of the resource, or the zero value if there was none. A refusal is a period in
 // which the resource is not cached. The returned refusal may have ended. The caller must hold c.mu.
 func (c *Cache) refusalOf(key kindKey) refusal {
-	value, _ := c.refused.Get(key)
+	value, _ := c.refusals.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns a period, beginning now, in which the resource is not cached. If the cluster repeatedly rejects lists,
-// the period is twice as long as the previous period r. It lasts at most maxPause.
 func (r refusal) next(maxPause time.Duration) refusal {
 	pause := maxPause
 	if maxPause == refusedFor { // a list has failed
@@ -292,7 +290,7 @@ func (c *Cache) stop(k *kind, reason error, maxPause time.Duration) {
 	}
 	delete(c.kinds, k.key)
 	if maxPause > 0 {
-		c.refused.Add(k.key, c.refusalOf(k.key).next(maxPause))
+		c.refusals.Add(k.key, c.refusalOf(k.key).next(maxPause))
 	}
 	c.mu.Unlock()
 	k.end()

@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// chunkSize is the target number of groups in a chunk of Groups. A chunk with twice as many groups is split.
+	// chunkSize is the target length of a chunk, which is an inner slice of Groups. A chunk of twice this length is
+	// split.
 	chunkSize = 512
-	// smallChunk is the minimum number of groups in a chunk. A smaller chunk is merged with an adjacent chunk, unless
-	// the merged chunk would have more than chunkSize groups.
+	// smallChunk is the minimum length of a chunk, which is an inner slice of Groups. A shorter chunk is merged with an
+	// adjacent chunk if the merged chunk is not longer than chunkSize.
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains the objects of a list in the order of API servers, which sort lists by the key namespace/name.
-// Consecutive objects form a Group. The inner slices of Groups are called chunks, and are not empty.
+// Groups is a list of objects, sorted by the key namespace/name as in API servers. A Group contains consecutive objects
+// of one namespace. An inner slice of Groups is called a chunk, and contains at least one Group.
 //
 // Groups is immutable. A changed copy shares the unchanged chunks with the original, so that a change of a large list
 // copies little memory.
@@ -134,8 +135,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replace returns a copy of g in which the given groups replace the n groups that begin at p. The n groups must be in
-// one chunk, which is an inner slice of g.
+// replace returns a copy of g with the given groups instead of n old groups, beginning at p. The old groups must be in
+// the same inner slice of g.
 func (g Groups) replace(p position, n int, groups []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

@@ -5,31 +5,30 @@ package readcache
 
 import "slices"
 
-// holdPart limits the memory of old objects that only responses in progress still use. For each resource, the limit is
-// 1/holdPart of the memory limit of the cache.
+// holdPart determines a limit for each resource: the memory limit of the cache, divided by holdPart. The
+// limit bounds the memory of outdated objects that responses to slow clients still use.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
 // it.
 type holds struct {
 	all []*hold
-	// replacedBytes is a running total of the data that the store has replaced, in bytes: objects, compressed JSON and
-	// summaries. The total never decreases, even if the replaced data are freed.
+	// replacedBytes is the size of all data that the store has replaced or removed since its creation, in bytes. The
+	// data are objects, compressed JSON and summaries.
 	replacedBytes int64
 }
 
 // hold is a response in progress, which keeps the objects of a Snapshot in memory even after the store has replaced
 // them.
 type hold struct {
-	// replacedBefore is the value of the counter holds.replacedBytes when the Snapshot of the response was created. The
-	// value is smaller for an older Snapshot.
+	// replacedBefore is the field replacedBytes of the response's Snapshot. A smaller value means an older Snapshot.
 	replacedBefore int64
 	drop           func()
 }
 
-// Hold registers a response that uses the objects of the view. The caller must call release when the response ends. The
-// cache may call drop to free memory, or because the resource is no longer cached. The function drop must end all use
-// of the objects, and must not block.
+// Hold registers a response that uses the objects of the view. The caller must call release at the end of the response.
+// The cache calls drop to end the response early, for example to free memory. The function drop must end all use of the
+// objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -47,7 +46,7 @@ func (v View) Hold(drop func()) (release func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.holds.remove(h)
-		s.account.hold(s.holds.memory())
+		s.account.setHeld(s.holds.heldBytes())
 	}
 }
 
@@ -68,25 +67,24 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns an upper bound of the memory of old data that only responses in progress still use, in bytes.
-func (h *holds) memory() int64 {
-	// This is the size of all data that the store has replaced since the creation of the oldest Snapshot in use.
+func (h *holds) heldBytes() int64 {
+	// This is an upper bound: the size of all data that the store has replaced since the creation of the oldest
+	// Snapshot in use.
 	if oldest := h.oldest(); oldest != nil {
 		return h.replacedBytes - oldest.replacedBefore
 	}
 	return 0
 }
 
-// dropHolds ends responses in progress until the remaining responses keep at most maxMemory bytes of old data in
-// memory. The caller must hold the lock of the store.
-func (s *store) dropHolds(maxMemory int64) {
+// limitHeld ends responses until s.holds.heldBytes() is at most maxBytes. The caller must hold the lock of the store.
+func (s *store) limitHeld(maxBytes int64) {
 	if len(s.holds.all) == 0 {
 		return
 	}
-	for s.holds.memory() > maxMemory {
+	for s.holds.heldBytes() > maxBytes {
 		s.dropOldest() // it keeps the most data
 	}
-	s.account.hold(s.holds.memory())
+	s.account.setHeld(s.holds.heldBytes())
 }
 
 // dropOldest ends the response in progress that uses the oldest Snapshot. There must be at least one response in

@@ -70,7 +70,7 @@ func TestHolds(t *testing.T) {
 	}
 	update(1)
 	s.mu.Lock()
-	s.dropHolds(0) // as if the cache had no memory
+	s.limitHeld(0) // as if the cache had no memory
 	s.mu.Unlock()
 	third()
 	if len(dropped) != 2 || p.used.Load() != content {

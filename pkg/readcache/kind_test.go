@@ -106,7 +106,7 @@ func TestStaleAfterAnErrorEvent(t *testing.T) {
 			}
 			ends = append(ends, err)
 		}
-		s.watching()
+		s.watchStarted()
 		if event, _, err := d.Decode(); err != nil || event != watch.Error {
 			t.Fatalf("decoded %s: %v", event, err)
 		}
@@ -114,7 +114,7 @@ func TestStaleAfterAnErrorEvent(t *testing.T) {
 		if asOf, _, stale := s.stale(); !stale || !asOf.Equal(ended) {
 			t.Errorf("stale %t as of %s, want as of %s", stale, asOf, ended)
 		}
-		s.watching()
+		s.watchStarted()
 		s.lost(io.EOF)
 		if asOf, _, stale := s.stale(); !stale || !asOf.Equal(ended) {
 			t.Errorf("after a watch without events: stale %t as of %s, want as of %s", stale, asOf, ended)

@@ -5,11 +5,15 @@ package readcache
 
 import "k8s.io/component-base/metrics"
 
-// Values of the label "result" of the metric requests_total.
+// These constants are the values of the label "result" of the metric requests_total, which counts reads.
 const (
-	resultHit     = "hit"
-	resultStale   = "stale"
-	resultMissed  = "miss"
+	// resultHit means that the cache has returned an up-to-date list.
+	resultHit = "hit"
+	// resultStale means that the cache has returned a list that may be outdated, because the watch is broken.
+	resultStale = "stale"
+	// resultMissed means that the cached list is not complete, is too old, or does not include the user's last write.
+	resultMissed = "miss"
+	// resultRefused means that the resource cannot be cached at present.
 	resultRefused = "refused"
 )
 

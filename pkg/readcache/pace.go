@@ -19,8 +19,8 @@ const (
 	eventRate = 5000
 	// eventBurst is the number of watch events that the cache reads from one cluster at once, before eventRate applies.
 	eventBurst = 20_000
-	// workShare bounds the processor time for the data of one cluster, as a fraction of one processor. This fraction
-	// suffices for eventRate, because one event takes about 40 microseconds.
+	// workShare bounds the processor time for the data of one cluster, as a fraction of one processor. The watch events
+	// that eventRate allows take about one fifth of a processor.
 	workShare = 1.0 / 3
 	// workBurst is the processor time that the data of one cluster may take at once, without a delay. It suffices for a
 	// first list of 50,000 Pods, which takes about 5 s.
@@ -37,7 +37,6 @@ func newPace() *pace {
 	return &pace{events: rate.NewLimiter(eventRate, eventBurst), work: pacing.New(workShare, workBurst)}
 }
 
-// isIdle returns true if p has the same state as a new pace.
 func (p *pace) isIdle() bool { return p.work.IsIdle() && p.events.Tokens() >= eventBurst }
 
 // paceOf returns the rate limits of a cluster. The caller must hold the lock of the cache.

@@ -19,7 +19,7 @@ type pageReader struct {
 
 	// read is the number of bytes that were read since the start of the current item or top-level field.
 	read int64
-	// counted is the memory for decoding the page that was counted so far, in bytes.
+	// counted is the memory that Read has added with countMemory, in bytes.
 	counted int64
 }
 

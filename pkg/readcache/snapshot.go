@@ -58,8 +58,7 @@ func newGroup(objects []*Object, a *account) *Group {
 var (
 	// serials counts the Groups that this process has created.
 	serials atomic.Uint64
-	// epoch is a random number. It is added to the count of Groups, so that two processes do not use the same serial
-	// numbers. Serial numbers are a part of entity tags.
+	// epoch is a random number that is added to each Group.Serial, so that two processes use different serial numbers.
 	epoch = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
@@ -150,7 +149,7 @@ func (g *Group) last() *Object { return g.Objects[len(g.Objects)-1] }
 // Namespace returns the namespace of the objects.
 func (g *Group) Namespace() string { return g.Objects[0].Namespace }
 
-// In returns the groups with the objects of a namespace.
+// In returns the part of the list with the objects of a namespace.
 func (s *Snapshot) In(namespace string) Groups { return s.Groups.in(namespace) }
 
 // Get returns an object, or nil if the list does not contain it.
@@ -173,8 +172,8 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// Behind returns the objects of the group that come after the key namespace/name in lists of API servers. If the group
-// has another namespace, the result contains either all objects or none.
+// Behind returns the objects of g that an API server lists after the object namespace/name. This object need not exist,
+// and may be in another namespace than the objects of g.
 func (g *Group) Behind(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
@@ -182,8 +181,8 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop releases the Groups of s when successor replaces s in the store. It returns the size of the data of s that
-// successor does not contain, in bytes.
+// drop is called when successor replaces s in the store. It returns the memory of the data in s that successor does not
+// contain, in bytes.
 func (s *Snapshot) drop(successor *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

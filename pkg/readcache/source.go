@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// newest is the time after which the stored objects include no changes on the cluster.
+	// newest is the latest possible time of a change that the stored objects include.
 	newest time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time
@@ -106,13 +106,14 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. It removes the resource version and the limit from
-// the options of a Reflector. A list without a resource version is consistent. With a resource version, the list could
-// be older than the objects that users have already read. Without a limit, kube-apiserver can serve a consistent list
-// from its watch cache instead of etcd (KEP-2340).
+// ListWithContext implements toolscache.ListerWatcherWithContext. It lists the current objects, and ignores the
+// resource version and the limit in the options.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	// Without a limit, kube-apiserver can serve a consistent list from its watch cache instead of etcd (KEP-2340).
 	options.Limit = 0
 	if options.Continue == "" {
+		// With the resource version of the Reflector, the list could be older than the objects that users have already
+		// read.
 		options.ResourceVersion, options.ResourceVersionMatch = "", ""
 		s.beforeList()
 		s.beginList()
@@ -188,7 +189,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		s.lost(err)
 		return nil, retriable(err)
 	}
-	s.watching()
+	s.watchStarted()
 	var end sync.Once
 	turn := s.pace.work.Turn(ctx)
 	d := newDecoder(turn.Body(body), s.kind)
@@ -197,7 +198,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, false) }
 	d.closed = func(err error) {
 		end.Do(func() {
-			if errors.Is(err, io.EOF) && !isEarly(begun, options.TimeoutSeconds) {
+			if errors.Is(err, io.EOF) && !endedEarly(begun, options.TimeoutSeconds) {
 				s.found(true) // the watch has worked until its end, even without events
 			}
 			s.lost(err)
@@ -229,16 +230,15 @@ func (s *source) checkRedefined(err error, begun time.Time, seconds *int64) {
 	// events for objects whose stored data is unchanged. Without a new list, the cache would keep these objects in the
 	// form of the old definition.
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
-	if custom && isEarly(begun, seconds) && errors.Is(err, io.EOF) {
+	if custom && endedEarly(begun, seconds) && errors.Is(err, io.EOF) {
 		s.mu.Lock()
 		s.redefined = true
 		s.mu.Unlock()
 	}
 }
 
-// isEarly returns true if a watch that began at the given time has lasted less than the requested number of seconds. It
-// also returns true if no duration was requested.
-func isEarly(begun time.Time, seconds *int64) bool {
+func endedEarly(begun time.Time, seconds *int64) bool {
+	// Without a requested duration, true is the safe result: the cache does not rely on the watch.
 	return seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
 }
 
@@ -267,10 +267,9 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// watching records that a watch has started. The stored objects may still be old, because the first events of the watch
-// have not arrived.
-func (s *source) watching() {
+func (s *source) watchStarted() {
 	s.mu.Lock()
+	// newest and asOf remain unchanged, because the first events of the watch have not arrived.
 	s.alive, s.hasEvents = time.Now(), false
 	changed := !s.connected
 	s.connected, s.failed = true, false
@@ -323,8 +322,7 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-// stale returns true if the stored objects may be outdated, because no watch has worked for reconnectTime. The objects
-// then include all changes up to asOf, and no changes after newest. Otherwise, both times are zero.
+// stale returns s.asOf, s.newest and true if no watch has worked for reconnectTime. Otherwise, it returns zero values.
 func (s *source) stale() (asOf, newest time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,7 +48,7 @@ func (s *store) publish(next *Snapshot, replaced int64) {
 	s.holds.replacedBytes += replaced
 	next.replacedBytes = s.holds.replacedBytes
 	s.current.Store(next)
-	s.dropHolds(s.account.pool.limit / holdPart)
+	s.limitHeld(s.account.pool.limit / holdPart)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -111,7 +111,7 @@ func (s *store) Replace(list []any, version string) error {
 	if old != nil {
 		replaced = old.drop(next)
 	}
-	s.account.replace(bytes)
+	s.account.finishLoading(bytes)
 	s.publish(next, replaced)
 	s.tellReplaced(old, next)
 	return nil
@@ -203,8 +203,6 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped returns new Groups that contain the objects, or nil if there are no objects. Objects that are too many for
-// one Group are divided into two Groups.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:

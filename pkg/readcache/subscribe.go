@@ -33,8 +33,8 @@ type Changes struct {
 	Version string
 	// After is the cached list after the changes.
 	After *Snapshot
-	// Relisted is true if the changes are the difference between the previous cached list and a new list. The changes
-	// then do not contain an object that was created and deleted between the two lists.
+	// Relisted is true if All contains the differences between the previous cached list and a new list. Objects that
+	// were created and deleted between the two lists are missing. Relisted is false for a watch event.
 	Relisted bool
 }
 
@@ -45,7 +45,7 @@ type Subscription struct {
 
 	kind    *kind
 	deliver func(Changes)
-	// counted is the memory that Count has added. The lock of the store guards it.
+	// counted is the sum of all arguments of Count, in bytes. The lock of the store guards it.
 	counted int64
 	end     sync.Once
 	ended   chan struct{}

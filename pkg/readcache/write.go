@@ -37,13 +37,13 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the user's reads of
-// the resource are sent to the cluster for the duration writeRetention.
+// maxDeleted bounds the length of written.deleted. If a user deletes more objects of a resource, the user's reads of
+// the resource are sent to the cluster for the time writeRetention.
 const maxDeleted = 32
 
-// written contains the remembered writes of one user to one resource.
+// written contains the recent writes of one user to one resource. Lists that the user reads must include these writes.
 type written struct {
-	// version is the resource version of the last write whose response contained a resource version.
+	// version is the last resource version that the response to a write contained. It is empty if there was none.
 	version string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
@@ -76,7 +76,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 		note.version = version
 	}
 	switch {
-	case w.Deleted && w.hasName() && len(note.deleted) < maxDeleted:
+	case w.Deleted && w.hasValidName() && len(note.deleted) < maxDeleted:
 		note.deleted = append(slices.Clip(note.deleted), [2]string{w.Namespace, w.Name})
 	case w.Deleted, version == "":
 		note.uncheckable = true
@@ -86,9 +86,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	c.writes.Add(key, &note)
 }
 
-// hasName returns true if the write contains the name of an object, and neither the name nor the namespace is longer
-// than maxName.
-func (w Write) hasName() bool {
+func (w Write) hasValidName() bool {
 	return w.Name != "" && len(w.Name) <= maxName && len(w.Namespace) <= maxName
 }
 
@@ -108,10 +106,10 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	if valid && note.uncheckable { // Waiting would not help, because no list can be compared with the writes.
 		return nil, false
 	}
-	if valid && !note.shownBy(s) {
+	if valid && !note.includedIn(s) {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
-		if s, ok = k.store.await(ctx, note.shownBy); !ok {
+		if s, ok = k.store.await(ctx, note.includedIn); !ok {
 			return nil, false
 		}
 	}
@@ -123,9 +121,8 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if the Snapshot includes the writes in w. It must be called only if w contains all recent writes
-// of the user, which means that w.uncheckable is false.
-func (w *written) shownBy(s *Snapshot) bool {
+// includedIn returns true if the Snapshot includes the writes in w. The field w.uncheckable must be false.
+func (w *written) includedIn(s *Snapshot) bool {
 	if s == nil || (w.version != "" && !s.reaches(w.version)) {
 		return false
 	}

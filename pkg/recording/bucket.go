@@ -83,19 +83,21 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining is a semaphore that limits how many recordings are joined at the same time. To join a recording, the
-	// objects with its parts are copied to one object.
+	// joining is a semaphore with joinsAtOnce places. A goroutine takes a place while it copies the pieces of a
+	// recording to one object.
 	joining chan struct{}
-	// waiting is a semaphore that limits how many recordings are joined or wait until they can be joined.
-	waiting chan struct{}
+	// joiners is a semaphore with maxJoins places. A goroutine takes a place while it copies the pieces of a recording
+	// to one object, or waits to do so.
+	joiners chan struct{}
 	// listing is a semaphore that limits how many lists of the bucket are requested at the same time.
 	listing chan struct{}
 }
 
 const (
-	// joinsAtOnce bounds the number of recordings whose pieces are joined concurrently. Each uses partBytes of memory.
+	// joinsAtOnce bounds the number of recordings whose pieces are copied to one object concurrently. The copying of
+	// one recording takes partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings that are being joined or wait for joining.
+	// maxJoins bounds the number of recordings whose pieces are being copied to one object, or wait for the copying.
 	maxJoins = 1000
 )
 
@@ -120,7 +122,7 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 	}
 	return &bucket{
 		client: client, name: o.Name, prefix: prefix, joining: make(chan struct{}, joinsAtOnce),
-		waiting: make(chan struct{}, maxJoins), listing: make(chan struct{}, listsAtOnce),
+		joiners: make(chan struct{}, maxJoins), listing: make(chan struct{}, listsAtOnce),
 	}, nil
 }
 
@@ -216,7 +218,7 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 			return 0, fmt.Errorf("listing objects: more than %d objects begin with %q", maxObjects, prefix)
 		}
 		used += max(o.Size, 0)
-		part, ok := b.part(&o)
+		part, ok := b.infoOf(&o)
 		switch {
 		case !ok:
 			continue
@@ -240,9 +242,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns a fileInfo for one object. It returns false if the object belongs to no recording. If a recording
-// consists of several objects, the caller merges their results.
-func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
+// infoOf returns the fileInfo of one object in the bucket. It returns false if the object belongs to no recording.
+func (b *bucket) infoOf(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {
 		return fileInfo{}, false

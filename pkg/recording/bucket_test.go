@@ -60,7 +60,7 @@ func TestObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, all, now := &bucket{prefix: "a/"}, []fileInfo{}, time.Now()
 			for _, n := range test.names {
-				if f, ok := b.part(&minio.ObjectInfo{Key: b.prefix + n, Size: 10, LastModified: now}); ok {
+				if f, ok := b.infoOf(&minio.ObjectInfo{Key: b.prefix + n, Size: 10, LastModified: now}); ok {
 					all = append(all, f)
 				}
 			}

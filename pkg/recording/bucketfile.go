@@ -48,14 +48,14 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 // goroutine, and the recording remains in pieces.
 func (f *bucketFile) finish() error {
 	select {
-	case f.bucket.waiting <- struct{}{}:
+	case f.bucket.joiners <- struct{}{}:
 	default:
 		klog.Background().Info("The pieces of a recording are not joined: too many recordings are being joined",
 			"recording", f.id)
 		return nil
 	}
 	go func() {
-		defer func() { <-f.bucket.waiting }()
+		defer func() { <-f.bucket.joiners }()
 		f.bucket.joining <- struct{}{}
 		defer func() { <-f.bucket.joining }()
 		if err := f.join(); err != nil {
@@ -103,7 +103,7 @@ func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 		if o.Err != nil {
 			return fmt.Errorf("listing objects: %w", o.Err)
 		}
-		if f, ok := b.part(&o); !ok || f.id != info.id {
+		if f, ok := b.infoOf(&o); !ok || f.id != info.id {
 			continue
 		}
 		if err := b.delete(ctx, o.Key); err != nil {

@@ -83,11 +83,10 @@ func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	return gcm, nil
 }
 
-// nonce returns the nonce of a chunk.
-func nonce(number uint32, last bool) []byte {
+func nonce(chunkNumber uint32, isLastChunk bool) []byte {
 	out := make([]byte, 12) //nolint:mnd // that of GCM
-	binary.BigEndian.PutUint32(out[7:], number)
-	if last {
+	binary.BigEndian.PutUint32(out[7:], chunkNumber)
+	if isLastChunk {
 		out[11] = 1
 	}
 	return out

@@ -32,11 +32,11 @@ type files interface {
 
 // file is a recording that is being written.
 type file interface {
-	// Write appends bytes. When Write returns, the bytes are stored, and they are not lost if the program is killed.
+	// Writer appends bytes to the recording. After a successful Write, the bytes are not lost if the program is killed.
 	io.Writer
-	// finish ends the file after the last Write.
+	// finish closes the file and keeps it. It must be called after the last Write.
 	finish() error
-	// discard deletes the file.
+	// discard closes the file and deletes it.
 	discard() error
 }
 
@@ -54,7 +54,7 @@ type fileInfo struct {
 	isWhole bool
 }
 
-// isDamaged returns true if a piece is missing, and no object contains the complete recording.
+// isDamaged returns true if a part of the recording is missing.
 func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.lastPiece }
 
 // merge adds the properties of part to f. In a bucket, a recording may consist of several objects. f and part describe

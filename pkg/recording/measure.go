@@ -94,16 +94,15 @@ func (s *Store) run(m *measurement, now time.Time) {
 	close(m.done)
 }
 
-// scan measures the size of all recordings. It returns the recordings that are older than MaxAge, or have objects in
-// the bucket that are no longer needed.
-func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
+// scan measures the size of all recordings. It returns the recordings from which cleanUp must delete data.
+func (s *Store) scan(now time.Time) (toClean []fileInfo, err error) {
 	s.mu.Lock()
 	before := s.written
 	s.mu.Unlock()
 	used, err := s.files.list(context.Background(), func(f fileInfo) error {
 		// If one object contains the complete recording, the other objects with parts of it are not needed.
-		if (s.isOld(&f, now) || f.isWhole && f.lastPiece > 0) && len(unneeded) < maxCleaned {
-			unneeded = append(unneeded, f)
+		if (s.isOld(&f, now) || f.isWhole && f.lastPiece > 0) && len(toClean) < maxCleaned {
+			toClean = append(toClean, f)
 		}
 		return nil
 	})
@@ -114,7 +113,7 @@ func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	defer s.mu.Unlock()
 	// The listed sizes may not include the bytes that this process has written since the beginning of the measurement.
 	s.used, s.measured = used+s.written-before, now
-	return unneeded, nil
+	return toClean, nil
 }
 
 func (s *Store) isOld(f *fileInfo, now time.Time) bool {
@@ -123,7 +122,7 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 
 // cleanUp calls clean for the given recordings. After cleanPatience, it returns, and the calls continue in the
 // background. cleanUp does nothing while the calls of an earlier cleanUp continue.
-func (s *Store) cleanUp(unneeded []fileInfo) {
+func (s *Store) cleanUp(toClean []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
 	}
@@ -137,15 +136,15 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanTime)
 		defer cancel()
 		failed := 0
-		for i := range unneeded {
+		for i := range toClean {
 			if ctx.Err() != nil {
 				break
 			}
-			if err := s.clean(ctx, &unneeded[i], now); err != nil {
+			if err := s.clean(ctx, &toClean[i], now); err != nil {
 				failed++
 				if failed == 1 { // of many failures, the first one is enough
 					klog.Background().Error(err, "A recording of a terminal cannot be deleted",
-						"recording", unneeded[i].id)
+						"recording", toClean[i].id)
 				}
 			}
 		}
@@ -156,8 +155,6 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes the recording f if it was older than Options.MaxAge at scanTime. Otherwise, clean deletes only those
-// objects of the recording in the bucket that are no longer needed.
 func (s *Store) clean(ctx context.Context, f *fileInfo, scanTime time.Time) error {
 	if !s.isOld(f, scanTime) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged

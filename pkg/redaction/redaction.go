@@ -38,16 +38,16 @@ type Redactor struct {
 	// values contains the values that are replaced, sorted and without duplicates. One value may be a prefix of
 	// another.
 	values []string
-	// parents contains one index for each element of values. The index refers to the longest other element of values
-	// that is a prefix of this element. It is -1 if there is none.
+	// parents[i] is the index of the longest other value with which values[i] begins. It is -1 if there is no such
+	// value.
 	parents []int
 	// short contains the values with less than minValue bytes, sorted and without duplicates.
 	short []string
 }
 
-// New returns a Redactor that removes the values. The Redactor also removes their escaped forms in Go and JSON strings,
-// because API servers may quote values. Many values take a long time. Therefore, New returns false as soon as ctxErr
-// returns an error, for example because the request has ended.
+// New returns a Redactor that removes the values, and their escaped forms in Go and JSON strings. It returns false if
+// ctxErr returns an error, and true otherwise. ctxErr is usually the method Err of a context. New calls it repeatedly,
+// because a large number of values takes a long time.
 func New(values []string, ctxErr func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -57,7 +57,7 @@ func New(values []string, ctxErr func() error) (*Redactor, bool) {
 		if value != "" && len(value) < minValue {
 			r.short = append(r.short, value)
 		}
-		for _, form := range forms(value) {
+		for _, form := range forms(value) { // API servers may quote values
 			if len(form) >= minValue {
 				r.values = append(r.values, form)
 			}
@@ -94,9 +94,9 @@ func forms(value string) []string {
 	return out
 }
 
-// Text replaces the values of the Redactor in the text by Placeholder, and cuts the result to MaxText bytes. If a value
-// of less than minValue bytes occurs as a separate word, Text returns the message General instead. Text also returns
-// General if ctxErr returns an error, for example because the request has ended.
+// Text returns the text with Placeholder in place of the values, cut to MaxText bytes. It returns only General if the
+// text contains a value of less than minValue bytes as a separate word. It also returns General if ctxErr, which is
+// usually the method Err of a context, returns an error before the whole text is examined.
 func (r *Redactor) Text(text string, ctxErr func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -126,8 +126,8 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value at the beginning of text, or 0 if there is none. isCut is true if the
-// end of the text was removed, possibly in the middle of a value.
+// longest returns the length of the longest confidential value with which text begins, or 0. If isCut is true, text may
+// end in the middle of this value.
 func (r *Redactor) longest(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	// If the end was removed, the whole text may be the beginning of a value.
@@ -182,11 +182,11 @@ func inWord(r rune) bool {
 	return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-// Cut returns the text, cut to MaxText bytes at a character boundary.
+// Cut shortens the text to at most MaxText bytes at a character boundary. A shortened text ends with "...".
 func Cut(text string) string { return CutTo(text, MaxText) }
 
-// CutTo returns the text, cut at a character boundary to at most the given number of bytes. A text that was cut ends
-// with "...".
+// CutTo shortens the text to at most the given number of bytes at a character boundary. A shortened text ends with
+// "...", which counts toward this number.
 func CutTo(text string, most int) string {
 	const mark = "..."
 	if len(text) <= most {

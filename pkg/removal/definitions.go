@@ -23,7 +23,7 @@ import (
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
-		for _, k := range objectKinds() {
+		for _, k := range kindsInDeletionOrder() {
 			served, err := r.ensureDefined(ctx, k)
 			if err != nil {
 				return nil, err
@@ -73,10 +73,8 @@ const (
 	retryInterval = 3 * time.Second
 )
 
-// retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The patch makes
-// kube-apiserver retry the deletion of the custom resources. Without the patch, kube-apiserver would wait for minutes
-// after a failed attempt. An attempt may fail if kube-apiserver has not served a request for the kind before. The first
-// call patches nothing, and later calls patch at most once per retryInterval.
+// retryCleanup makes kube-apiserver retry the deletion of the custom resources of a CustomResourceDefinition. After a
+// failed attempt, kube-apiserver would otherwise wait for minutes.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.waitingSince[o.UID]
@@ -87,9 +85,11 @@ func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetad
 		r.waitingSince = map[types.UID]time.Time{}
 	}
 	r.waitingSince[o.UID] = now
-	if !seen {
+	if !seen { // kube-apiserver may still be in its first attempt
 		return nil
 	}
+	// An attempt fails, for example, if kube-apiserver has not served a request for the kind before. The patch makes
+	// kube-apiserver try again.
 	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, retriedAnnotation, now.UTC().Format(time.RFC3339))
 	err := r.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch))
 	if client.IgnoreNotFound(err) != nil {
@@ -127,7 +127,6 @@ func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]
 	return nil
 }
 
-// define creates a CustomResourceDefinition whose schema accepts any object.
 func (r *Remover) define(ctx context.Context, name, kindName string) error {
 	plural, group, _ := strings.Cut(name, ".")
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
@@ -139,6 +138,7 @@ func (r *Remover) define(ctx context.Context, name, kindName string) error {
 		},
 		"versions": []any{map[string]any{
 			"name": kubevisionv1alpha1.SchemeGroupVersion.Version, "served": true, "storage": true,
+			// The schema accepts any object, because the controllers only need to watch the kind.
 			"schema": map[string]any{"openAPIV3Schema": map[string]any{
 				"type": "object", "x-kubernetes-preserve-unknown-fields": true,
 			}},

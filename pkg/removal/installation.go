@@ -33,20 +33,14 @@ type part struct {
 	gvk schema.GroupVersionKind
 	// namespace is the namespace of the objects. If it is empty, objects in all namespaces are selected.
 	namespace string
-	// label is the name of a label that the objects must have with the value kubevision. If it is empty, no label is
-	// required.
+	// label is the name of a label that selects the objects. The value of the label must be kubevision. If label is
+	// empty, the objects may have any labels.
 	label string
 	// selected returns true if the object must be deleted.
 	selected func(*metav1.PartialObjectMetadata) bool
 }
 
-// parts returns the objects of an installation in the order of their deletion:
-//   - The APIService is first. kube-controller-manager deletes a Namespace only after the discovery of all API groups.
-//     This discovery would fail if kubevision-apiserver no longer ran, but the APIService still existed.
-//   - The admission policies precede the CustomResourceDefinitions to which they refer.
-//   - The Pods precede their Namespace. If a Namespace that is being deleted still contains a Pod,
-//     kube-controller-manager checks it again only after half of the Pod's grace period.
-//   - The RBAC objects are last.
+// parts returns the objects of an installation in the order of their deletion.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
@@ -69,9 +63,14 @@ func parts() []part {
 		}
 	}
 	return append([]part{
+		// kubevision-apiserver still runs when the APIService is deleted. An APIService without a server would make the
+		// discovery of API groups fail, and kube-controller-manager could not delete the Namespace.
 		{gvk: kind("apiregistration.k8s.io", "APIService"), selected: named(names.APIService)},
+		// The policies refer to CustomResourceDefinitions, and therefore precede them.
 		labelled(admission, "ValidatingAdmissionPolicyBinding"),
 		labelled(admission, "ValidatingAdmissionPolicy"),
+		// The Pods precede the Namespace. If the Namespace still contained a Pod, kube-controller-manager would wait
+		// for half of the Pod's grace period.
 		{gvk: kind("apps", "Deployment"), namespace: names.Namespace, selected: every},
 		{gvk: kind("apps", "ReplicaSet"), namespace: names.Namespace, selected: every},
 		{gvk: kind("", "Pod"), namespace: names.Namespace, selected: every},

@@ -23,12 +23,13 @@ import (
 
 const clusterKind = "KubeVisionCluster"
 
-// objectKinds returns the kinds that users create, in the order of their deletion.
-func objectKinds() []string { return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"} }
+func kindsInDeletionOrder() []string {
+	return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"}
+}
 
 // removeObjects deletes all role bindings, then all clusters, then all users.
 func (r *Remover) removeObjects(ctx context.Context) error {
-	kinds := objectKinds()
+	kinds := kindsInDeletionOrder()
 	present := false
 	for _, kind := range kinds {
 		items, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind))
@@ -113,8 +114,8 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 }
 
 // removeObject requests the deletion of an object. It first annotates users and role bindings, so that admission allows
-// the removal of the last administrator. It also annotates the clusters in r.Abandon, so that the controller removes
-// them without first deleting KubeVision's objects on these clusters.
+// the removal of the only remaining administrator. It also annotates the clusters in r.Abandon, so that the controller
+// removes them without first deleting KubeVision's objects on these clusters.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {

@@ -95,8 +95,8 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 }
 
 // authenticated returns a handler that calls the given handler with the authenticated user of the request. It rejects
-// anonymous requests with 40100. The HTTP filters do not reject anonymous requests, because public endpoints accept
-// them.
+// anonymous requests with the code 40100. The HTTP filters do not reject anonymous requests, because public endpoints
+// accept them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())

@@ -18,13 +18,14 @@ const (
 	// answerShare is the limit for the bytes of concurrent responses to one user, per processor. The number of
 	// processors is GOMAXPROCS.
 	answerShare = 4 << 20
-	// largestAnswer is the largest size for which one response counts in the limits for concurrent responses, in bytes.
-	// Larger responses are sent, but count as largestAnswer.
+	// largestAnswer is the maximum number of bytes that one response counts in the limits for concurrent responses. It
+	// does not limit the size of a response.
 	largestAnswer = 2 * answerShare
 	// usersAtOnce is the number of users who can reach their limit for concurrent responses at the same time. The limit
 	// for all users together is usersAtOnce times the limit for one user.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the number of responses to one user that wait until other responses have been sent.
+	// maxWaitingAnswers is the maximum number of waiting responses to one user. A response waits if other responses
+	// have reached the limits for concurrent responses.
 	maxWaitingAnswers = DefaultPerUser
 	// answerPatience bounds the time for which a response waits until other responses have been sent.
 	answerPatience = 10 * time.Second
@@ -49,8 +50,8 @@ func NewAnswerQueue() *budget.Queue {
 	})
 }
 
-// answerCost returns the estimated number of bytes that are sent for a response. It returns 0 for a small response of
-// at most freeBytes, which does not count in the limits for concurrent responses.
+// answerCost estimates the number of bytes on the network. It returns 0 if the response is so small that it is sent
+// without waiting for other responses.
 func answerCost(data envelope.Body) int64 {
 	size := data.Size()
 	if _, ok := data.(envelope.Gzipped); ok {

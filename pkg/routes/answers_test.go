@@ -96,7 +96,7 @@ func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
 // TestClientsThatDoNotRead verifies that a response ends after answerTime if its client does not read.
 func TestClientsThatDoNotRead(t *testing.T) {
 	const limit = 100 * time.Millisecond
-	table := &Table{answerTime: limit, pieceTime: limit}
+	table := &Table{answerTime: limit, rawWriteTimeout: limit}
 	for name, write := range map[string]func(http.ResponseWriter, *http.Request, endlessBody){
 		"answer": func(w http.ResponseWriter, r *http.Request, body endlessBody) {
 			table.writeAnswer(r.Context(), w, r, Result{Data: body})
@@ -170,13 +170,13 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 
 // TestQuietResponses verifies that a response without an end continues after a pause, with HTTP/1 and HTTP/2.
 func TestQuietResponses(t *testing.T) {
-	table := &Table{pieceTime: 100 * time.Millisecond}
+	table := &Table{rawWriteTimeout: 100 * time.Millisecond}
 	for name, isHTTP2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				table.writeRaw(r.Context(), w, &Raw{Write: func(_ context.Context, w io.Writer) error {
 					_, first := io.WriteString(w, "one ")
-					time.Sleep(4 * table.pieceTime)
+					time.Sleep(4 * table.rawWriteTimeout)
 					_, second := io.WriteString(w, "two")
 					return errors.Join(first, second)
 				}})

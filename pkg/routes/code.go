@@ -17,9 +17,8 @@ import (
 // FreshCode returns the one-time code of the caller's second factor that the request contains, or an empty string.
 func (r *Request) FreshCode() string { return r.code }
 
-// freshCode returns the one-time code of the caller's second factor, or an empty string. The code in the header has
-// precedence over the string totpCode at the top level of a JSON body. inBody is true if the body contains that string.
-// The bodies of public requests and of GET, HEAD and PATCH requests are not searched.
+// freshCode returns the one-time code of the caller's second factor, or an empty string. The result inBody is true if
+// the JSON body contains a code.
 func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)
@@ -35,7 +34,7 @@ func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	if found.Code == nil || json.Unmarshal(found.Code, &code) != nil {
 		return header, false
 	}
-	return cmp.Or(header, code), true
+	return cmp.Or(header, code), true // the header has precedence
 }
 
 // isCodeField returns true if err, an error of strict decoding, reports totpCode as unknown. totpCode is allowed in

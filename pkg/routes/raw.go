@@ -21,18 +21,16 @@ import (
 type Raw struct {
 	// Header is the header of the response.
 	Header http.Header
-	// Write writes the body to w, which sends the data of each call immediately. If Write fails before it has written
-	// data, the client gets the error in an envelope. If it fails later, the response is aborted, so that the client
+	// Write writes the body of the response to w, which sends all data immediately. If Write returns an error before it
+	// has written data, the client gets the error in an envelope. A later error aborts the response, so that the client
 	// detects that the response is incomplete.
 	Write func(ctx context.Context, w io.Writer) error
 }
 
-// pieceTime is the time in which a client must receive the data of one write to a Raw response.
+// pieceTime bounds the time for which one write to a Raw response waits for the client.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw as the response. If r has no time limit, the response counts as a stream instead of a request in
-// flight. sendRaw then calls leave, which ends the count as a request.
-func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
+func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leaveInFlight func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
 		if err != nil { // for example because the user has too many streams
@@ -41,7 +39,7 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 		}
 		defer leaveStreams()
 		ctx = response
-		leave() // the response counts as a stream, not as a request in flight
+		leaveInFlight() // the response counts as a stream instead
 	}
 	t.writeRaw(ctx, w, raw)
 }
@@ -50,7 +48,7 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 // example because the client is too slow, the response is aborted.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{
-		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
+		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.rawWriteTimeout, pieceTime),
 		header: raw.Header,
 	}
 	out.clearDeadline()
@@ -87,9 +85,8 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// clearDeadline removes the write deadline until the next write. HTTP/2 would end a stream at the deadline, even if no
-// data are being sent.
 func (o *rawWriter) clearDeadline() {
+	// HTTP/2 would end a stream at the deadline, even if no data are being sent.
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
 

@@ -51,7 +51,7 @@ func (r *Request) Query(name string) string {
 }
 
 // ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
-// empty, it returns defaultValue. For any other value, it returns an error with 40002.
+// empty, it returns defaultValue. For any other value, it returns an error with the code 40002.
 func ParseBool(query url.Values, name string, defaultValue bool) (bool, error) {
 	switch query.Get(name) {
 	case "":

@@ -54,9 +54,9 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route that matches method and path, or nil. It also returns the values of the path parameters. path
-// contains only the segments below n, without a leading slash. values contains the values for segments above n.
-func (n *node) find(method, path string, values []string) (*leaf, []string) {
+// find returns the route for a path below n, and the values of the path parameters. It returns nil if no route matches,
+// or if path begins with a slash.
+func (n *node) find(method, path string, previousValues []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {
 		return nil, nil
@@ -71,10 +71,10 @@ func (n *node) find(method, path string, values []string) (*leaf, []string) {
 			return child.leaves[method], values
 		}
 	}
-	if found, out := next(n.literals[segment], values); found != nil {
+	if found, out := next(n.literals[segment], previousValues); found != nil {
 		return found, out
 	}
-	return next(n.parameter, append(slices.Clip(values), segment))
+	return next(n.parameter, append(slices.Clip(previousValues), segment))
 }
 
 // Handler returns a handler that serves the requests that match a route. It passes all other requests to next. Routes

@@ -3,7 +3,7 @@
 
 // Package routes registers the endpoints of the dashboard's API. Each endpoint is created together with its access
 // rule, and its handler gets only the access that the rule allows. The package also determines which requests may open
-// a stream, and accepts tickets only for these requests.
+// a stream. Only these requests may contain a ticket, which is a one-time credential in the URL.
 package routes
 
 import (
@@ -96,18 +96,18 @@ type Table struct {
 	// answerTime is the time in which a client must receive a response, unless the response is small. Only tests set
 	// it. Zero means one minute.
 	answerTime time.Duration
-	// pieceTime is the time in which a client must receive the data of one write to a Raw response. Only tests set it.
-	// Zero means 10 seconds.
-	pieceTime time.Duration
-	routes    []Route
-	fair      fairness
+	// rawWriteTimeout bounds the time for which one write to a Raw response waits for the client. Zero means 10
+	// seconds. Only tests set it.
+	rawWriteTimeout time.Duration
+	routes          []Route
+	fair            fairness
 	// longRunning contains the routes that open a stream or whose response has no time limit. These few routes are
 	// stored separately, because the HTTP filters search them several times for each request.
 	longRunning []pattern
 }
 
-// Add registers routes. It returns an error for an invalid route, for example a route without an access rule, and for a
-// route whose operation is already registered.
+// Add registers routes. It returns an error if a route is invalid, for example without an access rule. It also returns
+// an error if another route has the same operation id.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
@@ -184,9 +184,9 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the error code for a caller who must set up a second factor before calling the route with this
-// method and path. It returns CodeConflict for a route that dashboards call on every page, and CodeTwoFactorRequired
-// for other routes.
+// SetupCode returns the error code with which a route rejects a caller who must first set up a second factor. For a
+// route that dashboards call on every page, it returns CodeConflict, because existing dashboards display the message of
+// CodeConflict. For any other route, it returns CodeTwoFactorRequired.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {

@@ -48,9 +48,8 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 // isOfPod returns true if the name in the path of the route is the name of a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
-// refuseTicket returns an error with 40100 if the URL of a request that opens no stream contains a ticket. A ticket
-// must be valid only once, but only the opening of a stream marks a ticket as used.
 func refuseTicket(ctx context.Context) error {
+	// Only the opening of a stream marks a ticket as used. For other requests, a ticket could be used several times.
 	if streams.CredentialsFrom(ctx).Ticket == "" {
 		return nil
 	}

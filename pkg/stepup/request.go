@@ -17,7 +17,8 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Request contains the properties of a request to a cluster that determine whether it requires a fresh code.
+// Request contains the properties of a request to a cluster. They determine whether the request requires a fresh code
+// of the second factor.
 type Request struct {
 	// Method is the HTTP method.
 	Method string
@@ -40,7 +41,8 @@ func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// IsSensitive returns true if the HTTP request requires a fresh code. If a write cannot be parsed, it returns true.
+// IsSensitive returns true if the HTTP request requires a fresh code of the second factor. If a write cannot be parsed,
+// IsSensitive returns true.
 func IsSensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
 	if !ok {

@@ -36,11 +36,11 @@ const (
 // every name.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. This is necessary for exec, for
-	// example, because exec runs a command even with the method GET.
+	// Reads is true if the rule matches reads (GET, HEAD and OPTIONS) as well as writes. For example, exec runs a
+	// command even with the method GET.
 	Reads bool
-	// DryRuns is true if the rule also matches dry runs. This is necessary for exec, for example, because exec runs a
-	// command even in a dry run.
+	// DryRuns is true if the rule matches dry runs as well as other requests. For example, exec runs a command even in
+	// a dry run.
 	DryRuns bool
 }
 

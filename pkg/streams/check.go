@@ -40,8 +40,6 @@ func (s *Stream) recheck() {
 	go s.runChecks()
 }
 
-// runChecks checks the session and the rights of the caller as long as checks are requested. It ends the stream if the
-// caller has lost the session or the rights.
 func (s *Stream) runChecks() {
 	defer s.recovered()
 	for s.takeRequest() { // recheck may have requested another check during the last one

@@ -44,7 +44,7 @@ func TestCoalescer(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.changes) > 0 {
+	if len(s.lastChange) > 0 {
 		t.Error("the change is not forgotten")
 	}
 }

@@ -43,10 +43,10 @@ type Handler struct {
 	Subprotocols []string
 	// ReadLimit bounds the size of a message from the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
-	// Check returns an error if the caller may no longer use the stream, or if the right cannot be checked. A denial
-	// ends the stream at once. Other errors end the stream if they continue for longer than checkGrace. Check is called
-	// about every recheckInterval, and after each change of RBAC objects of the clusters in Depends. Check is nil if
-	// the handler checks the right itself.
+	// Check checks whether the caller may still use the stream. An error that denies the access ends the stream at
+	// once. Any other error ends the stream only if no check succeeds for checkGrace. The Manager calls Check about
+	// every recheckInterval, and after changes of RBAC objects in the clusters of Depends. If Check is nil, the handler
+	// must check the access itself.
 	Check func(ctx context.Context) error
 	// Depends lists the clusters whose RBAC objects determine whether the caller may use the stream. The Manager calls
 	// Check after each change of these objects. The elements must be comparable, because they are keys of a map.
@@ -89,11 +89,10 @@ const (
 	pongTimeout = 50 * time.Second
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the maximum time between two regular checks of the session and the rights of a caller. A known
-	// change of the session, the user or an RBAC object causes an additional check.
+	// recheckInterval is the maximum interval of the periodic checks of a caller's session and rights.
 	recheckInterval = 10 * time.Second
-	// unwatchedInterval is the minimum time between two regular checks of a stream that depends on a cluster whose RBAC
-	// objects cannot be watched.
+	// unwatchedInterval is the minimum interval of the periodic checks of a caller's session and rights. It applies if
+	// changes of RBAC objects in a cluster cannot be watched.
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the time for one check of the session and the rights of a caller.
 	checkTimeout = 10 * time.Second

@@ -305,14 +305,13 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	})
 }
 
-// recheckEvery returns the time between two regular checks of a stream. The time is recheckInterval if the RBAC objects
-// of all clusters in s.depends are watched. If a cluster is not watched, the time is between unwatchedInterval and
-// recheckInterval, and increases with the number of streams, which limits the load of the checks.
+// recheckEvery returns the interval of the periodic checks of the stream.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {
 		return recheckInterval
 	}
+	// The interval increases with the number of streams, to limit the load of the checks.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond),

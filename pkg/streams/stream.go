@@ -29,7 +29,7 @@ type Stream struct {
 	// name is the name of the user.
 	name    string
 	account *budget.Account
-	// depends lists the clusters of Handler.Depends and the host cluster.
+	// depends lists the clusters whose RBAC objects determine the rights of the caller.
 	depends []Cluster
 
 	// done is a context that ends with the stream. Its cause is an *End.
@@ -253,7 +253,7 @@ func (s *Stream) start() {
 	s.every(s.untilCheck, s.recheck)
 }
 
-// untilCheck returns the time until the next regular check. A check also happens when the credential expires.
+// untilCheck returns the time until the next check of the caller, but at most the time until the credential expires.
 func (s *Stream) untilCheck() time.Duration {
 	next := s.manager.recheckEvery(s)
 	s.mu.Lock()

@@ -19,8 +19,8 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends lastMessage unless it is nil, and then the reason of the end. It is called once, after all other
-	// writes. The channel readDone is closed when nothing more can be read from the client.
+	// close sends lastMessage, which may be nil, and the reason for the end of the stream. It must be called only once,
+	// after all other writes. The Stream closes readDone after the last message from the client was read.
 	close(lastMessage []byte, end *End, readDone <-chan struct{})
 	// read returns the next message from the client. A WebSocket returns an error if it receives nothing for the given
 	// time. Server-sent events ignore the time, and return an error when the stream ends.

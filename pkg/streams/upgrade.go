@@ -84,7 +84,7 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	return s
 }
 
-// begin registers a stream, starts its timers, and calls Began of its handler. The caller must have called enter.
+// begin must be called only after Manager.enter has succeeded.
 func (m *Manager) begin(s *Stream) {
 	isStopping := !m.add(s)
 	if s.handler.Began != nil {

@@ -21,7 +21,6 @@ type Problem struct {
 	Reason string
 }
 
-// Values of Problem.Reason.
 const (
 	notUTF8      = "is not valid UTF-8"
 	surrogate    = "contains an unpaired surrogate"

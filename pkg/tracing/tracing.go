@@ -37,10 +37,9 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-// StartRequest starts the span of a request of a client. The context of the returned request contains the span.
-// StartRequest removes the trace context from the headers. If isTrusted returns true, the span continues the trace of
-// the client, and the client determines whether the span is sampled. Untrusted clients must not determine this. Their
-// spans begin a new trace, with a link to the trace of the client.
+// StartRequest starts the span of a request of a client. The context of the returned request contains the span. The
+// headers of the trace context are removed. If isTrusted returns true, the span continues the trace of the client.
+// Otherwise, the span begins a new trace with a link to the trace of the client.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, isTrusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {
@@ -54,7 +53,7 @@ func StartRequest(
 	case !remote.IsValid():
 	case isTrusted(r): // called only if necessary, because the verification of a client certificate is slow
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
-	default:
+	default: // An untrusted client must not determine whether the span is sampled.
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: remote}))
 	}
 	ctx, span := provider.Tracer(scope).Start(ctx, "request", options...)

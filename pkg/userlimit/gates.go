@@ -33,8 +33,8 @@ type Gates struct {
 type Options struct {
 	// AtOnce bounds the number of tasks that run for one user at the same time.
 	AtOnce int
-	// Work limits the average processor time of each user to WorkRate. For a short time, a user may exceed this limit
-	// by up to WorkBurst.
+	// Work is true if the average processor time of each user is limited to WorkRate, with bursts of up to WorkBurst.
+	// If Work is false, the processor time is not limited.
 	Work bool
 }
 
@@ -142,8 +142,8 @@ func (g *Gates) Charge(user string, took time.Duration) {
 	g.Leave(user)
 }
 
-// Enter waits, at most for the given duration, until fewer than AtOnce tasks of the user run. It returns false if the
-// duration or ctx ends first. After true, the caller must call Exit at the end of the new task.
+// Enter begins a task of the user. It waits until fewer than AtOnce tasks of the user run. It returns false if the
+// given duration or ctx ends first. If Enter returns true, the caller must call Exit at the end of the task.
 func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:
@@ -161,7 +161,7 @@ func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// Exit releases the place of a successful Enter.
+// Exit ends a task of the user. It must be called once after each call of Enter that has returned true.
 func (g *Gate) Exit() { <-g.places }
 
 // Charge adds processor time to the time that the user has used.

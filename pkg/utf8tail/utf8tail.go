@@ -6,7 +6,8 @@ package utf8tail
 
 import "unicode/utf8"
 
-// Incomplete returns the number of bytes at the end of p that begin an incomplete UTF-8 character, or 0.
+// Incomplete returns the length of the incomplete UTF-8 character at the end of p, in bytes. It returns 0 if p does not
+// end with an incomplete character.
 func Incomplete(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if last := p[len(p)-n:]; utf8.RuneStart(last[0]) {

@@ -131,8 +131,7 @@ type responseWriter struct {
 
 	connection *connection
 	http2      bool
-	// failed is true if a small response could not be sent in one write to the connection. net/http does not notice
-	// this error.
+	// failed is true if a write to the connection has failed, and net/http has not received the error.
 	failed bool
 }
 

@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// joinedBytes is the maximum size of a response body that is sent together with the headers in one write, in bytes.
+	// joinedBytes is the maximum size of a response body that this package sends in one write with the headers, in
+	// bytes.
 	joinedBytes = 16 << 10
-	// netHTTPBytes is the maximum size of a response body that fits into the buffer of net/http together with usual
-	// headers, in bytes. The buffer has 4 KiB.
+	// netHTTPBytes is the maximum size of a response body that net/http itself sends in one write with the headers, in
+	// bytes. The buffer of net/http has 4 KiB, and usual headers fit into 256 bytes.
 	netHTTPBytes = 4<<10 - 256
 	// unsentBytes is the capacity of the buffer in which a connection collects a small response, in bytes. The buffer
 	// has room for the body, the headers and the overhead of TLS.

@@ -45,7 +45,7 @@ type Listener struct {
 	mu sync.Mutex
 	// taken is the memory of all connections, in bytes.
 	taken int64
-	// known is the memory of the connections from known addresses, in bytes.
+	// known is the memory of the connections for which Options.Known returned true, in bytes.
 	known       int64
 	networks    map[netip.Prefix]*network
 	connections map[endpoints]*connection
@@ -109,12 +109,11 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// add registers a new connection. The client address is in the networks of prefixes. known is true if Options.Known
-// returns true for the address. If all connections together exceed the memory limit, add returns the connections that
+// add registers a new connection. If all connections together exceed the memory limit, add returns the connections that
 // the caller must close. The caller must hold the lock.
-func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*connection {
-	c.prefixes, c.known = prefixes, known
-	for _, prefix := range prefixes {
+func (l *Listener) add(c *connection, clientNetworks []netip.Prefix, isKnownClient bool) []*connection {
+	c.prefixes, c.known = clientNetworks, isKnownClient
+	for _, prefix := range clientNetworks {
 		n := l.networks[prefix]
 		if n == nil {
 			n = &network{}
@@ -179,8 +178,6 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed earlier than other, because c or its networks use more memory. If both
-// use the same amount of memory, the connection that was used less recently is closed earlier.
 func (c *connection) closesBefore(other *connection) bool {
 	// A client can have many addresses. Therefore, networks are compared first, beginning with the largest networks.
 	// The division by idleBytes has the effect that one small request makes no difference.
@@ -192,7 +189,7 @@ func (c *connection) closesBefore(other *connection) bool {
 	if mine, others := c.taken/idleBytes, other.taken/idleBytes; mine != others {
 		return mine > others
 	}
-	return c.used < other.used
+	return c.used < other.used // the least recently used connection is closed first
 }
 
 // drop removes a connection from the Listener and from all sums. It does not close the connection. The caller must hold
@@ -245,7 +242,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 
 	// writeMutex guards unsent.
 	writeMutex sync.Mutex
-	// unsent contains the data that Write stores between storeWrites and sendStored. At all other times, unsent is nil.
+	// unsent contains data that Write has stored instead of sending. It is nil while Write sends data directly.
 	unsent *[]byte
 }
 

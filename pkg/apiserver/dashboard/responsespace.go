@@ -20,7 +20,7 @@ const (
 
 	// sendTime is the time in which a client must read a small response.
 	sendTime = 20 * time.Second
-	// sendRate is the number of bytes for which a client gets one more second to read a large response.
+	// sendRate is the speed at which a client must read a large response, in bytes per second.
 	sendRate = 64 << 10
 )
 
@@ -29,10 +29,9 @@ const (
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
-	// sendTime is the time in which a client must read a small response. Tests shorten it.
+	// sendTime is the time in which a client must read a small response.
 	sendTime time.Duration
-	// sendRate is the number of bytes for which a client gets one more second to read a large response. Tests increase
-	// it.
+	// sendRate is the speed at which a client must read a large response, in bytes per second.
 	sendRate int64
 }
 

@@ -32,16 +32,16 @@ const (
 	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart defines how much memory for request bodies unauthenticated clients may use: the fraction
-	// 1/strangersPart.
+	// strangersPart is a divisor. All unauthenticated clients together may use 1/strangersPart of the memory for
+	// request bodies.
 	strangersPart = 4
-	// knownPart defines how much memory for request bodies is reserved for unauthenticated clients in trusted networks
-	// and in networks with logged-in users: the fraction 1/knownPart.
+	// knownPart is a divisor. The fraction 1/knownPart of the memory for request bodies is reserved for unauthenticated
+	// clients in known networks, for example in trusted networks.
 	knownPart = 8
 	// maxBytesPerUnknown bounds the memory for the bodies of unauthenticated clients in one network, in bytes.
 	maxBytesPerUnknown = 2 << 20
-	// maxBytesPerKnown bounds the reserved memory for request bodies that one network may use, in bytes. Memory is
-	// reserved for unauthenticated clients in trusted networks and in networks with logged-in users.
+	// maxBytesPerKnown bounds the memory for request bodies from one known network, in bytes. It applies to the memory
+	// that is reserved for known networks.
 	maxBytesPerKnown = 1 << 20
 	// firstBytes is the memory that is reserved for a body before its first byte arrives, in bytes.
 	firstBytes = 4 << 10
@@ -63,14 +63,14 @@ type Bodies struct {
 type Origin struct {
 	// Network is the network of the client. All clients in this network count as one client.
 	Network string
-	// Known is true for networks from which a user is logged in, and for networks that --trusted-login-networks
-	// declares as trusted. Bodies from these networks have a separate memory limit.
+	// Known is true if a user is logged in from the network, or if the network is in --trusted-login-networks. Known
+	// networks have a separate memory limit.
 	Known bool
 }
 
-// NewBodies returns Bodies that limit the memory of all request bodies to total bytes. The function origin must
-// describe the client of an unauthenticated request. Unauthenticated clients may use a quarter of total. They may use
-// an additional eighth if their network is trusted or has logged-in users.
+// NewBodies returns Bodies that limit the memory of all request bodies to total bytes. All unauthenticated clients
+// together may use a quarter of total. A further eighth is reserved for unauthenticated clients in known networks. The
+// function origin must return the Origin of an unauthenticated request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -228,12 +228,11 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 // answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the state of a request body. If ctx ends before the body has arrived, the
-// returned context ends one second later, so that the server can send an error response. Otherwise, both end together.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
-		if a.pending() { // net/http cancels ctx at the read deadline of the body
+		// net/http cancels ctx at the read deadline of the body. The server still needs time for an error response.
+		if a.pending() {
 			time.AfterFunc(answerTime, cancel)
 			return
 		}

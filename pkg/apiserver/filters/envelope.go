@@ -26,12 +26,11 @@ import (
 )
 
 // WithEnvelope returns the outermost filter. It rejects requests that are malformed or too large, and requests with
-// Impersonate-* headers. For paths of the dashboard's API, it converts every response to an envelope with the HTTP
+// Impersonate-* headers. For paths of the dashboard's API, it converts each HTTP error to an envelope with the HTTP
 // status 200.
 //
-// The function shared must return true if other clients use the connection of the request, too. WithEnvelope does not
-// let handlers close a shared connection. refusals delays the responses that reject unauthenticated requests. It may be
-// nil.
+// The function shared must return true if other clients also use the connection of the request. Handlers cannot close a
+// shared connection. The parameter refusals delays responses with the code 40100 (not authenticated). It may be nil.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -156,8 +155,8 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer is a ResponseWriter that sends only responses with the status 200. These are envelopes, because only package
-// envelope writes this status. For any other response, writer sends nothing and records the status.
+// writer is a ResponseWriter that sends only responses with the HTTP status 200, for example envelopes. For any other
+// status, it sends nothing and records the status.
 type writer struct {
 	http.ResponseWriter
 	requestID string
@@ -225,8 +224,8 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// errorToSend converts the HTTP status of a response that is not an envelope to the error that the client gets instead.
-// It returns nil if an envelope was already sent.
+// errorToSend returns the error that the client gets if the handler has sent no response. If the handler has sent a
+// response, it returns nil.
 func (w *writer) errorToSend(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

@@ -12,7 +12,7 @@ import (
 const (
 	// refusalsPerSecond is the rate of responses with the code 40100 (not authenticated) to all clients together.
 	refusalsPerSecond = 100
-	// refusalBurst is the number of responses with the code 40100 that are sent at once if there were none before.
+	// refusalBurst is the burst size of the rate limiter for responses with the code 40100 (not authenticated).
 	refusalBurst = 100
 	// waitingRefusals bounds the number of responses with the code 40100 that are delayed at the same time. Further
 	// responses are sent without a delay.

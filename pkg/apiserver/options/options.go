@@ -209,7 +209,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"/readyz fails during this time, so that load balancers remove the replica.")
 }
 
-// Complete sets the flags whose default is the value of another flag.
+// Complete sets --authentication-kubeconfig and --authorization-kubeconfig to the value of --kubeconfig if they are
+// empty.
 func (o *Options) Complete() {
 	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
 		o.CoreAPI.CoreAPIKubeconfigPath)

@@ -38,7 +38,7 @@ type TerminalOptions struct {
 	// RecordTo is the directory or bucket (s3://BUCKET/PREFIX) for recordings. If it is empty, terminals are not
 	// recorded.
 	RecordTo string
-	// RecordBucket contains the flags for the bucket.
+	// RecordBucket contains the flags for the S3 bucket of recordings. They must be empty if RecordTo is not a bucket.
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
 	RecordKeyFile string

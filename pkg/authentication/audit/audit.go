@@ -90,17 +90,15 @@ const (
 	SecretRevealed Reason = "SecretRevealed"
 )
 
+// Keys of annotations in audit events of the API server. The value of each annotation is a Reason.
 const (
-	// annotation is the key under which audit events of the API server contain the Reason, except for AccountLocked and
-	// AddressBlocked.
-	annotation = "authentication.kubevision.io/reason"
-	// accountAnnotation is the key under which audit events of the API server contain the Reason AccountLocked.
+	annotation        = "authentication.kubevision.io/reason"
 	accountAnnotation = "authentication.kubevision.io/account"
-	// addressAnnotation is the key under which audit events of the API server contain the Reason AddressBlocked.
 	addressAnnotation = "authentication.kubevision.io/address"
-	// action is the value of the field action in the Kubernetes events about users.
-	action = "Authentication"
 )
+
+// action is the value of the field action in the Kubernetes events about users.
+const action = "Authentication"
 
 // Event is an authentication event.
 type Event struct {

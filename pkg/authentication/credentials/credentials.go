@@ -57,9 +57,9 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 // example for one that was imported from spec.passwordSecretRef.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword sets the password hash in the Secret. byUser is true if the user has chosen the password. Logins that
-// wait for a one-time code end, and each session needs a new code before the next sensitive operation. ReplacePassword
-// returns an error if the second factor in the Secret cannot be read.
+// ReplacePassword sets the password hash in the Secret. Afterwards, PasswordChosen returns the value of byUser.
+// ReplacePassword also ends all logins that wait for a one-time code. Each session needs a new code before the next
+// sensitive operation. If the second factor in the Secret cannot be read, ReplacePassword returns an error.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, byUser bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {

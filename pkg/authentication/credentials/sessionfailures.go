@@ -24,7 +24,7 @@ const (
 	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the number of sessions of a user for which SessionFailures counts the wrong codes separately.
+	// maxSessions is the maximum length of SessionFailures.Sessions.
 	maxSessions = 32
 )
 
@@ -43,7 +43,7 @@ type Failures struct {
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures contains the number of wrong codes in one session.
+// NamedFailures contains the name of a session and the number of wrong codes in this session.
 type NamedFailures struct {
 	Failures
 
@@ -72,7 +72,8 @@ func (s *SessionFailures) forSession(session string) Failures {
 	return Failures{}
 }
 
-// Wait returns the time for which codes in the session are rejected without a check, or 0.
+// Wait returns the time for which the session must wait before the next code of the second factor. It returns 0 if the
+// next code is allowed now.
 func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
 	return max(sessionPolicy().Wait(s.forSession(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
 }

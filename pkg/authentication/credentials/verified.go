@@ -12,7 +12,7 @@ const (
 	// VerifiedTTL is the time after a correct code during which sensitive operations in the same session need no
 	// further code.
 	VerifiedTTL = 5 * time.Minute
-	// maxVerified bounds the number of sessions of a user in which sensitive operations need no code for some time.
+	// maxVerified is the maximum number of verified sessions of a user.
 	maxVerified = 32
 )
 

@@ -52,8 +52,8 @@ const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
 	maxThreads = 4
-	// maxWork bounds the memory of a hash in KiB, multiplied by the number of passes over the memory. This product
-	// determines how long the computation of the hash takes.
+	// maxWork bounds the product of Parameters.Memory and Parameters.Time. The time to compute a hash is proportional
+	// to this product.
 	maxWork = 4 * maxMemory
 
 	minKey  = 16

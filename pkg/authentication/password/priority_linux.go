@@ -14,7 +14,8 @@ import (
 
 const (
 	maxNice = 19
-	// The system call getpriority(2) returns rawPriority minus the nice value.
+	// rawPriority is the result of the system call getpriority(2) for the nice value 0. The result for another nice
+	// value is rawPriority minus this value.
 	rawPriority = 20
 	// maxOOMScore makes the kernel kill this process first if the container has no memory left.
 	maxOOMScore = "1000"

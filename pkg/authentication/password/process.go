@@ -29,11 +29,9 @@ const (
 	childTimeout = 2 * time.Second
 	// startPause is the minimum time between the failure of a child process and the start of the next one.
 	startPause = time.Second
-	// slowPause is the minimum time until the next start if a child process does not start or respond in time, for
-	// example because no processor is free.
+	// slowPause is the time for which no child process is started after one has failed to start or to respond in time.
 	slowPause = time.Minute
-	// startGap is the maximum pause between two hashes for which the child process is started. A single client that
-	// logs in repeatedly makes longer pauses.
+	// startGap is a threshold. If the pause between two hashes is shorter, a child process is started.
 	startGap = 10 * time.Millisecond
 	// idleTime is how long the child process runs after the last hash that needed it. The process ends to free its
 	// memory.
@@ -84,7 +82,7 @@ func NewProcess(concurrency int, command ...string) *Process {
 		idle: idleTime}
 }
 
-// done records the end of a hash. The caller must call it once for each call of acquire, even if the hash was not
+// done records the end of a hash. The caller must call it once for each call of begin, even if the hash was not
 // computed in the child process.
 func (p *Process) done() {
 	p.mu.Lock()
@@ -149,11 +147,11 @@ func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteC
 // key derives a key from a password in the child process. It returns false if no child process is ready, if the child
 // process ends, or if the child process exceeds the timeout. It does not wait for the start of a child process.
 func (p *Process) key(r KeyRequest) ([]byte, bool) {
-	c := p.acquire()
+	c := p.begin()
 	if c == nil {
 		return nil, false
 	}
-	defer p.release()
+	defer p.endCall()
 	key, err := c.key(r, p.timeout)
 	if err != nil {
 		p.discard(c, err)
@@ -161,12 +159,13 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// acquire records the start of a hash. It returns the child process that must compute the hash, or nil if the server
-// process must compute it. If the result is not nil, the caller must call release after the hash.
-func (p *Process) acquire() *child {
+// begin records the start of a hash, and returns the child process for it. If the result is nil, the server process
+// must compute the hash. Otherwise, the caller must call endCall after the hash.
+func (p *Process) begin() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	// A single client that logs in repeatedly makes longer pauses than startGap.
 	needed := p.running > 0 || now.Sub(p.lastEnd) < startGap
 	p.running++
 	if needed {
@@ -184,8 +183,7 @@ func (p *Process) acquire() *child {
 	return nil
 }
 
-// release records that the child process has computed a hash or has failed.
-func (p *Process) release() {
+func (p *Process) endCall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls--
@@ -255,7 +253,7 @@ func (p *Process) discard(c *child, err error) {
 	}
 	pause := p.pause
 	if errors.Is(err, errSlow) {
-		pause = slowPause
+		pause = slowPause // probably, no processor is free
 	}
 	klog.Background().Error(err, "The child process that hashes passwords has failed", "retryAfter", pause)
 	p.child, p.notBefore = nil, time.Now().Add(pause)

@@ -76,8 +76,8 @@ func (p *Process) current() *child {
 func awaitChild(t *testing.T, p *Process) *child {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
-		if c := acquireFrequent(p); c != nil {
-			p.release()
+		if c := beginFrequent(p); c != nil {
+			p.endCall()
 			return c
 		}
 	}
@@ -176,7 +176,7 @@ func TestProcessEnds(t *testing.T) {
 	}
 	awaitEnd(t, old)
 	verify(t, p)
-	if acquireFrequent(p) != nil || p.starting {
+	if beginFrequent(p) != nil || p.starting {
 		t.Error("another child was started before the end of the pause")
 	}
 	p.notBefore = time.Time{}
@@ -196,7 +196,7 @@ func TestProcessDoesNotRespond(t *testing.T) {
 	p.timeout = 50 * time.Millisecond
 	verify(t, p)
 	awaitEnd(t, stopped)
-	if pause := time.Until(p.notBefore); acquireFrequent(p) != nil || p.starting || pause < slowPause/2 {
+	if pause := time.Until(p.notBefore); beginFrequent(p) != nil || p.starting || pause < slowPause/2 {
 		t.Errorf("another child may start after %s", pause)
 	}
 }
@@ -206,7 +206,7 @@ func TestProcessCannotStart(t *testing.T) {
 	for _, command := range []string{"/does/not/exist", "/bin/false"} {
 		p := NewProcess(1, command)
 		for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-			acquireFrequent(p)
+			beginFrequent(p)
 			verify(t, p)
 			p.mu.Lock()
 			failed := !p.notBefore.IsZero()
@@ -218,19 +218,19 @@ func TestProcessCannotStart(t *testing.T) {
 				t.Fatalf("%s: the start has not failed", command)
 			}
 		}
-		if acquireFrequent(p) != nil || p.starting {
+		if beginFrequent(p) != nil || p.starting {
 			t.Errorf("%s: another start follows at once", command)
 		}
 	}
 }
 
-// acquireFrequent calls acquire as if a hash had just ended.
-func acquireFrequent(p *Process) *child {
+// beginFrequent calls begin as if a hash had just ended.
+func beginFrequent(p *Process) *child {
 	p.mu.Lock()
 	p.lastEnd = time.Now()
 	p.mu.Unlock()
 	defer p.done()
-	return p.acquire()
+	return p.begin()
 }
 
 // TestProcessOfFewHashes verifies that hashes with time between them start no child process, and that a hash that
@@ -238,7 +238,7 @@ func acquireFrequent(p *Process) *child {
 func TestProcessOfFewHashes(t *testing.T) {
 	p := newTestProcess(t)
 	for range 3 {
-		if p.acquire() != nil || p.starting {
+		if p.begin() != nil || p.starting {
 			t.Fatal("a child was started")
 		}
 		p.done()
@@ -246,11 +246,11 @@ func TestProcessOfFewHashes(t *testing.T) {
 	}
 	for name, isComplete := range map[string]bool{"during another one": false, "soon after another one": true} {
 		p := newTestProcess(t)
-		p.acquire()
+		p.begin()
 		if isComplete {
 			p.done()
 		}
-		p.acquire()
+		p.begin()
 		if !p.starting {
 			t.Errorf("a hash %s started no child", name)
 		}
@@ -264,7 +264,7 @@ func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond
 	old := awaitChild(t, p)
-	if acquireFrequent(p) != old { // a hash in progress
+	if beginFrequent(p) != old { // a hash in progress
 		t.Fatal("the child has ended during the hashes")
 	}
 	select {
@@ -272,7 +272,7 @@ func TestProcessIsIdle(t *testing.T) {
 		t.Error("the child has ended during a hash")
 	case <-time.After(2 * p.idle):
 	}
-	p.release()
+	p.endCall()
 	awaitEnd(t, old)
 	if c := awaitChild(t, p); c == old {
 		t.Error("the child that has ended is used")

@@ -142,9 +142,9 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess selects the sessions to end before the user starts the given number of new sessions. If the user would exceed
-// Limits.PerUser, Excess returns the least recently used sessions of the user. If only Limits.Total would be exceeded,
-// it returns only one session: the least recently used one of the user with the most sessions.
+// Excess returns the sessions that must end before the user can start the given number of new sessions. If
+// Limits.PerUser would be exceeded, it returns sessions of this user. If only Limits.Total would be exceeded, it
+// returns one session of the user with the most sessions. Excess selects the least recently used sessions.
 func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -7,7 +7,7 @@ package throttle
 // a separate limit of concurrent attempts, so that a flood of their logins does not block other clients.
 type Class int
 
-// Values of Class.
+// Values of Class, and their number.
 const (
 	// Stranger is the Class of clients about which nothing is known.
 	Stranger Class = iota
@@ -19,6 +19,7 @@ const (
 	// logged-in clients that enter the password again.
 	KnownDevice
 
+	// classes is the number of values of Class.
 	classes
 )
 

@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// flow is a group of attempts: those for one account, in one session, from one known device or from one network. An
-// attempt may belong to several flows. The fair queue divides its capacity among the flows with waiting attempts.
+// flow is a group of attempts, for example all attempts for one account or from one network. The fair queue divides its
+// capacity among the flows with waiting attempts. An attempt may belong to several flows.
 type flow struct {
 	name string
-	// cost determines the share of the flow in the capacity of the fair queue. A flow with half the cost gets twice the
-	// share. A network of many clients has a lower cost than an account.
+	// cost determines how often the attempts of the group run. With half the cost, they run twice as often.
 	cost float64
 }
 
@@ -38,20 +37,18 @@ type fairQueue struct {
 	waiting []*ticket
 	// minRank is the lowest rank that a new attempt can get. It increases each time an attempt starts to run.
 	minRank float64
-	// nextRanks contains the lowest rank that the next attempt of a flow can get, by the name of the flow. A flow is
-	// for example an account or a network. Each attempt of a flow increases the rank of the next attempt.
+	// nextRanks maps the name of an account, device or network to the lowest rank that its next attempt can get.
 	nextRanks map[string]float64
 }
 
-// finishFactor bounds the number of accounts, devices and networks that a fairQueue remembers. The bound is
-// finishFactor times the maximum number of waiting attempts.
+// finishFactor limits the number of entries in fairQueue.nextRanks, the finish tags of start-time fair queueing. The
+// maximum is finishFactor times the maximum number of waiting attempts.
 const finishFactor = 16
 
-// place returns the rank that a new attempt of the flows gets. Attempts with a lower rank run earlier. place also
-// returns the number of waiting attempts that run before the new attempt.
+// place returns the rank of a new attempt, and the number of waiting attempts that will run before the new attempt.
 func (l *fairQueue) place(flows []flow) (rank float64, ahead int) {
 	rank = l.minRank
-	for _, f := range flows {
+	for _, f := range flows { // The attempt belongs to all of these flows.
 		rank = max(rank, l.nextRanks[f.name])
 	}
 	for _, t := range l.waiting {
@@ -117,11 +114,11 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget removes flows from l.nextRanks if there are too many. It prefers flows that no longer delay an attempt.
 func (l *fairQueue) forget() {
 	if len(l.nextRanks) <= finishFactor*l.limit {
 		return
 	}
+	// New attempts get at least minRank, so that entries up to minRank have no effect.
 	maps.DeleteFunc(l.nextRanks, func(_ string, rank float64) bool { return rank <= l.minRank })
 	// Afterwards, there is room for many new entries, so that few calls have to search the map.
 	if len(l.nextRanks) > finishFactor*l.limit/2 {
@@ -177,13 +174,12 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the pause after a failed attempt. During the pause, the attempt still counts as running, so that no
-// other attempt starts instead. The pause is restFactor times the duration of the attempt. It is at most maxRest, and
-// shorter if many attempts are waiting.
-func (p *pool) restAfter(took time.Duration) time.Duration {
-	rest := min(restFactor*took, maxRest)
+func (p *pool) pauseAfterFailure(took time.Duration) time.Duration {
+	// With the factor 2, an attempt and its pause take three times as long as the attempt alone. A flood of wrong
+	// passwords therefore uses a third of the processor time.
+	pause := min(pauseFactor*took, maxPause)
 	if n := p.waiting(); n > 0 {
-		rest = min(rest, drainTime*time.Duration(p.places)/time.Duration(n)-took)
+		pause = min(pause, drainTime*time.Duration(p.places)/time.Duration(n)-took)
 	}
-	return max(rest, 0)
+	return max(pause, 0)
 }

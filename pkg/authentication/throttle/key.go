@@ -22,11 +22,9 @@ const (
 	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
 	// sessions, known devices and names that no user has.
 	accountFree = 5
-	// accountForgive is the interval in which one failure of an account expires. The first interval begins at the last
-	// failure.
+	// accountForgive is the interval at which the number of failures of an account decreases by one.
 	accountForgive = time.Hour
-	// addressForgive is the interval in which one failure of a client address expires. The first interval begins at the
-	// last failure.
+	// addressForgive is the interval at which the number of failures of a client address decreases by one.
 	addressForgive = time.Minute
 
 	// nameHashBytes is the length of the hash of an unknown user name, in bytes. The hash is part of the name of a
@@ -67,11 +65,11 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// expiryPolicy returns a policy that determines when the failures of a KubeVisionLoginThrottle expire. The policy must
-// not be used to compute delays.
+// expiryPolicy returns a Policy that determines when the failures of a KubeVisionLoginThrottle expire. The Policy
+// must not be used for delays, because its field Free may be wrong.
 func expiryPolicy(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
-		// Policy.Free is unknown here. Only delays depend on it.
+		// AddressFree, which determines Policy.Free, is unknown here.
 		return addressPolicy(0, networkClients(t.Spec.Address))
 	}
 	return accountPolicy()
@@ -117,8 +115,8 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the failure counters for the networks that contain the address. In a network with n
-// clients, attempts are delayed after n*freePerClient failures.
+// addressKeys returns the keys of the failure counters for the networks that contain the address. freePerClient is the
+// number of failures after which attempts of a single client are delayed.
 func addressKeys(address netip.Addr, freePerClient int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))

@@ -12,8 +12,8 @@ import "time"
 type Policy struct {
 	// Free is the number of failures after which attempts are delayed.
 	Free int
-	// Forgive is the interval in which one failure expires. The first interval begins at the last failure. Zero means
-	// that failures never expire.
+	// Forgive is the interval at which the number of failures decreases by one. Each failure restarts the interval.
+	// Zero means that failures never expire.
 	Forgive time.Duration
 }
 

@@ -52,11 +52,11 @@ type Throttle struct {
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers is the maximum number of KubeVisionLoginThrottles for names that no user has. KubeVisionLoginThrottles
-	// for addresses and networks have a separate maximum of the same value.
+	// Strangers is the maximum number of failure counters for unknown user names. It is also the maximum number of
+	// failure counters for client addresses and networks. Each counter is a KubeVisionLoginThrottle.
 	Strangers int
-	// Places is the maximum number of concurrent attempts of unknown clients. Known clients have a separate maximum of
-	// the same value. Zero means the default, 2.
+	// Places is the maximum number of concurrent attempts of the Class Stranger. All other classes together have a
+	// separate maximum of the same value. Zero means the default, 2.
 	Places int
 
 	once  sync.Once
@@ -82,9 +82,10 @@ type Login struct {
 type Attempt struct {
 	throttle *Throttle
 	login    Login
-	// account counts the failures of the account or, for a password that a user enters in a session, of the session.
+	// account counts the failures of the account. For an attempt of BeginSession, it counts the failures of the session
+	// instead.
 	account keyedCounter
-	// networks count the failures of the networks that contain the address.
+	// networks contains a failure counter for each network that contains the client address.
 	networks []keyedCounter
 	// device counts the failures of a known device. It is nil for all other clients.
 	device *keyedCounter
@@ -225,7 +226,6 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a failure counter. It contains the key and the KubeVisionLoginThrottle of the counter.
 type keyedCounter struct {
 	key
 

@@ -13,11 +13,10 @@ import (
 const (
 	// defaultPlaces is the default of Throttle.Places, which limits the number of concurrent attempts.
 	defaultPlaces = 2
-	// restFactor is the duration of the pause after a failed attempt, divided by the duration of the attempt. With the
-	// factor 2, a flood of wrong passwords uses a third of the processor time that it would use without pauses.
-	restFactor = 2
-	// maxRest is the maximum duration of the pause after a failed attempt.
-	maxRest = 500 * time.Millisecond
+	// pauseFactor is the duration of the pause after a failed attempt, divided by the duration of the attempt.
+	pauseFactor = 2
+	// maxPause is the maximum duration of the pause after a failed attempt.
+	maxPause = 500 * time.Millisecond
 	// drainTime is the time in which the server aims to run all waiting attempts. If many attempts wait, the server
 	// shortens the pauses after failed attempts.
 	drainTime = 3 * time.Second
@@ -46,8 +45,8 @@ func (*BusyError) Is(target error) bool { return target == ErrBusy }
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
 // processor time. Only one attempt of an account runs at a time.
 type turns struct {
-	// places is the maximum number of concurrent attempts of unknown clients. Known clients have a separate maximum of
-	// the same value. Zero means defaultPlaces.
+	// places is the maximum number of concurrent attempts of the Class Stranger. All other classes together have a
+	// separate maximum of the same value. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -163,12 +162,12 @@ func (t *turn) end(failed bool) {
 	took := time.Since(t.begun)
 	t.pool.observe(took)
 	delete(s.busy, t.account) // during the pause, the account may use another place
-	rest := time.Duration(0)
+	pause := time.Duration(0)
 	if failed {
-		rest = t.pool.restAfter(took)
+		pause = t.pool.pauseAfterFailure(took)
 	}
-	if rest > 0 {
-		time.AfterFunc(rest, func() {
+	if pause > 0 {
+		time.AfterFunc(pause, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.vacate(t.pool)

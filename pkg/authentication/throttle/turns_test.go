@@ -226,7 +226,7 @@ func TestTurnsRest(t *testing.T) {
 			}
 			want := time.Duration(0)
 			if failed {
-				want = restFactor * took
+				want = pauseFactor * took
 			}
 			if waited := time.Since(ended); waited != want {
 				t.Errorf("where attempts failed (%t), the next waits for %s, want %s", failed, waited, want)

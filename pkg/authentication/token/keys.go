@@ -148,7 +148,7 @@ func (s *KeySet) Find(id string) (Key, bool) {
 		if k.ID != id {
 			continue
 		}
-		if i+1 < len(keys) && s.clock.Since(keys[i+1].Created) >= propagation+verification {
+		if i+1 < len(keys) && s.clock.Since(keys[i+1].Created) >= propagation+verificationTime {
 			return Key{}, false
 		}
 		return k, true

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// verification is the time for which tokens of an old key are accepted after the next key has begun to sign. It is
-	// longer than the lifetime of any token.
-	verification = 2 * time.Hour
+	// verificationTime is the time for which a replaced signing key still verifies JWTs. It is longer than the lifetime
+	// of any JWT.
+	verificationTime = 2 * time.Hour
 	// maxRetention bounds the time for which an old key is stored. It equals DeviceTTL, the lifetime of device tokens.
 	// The old key must verify the MACs of the device tokens that were issued with it.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods is the number of rotation periods for which an old signing key is stored. The key is stored for
-	// at least two hours (see verification), and for at most 30 days (see maxRetention).
+	// retainedPeriods is the number of rotation periods for which an old signing key is stored. The minimum is
+	// verificationTime, and the maximum is maxRetention.
 	retainedPeriods = 4
 )
 
@@ -56,7 +56,7 @@ func Rotate(
 // retention returns the time for which an old signing key is stored after the next key has begun to sign. This time is
 // four rotation periods, but at least two hours and at most 30 days.
 func retention(period time.Duration) time.Duration {
-	return max(verification, min(maxRetention, retainedPeriods*period))
+	return max(verificationTime, min(maxRetention, retainedPeriods*period))
 }
 
 // deletableAt returns the time at which the signing key that successor has replaced can be deleted. The parameter

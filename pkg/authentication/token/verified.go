@@ -25,7 +25,7 @@ type signed struct {
 }
 
 // verifiedTokens caches tokens with valid signatures by their SHA-256, because the verification of a signature takes
-// longer than the rest of a request. A new token replaces the least recently used one.
+// longer than the rest of a request.
 type verifiedTokens struct {
 	tokens *lru.Cache
 }

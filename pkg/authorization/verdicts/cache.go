@@ -41,8 +41,8 @@ const (
 	// maxOutage is the time for which AllowedStale uses old results of access reviews after a cluster has become
 	// unreachable.
 	maxOutage = 5 * time.Minute
-	// lastAge is the maximum age of a cached result at the beginning of an outage. While the cluster is unreachable,
-	// AllowedStale does not use older results.
+	// lastAge bounds the age of an access review whose result is used while the cluster is unreachable. The age is
+	// measured at the beginning of the outage.
 	lastAge = time.Minute
 	// outageReviewTimeout bounds the duration of an access review on a cluster that cannot be reached. It applies only
 	// if an older result can be used instead of the review.
@@ -108,10 +108,10 @@ func (c *Cache) Stop() {
 // returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the caller may read the objects that the attributes describe. asOf must be the time of
-// the newest of these objects, or later. While the cluster is unreachable, AllowedStale may use the result of an
-// earlier access review. It returns false if KubeVision has no right to impersonate the caller. If a review fails, it
-// returns an error with the code 50200.
+// AllowedStale returns true if the caller may read the objects that the attributes describe. None of these objects may
+// be newer than asOf. While the cluster is unreachable, AllowedStale may use the result of an earlier access review. It
+// returns false if KubeVision has no right to impersonate the caller. If a review fails, it returns an error with the
+// code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -137,13 +137,12 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context for an access review. If the cluster is unreachable, and wasAllowed returns true,
-// the context has a short timeout, because an earlier result can replace the review.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
 	if _, _, ok := c.scopeOf(cluster).outage(); ok {
 		if allowed, _ := wasAllowed(); allowed {
+			// An earlier result can replace the review. Therefore, the request does not wait long for the cluster.
 			// Because of the cause ErrImpatient, the timeout does not open the circuit breaker of the cluster.
 			return context.WithTimeoutCause(ctx, outageReviewTimeout, clusters.ErrImpatient)
 		}
@@ -163,7 +162,8 @@ func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, grants, error) {
-		// A hash of the roles is stored with the result. Without roles, the result is not used during an outage.
+		// A hash of the roles is stored with the result. Without roles, the result is not used during an outage. The
+		// roles are read before the review, because the user may lose a role during the review.
 		before, _ := granted(ctx, roles)
 		allowed, err := caller.Allowed(ctx, attributes)
 		return allowed, before, err
@@ -177,8 +177,7 @@ func (c *Cache) ask(
 	return allowed, err
 }
 
-// reviewFunc sends an access review. It returns the result, and the hash of the roles that the user had before the
-// review.
+// reviewFunc sends an access review. It must read the roles of the user before it sends the review.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
 // verdict returns the result of the access review that q identifies. It uses a cached result that is still valid, calls
@@ -219,9 +218,8 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the cluster is unreachable, and an earlier access review allows the read that q
-// identifies. currentRoles is a hash of the user's present roles. asOf is the time of the newest object of the read, or
-// later.
+// wasAllowed returns true if the cluster is unreachable, and the result of an earlier access review still allows the
+// read. The read must not return objects that are newer than asOf.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
@@ -277,14 +275,13 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 	go func() {
 		defer cancel()
 		f.allowed, f.err = review(ctx)
-		c.land(f)
+		c.removeFlight(f)
 		close(f.done)
 	}()
 	return f
 }
 
-// land removes a review that has ended, so that no further request joins it.
-func (c *Cache) land(f *flight) {
+func (c *Cache) removeFlight(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flights[f.key] == f {

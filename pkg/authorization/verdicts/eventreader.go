@@ -17,7 +17,7 @@ const (
 	// list also contains only one object, because it is requested with the limit 1. The annotations are the largest
 	// part, with at most 256 KiB.
 	maxEventBytes = 512 << 10
-	// readerBytes is the size of the read buffer, in bytes.
+	// readerBytes is the size of the read buffer of an eventReader, in bytes.
 	readerBytes = 4 << 10
 	// maxTextBytes is the maximum length of an event type or a resource version, in bytes. Longer strings in an event
 	// are not needed, and the eventReader skips them.

@@ -23,13 +23,14 @@ type scope struct {
 	// watched contains the RBAC resources that are currently watched, for example "roles". Cached results are used only
 	// while all four RBAC resources are watched.
 	watched map[string]bool
-	// changed is the time of the last increase of generation.
-	changed time.Time
+	// changeTime is the time of the last change of an RBAC object. The start of a watch counts as a change, because
+	// earlier changes may have been missed.
+	changeTime time.Time
 	// outageTime is the beginning of the current outage, or zero. An outage begins when the watch of an RBAC resource
 	// ends. It ends when all RBAC resources are watched again.
 	outageTime time.Time
-	// outageGeneration is the generation of the cached results that may be used during the current outage. It is 0 if
-	// no cached results may be used.
+	// outageGeneration is the value of generation at the beginning of the current outage of the cluster. It is 0 if
+	// there is no outage, or if an RBAC object may have changed since then.
 	outageGeneration uint64
 	// used is the time at which a caller last asked for a verdict of the cluster.
 	used time.Time
@@ -37,8 +38,7 @@ type scope struct {
 	ended bool
 	// notify is called after generation has increased. The caller does not hold the lock. notify may be nil.
 	notify func()
-	// pending is true while a call of notify is scheduled. It prevents a member cluster that changes its RBAC objects
-	// very often from causing a call for each change.
+	// pending is true while a call of notify is scheduled.
 	pending bool
 }
 
@@ -68,7 +68,7 @@ func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used = now
-	if !s.healthy() || now.Sub(s.changed) < settleTime {
+	if !s.healthy() || now.Sub(s.changeTime) < settleTime {
 		return s.generation, unsettledAge
 	}
 	return s.generation, maxAge
@@ -100,7 +100,7 @@ func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until t
 		return
 	}
 	age := maxAge
-	if reviewTime.Sub(s.changed) < settleTime {
+	if reviewTime.Sub(s.changeTime) < settleTime {
 		age = unsettledAge
 	}
 	store(reviewTime.Add(age))
@@ -115,7 +115,7 @@ func (s *scope) connected(resource string) {
 	s.watched[resource] = true
 	s.generation++
 	// RBAC objects may have changed without a watch. Therefore, results from before the outage may no longer be used.
-	s.changed, s.outageGeneration = s.clock.Now(), 0
+	s.changeTime, s.outageGeneration = s.clock.Now(), 0
 	if s.healthy() {
 		s.outageTime = time.Time{}
 	}
@@ -128,7 +128,7 @@ func (s *scope) recordChange() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.generation++
-	s.changed = s.clock.Now()
+	s.changeTime = s.clock.Now()
 	s.outageGeneration = 0
 }
 
@@ -142,7 +142,7 @@ func (s *scope) notified() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending {
+	if s.pending { // A member cluster that changes its RBAC objects very often must not cause a call for each change.
 		return
 	}
 	s.pending = true
@@ -167,8 +167,7 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the beginning of the current outage, and the generation of the cached results that may be used during
-// the outage. ok is false if there is no outage, or if no cached results may be used.
+// outage returns outageTime and outageGeneration. ok is false if results of earlier access reviews must not be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,24 +32,26 @@ const (
 // ErrRefused is returned for an address that the policy denies.
 var ErrRefused = errors.New("the address is not allowed")
 
-// Policy determines to which addresses connections may be opened. An address in Allowed is allowed even if the other
-// fields deny it.
+// Policy determines to which addresses connections may be opened.
 type Policy struct {
-	Denied, Allowed []netip.Prefix
-	// Self denies the addresses of the network interfaces of this process.
-	Self bool
-	// Host denies the addresses of the host cluster's API server. Therefore, the host cluster cannot be registered with
-	// a kubeconfig, but only with spec.inCluster.
-	Host bool
+	// Denied contains the networks to which no connections may be opened.
+	Denied []netip.Prefix
+	// Allowed contains the networks to which connections may be opened even if another field denies them.
+	Allowed []netip.Prefix
+	// DenySelf is true if no connections to the network interfaces of this process may be opened.
+	DenySelf bool
+	// DenyHost is true if no connections to the host cluster's API server may be opened. In this case, the host cluster
+	// can be registered only with spec.inCluster, and not with a kubeconfig.
+	DenyHost bool
 
 	hosts []endpoint
 }
 
 // Values of --cluster-addresses-denied that are not in CIDR notation.
 const (
-	// self is the flag value for the addresses of this process.
+	// self is a value of the flag --cluster-addresses-denied. It denies the addresses of this process.
 	self = "self"
-	// host is the flag value for the addresses of the host cluster's API server.
+	// host is a value of the flag --cluster-addresses-denied. It denies the addresses of the host cluster's API server.
 	host = "host"
 )
 
@@ -100,8 +102,8 @@ func (f *Flags) Policy() (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
 	}
-	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self),
-		Host: slices.Contains(f.denied, host)}
+	p := Policy{Denied: denied, Allowed: allowed, DenySelf: slices.Contains(f.denied, self),
+		DenyHost: slices.Contains(f.denied, host)}
 	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
@@ -132,7 +134,7 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 			continue
 		}
 		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) ||
-			(p.Self && isOwnAddress(address))
+			(p.DenySelf && isOwnAddress(address))
 	}
 	if refused {
 		return ErrRefused

@@ -24,8 +24,8 @@ const (
 // server from API servers of other clusters at the same address. An empty port stands for all ports of the address.
 type endpoint struct{ name, port string }
 
-// WithHost returns a copy of p that recognizes the given URL as the address of the host cluster's API server. If p.Host
-// is true, the copy denies connections to this address. WithHost ignores an invalid URL.
+// WithHost returns a copy of p in which the given URL is an address of the host cluster's API server. If p.DenyHost is
+// true, the copy denies connections to this address. WithHost ignores an invalid URL.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -38,13 +38,11 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of p that recognizes the given ClusterIP as the address of the host cluster's API server.
-// If p.Host is true, the copy denies connections to all ports of this address. withService ignores an empty address.
-func (p Policy) withService(address string) Policy {
-	if address == "" {
+func (p Policy) withService(clusterIP string) Policy {
+	if clusterIP == "" {
 		return p
 	}
-	return p.withEndpoint(endpoint{name: address})
+	return p.withEndpoint(endpoint{name: clusterIP}) // all ports belong to the host cluster's API server
 }
 
 func (p Policy) withEndpoint(e endpoint) Policy {
@@ -74,7 +72,7 @@ func (p Policy) CheckServer(address string) error {
 	service := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc",
 		"kubernetes.default.svc.cluster.local"}
 	isHost := func(e endpoint) bool { return strings.EqualFold(e.name, name) && (e.port == "" || e.port == port) }
-	if p.Host && (slices.Contains(service, name) || slices.ContainsFunc(p.hosts, isHost)) {
+	if p.DenyHost && (slices.Contains(service, name) || slices.ContainsFunc(p.hosts, isHost)) {
 		return ErrRefused
 	}
 	return nil
@@ -114,7 +112,7 @@ func parse(text string) (netip.Addr, bool) {
 func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, e := range p.hosts {
-		if _, err := netip.ParseAddr(e.name); err == nil || !p.Host {
+		if _, err := netip.ParseAddr(e.name); err == nil || !p.DenyHost {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
@@ -134,7 +132,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 // isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
 // resolvedAddresses contains the addresses that lookUp has returned, or is nil.
 func (p Policy) isHost(address netip.Addr, port uint16, resolvedAddresses []netip.AddrPort) bool {
-	if !p.Host {
+	if !p.DenyHost {
 		return false
 	}
 	if slices.ContainsFunc(resolvedAddresses, func(a netip.AddrPort) bool {

@@ -9,9 +9,9 @@ import (
 	"io"
 )
 
-// AcceptEncoding is the value of the header Accept-Encoding for requests whose response is read with a Body. The header
-// prevents the HTTP transport from decompressing the response. The Body decompresses the response instead, so that the
-// decompression counts as processor time of the cluster.
+// AcceptEncoding is the value of the header Accept-Encoding for requests whose response is read with a Body. With this
+// header, the Body decompresses the response, and not the HTTP transport. Therefore, the Body can limit the processor
+// time of the decompression.
 const AcceptEncoding = "gzip"
 
 const (
@@ -30,7 +30,8 @@ type Body struct {
 	text io.Reader
 }
 
-// Body returns the text of a response of the cluster. The caller must call Leave when it has processed the last data.
+// Body returns a reader that decompresses a response of the cluster. The caller must call Turn.Leave after it has
+// processed all data.
 func (t *Turn) Body(raw io.ReadCloser) *Body { return &Body{turn: t, raw: raw} }
 
 // Read implements io.Reader.
@@ -66,7 +67,6 @@ func (b *Body) open() error {
 // Close closes the response. It may be called during a call of Read.
 func (b *Body) Close() error { return b.raw.Close() } //nolint:wrapcheck // as it is
 
-// rawReader reads the response of a Body without decompressing it.
 type rawReader struct{ *Body }
 
 // Read implements io.Reader. It does not count the wait for data as processor time.

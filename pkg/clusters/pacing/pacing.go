@@ -56,8 +56,7 @@ func (p *Pace) Count(used time.Duration) {
 	p.work.ReserveN(time.Now(), min(int((used+up).Microseconds()), p.work.Burst()))
 }
 
-// settled waits until the processor time that was counted is within the limit.
-func (p *Pace) settled(ctx context.Context) error {
+func (p *Pace) awaitProcessorTime(ctx context.Context) error {
 	if err := p.work.Wait(ctx); err != nil {
 		return fmt.Errorf("waiting for processor time: %w", err)
 	}
@@ -84,14 +83,14 @@ func (t *Turn) Enter() error {
 	if t == nil || !t.began.IsZero() {
 		return nil
 	}
-	if err := take(t.context, t.pace.places); err != nil {
+	if err := acquire(t.context, t.pace.places); err != nil {
 		return err
 	}
 	// Only goroutines that have a place wait for processor time. If all goroutines waited for it, all of them would
 	// begin at once after the wait.
-	err := t.pace.settled(t.context)
+	err := t.pace.awaitProcessorTime(t.context)
 	if err == nil {
-		err = take(t.context, processing)
+		err = acquire(t.context, processing)
 	}
 	if err != nil {
 		<-t.pace.places
@@ -114,24 +113,22 @@ func (t *Turn) Leave() {
 	<-t.pace.places
 }
 
-// yield ends a turn and begins another one if the turn has lasted for maxTurn.
 func (t *Turn) yield() error {
 	if t == nil || t.began.IsZero() || time.Since(t.began) < maxTurn {
 		return nil
 	}
-	t.Leave()
+	t.Leave() // lets another goroutine process data
 	return t.Enter()
 }
 
-// take acquires a semaphore.
-func take(ctx context.Context, places chan struct{}) error {
+func acquire(ctx context.Context, semaphore chan struct{}) error {
 	select {
-	case places <- struct{}{}:
+	case semaphore <- struct{}{}:
 		return nil
 	default:
 	}
 	select {
-	case places <- struct{}{}:
+	case semaphore <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting to process data of a cluster: %w", ctx.Err())

@@ -40,7 +40,8 @@ const (
 	// maxElements bounds the number of elements, such as fields and causes, in a Status. A larger Status is not
 	// decoded, because the decoded form could use much more memory than the body.
 	maxElements = 20_000
-	// statusDepth is the depth to which the elements of nested messages are counted in a protobuf Status.
+	// statusDepth is the depth of the most deeply nested messages in a protobuf Status. The field details has the depth
+	// 1, and each cause in details has the depth 2.
 	statusDepth = 2
 	// maxRetrySeconds is the longest Retry-After that is returned to callers.
 	maxRetrySeconds = 3600

@@ -37,13 +37,11 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// maxRememberedNames bounds the number of names for which ShareMemory remembers a RoleBinding. If the limit is reached,
-// ShareMemory forgets all names.
 const maxRememberedNames = 1024
 
-// ShareMemory returns a cache transform for RoleBindings. One KubeVisionRoleBinding can have thousands of RoleBindings
-// with equal names, labels and subjects. The cache stores these equal values only once. The transform also removes all
-// parts that KubeVision cannot have written, so that they do not fill the memory.
+// ShareMemory returns a cache transform for RoleBindings that saves memory. It stores equal names, labels and subjects
+// only once, because one KubeVisionRoleBinding can have thousands of RoleBindings. It also removes data that KubeVision
+// never writes, for example annotations.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{} // the last RoleBinding of each name, in any namespace
@@ -69,16 +67,16 @@ func ShareMemory() toolscache.TransformFunc {
 			}
 		}
 		if len(last) >= maxRememberedNames {
-			clear(last)
+			clear(last) // bounds the memory of the map
 		}
 		last[b.Name] = b
 		return b, nil
 	}
 }
 
-// Trim returns a cache transform for RBAC objects with KubeVision's label. It removes all parts that KubeVision cannot
-// have written, so that they do not fill the memory: any user with write access to one namespace can create large
-// objects with this label.
+// Trim returns a cache transform for RBAC objects with KubeVision's label. It removes data that KubeVision never
+// writes, for example annotations. Otherwise, any user with write access to one namespace could fill the memory with
+// large objects that have the label.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -113,9 +111,6 @@ const (
 	ruleOverhead = 120
 )
 
-// trim removes the parts of an object that KubeVision cannot have written, so that they do not fill the memory. If it
-// removes rules or subjects, it leaves one empty rule or subject. Without this element, the controllers would assume
-// that the object on the cluster grants no rights.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)
@@ -133,6 +128,7 @@ func trim(o client.Object) {
 	switch o := o.(type) {
 	case *rbacv1.Role:
 		if !isOwnName(o.Name) || ruleBytes(o.Rules) > maxPartBytes {
+			// One empty rule remains. Without a rule, the controllers would assume that the Role grants no rights.
 			o.Rules = slices.Clone(o.Rules[:min(len(o.Rules), 1)])
 			for i := range o.Rules {
 				o.Rules[i] = rbacv1.PolicyRule{}
@@ -141,6 +137,7 @@ func trim(o client.Object) {
 	case *rbacv1.RoleBinding:
 		if !isOwnName(o.Name) || len(o.RoleRef.Name)+subjectBytes(o.Subjects) > maxPartBytes {
 			o.RoleRef = rbacv1.RoleRef{}
+			// One empty subject remains, so that the controllers do not assume that the object grants no rights.
 			o.Subjects = slices.Clone(o.Subjects[:min(len(o.Subjects), 1)])
 			for i := range o.Subjects {
 				o.Subjects[i] = rbacv1.Subject{}
@@ -153,7 +150,6 @@ func isOwnLabel(key string) bool {
 	return key == names.ManagedByLabel || key == names.RoleBindingLabel || key == names.ComponentLabel
 }
 
-// isOwnName returns true if name has a prefix of the Roles and RoleBindings that KubeVision creates.
 func isOwnName(name string) bool {
 	return strings.HasPrefix(name, names.Impersonator) || strings.HasPrefix(name, names.GrantedRole(""))
 }

@@ -76,16 +76,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow determines which rights of the existing object must be revoked, because the desired object does not grant
-// them. It returns:
-//
-//   - an object and true, if the existing object must be changed: the returned object has only the rights that both
-//     objects grant
-//   - nil and true, if the existing object must be deleted
-//   - false, if nothing must be revoked
-//
-// Nothing must be revoked if objects of this kind grant no rights. The same applies if the desired object is a
-// ClusterRole with an aggregation rule, because Kubernetes then replaces the rules itself.
+// narrow returns an object with only the rights that both objects grant, or nil if the existing object must be deleted.
+// It returns false if the existing object need not be changed.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -112,7 +104,7 @@ func narrow(existing, desired client.Object) (client.Object, bool) {
 	case *rbacv1.ClusterRole:
 		e, ok := existing.(*rbacv1.ClusterRole)
 		if !ok || d.AggregationRule != nil {
-			return nil, false
+			return nil, false // Kubernetes replaces the rules of a ClusterRole with an aggregation rule itself.
 		}
 		if e.AggregationRule != nil {
 			return nil, true // An apply would leave the rules to the aggregation controller.
@@ -127,7 +119,7 @@ func narrow(existing, desired client.Object) (client.Object, bool) {
 		kept, changed := narrowRules(e.Rules, d.Rules)
 		return &rbacv1.Role{ObjectMeta: *d.ObjectMeta.DeepCopy(), Rules: kept}, changed
 	default:
-		return nil, false
+		return nil, false // Objects of other kinds grant no rights.
 	}
 }
 

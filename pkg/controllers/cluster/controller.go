@@ -94,7 +94,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			handler.EnqueueRequestsFromMapFunc(r.requestsForTwins), builder.WithPredicates(readCacheChanged())).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all,
-			builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
+			builder.WithPredicates(predicates.SkipInitialList(), impersonatedNamesChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.requestsForSecret), later).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
@@ -105,23 +105,19 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for updates of KubeVisionUsers. It accepts an update only if it may change the
-// user and group names that KubeVision impersonates. Such updates change the groups, the UID, or the presence of the
-// deletionTimestamp. The UID changes if the user was recreated with the same name.
-func membershipChanged() predicate.Predicate {
+func impersonatedNamesChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
 		after, ok2 := e.ObjectNew.(*kubevisionv1alpha1.KubeVisionUser)
+		// A different UID means that the user was recreated. Users that are being deleted are not impersonated.
 		return !ok || !ok2 || before.UID != after.UID || !slices.Equal(before.Spec.Groups, after.Spec.Groups) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 	}}
 }
 
-// requestsForHosts returns requests for the KubeVisionClusters with spec.inCluster, because the object o on the host
-// cluster has changed. If o does not have KubeVision's component label, it returns no requests.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
-		return nil
+		return nil // KubeVision has not created the object
 	}
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
@@ -129,14 +125,14 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 // requestsForMembers returns requests for the KubeVisionClusters that an event of a member cluster affects. The kind of
 // the event is determined by the object o (see clustercache.Registry.Source). The requests are for:
 //
-//   - if o is nil: all KubeVisionClusters for which clustercache.Registry.IsWaiting returns true
+//   - if o is nil: all KubeVisionClusters for which clustercache.Registry.NeedsProof returns true
 //   - if o is a KubeVisionCluster: the KubeVisionCluster with its name
 //   - if o is another object with the component label of KubeVision: the KubeVisionClusters of all member clusters
 //   - if o is any other object: no KubeVisionClusters
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
-			return r.Targets.IsWaiting(c.UID)
+			return r.Targets.NeedsProof(c.UID)
 		})
 	}
 	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {

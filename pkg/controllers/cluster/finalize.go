@@ -103,7 +103,7 @@ func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.Ku
 		return nil
 	}
 	r.Targets.Retire(c) //nolint:contextcheck // it waits for nothing
-	if t, err := r.Targets.Retired(c); err == nil && r.Targets.HoldsIdentity(c, c.Status.ClusterID) {
+	if t, err := r.Targets.Retired(c); err == nil && r.Targets.IsConfirmed(c, c.Status.ClusterID) {
 		return deleteOwnObjects(ctx, t)
 	}
 	secret, k, err := r.readKubeconfig(ctx, c)

@@ -30,8 +30,7 @@ const (
 	// rules of ClusterRoles with the label rbac.authorization.k8s.io/aggregate-to-view, which operators add for custom
 	// resources.
 	viewRole = "view"
-	// readerViewBinding is the name of the ClusterRoleBinding for viewRole. The name of the ClusterRoleBinding for
-	// readerRole is names.Reader.
+	// readerViewBinding is the name of the ClusterRoleBinding that grants the ClusterRole view to the read cache.
 	readerViewBinding = names.Reader + "-" + viewRole
 )
 

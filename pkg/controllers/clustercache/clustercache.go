@@ -63,7 +63,8 @@ type Metadata struct {
 	Namespaces, ClusterRoles client.Reader
 }
 
-// Registry contains the connections of the controllers. Finding a connection never waits for a cluster.
+// Registry contains the connections of the controllers to the host cluster and the member clusters. The methods Get and
+// All never wait for a cluster.
 type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
@@ -74,8 +75,8 @@ type Registry struct {
 	registrations client.Reader
 	// subjects computes the users and groups that KubeVision may impersonate on member clusters.
 	subjects *impersonation.Source
-	// kept bounds the memory of the objects that are cached from member clusters.
-	kept *clusters.Pool
+	// pool limits the memory that this process uses for cached objects of member clusters.
+	pool *clusters.Pool
 
 	mu sync.RWMutex
 	// members maps the name of a KubeVisionCluster to its connection.
@@ -96,11 +97,11 @@ type Registry struct {
 func NewRegistry(
 	host *Cluster, scheme *runtime.Scheme, reader client.Reader, subjects *impersonation.Source,
 	policy addresspolicy.Policy,
-	kept *clusters.Pool,
+	pool *clusters.Pool,
 ) *Registry {
 	return &Registry{
 		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), subjects: subjects,
-		policy: policy, registrations: reader, kept: kept,
+		policy: policy, registrations: reader, pool: pool,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 		penalties: map[clusters.Revision]time.Time{},
 	}
@@ -146,13 +147,13 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 // those that no longer exist.
 const maxEnded = 1024
 
-// remember adds the UID of a KubeVisionCluster to the given set. If the set then has more than maxEnded UIDs, remember
-// removes the UIDs of KubeVisionClusters that no longer exist. The caller must hold the lock.
-func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
-	ended.Insert(uid)
-	if len(ended) <= maxEnded {
+// remember adds uid to the set. The caller must hold the lock.
+func (r *Registry) remember(set sets.Set[types.UID], uid types.UID) {
+	set.Insert(uid)
+	if len(set) <= maxEnded {
 		return
 	}
+	// Forget the KubeVisionClusters that no longer exist.
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := r.registrations.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
 		return // a cache fails only after it was stopped
@@ -161,9 +162,9 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	for i := range all.Items {
 		known.Insert(all.Items[i].UID)
 	}
-	for old := range ended {
+	for old := range set {
 		if !known.Has(old) {
-			ended.Delete(old)
+			set.Delete(old)
 		}
 	}
 }
@@ -208,7 +209,7 @@ func (r *Registry) Open(
 	if r.isPenalized(revision) {
 		return nil, ErrLimitExceeded
 	}
-	limits := clusters.ControllerLimits(r.kept, c.CreationTimestamp.Time)
+	limits := clusters.ControllerLimits(r.pool, c.CreationTimestamp.Time)
 	m, err := newMember(revision, k, r.policy, limits, func(m *member) {
 		r.penalize(m)
 		r.close(name, m)

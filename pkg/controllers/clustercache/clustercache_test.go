@@ -48,7 +48,7 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 // connectAt connects a registration with a version of its kubeconfig.
 func (r *Registry) connectAt(name, version string, c *Cluster) {
 	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
-	limits := clusters.ControllerLimits(r.kept, time.Time{})
+	limits := clusters.ControllerLimits(r.pool, time.Time{})
 	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, addresspolicy.Policy{}, limits,
 		func(*member) {})
 	if err != nil {
@@ -165,7 +165,7 @@ func TestClaims(t *testing.T) {
 		for _, one := range all {
 			items = append(items, *one)
 		}
-		if got := r.claim(claims, "1", items); got.uid != want.UID || got.name != want.Name {
+		if got := r.ensureHolder(claims, "1", items); got.uid != want.UID || got.name != want.Name {
 			t.Errorf("it is held by %v, want %s", got, want.Name)
 		}
 	}

@@ -28,9 +28,9 @@ var ErrUndecided = errors.New("the cluster that holds the identity is not connec
 // already has the same identity. The identity is the UID of the namespace kube-system, which a hostile API server can
 // imitate.
 type ConflictError struct {
-	// Holder is the name of the other KubeVisionCluster with the same identity, which remains in use. It is empty if
-	// the identity belongs to the host cluster, and the host cluster is not registered.
-	Holder string
+	// Winner is the name of the KubeVisionCluster that may still be used. It is empty if the conflict is with a host
+	// cluster that is not registered.
+	Winner string
 	// Message describes the conflict and how to solve it. Apart from the UID of the namespace kube-system, it contains
 	// no data that the cluster has sent.
 	Message string
@@ -75,9 +75,9 @@ type conflict struct {
 	refusedName string
 	// refusedRevision is the revision of the kubeconfig that was refused.
 	refusedRevision clusters.Revision
-	// holderRevision is the revision of the other KubeVisionCluster's kubeconfig. It is empty if the conflict is with
-	// the host cluster, or if the other KubeVisionCluster was not connected.
-	holderRevision clusters.Revision
+	// winnerRevision is the kubeconfig revision of the KubeVisionCluster err.Winner. It is empty for the host cluster,
+	// and if err.Winner was not connected.
+	winnerRevision clusters.Revision
 	err            *ConflictError
 }
 
@@ -101,9 +101,9 @@ func (r *Registry) Confirm(
 	// A hostile API server can return the UID of another cluster. Therefore, a UID that is already in use requires a
 	// proof. No proof is accepted for the UID of the host cluster.
 	if id == r.host.ID {
-		return r.dispute(c, id, clusters.Revision{}, claimsHost(id, clusters.HostRegistration(all)))
+		return r.recordConflict(c, id, clusters.Revision{}, claimsHost(id, clusters.HostRegistration(all)))
 	}
-	holder := r.claim(c, id, all)
+	holder := r.ensureHolder(c, id, all)
 	if holder.uid == c.UID {
 		r.EndConflict(c.UID)
 		return nil
@@ -117,14 +117,12 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 		e.Message += "register the host with inCluster, and delete this registration"
 		return e
 	}
-	e.Holder = inForce.Name
+	e.Winner = inForce.Name
 	e.Message += fmt.Sprintf("the host is registered with inCluster as %s; delete this registration", inForce.Name)
 	return e
 }
 
-// claim returns the KubeVisionCluster that may use the Kubernetes cluster with the identity id without a proof. If none
-// is recorded, claim selects and records one. It selects c, or another KubeVisionCluster in the list all.
-func (r *Registry) claim(
+func (r *Registry) ensureHolder(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
 	registered := sets.New(c.UID)
@@ -161,7 +159,7 @@ func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
 	r.mu.RLock()
-	own, other := r.members[c.Name], r.connected(holder, id)
+	own, other := r.members[c.Name], r.connectionOf(holder, id)
 	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
 	isExamined := r.identities.examined.Has(holder.uid)
 	known, isProven := r.identities.proofs[c.UID]
@@ -179,8 +177,8 @@ func (r *Registry) prove(
 	refused := func(format string, arguments ...any) error {
 		claim := fmt.Sprintf("the cluster claims the identity of cluster %s (%s), without proof that both are "+
 			"the same: ", holder.name, id)
-		e := &ConflictError{Holder: holder.name, Message: claim + fmt.Sprintf(format, arguments...)}
-		return r.dispute(c, id, revisionOf(other), e)
+		e := &ConflictError{Winner: holder.name, Message: claim + fmt.Sprintf(format, arguments...)}
+		return r.recordConflict(c, id, revisionOf(other), e)
 	}
 	if other == nil {
 		return refused("the two clusters are compared when %s is connected", holder.name)
@@ -221,13 +219,11 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the given KubeVisionCluster to the Kubernetes cluster with the identity id. It
-// returns nil if there is no connection to this cluster, or if the KubeVisionCluster is being deleted. The caller must
-// hold the lock.
-func (r *Registry) connected(holder registration, id string) *member {
-	m := r.members[holder.name]
-	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
-		r.retired.Has(holder.uid) {
+// connectionOf returns nil if c is not connected to the cluster with the identity id, or is being deleted. The caller
+// must hold the lock.
+func (r *Registry) connectionOf(c registration, id string) *member {
+	m := r.members[c.name]
+	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != c.uid || r.retired.Has(c.uid) {
 		return nil
 	}
 	return m
@@ -240,42 +236,42 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records that the KubeVisionCluster c must not be used, and returns the reason e. id is the disputed identity.
-// holderRevision is the kubeconfig revision of the KubeVisionCluster e.Holder.
-func (r *Registry) dispute(
-	c *kubevisionv1alpha1.KubeVisionCluster, id string, holderRevision clusters.Revision, e *ConflictError,
+// recordConflict records that c must not be used, and returns e.
+func (r *Registry) recordConflict(
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, winnerRevision clusters.Revision, e *ConflictError,
 ) *ConflictError {
 	r.mu.Lock()
 	before, isKnown := r.identities.conflicts[c.UID]
 	delete(r.identities.proofs, c.UID)
 	r.identities.conflicts[c.UID] = conflict{
-		id: id, refusedName: c.Name, refusedRevision: revisionOf(r.members[c.Name]), holderRevision: holderRevision,
+		id: id, refusedName: c.Name, refusedRevision: revisionOf(r.members[c.Name]), winnerRevision: winnerRevision,
 		err: e,
 	}
 	r.mu.Unlock()
 	// The status of the KubeVisionCluster that remains in use contains the conflict.
-	if !isKnown || before.err.Holder != e.Holder {
-		r.wake(e.Holder)
+	if !isKnown || before.err.Winner != e.Winner {
+		r.wake(e.Winner)
 	}
 	return e
 }
 
 // DisputeHost records a conflict of c with the KubeVisionCluster inForce, which already represents the host cluster.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
-	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
+	e := &ConflictError{Winner: inForce.Name, Message: fmt.Sprintf(
 		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
-		inForce.Name)})
+		inForce.Name)}
+	return r.recordConflict(c, r.host.ID, clusters.Revision{}, e)
 }
 
 // EndConflict deletes the ConflictError that is recorded for the KubeVisionCluster with the given UID. If there was
-// one, EndConflict triggers a reconciliation of the KubeVisionCluster that ConflictError.Holder names.
+// one, EndConflict triggers a reconciliation of the KubeVisionCluster that ConflictError.Winner names.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
 	delete(r.identities.conflicts, uid)
 	r.mu.Unlock()
 	if isKnown {
-		r.wake(ended.err.Holder)
+		r.wake(ended.err.Winner)
 	}
 }
 
@@ -285,9 +281,9 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the ConflictError that is recorded for the KubeVisionCluster with the given UID, or nil. The
-// revision must be the current revision of the kubeconfig. Conflict also returns nil if the kubeconfig, or the
-// connection of the other KubeVisionCluster, has changed since the conflict was recorded.
+// Conflict returns the ConflictError that was recorded for the UID of a KubeVisionCluster and the revision of its
+// kubeconfig, or nil. It also returns nil if the connection of the other KubeVisionCluster has changed, because Confirm
+// may then find a proof.
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -300,16 +296,16 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	}
 	// A new holder, or a new connection of the holder, may make a proof possible.
 	holder, ok := r.identities.holders[known.id]
-	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holderRevision {
+	if !ok || holder.name != known.err.Winner || revisionOf(r.connectionOf(holder, known.id)) != known.winnerRevision {
 		return nil
 	}
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster with the given UID may be used only with a proof that it leads to the
-// same Kubernetes cluster as another one. The caller must reconcile this KubeVisionCluster whenever any cluster is
-// connected or disconnected, to repeat the proof.
-func (r *Registry) IsWaiting(uid types.UID) bool {
+// NeedsProof returns true if the KubeVisionCluster with the UID claims to be the same Kubernetes cluster as an earlier
+// KubeVisionCluster, and therefore needs a proof. The caller must repeat Confirm whenever any cluster is connected or
+// disconnected, because a proof may become possible or invalid.
+func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	_, disputed := r.identities.conflicts[uid] // a connection of the holder may make a proof possible
@@ -317,8 +313,8 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the names of the KubeVisionClusters that must not be used because of a conflict with c. They claim to
-// be the same Kubernetes cluster as c, but there is no proof. The names are sorted.
+// Rivals returns the sorted names of the KubeVisionClusters that claim, without proof, to be the same Kubernetes
+// cluster as c. KubeVision uses c, and does not use the rivals.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -333,16 +329,17 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster with the given UID, with or
-// without success. Other KubeVisionClusters with the same identity wait for this attempt.
+// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster with the UID, successfully or not.
+// Before this attempt, Confirm returns ErrUndecided for other KubeVisionClusters that claim to be the same Kubernetes
+// cluster.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c may use the Kubernetes cluster whose namespace kube-system has the UID id.
-func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
+// IsConfirmed returns true if c was confirmed as the Kubernetes cluster whose namespace kube-system has the UID id.
+func (r *Registry) IsConfirmed(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	holder, ok := r.identities.holders[id]
@@ -360,7 +357,7 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 // same Kubernetes cluster. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
-	other := r.connected(holder, m.cluster.ID)
+	other := r.connectionOf(holder, m.cluster.ID)
 	// A proof becomes invalid if one of the two kubeconfigs changes.
 	return ok && p.ownRevision == m.revision && p.holderRevision.Cluster == holder.uid &&
 		(other == nil || other.revision == p.holderRevision)

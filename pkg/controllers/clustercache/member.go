@@ -111,10 +111,8 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect waits until the caches are filled, and returns a Cluster with the given ID. The caches call tell for each of
-// KubeVision's objects on the cluster, and for later changes.
 func (m *member) connect(
-	ctx context.Context, scheme *runtime.Scheme, subjects *impersonation.Source, id string, tell func(client.Object),
+	ctx context.Context, scheme *runtime.Scheme, subjects *impersonation.Source, id string, notify func(client.Object),
 ) (*Cluster, error) {
 	mapper := restMapper()
 	own, err := cluster.New(m.transports.Config, func(o *cluster.Options) {
@@ -124,7 +122,7 @@ func (m *member) connect(
 	if err != nil {
 		return nil, fmt.Errorf("creating a client: %w", err)
 	}
-	others, err := cache.New(m.transports.Config, cache.Options{
+	metadata, err := cache.New(m.transports.Config, cache.Options{
 		Scheme: scheme, HTTPClient: m.transports.Registered, Mapper: mapper,
 		DefaultTransform: cache.TransformStripManagedFields(),
 	})
@@ -134,17 +132,17 @@ func (m *member) connect(
 	if err := apply.IndexBindings(ctx, own.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	// The calls of tell for the existing objects trigger the deletion of obsolete objects: a KubeVisionRoleBinding may
-	// have been deleted while the cluster was not connected.
-	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
+	// The calls of notify for the existing objects trigger the deletion of obsolete objects: a KubeVisionRoleBinding
+	// may have been deleted while the cluster was not connected.
+	if err := errors.Join(watchOwn(ctx, own.GetCache(), notify), watchMetadata(ctx, metadata, notify)); err != nil {
 		return nil, err
 	}
-	m.start(own.Start, others.Start)
+	m.start(own.Start, metadata.Start)
 	filling, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
 	unlink := context.AfterFunc(m.running, cancel) //nolint:contextcheck // the member ends the call, too
 	defer unlink()
-	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
+	if !own.GetCache().WaitForCacheSync(filling) || !metadata.WaitForCacheSync(filling) {
 		if m.exceeded.Load() {
 			return nil, ErrLimitExceeded
 		}
@@ -154,7 +152,7 @@ func (m *member) connect(
 	live := &pagedReader{response.NewReader(own.GetAPIReader())}
 	writer := &apply.Writer{Client: response.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
-		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
+		ID: id, Writer: writer, Metadata: Metadata{Namespaces: metadata, ClusterRoles: metadata},
 		Impersonator: &impersonation.AccountManager{Source: subjects, Writer: writer, Member: true},
 	}, nil
 }
@@ -187,11 +185,11 @@ func restMapper() meta.RESTMapper {
 	return mapper
 }
 
-func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+func watchOwn(ctx context.Context, c cache.Cache, notify func(client.Object)) error {
 	handler := toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { notifyOf(o, tell) },
-		UpdateFunc: func(was, is any) { notifyOf(was, tell); notifyOf(is, tell) },
-		DeleteFunc: func(o any) { notifyOf(o, tell) },
+		AddFunc:    func(o any) { notifyOf(o, notify) },
+		UpdateFunc: func(was, is any) { notifyOf(was, notify); notifyOf(is, notify) },
+		DeleteFunc: func(o any) { notifyOf(o, notify) },
 	}
 	for resource, kind := range map[string]client.Object{
 		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{},
@@ -205,9 +203,7 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers watches the metadata of Namespaces and ClusterRoles. It calls tell if an object is created, deleted or
-// being deleted, or if its labels change. It does not call tell for the objects of the initial list.
-func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+func watchMetadata(ctx context.Context, c cache.Cache, notify func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
 	} {
@@ -215,19 +211,20 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 		o.SetGroupVersionKind(gvk)
 		err := watch(ctx, c, "the metadata of "+gvk.Kind, o, toolscache.ResourceEventHandlerDetailedFuncs{
 			AddFunc: func(o any, first bool) {
-				if !first {
-					notifyOf(o, tell)
+				if !first { // for the initial list, Connect notifies the controllers
+					notifyOf(o, notify)
 				}
 			},
 			UpdateFunc: func(was, is any) {
 				before, ok := was.(client.Object)
 				after, ok2 := is.(client.Object)
+				// Apart from labels and the deletion, the controllers use no metadata that can change.
 				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) ||
 					after.GetDeletionTimestamp() != nil) {
-					tell(after)
+					notify(after)
 				}
 			},
-			DeleteFunc: func(o any) { notifyOf(o, tell) },
+			DeleteFunc: func(o any) { notifyOf(o, notify) },
 		})
 		if err != nil {
 			return err
@@ -249,11 +246,11 @@ func watch(
 	return nil
 }
 
-func notifyOf(o any, tell func(client.Object)) {
+func notifyOf(o any, notify func(client.Object)) {
 	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 		o = gone.Obj
 	}
 	if found, ok := o.(client.Object); ok {
-		tell(found)
+		notify(found)
 	}
 }

@@ -18,7 +18,8 @@ const penalty = 30 * time.Second
 func (r *Registry) penalize(m *member) {
 	// The counted memory grows with each change of an object. A new connection counts only the current objects.
 	// Therefore, the replacement of an old connection may remain below the limit.
-	if time.Since(m.opened) > penalizedAge {
+	const recent = 10 * time.Minute
+	if time.Since(m.opened) > recent {
 		return
 	}
 	r.mu.Lock()
@@ -27,10 +28,6 @@ func (r *Registry) penalize(m *member) {
 	maps.DeleteFunc(r.penalties, func(_ clusters.Revision, until time.Time) bool { return until.Before(now) })
 	r.penalties[m.revision] = now.Add(penalty)
 }
-
-// penalizedAge is the maximum age of a connection that is penalized for exceeding its memory limit. An older connection
-// may be replaced at once.
-const penalizedAge = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {
 	r.mu.RLock()

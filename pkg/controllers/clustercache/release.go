@@ -19,7 +19,7 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.identities.examined.Delete(uid)
 	for id, holder := range r.identities.holders {
 		if holder.uid == uid {
-			r.transferIdentity(id, holder)
+			r.replaceHolder(id, holder)
 		}
 	}
 	delete(r.identities.proofs, uid)
@@ -29,10 +29,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity replaces holder, the KubeVisionCluster that is recorded for the identity id. The replacement must be
-// connected, and proven to be the same Kubernetes cluster as holder. If there is no replacement, the record is deleted.
-// The caller must hold the lock.
-func (r *Registry) transferIdentity(id string, holder registration) {
+// replaceHolder selects another KubeVisionCluster as the holder of the identity id, if possible. The caller must hold
+// the lock.
+func (r *Registry) replaceHolder(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]

@@ -32,13 +32,13 @@ func (r *Registry) View() *View {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	v := &View{all: []*Cluster{r.host}, registered: map[types.UID]*Cluster{}, host: host}
-	chosen := map[clusters.Revision]*Cluster{}
+	shared := map[clusters.Revision]*Cluster{}
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]
 		if m.cluster == nil || m.cluster.ID == r.host.ID || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
-		if t := r.clusterOf(m, chosen); t != nil {
+		if t := r.clusterOf(m, shared); t != nil {
 			v.registered[m.revision.Cluster] = t
 		}
 	}
@@ -51,10 +51,9 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m, or nil if m must not be used. Connections to the same Kubernetes
-// cluster get the same *Cluster. The map chosen stores results for later calls that create the same View. The caller
-// must hold the lock.
-func (r *Registry) clusterOf(m *member, chosen map[clusters.Revision]*Cluster) *Cluster {
+// clusterOf returns nil if the connection m must not be used. The caller must hold the lock. All calls for one View
+// must pass the same map.
+func (r *Registry) clusterOf(m *member, shared map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
 	case !ok:
@@ -64,16 +63,16 @@ func (r *Registry) clusterOf(m *member, chosen map[clusters.Revision]*Cluster) *
 	case !r.isProven(m, holder):
 		return nil
 	}
-	if other := r.connected(holder, m.cluster.ID); other != nil {
+	if other := r.connectionOf(holder, m.cluster.ID); other != nil {
 		return other.cluster
 	}
 	// The holder is not connected. All connections that were compared with the same kubeconfig of the holder share the
 	// *Cluster of the first one.
 	with := r.identities.proofs[m.revision.Cluster].holderRevision
-	if chosen[with] == nil {
-		chosen[with] = m.cluster
+	if shared[with] == nil {
+		shared[with] = m.cluster
 	}
-	return chosen[with]
+	return shared[with]
 }
 
 // Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:

@@ -59,9 +59,9 @@ func (p *Patcher) note(object client.Object) {
 	p.written[object.GetUID()] = object.GetResourceVersion()
 }
 
-// Patch returns a function that writes the status of the object if it has changed since the call of Patch. The function
-// also emits an event if the status or the reason of the condition Ready has changed. It adds its error to *reterr. A
-// Reconcile function must defer the returned function.
+// Patch returns a function that a Reconcile function must defer. The deferred function writes the status of the object
+// if Reconcile has changed it. If the condition Ready has a new status or reason, the deferred function also emits an
+// event. Errors are added to *reterr.
 func (p *Patcher) Patch(
 	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
 	conditions *[]metav1.Condition,

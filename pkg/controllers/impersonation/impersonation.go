@@ -46,10 +46,10 @@ type AccountManager struct {
 	nextExecution *execution
 }
 
-// execution is one execution of Ensure. It serves all callers that arrive before it begins.
 type execution struct {
 	done chan struct{}
-	err  error
+	// err is the result. It may be read only after done is closed.
+	err error
 }
 
 // Ensure creates the impersonating ServiceAccount and its roles. The roles allow the ServiceAccount to impersonate only

@@ -41,9 +41,9 @@ func newEntry(resource, name string) entry {
 // shard contains some of the names that may be impersonated. Each shard becomes one Role or ClusterRole.
 type shard struct {
 	namespace string
-	// bits contains the first bits that the hashes of all names in the shard have in common, as a string of 0 and 1.
-	bits    string
-	entries []entry
+	// hashPrefix is a string of 0 and 1. The hash of each name in the shard begins with these bits.
+	hashPrefix string
+	entries    []entry
 }
 
 // split distributes names over shards, which become separate roles. The first bits of the hash of a name determine the
@@ -61,13 +61,13 @@ func halve(s *shard) []*shard {
 	for _, e := range s.entries {
 		bytes += len(e.name) + entryOverhead
 	}
-	depth := len(s.bits)
+	depth := len(s.hashPrefix)
 	// A shard at the depth hashBits is small: no attacker can find many names whose hashes are equal.
 	if bytes <= shardBytes || depth >= hashBits {
 		return []*shard{s}
 	}
-	zeros, ones := &shard{namespace: s.namespace, bits: s.bits + "0"}, &shard{namespace: s.namespace,
-		bits: s.bits + "1"}
+	zeros := &shard{namespace: s.namespace, hashPrefix: s.hashPrefix + "0"}
+	ones := &shard{namespace: s.namespace, hashPrefix: s.hashPrefix + "1"}
 	for _, e := range s.entries {
 		half := zeros
 		if e.hash>>(hashBits-1-depth)&1 == 1 {
@@ -85,10 +85,10 @@ func halve(s *shard) []*shard {
 }
 
 func (s *shard) roleName() string {
-	if s.bits == "" {
+	if s.hashPrefix == "" {
 		return names.Impersonator
 	}
-	return names.Impersonator + "-" + s.bits
+	return names.Impersonator + "-" + s.hashPrefix
 }
 
 // rules returns the rules of the role. A resource without names has no rule, because a rule without resourceNames would

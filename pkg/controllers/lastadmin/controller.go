@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lastadmin writes a KubeVisionPolicyParameter that names the last administrator who can log in. The admission
-// policies of the host cluster read the parameter and reject the removal of this administrator. They cannot determine
-// the administrator themselves, because CEL expressions cannot list users.
+// Package lastadmin writes a KubeVisionPolicyParameter that names the only remaining administrator who can log in. The
+// admission policies of the host cluster read the parameter and reject the removal of this administrator. They cannot
+// determine the administrator themselves, because CEL expressions cannot list users.
 package lastadmin
 
 import (

@@ -16,10 +16,11 @@ import (
 // maxAdmins bounds the number of names in the field Admins of the KubeVisionPolicyParameter.
 const maxAdmins = 256
 
-// grant is a reason why a user is an administrator: the user matches a subject of a KubeVisionRoleBinding.
 type grant struct {
-	user    *kubevisionv1alpha1.KubeVisionUser
+	user *kubevisionv1alpha1.KubeVisionUser
+	// binding is the name of a KubeVisionRoleBinding that makes the user an administrator.
 	binding string
+	// subject is the subject of the KubeVisionRoleBinding that matches the user.
 	subject kubevisionv1alpha1.Subject
 }
 
@@ -49,8 +50,6 @@ func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisi
 	return false
 }
 
-// parameter returns the name of the administrator if there is only one. It also returns the name of the role binding if
-// only one role binding makes users administrators. Admission policies prevent the removal of both.
 func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	users, through, groups := sets.New[string](), sets.New[string](), sets.New[string]()
 	subjects := sets.New[kubevisionv1alpha1.AdminSubject]()
@@ -70,6 +69,7 @@ func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 		Admins:     admins[:min(len(admins), maxAdmins)],
 		AdminCount: int32(len(admins)), //nolint:gosec // the number of users is limited
 	}
+	// Admission policies prevent the removal of the objects in the fields User and Binding.
 	if len(admins) == 1 {
 		out.User = admins[0]
 		if !byName { // the user must remain in one of the groups

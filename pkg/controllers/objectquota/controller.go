@@ -33,9 +33,9 @@ import (
 const (
 	// pause is the time for which changes are collected before the objects are counted.
 	pause = 100 * time.Millisecond
-	// period is the time after which the KubeVisionPolicyParameter is written again without a change. The policy
-	// rejects new objects if the count is older than five minutes, so that nobody can fill etcd while the controller
-	// does not run.
+	// period is the time after which unchanged counts of objects are written to the KubeVisionPolicyParameter again.
+	// The admission policy rejects new objects if the counts are older than five minutes. Therefore, nobody can fill
+	// etcd while the controller does not run.
 	period = time.Minute
 )
 

@@ -109,8 +109,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the sizes of all bindings on the cluster t, by the UID of the binding. It computes the required
-// size of a binding again if the spec of the binding, or the fingerprint, has changed.
+// refresh updates and returns the sizes of all bindings on the cluster t, by UID. fingerprint must be a hash of the
+// namespaces and KubeVisionClusters that the function required uses. The caller must hold the lock.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	required func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -133,8 +133,6 @@ func (l *budgets) refresh(
 	return sizes
 }
 
-// setReserved reserves space on the cluster t for the existing objects of the binding b. If mayCreate is true, it also
-// reserves space for the objects that b requires, but that do not exist yet.
 func (l *budgets) setReserved(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, mayCreate bool,
 	existing map[objectKey]client.Object,
@@ -144,7 +142,7 @@ func (l *budgets) setReserved(
 	defer l.mu.Unlock()
 	if size := l.sizes[t.ID][b.UID]; size != nil {
 		size.reservedBytes = held
-		if mayCreate {
+		if mayCreate { // the binding also needs space for objects that do not exist yet
 			size.reservedBytes = max(held, size.requiredBytes)
 		}
 	}
@@ -153,7 +151,7 @@ func (l *budgets) setReserved(
 // isWithinBudget returns true if the objects of all bindings on one cluster are within the size limits of a cluster:
 // for all bindings together, and for the bindings of each role.
 func isWithinBudget(sizes map[types.UID]*bindingSize) bool {
-	s := newSpending()
+	s := newSizeSum()
 	for _, size := range sizes {
 		most := max(size.reservedBytes, min(size.requiredBytes, bindingBudget))
 		if !s.allows(size.role, most) {
@@ -164,27 +162,24 @@ func isWithinBudget(sizes map[types.UID]*bindingSize) bool {
 	return true
 }
 
-// spending is the size of the objects of several bindings on one cluster.
-type spending struct {
-	// total is the size of the objects of all these bindings, in bytes.
-	total int64
-	// ofRole maps the name of a ClusterRole to the size of the objects of the bindings that grant it, in bytes.
-	ofRole map[string]int64
+// sizeSum adds up the sizes of bindings on one cluster, in total and for each ClusterRole.
+type sizeSum struct {
+	totalBytes  int64
+	bytesOfRole map[string]int64
 }
 
-func newSpending() *spending { return &spending{ofRole: map[string]int64{}} }
+func newSizeSum() *sizeSum { return &sizeSum{bytesOfRole: map[string]int64{}} }
 
-func (s *spending) allows(role string, more int64) bool {
-	return s.total+more <= clusterBudget && s.ofRole[role]+more <= bindings.RoleShare[int64](clusterBudget)
+func (s *sizeSum) allows(role string, more int64) bool {
+	return s.totalBytes+more <= clusterBudget && s.bytesOfRole[role]+more <= bindings.RoleShare[int64](clusterBudget)
 }
 
-func (s *spending) add(role string, more int64) {
-	s.total += more
-	s.ofRole[role] += more
+func (s *sizeSum) add(role string, more int64) {
+	s.totalBytes += more
+	s.bytesOfRole[role] += more
 }
 
-// readReserved sets the unknown values of bindingSize.reservedBytes in sizes. It sets each of them to the size of the
-// existing objects of the binding, which it reads from the cache.
+// readReserved sets each unknown reservedBytes (-1) in sizes to the size of the existing objects of the binding.
 func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	sizes map[types.UID]*bindingSize,
@@ -203,10 +198,10 @@ func readReserved(
 	return nil
 }
 
-// allocate reserves the size that each binding requires, if the limits of the cluster allow this size. It considers the
-// bindings in the given order. It never reduces a size that is already reserved.
+// allocate sets reservedBytes to requiredBytes for each binding that fits into the limits of the cluster. Earlier
+// elements of ordered have precedence.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, sizes map[types.UID]*bindingSize) {
-	s := newSpending()
+	s := newSizeSum()
 	for _, size := range sizes { // existing objects of a newer binding are not deleted for an older binding
 		s.add(size.role, size.reservedBytes)
 	}
@@ -220,7 +215,6 @@ func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, sizes map[typ
 	}
 }
 
-// registrationsOf returns the KubeVisionClusters that are connected to the cluster t.
 func registrationsOf(
 	view *clustercache.View, t *clustercache.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
 ) []*kubevisionv1alpha1.KubeVisionCluster {
@@ -235,7 +229,7 @@ func registrationsOf(
 }
 
 // desiredBytes returns the size of the objects that a binding requires on one cluster, in bytes. registrations contains
-// all KubeVisionClusters that are connected to this cluster.
+// all KubeVisionClusters that represent this cluster.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, registrations []*kubevisionv1alpha1.KubeVisionCluster,
 	namespaces namespaceList,

@@ -40,10 +40,10 @@ type plan struct {
 	// useObjects contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the verb "use" on
 	// the selected KubeVisionClusters.
 	useObjects []client.Object
-	// useErr is the error that has occurred while useObjects was planned, or nil.
+	// useErr is the error that prevents the grant of the verb "use" on the selected KubeVisionClusters, or nil.
 	useErr error
-	// leftOut is true if KubeVision may not impersonate the subjects of this binding. The size of the names of all
-	// subjects is limited. If it exceeds the limit, the subjects of the newest bindings are left out.
+	// leftOut is true if KubeVision gets no right to impersonate the subjects of the binding, because the names of all
+	// subjects together would exceed bindings.ImpersonationBudget.
 	leftOut bool
 	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
@@ -73,7 +73,7 @@ type grant struct {
 	namespacesErr error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
 	excess string
-	// existing contains the objects that the binding still has on the cluster after excess rights were revoked.
+	// existing contains the objects that the binding has on the cluster before new objects are created.
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that are left for the next reconciliation, because one reconciliation writes
 	// only a limited number of objects.
@@ -216,9 +216,8 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters reads and returns all KubeVisionClusters, and applies spec.clusters of the binding to them. It stores
-// the selected KubeVisionClusters in p.clusters, names of KubeVisionClusters that do not exist in p.unknown, and the
-// error of an invalid label selector in p.invalid.
+// selectClusters stores in p which KubeVisionClusters the binding selects. It returns all KubeVisionClusters, including
+// those that are not selected.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -252,14 +251,14 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// newGrants returns the objects that bind the role of the binding to the subjects on one cluster: a RoleBinding for
-// each of the given namespaces and, if the binding has no spec.namespaces, a ClusterRoleBinding.
+// newGrants returns a RoleBinding for each of the namespaces. If the binding b has no spec.namespaces, newGrants also
+// returns a ClusterRoleBinding.
 func newGrants(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
 ) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)
 	if b.Spec.Namespaces == nil {
-		// The given namespaces are then only those in which the role grants more than this ClusterRoleBinding.
+		// The caller passes only namespaces in which the role grants more than this ClusterRoleBinding.
 		out = append(out, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metadata(b, "", names.GrantedRole(b.Name)),
 			RoleRef:    clusterRoleRef(bindings.WholeClusterRole(b.Spec.RoleRef)), Subjects: subjects,

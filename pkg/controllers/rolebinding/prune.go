@@ -26,9 +26,8 @@ import (
 // errRevocation is wrapped by the errors of revocations that have failed.
 var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
-// revokeOnCluster revokes the rights that the binding no longer grants on one cluster. It deletes objects that are not
-// in the plan, and objects that bind another role than planned. It removes excess subjects from the other objects. It
-// changes cluster-scoped objects first. After an error, it continues with the other objects.
+// revokeOnCluster revokes the rights of the binding on the cluster t that are not in the plan. g is nil if the binding
+// grants nothing on this cluster. Each error wraps errRevocation.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -41,7 +40,7 @@ func (r *Reconciler) revokeOnCluster(
 	desired := func(o client.Object) client.Object {
 		d := wanted[keyOf(o)]
 		if d == nil && g != nil && g.namespacesErr != nil {
-			d = g.keep(b, o)
+			d = g.desiredWithoutNamespaces(b, o)
 		}
 		return d
 	}
@@ -59,7 +58,7 @@ func (r *Reconciler) revokeOnCluster(
 	failed := newFailures()
 	narrow := func(ctx context.Context, o client.Object) {
 		left, err := t.Writer.Narrow(ctx, o, desired(o))
-		failed.add(err)
+		failed.add(err) // the rights of the other objects are revoked nevertheless
 		mu.Lock()
 		defer mu.Unlock()
 		if left == nil {
@@ -68,7 +67,7 @@ func (r *Reconciler) revokeOnCluster(
 			existing[keyOf(o)] = left
 		}
 	}
-	for _, o := range inCluster {
+	for _, o := range inCluster { // first, because these objects grant rights in all namespaces
 		narrow(ctx, o)
 	}
 	failed.add(fanout.Each(ctx, len(inNamespaces), parallelDeletes, func(ctx context.Context, i int) error {
@@ -105,9 +104,9 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of the existing object o, or nil if o must be deleted. It must be called only if the
-// namespaces of the cluster could not be listed.
-func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
+// desiredWithoutNamespaces returns the desired state of the existing object o while the namespaces of the cluster are
+// unknown. It returns nil if o must be deleted.
+func (g *grant) desiredWithoutNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
 		return nil // the object is not a RoleBinding, or the binding needs no RoleBindings
@@ -164,7 +163,6 @@ func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, bin
 	return failed.join()
 }
 
-// byScope divides objects into cluster-scoped and namespaced objects. ClusterRoleBindings precede ClusterRoles.
 func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
 	for _, o := range objects {
 		if o.GetNamespace() == "" {
@@ -179,7 +177,7 @@ func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []cli
 
 func scopeOrder(o client.Object) int {
 	if _, ok := o.(*rbacv1.ClusterRoleBinding); ok {
-		return 0
+		return 0 // a ClusterRoleBinding comes before the ClusterRole to which it refers
 	}
 	return 1
 }

@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if RoleBindings and ClusterRoleBindings may refer to the ClusterRole with the given name. It
-// returns false for a built-in role whose ClusterRole another client has created.
+// bindable returns false if role is a built-in role, but another client has created the ClusterRole. This ClusterRole
+// could grant other rights.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known

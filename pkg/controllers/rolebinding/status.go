@@ -170,9 +170,6 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	}
 }
 
-// applied returns the status, the reason and the message for a cluster to which the binding was applied. The status is
-// True. The roles dev and ops grant only the rights of readonly in protected namespaces. If the binding grants one of
-// these roles in protected namespaces, the message contains the names of these namespaces.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
 	for _, n := range g.namespaces {

@@ -54,8 +54,7 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time until the certificate must be renewed. It returns an error if the certificate must be
-// renewed now, or is not valid for all hosts.
+// remainingUse returns the time until the certificate must be renewed. An error is the reason to renew it now.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

@@ -25,8 +25,7 @@ import (
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the time after which a session is reconciled again if the field index does not contain the session
-	// yet. The event handler of the index may run later than the event handler that enqueues the session.
+	// indexLag is the time after which a session that is missing in the index is reconciled again.
 	indexLag = 100 * time.Millisecond
 	// endLag is the time between a deletion of excess sessions and the next check of the limits.
 	endLag = time.Second
@@ -89,7 +88,7 @@ func (r *Reconciler) enforceLimits(
 	ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession,
 ) (time.Duration, error) {
 	if !r.index.Has(s.Name) {
-		return indexLag, nil
+		return indexLag, nil // the event handler of the index may run later than the one that enqueues the session
 	}
 	excess := r.index.Excess(s.Spec.UserUID, 0, r.Limits)
 	var errs []error

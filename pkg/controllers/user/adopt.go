@@ -18,15 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes the user the owner of restored credentials and favorites, if the user has the annotation
-// names.AdoptCredentialsAnnotation. It then removes the annotation and returns true. Without the annotation, it returns
-// false.
-//
-// A KubeVisionUser that was restored from a backup has a new UID. Its credentials do not become valid automatically,
-// because they may belong to a deleted user of the same name, who was another person. With the annotation, an
-// administrator confirms that both users are the same person. Admission rejects the annotation if the administrator may
-// not bind all roles of the user.
+// adoptCredentials sets u as the owner of credentials and favorites that were restored from a backup. It does nothing
+// and returns false if u lacks the annotation names.AdoptCredentialsAnnotation.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
+	// A restored KubeVisionUser has a new UID, and does not own the restored credentials. They may belong to another
+	// person: a deleted user with the same name. With the annotation, an administrator confirms that both users are the
+	// same person. Admission rejects the annotation if the administrator may not bind all roles of the user.
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
 	}
@@ -39,7 +36,7 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the restored credentials: %w", err)
 	}
-	adopted := err == nil && isRestored(secret, u)
+	adopted := err == nil && isOrphanedCredentials(secret, u)
 	if adopted {
 		if err := adopt(secret, u); err != nil {
 			return false, err
@@ -60,15 +57,14 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// isRestored returns true if the Secret may contain credentials of u that were restored from a backup. Backup programs
-// such as Velero restore objects without owner references.
-func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
+func isOrphanedCredentials(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return secret.Type == credentials.SecretType && isOrphan(secret, u)
 }
 
 // isOrphan returns true if the object has no owner, and the label kubevision.io/user contains the name of u. It returns
 // false if the object is being deleted.
 func isOrphan(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
+	// Backup programs such as Velero restore objects without owner references.
 	return o.GetLabels()[names.UserLabel] == u.Name &&
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
 }

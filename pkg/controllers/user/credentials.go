@@ -228,9 +228,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("already exists and does not belong to this user")
 
-// errRestored is the error for credentials that may have been restored from a backup, and therefore have no owner. It
-// wraps errForeign, which is the error for a Secret that does not belong to the user.
-var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
+var errOrphaned = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
 // readCredentials returns the Secret with the credentials of the user, or nil if there is none. It returns errForeign
@@ -251,8 +249,8 @@ func (r *Reconciler) readCredentials(
 	// exist until it is garbage collected. It may contain the credentials of another person.
 	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
 		why := errForeign
-		if isRestored(secret, u) {
-			why = errRestored
+		if isOrphanedCredentials(secret, u) {
+			why = errOrphaned
 		}
 		return nil, fmt.Errorf("secret %s/%s %w", secret.Namespace, secret.Name, why)
 	}

@@ -128,8 +128,7 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch decodes the items in the request body, and finds their targets. referenceOf returns the itemReference of an
-// item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
+// readBatch decodes the items in the request body, and finds the target object of each item.
 func readBatch[T any](
 	r *routes.Request, caller *clusters.Client, referenceOf func(T) itemReference,
 ) ([]T, []item, error) {
@@ -147,7 +146,7 @@ func readBatch[T any](
 	items := make([]item, 0, len(named))
 	for i := range named {
 		found, err := referenceOf(named[i]).find(r.Context(), caller, fmt.Sprintf("[%d]", i))
-		if err != nil {
+		if err != nil { // One malformed item rejects the whole batch.
 			return nil, nil, err
 		}
 		items = append(items, found)

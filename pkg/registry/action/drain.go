@@ -129,11 +129,10 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if there were Pods to evict, and all evictions have failed with the same code.
-// podIndexes are the indexes of these Pods in d.found. data is the response of the drain, which becomes a part of the
-// error.
+// nothingEvictedError returns an error with the given data if all evictions have failed with the same code. podIndexes
+// contains the indexes of the Pods to evict in d.results.
 func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
-	if len(podIndexes) == 0 {
+	if len(podIndexes) == 0 { // There was no Pod to evict.
 		return nil
 	}
 	first := d.results[podIndexes[0]]

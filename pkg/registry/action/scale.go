@@ -49,5 +49,4 @@ func scale(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	}, err
 }
 
-// plural returns the resource name of t, for messages.
 func plural(t objectref.Target) string { return t.Resource.GroupVersionResource.Resource }

@@ -49,8 +49,6 @@ func Prove(
 	}
 }
 
-// principal returns u as a KubeVisionUser. It returns an error for a caller whom kube-apiserver has authenticated,
-// because KubeVision stores no password or second factor for such callers.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

@@ -138,7 +138,7 @@ func (s *side) read(ctx context.Context) error {
 		err = t.CheckNamespaced()
 	}
 	if err != nil {
-		return s.locate(err)
+		return s.addFieldPrefix(err)
 	}
 	body, err := s.caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.CallError(ctx, s.caller, t.Attributes("get"), err); err != nil {
@@ -151,11 +151,10 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate adds the prefix s.field to the field that the error names. For example, "name" becomes "source.name".
-func (s *side) locate(err error) error {
+func (s *side) addFieldPrefix(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {
-		e.Field = s.field + "." + e.Field
+		e.Field = s.field + "." + e.Field // for example source.name
 	}
 	return e
 }

@@ -37,8 +37,8 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// textPrefix is the beginning of the paths that return logs as text, without a WebSocket. It contains the segment
-	// log, because kube-apiserver then proxies the request without a timeout, like one for the logs of a Pod.
+	// textPrefix is the beginning of the paths that return logs as text, without a WebSocket. For kube-apiserver, the
+	// segment log is a subresource. kube-apiserver has no timeout for requests to a subresource with this name.
 	textPrefix = "/clusters/{cluster}/log" + inNamespace
 	// socketPrefix is the common beginning of all paths that open a WebSocket with logs.
 	socketPrefix = "/clusters/{cluster}" + inNamespace

@@ -24,11 +24,11 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// shortestWait is the minimum time between the end of a followed log and the next request for it. The log may
+	// shortestWait is the minimum pause between the end of a followed log and the next request for it. The log may
 	// continue, for example after a restart of the container.
 	shortestWait = 500 * time.Millisecond
-	// longestWait is the maximum time between the end of a followed log and the next request for it. The time begins
-	// with shortestWait, and doubles with each request that returns no new lines.
+	// longestWait is the maximum pause between the end of a followed log and the next request for it. The pause doubles
+	// with each request that returns no new lines.
 	longestWait = 5 * time.Second
 	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5

@@ -34,7 +34,6 @@ func (t *transfer) begin(stream *streams.Stream) {
 	}
 }
 
-// ended adds the reason of the end and the number of copied bytes and files to the recording, and closes it.
 func (t *transfer) ended(end streams.End) {
 	if t.recording == nil {
 		return

@@ -33,11 +33,10 @@ const (
 	completeSuffix = ".complete" // fileScript contains the same text
 )
 
-// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. The path
-// argument begins with "/" or "./". Therefore, tar cannot interpret it as an option. For a single file, the option -h
-// makes tar follow a symbolic link. For example, files in a ConfigMap volume are symbolic links.
 func outCommand(q *request) []string {
+	// No shell parses q.path. tar cannot interpret the path as an option, because it begins with "/" or "./".
 	if !q.tar {
+		// The option -h follows symbolic links, because the files of a ConfigMap volume are symbolic links.
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
 	}
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}

@@ -47,10 +47,10 @@ func Create(description string, newObject func() client.Object, errorMapper func
 	}
 }
 
-// Patch returns a Step that changes an object from oldObject to newObject. oldObject is the object as it was read.
-// requestVersion is the ResourceVersion in the request of the client, or empty. If it is not empty, the Step fails if
-// the object has changed since it was read. description describes the object in error messages. errorMapper converts
-// the error of the write to an error with a code of KubeVision's API. For a nil error, errorMapper must return nil.
+// Patch returns a Step that writes the difference between oldObject and newObject. If requestVersion is empty, the Step
+// applies to any version of the object. Otherwise, the Step fails if the object has changed since oldObject was read.
+// errorMapper converts the error of the write to an error with a code of KubeVision's API. For a nil error, errorMapper
+// must return nil.
 func Patch(
 	description string, oldObject, newObject client.Object, requestVersion string,
 	errorMapper func(context.Context, error) error,
@@ -71,14 +71,9 @@ func Patch(
 	}
 }
 
-// PatchFrom returns a merge patch against oldObject, which is the object as it was read. requestVersion is the
-// ResourceVersion in the request of the client, or empty. PatchFrom checks only whether it is empty:
-//
-//   - If requestVersion is empty, the patch applies to any version of the object.
-//   - Otherwise, the patch contains the ResourceVersion of oldObject. kube-apiserver then rejects the patch with a
-//     conflict if the object has changed since it was read.
-//
-// PatchFrom does not compare requestVersion with oldObject. CheckVersion does this.
+// PatchFrom returns a merge patch against oldObject. requestVersion is the ResourceVersion in the request of the
+// client. If requestVersion is empty, the patch applies to any version of the object. Otherwise, kube-apiserver rejects
+// the patch if the object has changed since oldObject was read. CheckVersion compares requestVersion with oldObject.
 func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
 		return client.MergeFrom(oldObject)

@@ -99,7 +99,7 @@ func (t Target) CheckNamespaced() error {
 // empty.
 func Find(ctx context.Context, caller *clusters.Client, verb, resource, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
-		verb: verb, resource: resource, namespace: namespace, name: name, namespaced: namespace != "",
+		verb: verb, resource: resource, namespace: namespace, name: name, mustBeNamespaced: namespace != "",
 	})
 }
 
@@ -107,15 +107,15 @@ func Find(ctx context.Context, caller *clusters.Client, verb, resource, namespac
 // resource of the target must support.
 type wanted struct {
 	verb, subresource, resource, namespace, name string
-	// namespaced is true if the resource must be namespaced, because the path contains a namespace.
-	namespaced bool
+	// mustBeNamespaced is true if only a namespaced resource matches. Otherwise, cluster-scoped resources match, too.
+	mustBeNamespaced bool
 }
 
 func requested(r *routes.Request, verb string) wanted {
 	inPath := r.Path(Namespace)
 	return wanted{
 		verb: verb, resource: r.Path(Resource), namespace: cmp.Or(inPath, r.Query(Namespace)), name: r.Path(Name),
-		namespaced: inPath != "",
+		mustBeNamespaced: inPath != "", // only paths of namespaced resources contain a namespace
 	}
 }
 
@@ -140,14 +140,14 @@ func (w wanted) check() error {
 }
 
 // mismatch returns an error if r does not support the verb or the subresource. It also returns an error if r is
-// cluster-scoped and w.namespaced is true.
+// cluster-scoped and w.mustBeNamespaced is true.
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support %s of %s", w.verb, w.resource)
 	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.resource)
-	case !r.Namespaced && w.namespaced:
+	case !r.Namespaced && w.mustBeNamespaced:
 		return envelope.Invalid(Namespace, "%s are not namespaced: omit the namespace", w.resource)
 	default:
 		return nil

@@ -19,12 +19,9 @@ import (
 // recentEvents is the number of newest events that an overview contains.
 const recentEvents = 10
 
-// manyEvents bounds the number of collected events. At this number, the oldest events are dropped, and recentEvents
-// events remain.
+// manyEvents bounds the number of events in memory. When it is reached, only the newest events are kept.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns the kinds for Services, Ingresses, Namespaces, Nodes and Events. The Read function of
-// each kind adds its objects to t.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
@@ -90,8 +87,6 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storageKinds returns the kinds for PersistentVolumes and PersistentVolumeClaims. The Read function of each kind adds
-// its objects to t.
 func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		typedKind(t, "persistentvolumes", func(v *corev1.PersistentVolume, out *dashboardv1alpha1.Overview) {

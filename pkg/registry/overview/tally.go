@@ -68,14 +68,14 @@ type counted struct {
 	omissions []*readcache.Object
 }
 
-// addGroups adds the objects of a list in the read cache to options.sum. It decodes the objects of a group only if the
-// read cache contains no overview of the group. The function look must add one object to an Overview.
+// addGroups adds the cached objects in groups to the Overview options.sum. The function addObject must add one object
+// to the given Overview.
 func addGroups[T any](
-	ctx context.Context, options addOptions, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview),
+	ctx context.Context, options addOptions, groups readcache.Groups, addObject func(*T, *dashboardv1alpha1.Overview),
 ) error {
 	for group := range groups.All() {
 		found, err := summaryOf(ctx, options.account, group, func(all []*readcache.Object) (readcache.Summary, error) {
-			return summarize(ctx, all, options.account, look)
+			return summarize(ctx, all, options.account, addObject)
 		})
 		if err != nil {
 			return fmt.Errorf("counting objects of the read cache: %w", err)
@@ -115,9 +115,10 @@ func summaryOf(
 }
 
 // summarize returns the overview of the given objects as a Summary whose Value is a *counted. It decodes each object to
-// T, and calls look, which must add the object to the Overview. summarize returns an error if ctx ends.
+// T, and calls addObject, which must add the object to the Overview. summarize returns an error if ctx ends.
 func summarize[T any](
-	ctx context.Context, all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
+	ctx context.Context, all []*readcache.Object, account *budget.Account,
+	addObject func(*T, *dashboardv1alpha1.Overview),
 ) (readcache.Summary, error) {
 	part := &counted{}
 	for _, o := range all {
@@ -125,7 +126,7 @@ func summarize[T any](
 			return readcache.Summary{}, envelope.Late(err)
 		}
 		err := objects.Item(o.JSON, account, func(item *T) error {
-			look(item, &part.Overview)
+			addObject(item, &part.Overview)
 			return nil
 		})
 		if errors.Is(err, objects.ErrTooLarge) {

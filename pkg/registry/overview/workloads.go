@@ -12,8 +12,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// workloadKinds returns the kinds Pod, Deployment, StatefulSet, DaemonSet, Job and CronJob. The Read function of each
-// kind adds its objects to t.
 func (t *tally) workloadKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		podKind(t),

@@ -54,13 +54,14 @@ func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns the Grant for a subresource of the Pod in the path of r. It does not review whether u may create the
-// subresource.
+// Find returns a Grant, which is a request of u for a subresource of the Pod in the path of r. It does not review
+// whether u may create the subresource.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod is like Find, but takes the namespace and the name of the Pod as arguments.
+// FindPod returns a Grant, which is a request of u for a subresource of the Pod with the given namespace and name. It
+// does not review whether u may create the subresource.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Grant, error) {

@@ -28,7 +28,7 @@ const (
 	// applyTime bounds the time for applying the objects of a request. After that time, the remaining objects are
 	// skipped. It is shorter than the timeout of a request.
 	applyTime = 50 * time.Second
-	// maxApplyWarnings bounds the number of warnings of the API server in a response.
+	// maxApplyWarnings bounds the number of warnings in the response to an apply request.
 	maxApplyWarnings = 64
 )
 
@@ -87,12 +87,11 @@ type applied struct {
 	// stage is the index of the stage in which the object is applied. Each stage applies the objects of certain kinds,
 	// for example all Namespaces.
 	stage int
-	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
-	// same bundle defines the kind.
-	defined bool
-	// neededStage is the index of the stage after which the dry run of the object is executed. It is used only if the
-	// dry run was deferred, because the object needs other objects of the same request.
-	neededStage int
+	// needsDefinition is true if the cluster serves the kind of the object only after the same request has applied a
+	// CustomResourceDefinition.
+	needsDefinition bool
+	// dryRunAfter is the index of the stage that must be applied before a deferred dry run of the object.
+	dryRunAfter int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
 	current  []byte
@@ -101,20 +100,16 @@ type applied struct {
 	err      error
 }
 
-// settle stores the given operation as the result of the object. If err is not nil, settle stores ApplyFailed and err
-// instead. An object with an error is not applied.
-func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
+func (a *applied) setOutcome(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {
 		a.result.Operation = dashboardv1alpha1.ApplyFailed
 	}
 }
 
-// deferUntil defers the dry run of the object until after the given stage. Each stage applies some objects of the
-// request.
-func (a *applied) deferUntil(stage int) {
+func (a *applied) deferDryRun(afterStage int) {
 	// An error of an earlier dry run is removed, because the next dry run may succeed.
-	a.err, a.neededStage, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
+	a.err, a.dryRunAfter, a.result.Operation = nil, afterStage, dashboardv1alpha1.ApplyDeferred
 }
 
 func (a *applied) is(operation dashboardv1alpha1.ApplyOperation) bool {
@@ -226,7 +221,8 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 		return nil, err
 	}
 	reader := bundleReader{
-		caller: caller, namespace: namespace, force: force, defined: definedKinds(parsed), seen: map[string]int{},
+		caller: caller, defaultNamespace: namespace, force: force, defined: definedKinds(parsed),
+		seen: map[string]int{},
 	}
 	for i, object := range parsed {
 		a, err := reader.read(ctx, i, object)

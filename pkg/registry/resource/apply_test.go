@@ -76,17 +76,17 @@ func TestWhatMustWait(t *testing.T) {
 	}}
 	d := b.dependencies()
 	for name, tc := range map[string]struct {
-		a                           *applied
-		requiredBy, mayBeRequiredBy bool
+		a                   *applied
+		mustDefer, mayDefer bool
 	}{
 		"in a new namespace":       {object(schema.GroupKind{Kind: "ConfigMap"}, "new", "c", false), true, false},
 		"in an old one":            {object(schema.GroupKind{Kind: "ConfigMap"}, "old", "c", false), false, false},
 		"a binding":                {object(binding, "old", "b", false), false, true},
 		"a Pod of an old account":  {object(schema.GroupKind{Kind: "Pod"}, "old", "p", false), false, false},
-		"a kind that is installed": {&applied{defined: true}, true, false},
+		"a kind that is installed": {&applied{needsDefinition: true}, true, false},
 	} {
-		if d.requiredBy(tc.a) != tc.requiredBy || d.mayBeRequiredBy(tc.a) != tc.mayBeRequiredBy {
-			t.Errorf("%s: %v, %v", name, d.requiredBy(tc.a), d.mayBeRequiredBy(tc.a))
+		if d.mustDefer(tc.a) != tc.mustDefer || d.mayDefer(tc.a) != tc.mayDefer {
+			t.Errorf("%s: %v, %v", name, d.mustDefer(tc.a), d.mayDefer(tc.a))
 		}
 	}
 }

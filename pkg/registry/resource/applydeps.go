@@ -30,15 +30,14 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// requiredBy returns true if the dry run of the object a needs other objects that the same request creates: the
-// Namespace of a, or the CustomResourceDefinition of the kind of a.
-func (d dependencies) requiredBy(a *applied) bool {
-	return a.defined || d.namespaces[a.result.Namespace]
+// mustDefer returns true if the dry run of a fails until the same request has created the Namespace or the kind of a.
+func (d dependencies) mustDefer(a *applied) bool {
+	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 
-// mayBeRequiredBy returns true if the dry run of the object a may need other objects that the same request creates. For
-// example, a RoleBinding may need a Role.
-func (d dependencies) mayBeRequiredBy(a *applied) bool {
+// mayDefer returns true if the dry run of a may fail until the same request has created another object. For example, a
+// RoleBinding may need a Role.
+func (d dependencies) mayDefer(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	// needed contains the kinds that kube-apiserver may look up when it validates the object.
 	var needed []schema.GroupKind

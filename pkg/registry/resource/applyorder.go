@@ -13,9 +13,7 @@ const (
 	kindNamespace  = "Namespace"
 	kindDefinition = "CustomResourceDefinition"
 
-	// stageOfDefinitions is the index of the stage in which CustomResourceDefinitions are applied. A stage is a group
-	// of kinds that are applied together. Namespaces have the stage 0. All other kinds have later stages, because their
-	// objects may need a new Namespace or a new kind.
+	// stageOfDefinitions is the index of the stage in which CustomResourceDefinitions are applied.
 	stageOfDefinitions = 1
 )
 

@@ -40,10 +40,9 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 
 // bundleReader decodes the objects of a bundle and finds their resources.
 type bundleReader struct {
-	caller *clusters.Client
-	// namespace is the namespace of objects without metadata.namespace, or empty.
-	namespace string
-	force     bool
+	caller           *clusters.Client
+	defaultNamespace string
+	force            bool
 	// defined contains the kinds that CustomResourceDefinitions in the bundle define.
 	defined map[schema.GroupVersionKind]clusters.Resource
 	seen    map[string]int
@@ -58,10 +57,10 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 	}
 	a := &applied{kind: gvk.GroupKind(), stage: stageOf(gvk.GroupKind())}
 	t := objectref.Target{}
-	if t.Resource, a.defined, err = r.find(ctx, gvk); err != nil {
+	if t.Resource, a.needsDefinition, err = r.find(ctx, gvk); err != nil {
 		return nil, err
 	}
-	if err := r.conform(ctx, object, &t, a.defined); err != nil {
+	if err := r.conform(ctx, object, &t, a.needsDefinition); err != nil {
 		return nil, err
 	}
 	if err := r.once(i, t); err != nil {
@@ -71,7 +70,7 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 		APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Name: t.Name, Namespace: t.Namespace,
 		Paths: []string{},
 	}
-	a.write, err = object.apply(ctx, r.caller, t, r.force)
+	a.write, err = object.newApply(ctx, r.caller, t, r.force)
 	return a, err
 }
 
@@ -107,7 +106,7 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 		object.dropDashboardFields(ctx, r.caller, t.Resource)
 	}
 	if namespace, err := object.metadata().text("namespace"); err == nil && namespace == "" && t.Resource.Namespaced {
-		t.Namespace = r.namespace
+		t.Namespace = r.defaultNamespace
 	}
 	if err := object.conform(t); err != nil {
 		return err

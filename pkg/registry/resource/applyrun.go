@@ -52,7 +52,7 @@ func (b *bundle) forEach(ctx context.Context, chosen func(*applied) bool, do fun
 				return nil //nolint:nilerr // the result of the object contains the error
 			}
 			if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
-				a.settle("", err)
+				a.setOutcome("", err)
 			}
 			return nil
 		},
@@ -64,16 +64,16 @@ func anyObject(*applied) bool { return true }
 // tryAll executes the dry runs of the objects. It defers the dry runs of objects that need other objects of the bundle.
 // It returns an error if a dry run has failed.
 func (b *bundle) tryAll(ctx context.Context) error {
-	b.forEach(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
+	b.forEach(ctx, func(a *applied) bool { return !a.needsDefinition }, b.readCurrent)
 	found := b.dependencies()
 	b.forEach(ctx, anyObject, func(ctx context.Context, a *applied) {
-		if found.requiredBy(a) {
-			a.deferUntil(stageOfDefinitions)
+		if found.mustDefer(a) {
+			a.deferDryRun(stageOfDefinitions)
 		} else {
 			a.executeDryRun(ctx, b)
 		}
-		if found.mayBeRequiredBy(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
-			a.deferUntil(a.stage - 1)
+		if found.mayDefer(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
+			a.deferDryRun(a.stage - 1)
 		}
 	})
 	if !b.failed() {
@@ -86,7 +86,7 @@ func (b *bundle) tryAll(ctx context.Context) error {
 func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	current, err := a.write.current(ctx, b.caller)
 	if err != nil {
-		a.settle("", err)
+		a.setOutcome("", err)
 		return
 	}
 	a.current = current
@@ -102,11 +102,11 @@ func (a *applied) executeDryRun(ctx context.Context, b *bundle) {
 		tried.call.Query.Set(queryDryRun, metav1.DryRunAll)
 		answer, err := tried.do(ctx, b.caller)
 		if err != nil {
-			a.settle("", err)
+			a.setOutcome("", err)
 			return
 		}
 		a.warnings = answer.Warnings
-		a.settle(a.change(ctx, answer.Body))
+		a.setOutcome(a.change(ctx, answer.Body))
 		if a.err != nil || a.current == nil || versionOf(a.current) == versionOf(answer.Body) {
 			return
 		}
@@ -148,23 +148,22 @@ func (a *applied) change(ctx context.Context, dryRunObject []byte) (dashboardv1a
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects of a request in stages. Namespaces and CustomResourceDefinitions are in the first two
-// stages. After each stage, applyAll executes the dry runs that need objects of this stage. If a write or a dry run
-// fails in the first two stages, applyAll skips all later stages. If a write or a dry run fails in a later stage,
-// applyAll continues with the other objects.
+// applyAll applies the objects of the request, one stage after the other.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.forEach(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
 			if _, err := a.write.do(ctx, b.caller); err != nil {
-				a.settle("", err)
+				a.setOutcome("", err)
 			}
 		})
 		if stage != stageOfDefinitions || !b.failed() {
-			b.tryDeferred(ctx, stage)
+			b.executeDeferred(ctx, stage)
 		}
 		if stage == stageOfDefinitions {
 			b.rediscover(ctx)
 		}
+		// If a Namespace or a CustomResourceDefinition has failed, all later stages are skipped, because their objects
+		// may need it. After a failure in a later stage, the other objects are still applied.
 		if stage == stageOfDefinitions && b.failed() {
 			b.skipRest(stage)
 			return
@@ -175,7 +174,7 @@ func (b *bundle) applyAll(ctx context.Context) {
 // rediscover renews the cached discovery of the cluster if the bundle contains an object of a kind that the cluster did
 // not serve before.
 func (b *bundle) rediscover(ctx context.Context) {
-	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
+	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.needsDefinition }) {
 		return
 	}
 	if err := b.caller.RefreshResources(ctx); err != nil {
@@ -183,17 +182,16 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes the dry runs that were deferred until after the given stage. Each stage applies some objects of
-// the request.
-func (b *bundle) tryDeferred(ctx context.Context, stage int) {
-	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.neededStage == stage }
+// executeDeferred executes the deferred dry runs that need the objects of the given stage.
+func (b *bundle) executeDeferred(ctx context.Context, stage int) {
+	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.dryRunAfter == stage }
 	end := time.Now().Add(servedWithin)
 	b.forEach(ctx, due, func(ctx context.Context, a *applied) {
 		for {
 			a.executeDryRun(ctx, b)
 			// The API server needs some time until it serves a new kind. Until then, the dry run is repeated.
 			isMissing := a.err != nil && envelope.As(a.err).Code == dashboardv1alpha1.CodeNotFound
-			if !a.defined || !isMissing || time.Now().After(end) {
+			if !a.needsDefinition || !isMissing || time.Now().After(end) {
 				return
 			}
 			select {

@@ -62,9 +62,9 @@ func (o *listOptions) fromCache(
 	case found.Partial && q.after != nil: // the caller could list all namespaces when the previous page was read
 		err = notOfThisList()
 	case o.view.needsWholeList() || (found.Partial && o.view.limit > 0):
-		err = q.view(ctx, found.Groups, body, &meta)
+		err = q.addViewPage(ctx, found.Groups, body, &meta)
 	default:
-		err = q.page(ctx, found.Groups, body, &meta)
+		err = q.addListPage(ctx, found.Groups, body, &meta)
 	}
 	if err != nil {
 		return routes.Result{}, false, err
@@ -123,10 +123,9 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page of the list to body, in the order of kube-apiserver. It sets the token of the next page in meta. For
-// the first page, it also sets the total. The next page begins after the last object of this page, even if objects are
-// created or deleted between the two requests.
-func (q *cachedQuery) page(
+// addListPage adds a page of the list to body, and sets the token of the next page in meta. For the first page, it also
+// sets the total.
+func (q *cachedQuery) addListPage(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
 	var total int64
@@ -160,6 +159,8 @@ func (q *cachedQuery) page(
 	if !more {
 		return nil
 	}
+	// The next page begins after the last object of this page, even if other objects are created or deleted before the
+	// next request.
 	var err error
 	meta.Continue, err = keyToken{
 		Version:   keyTokenVersion,
@@ -231,7 +232,7 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 	return token, token.Version == keyTokenVersion
 }
 
-// objectTag returns the ETag of the object o for the caller.
+// objectTag returns the ETag of o, an object of the resource of t. The ETag also depends on the identity of the caller.
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity

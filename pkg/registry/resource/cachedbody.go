@@ -28,14 +28,12 @@ const (
 	maxCompressedBytes = 4 << 20
 )
 
-// cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop is
-// called. The read cache divides its objects into groups, and compresses a group only once. Objects that do not form a
-// whole group must be compressed for each response.
+// cachedBody is a JSON array of objects of the read cache. It references the cached objects until drop is called.
 type cachedBody struct {
-	// looseObjects is the number of objects in the body that must be compressed for this response.
-	looseObjects int
-	// looseBytes is the size of the JSON that must be compressed for this response, in bytes.
-	looseBytes int64
+	// uncompressedObjects is the number of objects that the read cache does not compress.
+	uncompressedObjects int
+	// uncompressedBytes is the size of the JSON that the read cache does not compress, in bytes.
+	uncompressedBytes int64
 
 	mu      sync.Mutex
 	parts   []part
@@ -72,23 +70,24 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns b as the body of a response. The response is compressed only if little JSON must still be compressed,
-// and account has enough memory for the result.
+// data returns b as the body of a response. The body is an envelope.Compressible only if the compression takes little
+// time and memory. The memory is charged to account.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
-	if b.looseObjects > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
+	if b.uncompressedObjects > maxCompressed || b.uncompressedBytes > maxCompressedBytes ||
+		account.Take(b.uncompressedBytes) != nil {
 		return struct{ envelope.Body }{b}
 	}
 	return b
 }
 
-// part contains consecutive objects of the array.
+// part is a section of the JSON array of a cachedBody. The objects of a part are compressed together.
 type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
 	// group. The read cache compresses the objects of a group only once for all responses.
 	group *readcache.Group
-	// compressed is the compressed JSON of the objects. It is nil before the compression. It stays nil if group is
-	// set, because the group contains the compressed JSON.
+	// compressed is the compressed JSON of the objects, or nil before the first use. If group is set, compressed is not
+	// used.
 	compressed *gzipmember.Segment
 }
 
@@ -116,21 +115,21 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
 		return
 	}
-	b.addLoose(objects) // the read cache compresses only whole groups
+	b.addUncompressed(objects) // the read cache compresses only whole groups
 }
 
-// addObjects appends any objects of the read cache. It divides them into parts with at most objectsPerPart objects.
+// addObjects appends objects of the read cache, in parts of at most objectsPerPart objects.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	for chunk := range slices.Chunk(objects, objectsPerPart) {
-		b.addLoose(chunk)
+		b.addUncompressed(chunk)
 	}
 }
 
-// addLoose appends a part with objects that must be compressed for this response.
-func (b *cachedBody) addLoose(objects []*readcache.Object) {
+func (b *cachedBody) addUncompressed(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
-	b.looseObjects, b.looseBytes = b.looseObjects+len(objects), b.looseBytes+p.size()
+	b.uncompressedObjects += len(objects)
+	b.uncompressedBytes += p.size()
 }
 
 func (p *part) size() int64 {
@@ -155,9 +154,10 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body. While WriteTo writes, b.drop may remove the objects from b to free their memory.
-// Therefore, WriteTo references only the object that it is writing.
+// WriteTo implements envelope.Body.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
+	// During a slow write, b.drop may remove the objects from b to free their memory. Therefore, this method references
+	// only the object that it is writing.
 	counted := &countingWriter{next: w}
 	separator, comma := []byte{'['}, []byte{','}
 	for i := 0; ; i++ {
@@ -182,21 +182,19 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// arrayEnd returns the end of a JSON array: the closing bracket, or both brackets if nothing was written yet. separator
-// is the text that would precede the next element: a comma or the opening bracket.
 func arrayEnd(separator []byte) []byte {
-	if separator[0] == '[' { // nothing was written yet
+	if separator[0] == '[' { // the array has no elements, and its opening bracket was not written
 		return []byte("[]")
 	}
 	return []byte{']'}
 }
 
-// Segments implements envelope.Compressible. It returns an iterator over the compressed parts of the JSON array. During
-// the iteration, b.drop may remove the objects from b to free their memory. Therefore, the iterator references only the
-// objects of the current part.
+// Segments implements envelope.Compressible. It returns an iterator over the compressed parts of the JSON array.
 func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	comma := gzipmember.Store([]byte{','})
 	return func(yield func(gzipmember.Segment) bool) {
+		// During the iteration, b.drop may remove the objects from b to free their memory. Therefore, the iterator
+		// references only the objects of the current part.
 		begin, separator := []byte{'['}, gzipmember.Store([]byte{'['})
 		for i := 0; ; i++ {
 			segment, ok := b.segment(i)

@@ -25,10 +25,9 @@ type ranked struct {
 // include the JSON and the sort key of the object.
 const rankedBytes = 64
 
-// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists whose pages
-// depend on all objects. Examples are searches, sorted lists, and lists in which the caller may read only some
-// namespaces.
-func (q *cachedQuery) view(
+// addViewPage adds a page to body, and sets the total and the token of the next page in meta. The list is searched,
+// sorted, or limited to the namespaces that the caller may read.
+func (q *cachedQuery) addViewPage(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
 	v, account := &q.listOptions.view, budget.AccountFrom(ctx)

@@ -102,9 +102,8 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the API resource that both the URL and the manifest name. It returns an error if they contradict
-// each other. t is the target in the URL. resourceName is the name of the resource in the URL, for example deployments
-// or deployments.apps.
+// resource returns the API resource of the manifest. It returns an error if t, the target in the URL, has a different
+// resource. resourceName is the resource in the URL, for example deployments or deployments.apps.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, resourceName string,
 ) (clusters.Resource, error) {

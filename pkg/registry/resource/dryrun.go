@@ -86,9 +86,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject decodes body for a response. It returns nil if body is nil. otherVersion is another version of the
-// object, or nil. The values of a Secret are masked. The masks show whether a value differs between the two versions.
-// The decoded object counts towards the memory limit of the request.
+// describeObject decodes an object for the response to a dry run, and masks the values of a Secret. If otherVersion is
+// not nil, the masks show which values differ from that version. A nil body results in nil.
 func describeObject(
 	ctx context.Context, body, otherVersion []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -116,11 +115,10 @@ func describeObject(
 // maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons returns the reasons for which kube-apiserver has rejected a write. These are the causes in the Status of the
-// error. If there are no causes, reasons returns the message of the error. For a write with confidential values,
-// reasons always returns the message, because the values were removed only from the message.
+// reasons returns the reasons for which kube-apiserver has rejected the write, without confidential values.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
+	// Confidential values were removed only from the message, and not from the causes.
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
 		causes := status.Status().Details.Causes
 		causes = causes[:min(len(causes), maxReasons)]
@@ -139,8 +137,8 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between the objects current and proposed. The parameter masked contains both objects
-// with masked values of Secrets. The text of the difference is computed from them.
+// compare returns the differences between current and proposed. The parameter masked contains the same objects with
+// masked values of Secrets. The text of the differences quotes only the masked values.
 func compare(current, proposed []byte, masked dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	// The paths are computed from the unmasked objects, so that they also show which values of a Secret change.
 	paths, err := diff.Paths(current, proposed)

@@ -99,7 +99,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family describes the routes below one path prefix. There are two prefixes: with a namespace and without a namespace.
+// family contains the common properties of all routes with the same path prefix.
 type family struct {
 	path, scope string
 	queries     []string

@@ -58,10 +58,10 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	}
 	for name, list := range map[string]func() error{
 		"page": func() error {
-			return q.page(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+			return q.addListPage(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
 		},
 		"view": func() error {
-			return q.view(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+			return q.addViewPage(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
 		},
 	} {
 		if err := list(); err == nil {
@@ -105,7 +105,7 @@ func TestManyGroups(t *testing.T) {
 		q := &cachedQuery{listOptions: &listOptions{}}
 		q.listOptions.view.limit = limit
 		ctx := budget.WithAccount(t.Context(), account)
-		if err := q.page(ctx, all, &cachedBody{}, &dashboardv1alpha1.Meta{}); !errors.Is(err, want) {
+		if err := q.addListPage(ctx, all, &cachedBody{}, &dashboardv1alpha1.Meta{}); !errors.Is(err, want) {
 			t.Errorf("a page of %d: %v, want %v", limit, err, want)
 		}
 	}

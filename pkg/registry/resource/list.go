@@ -42,7 +42,7 @@ type listOptions struct {
 func list(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	result, t, err := listTarget(r, caller)
 	if err == nil {
-		caller.HasListed(r.Path(objectref.Resource), t)
+		caller.NotifyListed(r.Path(objectref.Resource), t)
 	}
 	return result, err
 }

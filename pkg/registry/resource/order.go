@@ -61,8 +61,8 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if objects are sorted by a field that the resource r does not have. hasSortField is true if at
-// least one object of the list has the field. count is the number of objects in the list.
+// check returns an error if the field to sort by is unknown for the resource r. hasSortField is true if at least one of
+// the count objects in the list has the field.
 func (o *order) check(r clusters.Resource, count int, hasSortField bool) error {
 	if !o.isSet() || o.derived != nil || hasSortField {
 		return nil
@@ -96,11 +96,9 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the maximum size, in bytes, of a JSON value for whose decoding no memory is reserved. No reservation
-	// is needed, because the decoded value is released within microseconds.
+	// smallText is the maximum size of a JSON value that is decoded without a reservation of memory, in bytes.
 	smallText = 4 << 10
-	// decodedText is the number of bytes of memory that are reserved to decode one byte of a JSON value. Values of at
-	// most smallText bytes need no reservation.
+	// decodedText is the number of bytes of memory that are reserved to decode one byte of a JSON value.
 	decodedText = 3
 )
 
@@ -111,6 +109,7 @@ func (o *order) key(object item, account *budget.Account) (sortKey, error) {
 		return o.derived(object), nil
 	}
 	raw := valueAt(object, o.path)
+	// A small value needs no reservation, because the decoded value is released within microseconds.
 	if len(raw) > smallText {
 		size := int64(len(raw)) * decodedText
 		if err := account.Take(size); err != nil {

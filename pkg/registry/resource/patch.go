@@ -56,13 +56,12 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	if err != nil {
 		return nil, err
 	}
-	return object.apply(r.Context(), caller, t, force)
+	return object.newApply(r.Context(), caller, t, force)
 }
 
-// apply returns the write that applies the manifest. The write requires the right to patch t. If t does not exist, the
-// write also requires the right to create t. In the manifest of a Secret, apply replaces placeholders (see
-// isPlaceholder) with the stored values.
-func (m manifestObject) apply(
+// newApply returns the write that applies the manifest. In the manifest of a Secret, it replaces placeholders such as
+// objects.Masked with the stored values.
+func (m manifestObject) newApply(
 	ctx context.Context,
 	caller *clusters.Client,
 	t objectref.Target,
@@ -75,12 +74,13 @@ func (m manifestObject) apply(
 		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
 		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // the apply creates the object
-			err = m.refusePlaceholders()
+			err = m.checkNewSecret()
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	// The write requires the right to create the object only if the object does not exist.
 	w, err := m.newWrite(t, http.MethodPatch, "patch", "create")
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 			return nil, nil, envelope.Required("path")
 		}
 		if secret {
-			values, err := o.values()
+			values, err := o.secretValues()
 			if err != nil {
 				return nil, nil, err
 			}
@@ -195,11 +195,11 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values returns the values that an operation of a JSON patch writes to a Secret. It returns an error if a value is a
-// placeholder for a masked value. It also returns an error if a move or copy operation has a path outside the field
-// data. Such an operation could write a confidential value to a field that is not masked in responses.
-func (o operation) values() ([]string, error) {
+// secretValues returns the values that an operation of a JSON patch writes to a Secret. It returns an error if the
+// operation is not allowed for Secrets.
+func (o operation) secretValues() ([]string, error) {
 	const data = "/" + fieldData + "/"
+	// A move or a copy could write a confidential value to a field that is not masked in responses.
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {
 		return nil, envelope.Invalid(
 			"from",
@@ -214,7 +214,7 @@ func (o operation) values() ([]string, error) {
 	if err := json.Unmarshal(o.Value, &value); err != nil {
 		return nil, envelope.Invalid("value", "the value of an operation is not JSON")
 	}
-	found := texts(value)
+	found := textsIn(value)
 	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) || isDiffersText(text) }) {
 		return nil, envelope.Invalid("body", "a masked value cannot be written: leave it out of the patch")
 	}

@@ -39,8 +39,8 @@ func isDiffersText(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDiffersTexts returns an error if the manifest of a Secret contains objects.Differs or objects.DiffersBase64. A
-// user may have copied these texts from the result of a dry run.
+// refuseDiffersTexts returns an error if the manifest of a Secret contains a text with which dry runs replace values
+// that differ.
 func (m manifestObject) refuseDiffersTexts() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -69,10 +69,9 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a value in data or stringData is a placeholder such as objects.Masked. It is
-// for new Secrets, which have no stored values. If the value of the annotation of kubectl apply is a placeholder,
-// refusePlaceholders removes the annotation.
-func (m manifestObject) refusePlaceholders() error {
+// checkNewSecret returns an error if a value is a placeholder such as objects.Masked. A new Secret has no stored values
+// that could replace placeholders.
+func (m manifestObject) checkNewSecret() error {
 	if err := m.refuseDiffersTexts(); err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func (m manifestObject) refusePlaceholders() error {
 			return placeholderError(field, key)
 		}
 	}
-	m.dropAnnotation()
+	m.dropAnnotation() // a placeholder in the annotation of kubectl apply is no error
 	return nil
 }
 
@@ -127,8 +126,8 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces placeholders such as objects.Masked in the manifest with the values of the stored Secret t, which it
-// gets as the caller. It also sets a missing resourceVersion.
+// restore replaces placeholders such as objects.Masked in the manifest with the values of the stored Secret. The caller
+// must have the right to get the Secret.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDiffersTexts(); err != nil {
 		return err
@@ -186,30 +185,28 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 	return nil
 }
 
-// secretValues returns the values in the manifest of a Secret, which messages must not contain. It must not be called
-// for other kinds.
+// secretValues returns the confidential values in the manifest of a Secret.
 func (m manifestObject) secretValues() []string {
-	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
-		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
+	return slices.Concat(textsIn(m[fieldData]), textsIn(m[fieldStringData]),
+		textsIn(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
 
-// texts returns all strings and numbers in value. For each string, it also returns the base64 encoding, and the decoded
-// text if the string is valid base64.
-func texts(value any) []string {
+// textsIn returns all strings and numbers in value, and the base64 forms of the strings.
+func textsIn(value any) []string {
 	var out []string
 	switch v := value.(type) {
-	case string:
+	case string: // messages may contain the string, its base64 encoding, or the text that it encodes
 		out = append(out, v, base64.StdEncoding.EncodeToString([]byte(v)))
 		if decoded, err := base64.StdEncoding.DecodeString(v); err == nil && len(decoded) > 0 {
 			out = append(out, string(decoded))
 		}
 	case map[string]any:
 		for _, each := range v {
-			out = append(out, texts(each)...)
+			out = append(out, textsIn(each)...)
 		}
 	case []any:
 		for _, each := range v {
-			out = append(out, texts(each)...)
+			out = append(out, textsIn(each)...)
 		}
 	case nil:
 	default:

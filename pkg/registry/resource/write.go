@@ -63,8 +63,7 @@ func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 	})
 }
 
-// do sends the write to the cluster. It converts an error to an error with a code, and removes confidential values from
-// messages.
+// do sends the write to the cluster. It removes confidential values from the warnings and from the error.
 func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Response, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
@@ -119,7 +118,7 @@ func prepareCreate(r *routes.Request, caller *clusters.Client) (*write, error) {
 		return nil, envelope.Invalid(field, "%s must be left out of an object that is to be created", field)
 	}
 	if objects.IsSecret(t.Resource) {
-		if err := object.refusePlaceholders(); err != nil {
+		if err := object.checkNewSecret(); err != nil {
 			return nil, err
 		}
 	}

@@ -43,8 +43,9 @@ type Access struct {
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 
-// Cluster returns a Client for the cluster in the path of the request. It returns an error if u may not use the
-// cluster, or if the cluster is not connected. Routes below /clusters/{cluster} call it as their access review.
+// Cluster returns a Client for the cluster in the path of the request. It returns an error if u lacks the verb "use"
+// for the KubeVisionCluster. Therefore, it serves as the access check of the routes below /clusters/{cluster}. It also
+// returns an error if the cluster is not connected.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
@@ -53,7 +54,8 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	return a.newClient(caller, u, r.Path(authorization.ClusterParameter)), nil
 }
 
-// ClusterByName is like Cluster, but gets the name of the cluster as an argument.
+// ClusterByName returns a Client for the cluster with the given name. It returns an error if u lacks the verb "use"
+// for the KubeVisionCluster, or if the cluster is not connected.
 func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string) (*Client, error) {
 	caller, err := a.Access.ClusterByName(ctx, u, cluster)
 	if err != nil {
@@ -92,8 +94,8 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces to which a KubeVisionRoleBinding of the user applies, and which the cluster allows
-// the user to get. The result is cached for the request.
+// Namespaces returns the namespaces that KubeVisionRoleBindings of the user select. It omits a namespace if the cluster
+// does not allow the user to get the Namespace object. The result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -29,9 +29,9 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. The read
-	// must not return objects that are newer than asOf: during an outage of the cluster, the result may come from an
-	// earlier access review, and the caller may have lost the right since then.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. None of
+	// these objects may be newer than asOf. While the cluster is unreachable, AllowedStale may use an earlier access
+	// review, which does not apply to newer objects.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -94,7 +94,7 @@ func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, cluster
 type Cached struct {
 	readcache.View
 
-	// Groups contains the objects that the caller may list.
+	// Groups contains the objects that the caller may list. Each readcache.Group contains consecutive objects.
 	Groups readcache.Groups
 	// Partial is true if the caller lacks the right to list the kind in the whole cluster. The result then contains
 	// only objects in namespaces in which the caller may list the kind.
@@ -140,8 +140,8 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the metadata of a response with the objects: the source of the objects, the time of stale objects, and
-// the namespaces of a partial result.
+// Meta returns the metadata for a response that contains the cached objects. It shows whether the objects may be
+// outdated, and whether the response contains only some namespaces.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
 	meta.Partial, meta.Namespaces = c.Partial, c.Namespaces
@@ -156,9 +156,9 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of the list t that the caller may list, from the read cache. It returns false if the list
-// must be requested from the cluster, because the kind is not cached, or because the caller may list the kind in none
-// of the requested namespaces.
+// Cached returns the objects of t from the read cache. It omits objects that the caller may not list. It returns false
+// if the kind is not cached. It also returns false if no access review allows the list. In both cases, the list must be
+// requested from the cluster, which returns the reason of a denial.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return reviewCached(ctx, c, t, allowed)
@@ -184,8 +184,8 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// reviewCached calls review() with the read cache's list of the kind of t, and returns the results. review() must check
-// the access of the caller. If the read cache has no such list, reviewCached returns false.
+// reviewCached passes the cached list of the kind of t to the function review, which must check the access of the
+// caller. ok is false if the kind is not cached, or if review returns false.
 func reviewCached[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -214,8 +214,8 @@ func reviewCached[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller to read objects of v, a list in the read cache. The attributes
-// describe the read.
+// may returns true if the cluster allows the caller to read objects of the cached list v. The attributes describe the
+// read.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

@@ -37,8 +37,8 @@ type Result struct {
 	Omitted *Omissions
 }
 
-// Meta returns the metadata of a response with the objects. The warnings in the metadata name the objects that were
-// omitted so far.
+// Meta returns the metadata for a response that contains the objects of the Result. The warnings name the objects that
+// are in a.Omitted at the time of the call.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()
@@ -107,8 +107,8 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 
 // List lists the objects of t as the caller. If t has no namespace and the cluster denies the list, List continues with
 // narrower requests:
-//   - For a namespaced kind, it lists the objects in each namespace that the caller may get, and ignores the query
-//     parameters limit and continue.
+//   - For a namespaced kind, it lists the objects in each namespace whose Namespace object the caller may get. It
+//     ignores the query parameters limit and continue.
 //   - For Namespaces, it returns the Namespaces that the caller may get.
 //
 // If these requests find nothing, List returns the error of the first request.
@@ -139,7 +139,7 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible lists the objects of t as the caller, in the given media type. If the caller may list the kind in no
+// ListVisible lists the objects of t as the caller, in the given media type. If the cluster denies the list in every
 // namespace, ListVisible returns a Result without objects instead of an error.
 func (c *Client) ListVisible(
 	ctx context.Context, t objectref.Target, query url.Values, mediaType string,
@@ -170,7 +170,7 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 
 // listByNamespace is the fallback after a list of the whole cluster has failed with the error err. If err is Forbidden,
 // it sends narrower requests:
-//   - For a namespaced kind, it lists the objects in each namespace that the caller may get.
+//   - For a namespaced kind, it lists the objects in each namespace whose Namespace object the caller may get.
 //   - For Namespaces, it gets each Namespace that the caller may get.
 //
 // listByNamespace returns err if no narrower request is possible, or if the narrower requests find nothing.
@@ -180,7 +180,7 @@ func (c *Client) listByNamespace(ctx context.Context, request clusters.Call, err
 	case !apierrors.IsForbidden(err) || request.Namespace != "":
 		return Result{}, err
 	case isNamespaces(request.Resource):
-		list = c.getOwnNamespaces
+		list = c.getEachNamespace
 	case !request.Resource.Namespaced:
 		return Result{}, err
 	}

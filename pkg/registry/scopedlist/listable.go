@@ -84,8 +84,8 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedNamespaces returns those of the namespaces in which the caller may read objects of v, a list in the read
-// cache. attributesIn() returns the ResourceAttributes of the read in a namespace.
+// allowedNamespaces filters the namespaces. It keeps those in which the caller may read objects of the cached list v.
+// The function attributesIn returns the ResourceAttributes of the read in one namespace.
 func (c *Client) allowedNamespaces(
 	ctx context.Context,
 	v readcache.View,

@@ -27,9 +27,9 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that c.Namespaces returns. The Result contains one list for each Namespace: a
-// list with only this Namespace, or an empty list if the selectors in call.Query do not match the Namespace.
-func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
+// getEachNamespace gets the Namespace objects that the caller may get, with one request for each. Each body in the
+// Result is a list or Table with at most one Namespace.
+func (c *Client) getEachNamespace(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
 		return Result{}, err
@@ -55,7 +55,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 		if call.Accept == objects.TableOnly {
 			list = selected.table(call.Resource)
 		}
-		bodies[i], err = list(answer.Body, budget.AccountFrom(ctx))
+		bodies[i], err = list(answer.Body, budget.AccountFrom(ctx)) // empty if the selectors do not match
 		if errors.Is(err, objects.ErrTooLarge) {
 			omitted.Add("", names[i])
 			return nil
@@ -152,8 +152,8 @@ func (s selectors) toList(body []byte, account *budget.Account) ([]byte, error) 
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that removes the row of a Table if the selectors do not match the Namespace in this row. The
-// Table must have only one row.
+// table returns a function that reads a Table with one row, which contains a Namespace. The function removes the row if
+// the selectors do not match the Namespace.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

@@ -26,16 +26,16 @@ type Listing struct {
 	closed  bool
 }
 
-// Open requests the objects of t as the caller, and returns a Listing. The objects are visited one by one while they
-// arrive. If the cluster denies a list of the whole cluster, Open requests one list for each namespace that the caller
-// may get.
+// Open requests a list of t as the caller. The returned Listing decodes the objects one by one while they arrive. If
+// the cluster denies a list of the whole cluster, Open requests one list for each namespace whose Namespace object the
+// caller may get.
 func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, "")
 }
 
-// OpenTable requests the objects of t as the caller in the format Table, and returns a Listing. The rows of the Table
-// are visited with EachRow. If the cluster denies a list of the whole cluster, OpenTable requests one Table for each
-// namespace that the caller may get.
+// OpenTable requests a list of t as the caller in the format Table. Listing.EachRow visits the rows of the Table. If
+// the cluster denies a list of the whole cluster, OpenTable requests one Table for each namespace whose Namespace
+// object the caller may get.
 func (c *Client) OpenTable(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, objects.TableOnly)
 }

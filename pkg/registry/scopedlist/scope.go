@@ -41,10 +41,9 @@ func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed reports that the caller has listed the objects of t. It must be called after the list has succeeded. It
-// calls the function Access.Listed with resource, the name of the resource in the request. If Access.Listed is nil,
-// HasListed does nothing.
-func (c *Client) HasListed(resource string, t objectref.Target) {
+// NotifyListed calls the function Access.Listed, if it is set. NotifyListed must be called after the caller has listed
+// the objects of t successfully. resource is the name of the resource in the request.
+func (c *Client) NotifyListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)
 	}
@@ -66,9 +65,8 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. v is the read cache's list of all objects of the kind. If v is
-// stale, the result may come from access reviews before an outage of the cluster. It must then not be used for objects
-// that are newer than v.
+// Scope returns which objects of t the caller may list. v is the cached list of all objects of the kind. If v is stale,
+// Scope may use access reviews from before an outage of the cluster, and the result does not apply to newer objects.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

@@ -38,17 +38,17 @@ type Kind struct {
 	Accept string
 	// FromCache allows Survey to read the objects from the read cache instead of the cluster.
 	FromCache bool
-	// Read processes the listed objects of the kind. The Read functions of several kinds are called concurrently. Read
-	// is not called if the list fails, or if the caller may list the kind in no namespace.
+	// Read processes the objects of the kind after Survey has listed them successfully. It may be called concurrently
+	// with the Read functions of other kinds.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
-// Survey lists several kinds concurrently, and calls the Read function of each kind. An empty namespace means all
-// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings in the
-// returned Meta name failed lists, and objects that were too large.
+// Survey lists several kinds concurrently, and calls the Read function of each listed kind. An empty namespace means
+// all namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings in
+// the returned Meta name failed lists, and objects that were too large.
 //
-// If a list fails and no list succeeds, Survey returns the error of this list. If namespace is not empty, Survey also
-// returns an error if the caller may list none of the kinds.
+// Survey returns an error if at least one list fails and no list succeeds. For a single namespace, it also returns an
+// error if the caller may list none of the kinds.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -137,7 +137,6 @@ func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Re
 	return c.ListVisible(ctx, t, nil, kind.Accept)
 }
 
-// isDenied returns true if the caller may list the kind in no namespace.
 func (a Result) isDenied() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
 // decodedBytes is the number of additional bytes of memory that decoding needs for each byte of a list.

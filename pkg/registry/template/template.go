@@ -36,9 +36,9 @@ const (
 const (
 	// maxTemplates bounds the number of templates in a response.
 	maxTemplates = 100
-	// maxManifestBytes bounds the bytes of the manifest of a template.
+	// maxManifestBytes bounds the manifest of a template, in bytes.
 	maxManifestBytes = 32 << 10
-	// maxValueBytes bounds the bytes of each value of a template other than the manifest: name, category and resource.
+	// maxValueBytes bounds the name, the category and the resource of a template, in bytes each.
 	maxValueBytes = 253
 )
 

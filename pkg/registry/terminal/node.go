@@ -101,7 +101,7 @@ func (p *Provider) reviewNode(r *routes.Request, u user.Info) (*request, error) 
 	if err := authorization.Require(r.Context(), caller, shell.attributes()); err != nil {
 		return nil, err
 	}
-	t := &request{Grant: shell.grant, node: shell, verb: streams.VerbNodeShell}
+	t := &request{Grant: shell.grant, nodeShell: shell, verb: streams.VerbNodeShell}
 	query := url.Values{"container": {nodeContainer}, "binary": r.URL.Query()["binary"]}
 	if err := t.parse(query); err != nil {
 		return nil, err
@@ -116,10 +116,9 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode executes a dry run of the creation of the Pod, and then opens the terminal. An error of the dry run is sent
-// as the HTTP response. Later errors can only be sent through the WebSocket.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
-	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
+	// The error of a dry run is sent as the HTTP response. Later errors can only be sent through the WebSocket.
+	if err := t.nodeShell.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
 	}
 	return p.open(r, t)
@@ -161,15 +160,16 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. However, its shell
-// ends. stdinOnce of the container is true, so the stdin of the shell is closed when the terminal detaches.
-func (n *nodeShell) remove(ctx context.Context) {
+// deletePod deletes the Pod of the shell with the rights of the caller.
+func (n *nodeShell) deletePod(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()
 	target := n.target
 	target.Name = n.grant.Call.Name
 	call := target.Call(http.MethodDelete)
 	call.Query = url.Values{"gracePeriodSeconds": {"1"}}
+	// If the caller may no longer delete the Pod, the shell still ends: stdinOnce closes its stdin when the terminal
+	// detaches.
 	if _, err := n.grant.Caller.Do(ctx, call); err != nil && !apierrors.IsNotFound(err) {
 		klog.FromContext(ctx).Error(err, "The Pod of a node shell cannot be removed",
 			"cluster", n.grant.Cluster, "namespace", target.Namespace, "pod", target.Name)

@@ -47,8 +47,8 @@ func (s *session) record(stream *streams.Stream) error {
 	}
 	call := s.request.Call
 	command := call.Query["command"]
-	if s.request.node != nil {
-		command = []string{"node", s.request.node.node}
+	if s.request.nodeShell != nil {
+		command = []string{"node", s.request.nodeShell.node}
 	}
 	r, err := s.provider.Recordings.Begin(recording.Terminal{
 		User: s.request.User.GetName(), Cluster: s.request.Cluster, Namespace: call.Namespace, Pod: call.Name,

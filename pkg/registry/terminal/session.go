@@ -127,8 +127,8 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	} else {
 		options.Stderr = errorOut
 	}
-	if node := s.request.node; node != nil {
-		defer node.remove(ctx)
+	if node := s.request.nodeShell; node != nil {
+		defer node.deletePod(ctx)
 		if err := node.start(ctx); err != nil {
 			return s.failed(ctx, stream, err)
 		}

@@ -91,8 +91,8 @@ type request struct {
 
 	// verb is the kind of stream in metrics and recordings, for example exec.
 	verb string
-	// node describes the Pod of a shell on a node. It is nil for all other terminals.
-	node *nodeShell
+	// nodeShell is nil if the terminal is not a shell on a node.
+	nodeShell *nodeShell
 
 	stdin, tty, binary bool
 }

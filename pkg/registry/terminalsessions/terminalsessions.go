@@ -29,7 +29,7 @@ const (
 	// access reviews on the host. It is not in the group of the aggregated API (dashboard.kubevision.io), because all
 	// authenticated users may access all resources of that group.
 	Group = kubevisionv1alpha1.GroupName
-	// Resource is the name of the virtual resource.
+	// Resource is the name of recorded terminals in RBAC rules.
 	Resource = "terminalsessions"
 
 	sessionParameter = "session"

@@ -14,7 +14,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object contains the fields that a topology needs. It combines the fields of all kinds.
+// object is an object of any kind in a topology. The fields that its kind lacks are empty.
 type object struct {
 	plural string
 
@@ -32,10 +32,10 @@ type object struct {
 }
 
 type spec struct {
-	Replicas       *int64   `json:"replicas"`
-	Suspend        bool     `json:"suspend"`
-	Selector       selector `json:"selector"`
-	DefaultBackend backend  `json:"defaultBackend"`
+	Replicas       *int64          `json:"replicas"`
+	Suspend        bool            `json:"suspend"`
+	Selector       serviceSelector `json:"selector"`
+	DefaultBackend backend         `json:"defaultBackend"`
 	Rules          []struct {
 		HTTP struct {
 			Paths []struct {
@@ -45,11 +45,11 @@ type spec struct {
 	} `json:"rules"`
 }
 
-// selector is spec.selector of a Service. It is empty for workloads, whose spec.selector has another type.
-type selector map[string]string
+type serviceSelector map[string]string
 
-// UnmarshalJSON implements json.Unmarshaler. It ignores values that are not maps of strings.
-func (s *selector) UnmarshalJSON(raw []byte) error {
+// UnmarshalJSON implements json.Unmarshaler. It ignores spec.selector of workloads, which has another type than
+// spec.selector of a Service.
+func (s *serviceSelector) UnmarshalJSON(raw []byte) error {
 	var wanted map[string]string
 	if json.Unmarshal(raw, &wanted) == nil {
 		*s = wanted
@@ -58,7 +58,7 @@ func (s *selector) UnmarshalJSON(raw []byte) error {
 }
 
 // matches returns true if s is not empty and labels contain all its keys and values.
-func (s selector) matches(labels map[string]string) bool {
+func (s serviceSelector) matches(labels map[string]string) bool {
 	for key, value := range s {
 		if has, ok := labels[key]; !ok || has != value {
 			return false

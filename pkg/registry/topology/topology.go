@@ -38,8 +38,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// plurals returns the resources in a topology.
-func plurals() []string {
+func resourceNames() []string {
 	return []string{
 		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps",
 		"daemonsets.apps", "cronjobs.batch",
@@ -52,7 +51,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	if err := routes.CheckLabel(objectref.Namespace, namespace); err != nil {
 		return routes.Result{}, err
 	}
-	names := plurals()
+	names := resourceNames()
 	found := make([][]object, len(names))
 	kinds := make([]scopedlist.Kind, 0, len(names))
 	for i, name := range names {

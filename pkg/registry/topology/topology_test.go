@@ -79,7 +79,7 @@ func TestManyEdges(t *testing.T) {
 		pod.Metadata.Name, pod.Metadata.UID = fmt.Sprintf("p%d", i), fmt.Sprintf("uid-p%d", i)
 		pod.Metadata.Labels = map[string]string{"app": "web"}
 		service.Metadata.Name, service.Metadata.UID = fmt.Sprintf("s%d", i), fmt.Sprintf("uid-s%d", i)
-		service.Spec.Selector = selector{"app": "web"}
+		service.Spec.Selector = serviceSelector{"app": "web"}
 		all = append(all, pod, service)
 	}
 	got, complete, err := draw(t.Context(), all)

@@ -29,8 +29,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest dashboard role that the given bindings grant on the host cluster. hosts contains the
-// KubeVisionCluster of the host cluster, or is empty if the host cluster is not registered.
+// displayRole returns the highest dashboard role that any binding grants on the host cluster. The parameter hosts is
+// the result of hostsOf.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -39,12 +39,12 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the rank of the dashboard role that b grants on the host cluster, as an index of displayRoles. It
-// returns 0 if b does not select the host cluster. hosts contains the host cluster if the host cluster is registered.
+// displayRank returns the dashboard role that b grants on the host cluster, as an index of displayRoles. The parameter
+// hosts is the result of hostsOf.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	// A host cluster that is not registered is selected only by bindings for every cluster.
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
-		return 0
+		return 0 // the index of roleCustom, the lowest role
 	}
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }

@@ -88,8 +88,7 @@ func checkTwoFactor(policy string) error {
 	}
 }
 
-// createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
-// in *result.
+// createUser returns a Step for a.Execute. When the Step is executed, it creates the KubeVisionUser, and sets *result.
 func (a *administrator) createUser(
 	body *dashboardv1alpha1.CreateUserRequest, result *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {

@@ -61,7 +61,7 @@ func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 	return out
 }
 
-// role returns the dashboard role of u.
+// role returns the highest dashboard role that any binding grants to u or to a group of u.
 func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	best := 0
 	for _, g := range d.grantsOf(u) {

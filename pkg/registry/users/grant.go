@@ -108,14 +108,13 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// conflictingBindings returns the names of the bindings that prevent a change of u to the dashboard role. hasGrant is
-// true if a binding belongs to u. In this case, only other bindings with a higher role prevent the change. If hasGrant
-// is false, every binding prevents the change.
+// conflictingBindings returns the names of the bindings that prevent u from getting the dashboard role. The parameter
+// hasGrant is true if findGrant has found a binding.
 func (d *directory) conflictingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
-	// With a higher role in another binding, u would keep this role. If no binding belongs to u, an administrator
-	// manages the rights of u with the other bindings.
+	// A higher role in another binding would remain in force. Without a binding from newGrant, an administrator manages
+	// the rights of u in other bindings, and must change these.
 	for _, g := range d.grantsOf(u) {
 		if g.binding != own && (!hasGrant || g.rank > asked) {
 			out = append(out, g.binding)
@@ -144,9 +143,7 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the dashboard role of u, or nil if there is nothing to change. binding is
-// the result of findGrant, and may be nil. If role is roleCustom, the step deletes binding. For all other roles, the
-// step creates or changes it.
+// changeGrant returns nil if there is nothing to change. The parameter binding is the result of findGrant.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, binding *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {
@@ -156,7 +153,7 @@ func (a *administrator) changeGrant(
 		return nil
 	case binding == nil:
 		step = a.createGrant(u, role)
-	case role == roleCustom:
+	case role == roleCustom: // no built-in role corresponds to it
 		step.Do = func(ctx context.Context, c client.Client) error {
 			err := c.Delete(ctx, binding, hostobjects.UIDPrecondition(binding))
 			return a.WriteError(ctx, client.IgnoreNotFound(err),

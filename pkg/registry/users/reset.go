@@ -36,8 +36,7 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the result of hash to the password Secret of u, and mustChange to spec.mustChangePassword. It
-// returns a text that identifies the written version of the Secret, for isImported.
+// replacePassword returns the version of the changed password Secret, for isImported.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),

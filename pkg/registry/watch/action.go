@@ -110,8 +110,8 @@ func tooManyTopics() error {
 // topics of this kind. Later calls do nothing.
 func (c *client) stopImplicit() {
 	c.mu.Lock()
-	first := !c.explicit
-	c.explicit = true
+	first := !c.implicitStopped
+	c.implicitStopped = true
 	var old []*topic
 	if first {
 		for name, t := range c.topics {
@@ -124,7 +124,7 @@ func (c *client) stopImplicit() {
 		t.feed.remove(t)
 	}
 	if first {
-		c.provider.Recent.leave(c)
+		c.provider.Recent.unregister(c)
 	}
 }
 
@@ -148,8 +148,7 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic. resumeBookmark is the bookmark at which the topic resumes, or empty. If the topic has no
-// initial objects, subscribeTo sends a bookmark. If it has initial objects, the first bookmark is sent after them.
+// subscribeTo adds one topic. If resumeBookmark is not empty, the topic resumes at this bookmark.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, resumeBookmark string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -161,7 +160,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, resu
 	if err := t.begin(a.Initial, resumeBookmark); err != nil {
 		return err
 	}
-	if t.initial == nil {
+	if t.initial == nil { // If there are initial objects, the first bookmark follows them.
 		if err := c.send(t.bookmarkNotice(false)); err != nil {
 			return err
 		}
@@ -203,9 +202,6 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of t in its feed. If resumeBookmark is not empty, t resumes at this bookmark. If it is empty,
-// t begins at the end of the feed and, if initial is true, first sends the existing objects. begin returns an error if
-// the bookmark is malformed or expired, or if the feed has ended.
 func (t *topic) begin(initial bool, resumeBookmark string) error {
 	if resumeBookmark == "" {
 		t.feed.mu.RLock()
@@ -215,7 +211,7 @@ func (t *topic) begin(initial bool, resumeBookmark string) error {
 		if snapshot == nil {
 			return expired()
 		}
-		if initial {
+		if initial { // The existing objects precede the changes.
 			t.beginInitial(snapshot)
 		}
 		return nil
@@ -254,18 +250,16 @@ func (t *topic) releaseInitial() {
 	}
 }
 
-// followListed adds a topic for a resource that the login session of the client has listed. The client did not ask for
-// this topic. Therefore, followListed sends no error if the topic cannot be added.
-func (c *client) followListed(name topicName) {
+func (c *client) addImplicit(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()
 	t, err := c.prepare(ctx, name)
 	if err != nil || t.begin(false, "") != nil {
-		return
+		return // The client has not asked for the topic, and therefore gets no error.
 	}
 	t.implicit = true
 	c.mu.Lock()
-	unwanted := c.explicit || c.topics[name] != nil
+	unwanted := c.implicitStopped || c.topics[name] != nil
 	c.mu.Unlock()
 	if unwanted || c.add(t) != nil {
 		return

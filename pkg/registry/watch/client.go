@@ -58,11 +58,9 @@ type client struct {
 	// changes of the lists that this session has requested.
 	session string
 
-	mu     sync.Mutex
-	topics map[topicName]*topic
-	// explicit is true after the client has sent a message that adds or removes topics. While it is false, the server
-	// adds topics for the resources that the login session lists.
-	explicit bool
+	mu              sync.Mutex
+	topics          map[topicName]*topic
+	implicitStopped bool
 	// running is true while the goroutine that executes run() exists.
 	running bool
 	// dirty is true if run() must check all topics again.
@@ -150,7 +148,7 @@ func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 // advance sends the new events of t to the client. After an error, it removes t from the client. The stream and the
 // other topics continue.
 func (c *client) advance(ctx context.Context, t *topic) {
-	if t.implicit && !c.isDue(t) {
+	if t.implicit && !c.implicitIsDue(t) {
 		return
 	}
 	err := c.advanceReviewed(ctx, t)
@@ -163,21 +161,20 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if it is time to send the new events of t. It must be called only for a topic that the server has
-// added because the login session lists the objects. If the session no longer lists them, isDue removes t.
-func (c *client) isDue(t *topic) bool {
-	if !c.provider.Recent.hasListed(c.session, t.topicName) {
+// implicitIsDue returns true if it is time to send the new events of t. The client must not have subscribed to t.
+func (c *client) implicitIsDue(t *topic) bool {
+	if !c.provider.Recent.hasListed(c.session, t.topicName) { // The client no longer shows the objects.
 		c.drop(t)
 		return false
 	}
 	if wait := implicitInterval - time.Since(t.sent); wait > 0 {
-		if !t.waiting {
-			t.waiting = true
+		if !t.wakeScheduled {
+			t.wakeScheduled = true
 			time.AfterFunc(wait, c.wake)
 		}
 		return t.unreviewed.Load() // An access review is not delayed.
 	}
-	t.waiting = false
+	t.wakeScheduled = false
 	return true
 }
 
@@ -186,7 +183,7 @@ func (c *client) isDue(t *topic) bool {
 func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	for {
 		if t.feed.hasEnded() {
-			return t.endOfFeed()
+			return t.endOfFeedError()
 		}
 		if !t.unreviewed.Load() && !t.hasNews() {
 			return nil
@@ -273,10 +270,10 @@ func (c *client) message(t *topic, events []event, revision uint64) (message []b
 		return message
 	}
 	// Clients at the same position of the feed share the message, so that its memory is charged only once.
-	if revision > 0 && size <= maxShared && t.isWhole() {
-		shared := &t.feed.objects
+	if revision > 0 && size <= maxShared && t.canShareMessages() {
+		shared := &t.feed.objectMessage
 		if t.summary {
-			shared = &t.feed.summaries
+			shared = &t.feed.summaryMessage
 		}
 		key := messageKey{cursor: t.cursor, revision: revision, topic: t.topicName}
 		if message, release, err := shared.get(key, c.stream.Account(), size, encode); err == nil {
@@ -315,8 +312,6 @@ func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends one message with the next initial objects of t, which are sent before the first change. After the
-// last object, it also sends a bookmark. more is false only after an error, because changes follow the objects.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {
@@ -333,6 +328,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	if last {
 		t.releaseInitial()
 		t.initial = nil
+		// The changes follow the first bookmark.
 		return true, c.send(t.bookmarkNotice(true))
 	}
 	return true, nil

@@ -31,8 +31,7 @@ const (
 // entry is one change of one object in a feed.
 type entry struct {
 	namespace, name string
-	// object is the object after the change. It is nil after a deletion, and if the feed contains a later change of the
-	// same object.
+	// object is the object after the change. It is nil if the object was deleted or has changed again.
 	object *readcache.Object
 	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
@@ -66,8 +65,8 @@ type feed struct {
 	start string
 	// version is the ResourceVersion that includes all changes in the feed.
 	version string
-	// relistVersion is the ResourceVersion at which the read cache last listed all objects again, or empty. The feed
-	// may lack deletions before this version.
+	// relistVersion is the ResourceVersion of the last repeated list of the objects. It is empty if the list was never
+	// repeated.
 	relistVersion string
 	// followers is the set of the topics that read the feed.
 	followers map[*topic]bool
@@ -81,12 +80,10 @@ type feed struct {
 	// revision identifies the content of the feed. It is the number of updates that the feed has received.
 	revision uint64
 
-	// objects stores the last encoded message with whole objects, so that other clients can get the same message. Only
-	// clients that may list all objects share messages.
-	objects sharedMessage
-	// summaries stores the last encoded message with only the metadata of objects, so that other clients can get the
-	// same message. Only clients that may list all objects share messages.
-	summaries sharedMessage
+	// objectMessage is the last message that contains whole objects.
+	objectMessage sharedMessage
+	// summaryMessage is the last message that contains only the metadata of objects.
+	summaryMessage sharedMessage
 }
 
 func newFeed(c *clusters.Connection) *feed {
@@ -290,11 +287,11 @@ const (
 // batch contains the next events for one client, about as many as fit into one message.
 type batch struct {
 	events []event
-	// cursor is the sequence number of the last entry that collect has read for the batch.
+	// cursor is the sequence number of the last change in the feed that the batch covers.
 	cursor uint64
 	// revision is the number of updates that the feed had received when the batch was read.
 	revision uint64
-	// version is the ResourceVersion of a bookmark after the batch. It is empty if the feed contains further events.
+	// version is the ResourceVersion of the bookmark after the batch. It is empty if more events precede the bookmark.
 	version string
 	// last is true if the feed contains no events after the batch.
 	last bool
@@ -305,17 +302,15 @@ type batch struct {
 // batchEvents bounds the number of events in a batch.
 const batchEvents = 256
 
-// collect returns the next events for a client that has received the entries up to the sequence number cursor. It omits
-// objects for which isSelected() returns false. resumeVersion is the ResourceVersion of the bookmark at which the
-// client has resumed, or empty. collect omits changes up to resumeVersion, because the client has already received
-// them, perhaps from another replica.
+// collect returns the next events of the objects for which isSelected() returns true. The events are newer than the
+// sequence number cursor. They are also newer than resumeVersion, unless this parameter is empty.
 func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if cursor+1 < f.base || (resumeVersion != "" && f.mayLackDeletionsAfter(resumeVersion)) {
 		return batch{expired: true}
 	}
-	if resumeVersion != "" {
+	if resumeVersion != "" { // The client has received the earlier changes, perhaps from another replica.
 		cursor = max(cursor, f.cursorAt(resumeVersion))
 	}
 	out, size := batch{cursor: cursor, revision: f.revision}, 0
@@ -340,14 +335,12 @@ func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(name
 	return out
 }
 
-// appendEvents appends the events that tell a client about the change e. cursor is the sequence number of the last
-// change that the client has received. If resumed is true, the client may have received later changes from another
-// replica.
-func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
+func (e *entry) appendEvents(events []event, cursor uint64, hasResumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
+	// The client has received the changes up to the cursor.
 	isNew, wasThere := e.created > cursor, e.deleted > cursor
 	switch {
-	case e.object == nil && isNew && !wasThere && !resumed:
+	case e.object == nil && isNew && !wasThere && !hasResumed:
 		// The object was created and deleted after the cursor, so that the client does not know it. A client that has
 		// resumed gets the deletion, because another replica may have sent the object.
 		return events

@@ -23,8 +23,8 @@ const (
 	unusedPatience = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
-	// reviewsPerSecond bounds the number of topics of one feed whose access reviews are repeated in one second. It
-	// applies only while RBAC objects cannot be watched, because the reviews are then repeated periodically.
+	// reviewsPerSecond bounds the average number of periodic access reviews of one feed per second. Access reviews are
+	// periodic only while KubeVision cannot watch RBAC objects.
 	reviewsPerSecond = 50
 )
 
@@ -78,8 +78,6 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	return next, true
 }
 
-// awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and its
-// entries, and wakes the clients of its topics. The topics then end.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -92,12 +90,10 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	followers := ended.all()
 	ended.mu.Unlock()
 	for _, t := range followers {
-		t.client.wake()
+		t.client.wake() // The client ends the topic.
 	}
 }
 
-// run closes unused feeds until ctx ends. If RBAC objects are not watched, it also makes the topics repeat their access
-// reviews periodically. isWatched returns true if the RBAC objects of a cluster are watched.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -120,6 +116,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, isWatched fu
 			followers := one.count()
 			// The RBAC objects of the host also grant the right to use clusters.
 			areWatched := isWatched(key.connection) && hostWatched
+			// Without a watch, the end of a right is noticed only by periodic access reviews.
 			if !areWatched && followers > 0 && n%(1+followers/reviewsPerSecond) == 0 {
 				one.requireReviews()
 			}

@@ -54,8 +54,7 @@ func isDenial(err error) bool {
 	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
 }
 
-// endOfFeed returns the error for a topic whose feed has ended.
-func (t *topic) endOfFeed() error {
+func (t *topic) endOfFeedError() error {
 	select {
 	case <-t.feed.connection.Done():
 		return &ended{reasonClusterGone, envelope.New(dashboardv1alpha1.CodeUnreachable,

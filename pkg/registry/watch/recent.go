@@ -21,8 +21,8 @@ const (
 	// maxSessions bounds the number of login sessions whose lists are remembered. If there are more sessions, the least
 	// recently used one is forgotten.
 	maxSessions = 2048
-	// maxListed bounds the number of listed resources whose names are remembered for one login session. The names of
-	// all sessions use at most about 20 MiB of memory.
+	// maxListed bounds the number of recently listed resources that the server remembers for each login session. All
+	// sessions together use at most about 20 MiB of memory.
 	maxListed = 16
 )
 
@@ -51,9 +51,9 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records that the user u has listed a resource of a cluster. An empty target.Namespace means all namespaces. The
-// clients of the same login session then get the changes of the resource, unless they have subscribed to topics. On a
-// nil Recent, Note does nothing.
+// Note records that the user u has listed a resource of a cluster. An empty target.Namespace means all namespaces.
+// Clients of the same login session get the changes of the resource if they have not subscribed to any topic. On a nil
+// Recent, Note does nothing.
 func (r *Recent) Note(u user.Info, cluster, resource string, target objectref.Target) {
 	if r == nil {
 		return
@@ -79,7 +79,7 @@ func (r *Recent) Note(u user.Info, cluster, resource string, target objectref.Ta
 	}
 	r.mu.Unlock()
 	for _, c := range clients {
-		c.stream.Go(func() { c.followListed(name) })
+		c.stream.Go(func() { c.addImplicit(name) })
 	}
 }
 
@@ -114,9 +114,9 @@ func (r *Recent) hasListed(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// follow registers c, so that c gets the changes of the resources that its login session lists. It returns the topics
-// whose objects the session has listed within recentTime.
-func (r *Recent) follow(c *client) []topicName {
+// register adds c to the clients for which Recent.Note adds topics. It returns the topics of the resources that the
+// login session of c has recently listed.
+func (r *Recent) register(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.clients[c.session] == nil {
@@ -133,8 +133,7 @@ func (r *Recent) follow(c *client) []topicName {
 	return out
 }
 
-// leave removes c from r. After this, c gets no further topics for the objects that its login session lists.
-func (r *Recent) leave(c *client) {
+func (r *Recent) unregister(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.clients[c.session], c)

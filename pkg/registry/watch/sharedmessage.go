@@ -19,10 +19,10 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the change before the first event of the message.
+	// cursor is the sequence number of the last change that the client has received before the message.
 	cursor uint64
-	// revision is the number of updates that the feed had received before the message was created. After an update, a
-	// message at the same position may contain more events.
+	// revision is the number of updates that the feed had received when the message was encoded. After an update, the
+	// message must be encoded again, because it may contain more events.
 	revision uint64
 	// topic identifies the cluster and the resource of the message. The message contains both names.
 	topic topicName
@@ -43,9 +43,8 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key. If the stored message has another key, get calls encode and stores the new message.
-// The message counts as size bytes of memory until the caller calls release. If this exceeds a limit, get returns
-// budget.ErrExceeded.
+// get returns the stored message for key, or the result of encode if there is none. It reserves size bytes of memory
+// until the caller calls release.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

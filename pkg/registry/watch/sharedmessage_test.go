@@ -72,7 +72,7 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 	w := newWorld()
 	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))
 	w.large("a", maxShared)
-	if message := next(t, followed); len(message) < maxShared || w.feed.objects.last != nil {
+	if message := next(t, followed); len(message) < maxShared || w.feed.objectMessage.last != nil {
 		t.Errorf("a message of %d bytes is kept", len(message))
 	}
 	var s sharedMessage // the size of a message is an estimate before it is encoded

@@ -23,10 +23,9 @@ type topicName struct{ cluster, resource, namespace string }
 
 const topicParts = 3
 
-// parseTopic parses the name of a topic. It ignores "@" and a bookmark after it.
 func parseTopic(text string) (topicName, error) {
-	text, _, _ = strings.Cut(text, "@")
-	text = strings.Clone(text) // without the copy, the name would keep a long bookmark in memory
+	text, _, _ = strings.Cut(text, "@") // a bookmark may follow
+	text = strings.Clone(text)          // without the copy, the name would keep a long bookmark in memory
 	parts := strings.Split(text, ":")
 	if len(parts) < 2 || len(parts) > topicParts {
 		return topicName{}, envelope.Invalid("topics", "a topic is cluster:resource or cluster:resource:namespace")
@@ -84,9 +83,8 @@ type topic struct {
 	// outOfMemorySince is the time at which the next message began to wait for memory. It is zero if the message does
 	// not wait.
 	outOfMemorySince time.Time
-	// waiting is true if the next event must wait until implicitInterval has passed since the last event. A timer then
-	// calls wake().
-	waiting bool
+	// wakeScheduled is true while a timer runs that wakes the client.
+	wakeScheduled bool
 	// sent is the time at which the last event was sent.
 	sent time.Time
 	// marked is the time at which the last bookmark was sent.
@@ -129,8 +127,7 @@ func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }
 
-// isWhole returns true if the client gets every event of the feed. The same encoded message can then be sent to several
-// clients.
-func (t *topic) isWhole() bool {
+func (t *topic) canShareMessages() bool {
+	// Clients that get every event of the feed get the same messages.
 	return t.target.Namespace == "" && t.scope.All && t.resumeVersion == "" && !t.implicit
 }

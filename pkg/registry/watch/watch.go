@@ -140,12 +140,12 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	h := &streams.Handler{
 		Began: func(s *streams.Stream) {
 			c.stream = s
-			for _, name := range p.Recent.follow(c) {
-				s.Go(func() { c.followListed(name) })
+			for _, name := range p.Recent.register(c) {
+				s.Go(func() { c.addImplicit(name) })
 			}
 		},
 		Ended: func(streams.End) {
-			p.Recent.leave(c)
+			p.Recent.unregister(c)
 			c.close()
 		},
 	}

@@ -30,8 +30,7 @@ type ClusterAccess struct {
 	// roles are the roles that bindings grant the caller on the cluster. They are for display only.
 	// +listType=atomic
 	Roles []string `json:"roles"`
-	// allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces
-	// contains all namespaces of the cluster.
+	// allNamespaces is true if the caller may list all namespaces of the cluster.
 	AllNamespaces bool `json:"allNamespaces"`
 	// namespaces contains the names of the namespaces that the caller may read, in alphabetical order.
 	// +listType=atomic

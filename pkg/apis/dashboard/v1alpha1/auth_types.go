@@ -182,7 +182,7 @@ type Setup struct {
 // SetupEnvelope is the response to POST /auth/2fa/setup.
 type SetupEnvelope struct {
 	Header `json:",inline"`
-	// data is the second factor.
+	// data contains the secret, the QR code and the recovery codes of the new second factor.
 	// +optional
 	Data *Setup `json:"data"`
 	// meta contains information about the response.

@@ -80,7 +80,8 @@ type CreateClusterRequest struct {
 	DisplayName string `json:"displayName,omitempty"`
 	// authType is the kind of the connection: kubeconfig or in-cluster.
 	AuthType string `json:"authType"`
-	// kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.
+	// kubeconfig is the kubeconfig for the cluster. It may contain inline certificates, keys and tokens, but no file
+	// paths and no plugins. No response contains the kubeconfig.
 	// +optional
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 	// labels are the labels that the selectors of role bindings match.

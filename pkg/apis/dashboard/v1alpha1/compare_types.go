@@ -36,7 +36,8 @@ type CompareRequest struct {
 	Right *ObjectReference `json:"right,omitempty"`
 }
 
-// Comparison contains two objects as YAML, without the metadata that differ between any two objects.
+// Comparison contains two objects as YAML, so that clients can show the differences. The YAML omits metadata that only
+// kube-apiserver sets, for example uid.
 type Comparison struct {
 	// sourceYaml is the first of the two compared objects, as YAML.
 	SourceYaml string `json:"sourceYaml"`

@@ -31,7 +31,7 @@ type DebugContainer struct {
 // DebugEnvelope is the response to POST .../pods/{name}/debug.
 type DebugEnvelope struct {
 	Header `json:",inline"`
-	// data is the container.
+	// data is the ephemeral container that was added to the Pod.
 	// +optional
 	Data *DebugContainer `json:"data"`
 	// meta contains information about the response.

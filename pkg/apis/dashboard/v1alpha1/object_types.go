@@ -17,8 +17,9 @@ type Object struct {
 	Kind string `json:"kind"`
 	// metadata is the metadata of the object.
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other
-	// fields of the object are then its apiVersion, its kind and its identifying metadata.
+	// cells is a row of a table, with one value for each column in meta.columns. The field is set only if the request
+	// asks for a table. Besides cells, a table contains only the apiVersion, kind and identifying metadata of each
+	// object.
 	// +optional
 	// +listType=atomic
 	Cells []runtime.RawExtension `json:"cells,omitempty"`

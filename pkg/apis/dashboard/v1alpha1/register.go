@@ -14,7 +14,8 @@ var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha
 const (
 	// RootPath is the base path of the API. It is the same for requests through kube-apiserver and for direct requests.
 	RootPath = "/apis/" + GroupName + "/v1alpha1"
-	// DirectRootPath is a shorter base path, which dashboards use if they call the server directly.
+	// DirectRootPath is a short alias of the base path /apis/dashboard.kubevision.io/v1alpha1. It works only for
+	// requests that do not pass through kube-apiserver.
 	DirectRootPath = "/api/v1"
 )
 
@@ -24,7 +25,8 @@ const (
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
 	// CodeHeader is the header with a one-time code of the caller's second factor. Sensitive requests require it.
 	CodeHeader = "X-KubeVision-TOTP"
-	// CodeField is a top-level field of a JSON body that may contain the one-time code instead of CodeHeader.
+	// CodeField is the name of a field at the top level of JSON bodies. Clients may send a one-time code in this field
+	// instead of the header X-KubeVision-TOTP.
 	CodeField = "totpCode"
 	// DeviceHeader is the header with the device token of an earlier login from the same client.
 	DeviceHeader = "X-KubeVision-Device"

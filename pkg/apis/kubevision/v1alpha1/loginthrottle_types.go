@@ -81,14 +81,14 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Device string `json:"device,omitempty"`
 
-	// address is the IPv4 address or the IPv6 network from which the failed logins came. An IPv6 network is a /64, a
-	// /56 or a /48, because a failed login counts for all three. The field is set if spec.target is Address.
+	// address is the IPv4 address or the IPv6 network from which the failed logins came. The field is set if
+	// spec.target is Address. A failed login from an IPv6 address counts in three KubeVisionLoginThrottles: one for the
+	// /64, one for the /56 and one for the /48.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures up to the last one, at spec.lastFailureTime. Failures that had expired at this
-	// time are not counted.
+	// failures is the number of failures at the time in spec.lastFailureTime. Old failures expire, and are not counted.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

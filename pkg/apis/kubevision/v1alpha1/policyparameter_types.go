@@ -6,8 +6,8 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // KubeVisionPolicyParameter is a parameter of an admission policy. It contains data about many objects, because CEL
-// cannot list objects. There are two objects of this kind: one for the policy that protects the last administrator, and
-// one for the policy that limits the number and size of objects.
+// cannot list objects. There are two objects of this kind: one for the policies that protect the only remaining
+// administrator, and one for the policy that limits the number and size of objects.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvpp,categories=kubevision
@@ -36,8 +36,8 @@ type KubeVisionPolicyParameter struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.lastAdmin) != has(self.objectQuota)",message="exactly one of lastAdmin and objectQuota must be set"
 type KubeVisionPolicyParameterSpec struct {
-	// lastAdmin describes the last administrator who can log in, for the policies kubevision-last-admin and
-	// kubevision-last-admin-binding.
+	// lastAdmin contains the administrators who can log in. With these data, the policies kubevision-last-admin and
+	// kubevision-last-admin-binding prevent the removal of the only remaining administrator.
 	// +optional
 	LastAdmin *LastAdminParameter `json:"lastAdmin,omitempty"`
 
@@ -46,10 +46,10 @@ type KubeVisionPolicyParameterSpec struct {
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
 
-// LastAdminParameter names the last administrator who can log in, and the last KubeVisionRoleBinding that makes users
-// administrators. ValidatingAdmissionPolicies read these names, and prevent the removal of the two objects. An
-// administrator is a user who has the built-in role admin in the whole host cluster. Administrators can log in if they
-// have a password and are not disabled.
+// LastAdminParameter describes the administrators who can log in. Administrators are users with the built-in role admin
+// in the whole host cluster. Users without a password and disabled users cannot log in. ValidatingAdmissionPolicies
+// prevent the removal of the only remaining administrator, and of the only remaining KubeVisionRoleBinding that makes
+// users administrators.
 type LastAdminParameter struct {
 	// user is the only administrator who can log in. If there are several, the field is absent, and no user is
 	// protected.
@@ -66,15 +66,16 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the last KubeVisionRoleBinding that makes users administrators of the host cluster. Users
-	// who cannot log in do not count. The policy kubevision-last-admin-binding prevents the deletion of this
-	// KubeVisionRoleBinding. The field is absent if several KubeVisionRoleBindings make users administrators.
+	// binding is the name of the only remaining KubeVisionRoleBinding that makes users administrators of the host
+	// cluster. Users who cannot log in do not count. The policy kubevision-last-admin-binding prevents the deletion of
+	// this KubeVisionRoleBinding. If several KubeVisionRoleBindings make users administrators, the field is absent.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
 
-	// bindingSubjects lists users who can log in, and groups with such users. All are subjects of the
-	// KubeVisionRoleBinding in spec.lastAdmin.binding, which must keep at least one of them.
+	// bindingSubjects are the KubeVisionUsers and groups that are subjects of the KubeVisionRoleBinding in
+	// spec.lastAdmin.binding. At least one of these users and groups must remain a subject. The list omits users who
+	// cannot log in, and groups without a user who can log in.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256

@@ -33,24 +33,24 @@ type RoleKind string
 
 // Values of RoleKind.
 const (
-	// RoleKubeVision is the kind of the built-in roles admin, ops, dev and readonly.
+	// RoleKubeVision means that the role is a built-in role: admin, ops, dev or readonly.
 	RoleKubeVision RoleKind = "KubeVisionRole"
-	// RoleClusterRole is the kind of a role that is a ClusterRole of the target cluster.
+	// RoleClusterRole means that the role is a ClusterRole of the target cluster.
 	RoleClusterRole RoleKind = "ClusterRole"
 )
 
-// Built-in roles. For each of them, every cluster has a ClusterRole "kubevision:<role>" that aggregates rules of this
+// Names of the built-in roles. For each built-in role, KubeVision creates a ClusterRole "kubevision:<name>" on every
 // cluster.
 const (
-	// RoleAdmin has all rights.
+	// RoleAdmin grants all rights.
 	RoleAdmin = "admin"
-	// RoleOps has the rules of the cluster's ClusterRole admin in namespaces that are not protected. If it is granted
-	// for the whole cluster, it also has the rules of the ClusterRole view in all namespaces, and can operate nodes.
+	// RoleOps grants the rights of the Kubernetes ClusterRole admin. In protected namespaces, for example kube-system,
+	// it grants only the rights of the role readonly. Users with the role in a whole cluster can also operate nodes.
 	RoleOps = "ops"
-	// RoleDev has the rules of the cluster's ClusterRole edit in namespaces that are not protected. If it is granted
-	// for the whole cluster, it also has the rules of the ClusterRole view in all namespaces.
+	// RoleDev grants the rights of the Kubernetes ClusterRole edit. In protected namespaces, for example kube-system,
+	// it grants only the rights of the role readonly.
 	RoleDev = "dev"
-	// RoleReadonly has the rules of the cluster's ClusterRole view, which exclude Secrets.
+	// RoleReadonly grants the rights of the Kubernetes ClusterRole view. They do not include the right to read Secrets.
 	RoleReadonly = "readonly"
 )
 
@@ -260,9 +260,9 @@ type RoleBindingClusterStatus struct {
 	// all namespaces.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
-	// namespaces are the namespaces on the cluster that spec.namespaces selects and that have a RoleBinding, in
-	// alphabetical order. The list has at most 256 entries, and fewer if the lists of all clusters together would be
-	// too large.
+	// namespaces are the namespaces of the cluster in which KubeVision creates a RoleBinding, in alphabetical order.
+	// The field is absent if spec.namespaces is absent. The list has at most 256 entries, and fewer if the status would
+	// be too large.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

@@ -23,7 +23,7 @@ type KubeVisionSession struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the login. Only KubeVision writes it.
+	// spec describes the login. Only KubeVision writes this field.
 	// +required
 	Spec KubeVisionSessionSpec `json:"spec"`
 }

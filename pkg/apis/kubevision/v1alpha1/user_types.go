@@ -14,7 +14,8 @@ type TwoFactorPolicy string
 const (
 	// TwoFactorOptional allows the user to have no second factor.
 	TwoFactorOptional TwoFactorPolicy = "Optional"
-	// TwoFactorRequired restricts the user to the set-up of the second factor until it is complete.
+	// TwoFactorRequired means that the user must have a second factor. A user without a second factor can do nothing
+	// except set one up.
 	TwoFactorRequired TwoFactorPolicy = "Required"
 )
 
