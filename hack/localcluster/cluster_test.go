@@ -47,6 +47,7 @@ func TestCluster(t *testing.T) {
 	t.Run("Apply", func(t *testing.T) { checkApply(t, cluster) })
 	t.Run("KubeVision", func(t *testing.T) { checkKubeVision(t, cluster) })
 	t.Run("Kubelet", func(t *testing.T) { checkKubelet(t, cluster) })
+	t.Run("RemoveNodes", func(t *testing.T) { checkRemoveNodes(t, cluster) })
 	t.Run("UnexpectedExit", func(t *testing.T) { checkUnexpectedExit(t, cluster) })
 
 	pids := processIDs(t, cluster)

@@ -27,6 +27,7 @@ const (
 	// kubeletClientName is the common name of kube-apiserver's client certificate for kubelets.
 	kubeletClientName = "kube-apiserver-kubelet-client"
 
+	nodePrefix   = "node-"
 	podsDir      = "pods"
 	nodesTimeout = time.Minute
 )
@@ -62,7 +63,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		return fmt.Errorf("create a client: %w", err)
 	}
 	for i := range count {
-		if err := createNode(ctx, client, "node-"+strconv.Itoa(i+1), port); err != nil {
+		if err := createNode(ctx, client, nodePrefix+strconv.Itoa(i+1), port); err != nil {
 			return err
 		}
 	}

@@ -129,6 +129,9 @@ func use(
 	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
 	steps *progress,
 ) error {
+	if err := cluster.RemoveNodes(ctx, wanted.nodes); err != nil {
+		return err
+	}
 	if wanted.nodes > 0 {
 		if err := cluster.StartNodes(ctx, wanted.nodes); err != nil {
 			return err
