@@ -2978,7 +2978,7 @@ export interface components {
         /** @description ClusterAccess contains the roles of the caller on one cluster, and the namespaces that the caller may read there. */
         "io.kubevision.dashboard.v1alpha1.ClusterAccess": {
             /**
-             * @description allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces contains all namespaces of the cluster.
+             * @description allNamespaces is true if the caller may list all namespaces of the cluster.
              * @default false
              */
             allNamespaces: boolean;
@@ -3132,7 +3132,7 @@ export interface components {
             /** @description target is the second object of the comparison. Exactly one of the fields target and right must be set. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
-        /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
+        /** @description Comparison contains two objects as YAML, so that clients can show the differences. The YAML omits metadata that only kube-apiserver sets, for example uid. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
              * @description left identifies the first of the two compared objects. The field is a copy of source, for dashboards that call the two objects left and right.
@@ -3244,7 +3244,7 @@ export interface components {
             authType: string;
             /** @description displayName is the name that dashboards show for the cluster. The default is the name of the KubeVisionCluster. */
             displayName?: string;
-            /** @description kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
+            /** @description kubeconfig is the kubeconfig for the cluster. It may contain inline certificates, keys and tokens, but no file paths and no plugins. No response contains the kubeconfig. */
             kubeconfig?: string;
             /** @description labels are the labels that the selectors of role bindings match. */
             labels?: {
@@ -3434,7 +3434,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.DebugEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the container. */
+            /** @description data is the ephemeral container that was added to the Pod. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.DebugContainer"] | null;
             /**
              * @description message describes the result.
@@ -4256,7 +4256,7 @@ export interface components {
              * @default
              */
             apiVersion: string;
-            /** @description cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other fields of the object are then its apiVersion, its kind and its identifying metadata. */
+            /** @description cells is a row of a table, with one value for each column in meta.columns. The field is set only if the request asks for a table. Besides cells, a table contains only the apiVersion, kind and identifying metadata of each object. */
             cells?: unknown[];
             /**
              * @description kind is the kind of the object.
@@ -5342,7 +5342,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.SetupEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the second factor. */
+            /** @description data contains the secret, the QR code and the recovery codes of the new second factor. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Setup"] | null;
             /**
              * @description message describes the result.

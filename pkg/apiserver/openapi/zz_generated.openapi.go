@@ -1538,7 +1538,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 					},
 					"allNamespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. In this case, the field namespaces contains all namespaces of the cluster.",
+							Description: "allNamespaces is true if the caller may list all namespaces of the cluster.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1980,7 +1980,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Comparison contains two objects as YAML, without the metadata that differ between any two objects.",
+				Description: "Comparison contains two objects as YAML, so that clients can show the differences. The YAML omits metadata that only kube-apiserver sets, for example uid.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"sourceYaml": {
@@ -2260,7 +2260,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.",
+							Description: "kubeconfig is the kubeconfig for the cluster. It may contain inline certificates, keys and tokens, but no file paths and no plugins. No response contains the kubeconfig.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2787,7 +2787,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the container.",
+							Description: "data is the ephemeral container that was added to the Pod.",
 							Ref:         ref(v1alpha1.DebugContainer{}.OpenAPIModelName()),
 						},
 					},
@@ -5003,7 +5003,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The other fields of the object are then its apiVersion, its kind and its identifying metadata.",
+							Description: "cells is a row of a table, with one value for each column in meta.columns. The field is set only if the request asks for a table. Besides cells, a table contains only the apiVersion, kind and identifying metadata of each object.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7809,7 +7809,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the second factor.",
+							Description: "data contains the secret, the QR code and the recovery codes of the new second factor.",
 							Ref:         ref(v1alpha1.Setup{}.OpenAPIModelName()),
 						},
 					},
