@@ -72,16 +72,16 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	r.Header.Del(dashboardv1alpha1.TokenHeader)
 	if present {
 		principal, err := a.tokens.Authenticate(r.Context(), raw)
-		return a.authenticated(r, principal, err)
+		return a.responseFor(r, principal, err)
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.OpensStream(r.Method, path) {
 		switch found := streams.CredentialsFrom(r.Context()); {
 		case found.Token != "": // filters.WithTokenInQuery has verified the path
 			principal, err := a.tokens.Authenticate(r.Context(), found.Token)
-			return a.authenticated(r, principal, err)
+			return a.responseFor(r, principal, err)
 		case found.Ticket != "":
 			principal, err := a.tickets.Authenticate(r.Context(), found.Ticket)
-			return a.authenticated(r, principal, err)
+			return a.responseFor(r, principal, err)
 		}
 	}
 	response, ok, err := a.frontProxy.AuthenticateRequest(r)
@@ -98,9 +98,7 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated decides about a request after its token or ticket was verified. It rejects the request if the
-// verification has failed, or if the principal must first change the password or set up a second factor.
-func (a *requestAuthenticator) authenticated(
+func (a *requestAuthenticator) responseFor(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {
 	path, _ := routes.BelowRoot(r.URL.Path)

@@ -37,8 +37,6 @@ func newClientFinder(proxies, trusted []netip.Prefix, c *authenticatorfactory.Re
 		frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
 }
 
-// find describes the browser or program that has sent the request: its IP address, its User-Agent, its device token,
-// and whether its network is trusted.
 func (f *clientFinder) find(r *http.Request) authentication.Client {
 	address := f.address(r)
 	return authentication.Client{
@@ -72,12 +70,9 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit returns a limit for requests whose authentication and authorization are delegated to the host
-// cluster, for example for /metrics. After too many responses to a network with the HTTP status 401 or 403, the limit
-// rejects requests from this network.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
-	// Each delegated request may cause a TokenReview and a SubjectAccessReview on the host cluster. Without the limit,
-	// clients without rights could overload the host cluster.
+	// Each delegated request, for example for /metrics, may cause a TokenReview and a SubjectAccessReview on the host
+	// cluster. Without the limit, clients without rights could overload the host cluster.
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}
 	return func(r *http.Request) (done func(refused bool), ok bool) {

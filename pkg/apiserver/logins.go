@@ -23,7 +23,7 @@ func (c *ExtraConfig) logins(
 		Cache: s.cache, Client: s.client, Clock: now, AddressFree: c.LoginFailuresPerAddress,
 		// Places is the number of concurrent attempts. It is one more than the number of concurrent hashes. While one
 		// attempt reads or writes objects, another attempt can hash its password.
-		Strangers: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
+		MaxCounters: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
 		NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 	}
 	sessions := &authentication.SessionManager{

@@ -142,7 +142,7 @@ func (c *ExtraConfig) routes(
 	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
 		Streams: s.streams,
-		PerUser: c.RequestsPerUser, Prove: provedByTicket(auth.Prove(shared.logins.SecondFactors, clients.find)),
+		PerUser: c.RequestsPerUser, Prove: acceptProvedTickets(auth.Prove(shared.logins.SecondFactors, clients.find)),
 		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}
 	for _, provider := range c.providers(s, shared, clients) {

@@ -97,9 +97,7 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket wraps prove, which verifies the one-time code of a request. The returned function needs no code for a
-// stream whose ticket was requested with a valid code. A ticket is a credential for one stream.
-func provedByTicket(
+func acceptProvedTickets(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
 	return func(r *http.Request, u user.Info, code string) error {

@@ -70,7 +70,6 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token for knownDevice. If knownDevice is nil, it returns a token for a new device.
 func (d *Devices) issue(knownDevice *device, session string, user types.UID, epoch string) (string, error) {
 	// The ID of a new device depends on the session, so that renewals of the session return tokens of the same device.
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}

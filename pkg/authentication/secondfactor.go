@@ -27,10 +27,10 @@ const (
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for wrong codes in logins. After ten wrong codes, further codes are delayed. Wrong
-// codes count until the user sends a correct code, so that an attacker cannot guess the six digits with slow attempts.
 func codePolicy() throttle.Policy {
-	return throttle.Policy{Free: 2 * credentials.ChallengeTries} // Users may enter five codes in each of two logins.
+	// Users may enter five codes in each of two logins. Wrong codes count until a correct one, so that slow guessing
+	// does not help.
+	return throttle.Policy{Free: 2 * credentials.ChallengeTries}
 }
 
 // ErrNoSecondFactor is returned if the user has no second factor, but the operation requires one. SecondFactors.Enable

@@ -48,9 +48,7 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is a token for SecondFactors.VerifyTOTP. VerifyTOTP replaces this session with a new session, in which
-	// SetupRequired is also true. The token is for dashboards that ask for a code after every login. It is empty if
-	// SetupRequired is false.
+	// SetupToken is the challenge token for SecondFactors.VerifyTOTP if SetupRequired is true. Otherwise, it is empty.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool

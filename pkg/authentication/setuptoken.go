@@ -20,10 +20,11 @@ import (
 // errNoSetupToken is returned for a token that is not a valid set-up token.
 var errNoSetupToken = errors.New("not a set-up token")
 
-// setupToken returns the set-up token of a session (see Session.SetupToken).
 func (m *SessionManager) setupToken(
 	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (string, error) {
+	// Dashboards that ask for a code after every login exchange this token for another session with the same
+	// restrictions.
 	raw, err := m.Setups.Sign(token.Claims{
 		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: session.Spec.AuthenticationMethods,
 	})

@@ -164,9 +164,7 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get reads an object from the cache or, if the cache does not contain it, from the API server. It returns
-// ErrSessionEnded if the object does not exist. goneKey is the key of the object in Tokens.Gone: the name of a session
-// or the UID of a user.
+// get returns ErrSessionEnded if neither the cache nor the API server has the object.
 func (t *Tokens) get(
 	ctx context.Context, name, goneKey string, into client.Object, options ...client.GetOption,
 ) error {

@@ -25,9 +25,8 @@ type collector struct {
 	accounts map[string]int
 	// remaining is the number of bytes that further names may take. It is negative if the names have exceeded their
 	// size limit.
-	remaining int
-	// bytesPerRole is the maximum size of the names in the bindings of one role, in bytes.
-	bytesPerRole int
+	remaining       int
+	maxBytesPerRole int
 	// remainingOfRole contains the number of bytes that further bindings of a role may add, by the name of the
 	// ClusterRole. A role is missing before its first binding was added.
 	remainingOfRole map[string]int
@@ -50,7 +49,7 @@ func newCollector(
 		addedGroups:     sets.New[string](),
 		accounts:        map[string]int{},
 		remaining:       maxBytes,
-		bytesPerRole:    RoleShare(maxBytes),
+		maxBytesPerRole: RoleShare(maxBytes),
 		remainingOfRole: map[string]int{},
 	}
 	for i := range all {
@@ -70,13 +69,12 @@ func newCollector(
 	return c
 }
 
-// collect adds the subjects of one binding of clusterRole to c.impersonation. It adds nothing and returns false if a
-// size limit would be exceeded.
+// collect returns false and adds nothing if a size limit would be exceeded.
 func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.remainingOfRole[clusterRole]
 	if !known {
-		ofRole = c.bytesPerRole
+		ofRole = c.maxBytesPerRole
 	}
 	before := c.remaining
 	for _, s := range subjects {
@@ -115,6 +113,8 @@ func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
 	c.addedUsers.Insert(u)
 	c.undo = append(c.undo, func() { c.addedUsers.Delete(u) })
 	c.name(c.impersonation.Users, identity.UserName(u.Name))
+	// RBAC objects that KubeVision has not created may grant rights to any group of the user. Therefore, all groups are
+	// added, even groups that no binding names.
 	for _, g := range identity.Groups(u.Spec.Groups) {
 		c.name(c.impersonation.Groups, g)
 	}

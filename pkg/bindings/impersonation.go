@@ -21,10 +21,7 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. For each
-// KubeVisionUser in Users, Groups contains all groups of this user, even groups that no binding names. KubeVision sends
-// requests of the user with all these groups, so that RBAC objects that KubeVision has not created can also grant
-// rights to the user.
+// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -72,9 +69,8 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
-// that KubeVision may not impersonate. A user who is known only as the member of a group gets the user name
-// identity.GroupMember. Identity returns false if KubeVision may not impersonate the user.
+// Identity returns the user name and the groups that KubeVision impersonates for a user. It returns false if KubeVision
+// may not impersonate the user.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {
@@ -92,7 +88,7 @@ func (i Impersonation) Identity(user string, groups []string) (string, []string,
 	if len(named) == 0 || strings.HasPrefix(user, identity.UserPrefix) {
 		return "", nil, false
 	}
-	return identity.GroupMember, named, true
+	return identity.GroupMember, named, true // Bindings name groups of the user, but not the user.
 }
 
 func (i Impersonation) hasServiceAccount(user string) bool {

@@ -27,13 +27,12 @@ func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	return out
 }
 
-// OnMember returns the names that KubeVision may impersonate on a cluster other than the host. i contains the names on
-// the host. Users and groups get the names that they have on the other cluster. A ServiceAccount of the host becomes a
-// user, because a ServiceAccount with the same name on the other cluster is a different account.
+// OnMember converts the names on the host cluster to the names on a member cluster. ServiceAccounts become users.
 func (i Impersonation) OnMember() Impersonation {
 	out := Impersonation{Users: memberNames(i.Users), Groups: memberNames(i.Groups)}
 	if len(i.ServiceAccounts) > 0 {
 		out.Users = out.Users.Clone()
+		// A ServiceAccount with the same name on the member cluster is a different account.
 		for a := range i.ServiceAccounts {
 			out.Users.Insert(identity.OnMember(serviceAccountUser(a.Namespace, a.Name)))
 		}

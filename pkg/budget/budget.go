@@ -24,8 +24,7 @@ var (
 	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
-// Budget is an amount of memory, in bytes, that the requests of all users share. A user who has already taken much
-// memory can take less of the free memory than a new user.
+// Budget limits the memory that the requests of all users take together, in bytes.
 type Budget struct {
 	Options
 
@@ -191,8 +190,8 @@ func (a *Account) Do(ctx context.Context, work func()) error {
 	return a.budget.Work.Do(ctx, a.holder, work) //nolint:wrapcheck // the caller knows the context
 }
 
-// Charge adds the duration to the counted processor time of the user or other owner of the account. Charge never waits.
-// If the owner then exceeds the limit for processor time, later calls of Account.Do wait.
+// Charge counts processor time that was used outside of Account.Do. Charge never waits, but can delay later calls of
+// Account.Do.
 func (a *Account) Charge(duration time.Duration) {
 	if a != nil {
 		a.budget.Work.Charge(a.holder, duration)

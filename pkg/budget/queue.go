@@ -77,10 +77,8 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the Queue admits a unit of work. The holder is the owner of the work, usually a user. At the end of
-// the work, the caller must call Place.Leave. A cost above QueueOptions.Largest counts as QueueOptions.Largest. Enter
-// returns ErrExceeded if QueueOptions.Waiting units of the holder already wait. It also returns ErrExceeded if the wait
-// exceeds QueueOptions.Patience. A nil Queue admits all work at once.
+// Enter waits until the Queue admits work of the holder, usually a user. At the end of the work, the caller must call
+// Place.Leave. Enter returns ErrExceeded if too much work waits, or after QueueOptions.Patience.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -116,7 +114,7 @@ func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error
 	p = &Place{queue: q, lane: l, cost: min(cost, q.Largest), admitted: make(chan struct{})}
 	switch {
 	case l.waiting.Len() == 0 && !q.full && q.hasRoom(p):
-		q.admit(p)
+		q.admitLocked(p)
 		return p, false, nil
 	case l.waiting.Len() >= q.Waiting:
 		return nil, false, errQueue
@@ -137,16 +135,14 @@ func (q *Queue) hasRoom(p *Place) bool {
 
 func (q *Queue) hasShare(p *Place) bool { return p.lane.used == 0 || p.lane.used+p.cost <= q.Share }
 
-// admit lets work begin. The caller must hold the lock.
-func (q *Queue) admit(p *Place) {
+func (q *Queue) admitLocked(p *Place) {
 	q.used += p.cost
 	p.lane.used += p.cost
 	p.lane.running++
 	close(p.admitted)
 }
 
-// admitWaiting must be called with q.mu held.
-func (q *Queue) admitWaiting() {
+func (q *Queue) admitWaitingLocked() {
 	q.full = false
 	for element := q.waitingLanes.Front(); element != nil; {
 		l, _ := element.Value.(*lane)
@@ -158,8 +154,8 @@ func (q *Queue) admitWaiting() {
 				return
 			}
 			l.waiting.Remove(l.waiting.Front())
-			q.admit(first)
-			q.requeue(l) // the other lanes are next
+			q.admitLocked(first)
+			q.requeueLocked(l) // the other lanes are next
 			if following == nil {
 				following = q.waitingLanes.Front()
 			}
@@ -168,8 +164,7 @@ func (q *Queue) admitWaiting() {
 	}
 }
 
-// requeue must be called with q.mu held.
-func (q *Queue) requeue(l *lane) {
+func (q *Queue) requeueLocked(l *lane) {
 	if l.element != nil {
 		q.waitingLanes.Remove(l.element)
 		l.element = nil
@@ -189,10 +184,10 @@ func (q *Queue) giveUp(p *Place) bool {
 		}
 		p.lane.waiting.Remove(e)
 		if p.lane.waiting.Len() == 0 {
-			q.requeue(p.lane)
+			q.requeueLocked(p.lane)
 		}
 		q.forget(p.lane)
-		q.admitWaiting()
+		q.admitWaitingLocked()
 		return true
 	}
 	return false
@@ -206,10 +201,9 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow increases the cost of work in progress by the given amount, but at most to QueueOptions.Largest. It never waits,
-// even if other limits of the Queue are exceeded.
-func (p *Place) Grow(cost int64) {
-	if p == nil || cost <= 0 {
+// Grow increases the cost of work in progress, up to QueueOptions.Largest. It never waits for other work.
+func (p *Place) Grow(increase int64) {
+	if p == nil || increase <= 0 {
 		return
 	}
 	p.queue.mu.Lock()
@@ -217,10 +211,10 @@ func (p *Place) Grow(cost int64) {
 	if p.left {
 		return
 	}
-	cost = min(cost, p.queue.Largest-p.cost)
-	p.cost += cost
-	p.lane.used += cost
-	p.queue.used += cost
+	increase = min(increase, p.queue.Largest-p.cost)
+	p.cost += increase
+	p.lane.used += increase
+	p.queue.used += increase
 }
 
 // Leave ends the work. Repeated calls have no effect.
@@ -238,6 +232,6 @@ func (p *Place) Leave() {
 	q.used -= p.cost
 	p.lane.used -= p.cost
 	p.lane.running--
-	q.admitWaiting()
+	q.admitWaitingLocked()
 	q.forget(p.lane)
 }

@@ -38,8 +38,6 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse returns a context for requests whose response is decoded to one object, so that the memory of the
-// decoded object is charged to the budget.Account of the request.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

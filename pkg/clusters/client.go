@@ -43,8 +43,8 @@ type Client struct {
 	wrote func(Call, Response)
 }
 
-// OnWrite sets a function that is called after each successful call that may have changed objects. It must be called
-// before the Client sends a request.
+// OnWrite sets the callback for each successful request that may have changed objects. The callback must be set before
+// the Client sends a request.
 func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
 // senders contains the HTTP client and the REST client that send the requests of one user to one cluster.

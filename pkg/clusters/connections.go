@@ -293,9 +293,6 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection to a cluster. The configuration contains the address of the cluster, but no
-// credential. The round tripper adds a token to each request. The budget bounds the memory of discovery, and may be
-// nil.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,

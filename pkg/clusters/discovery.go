@@ -23,8 +23,6 @@ import (
 )
 
 const (
-	// discoveryAge is the age after which the cached list of a cluster's resources is checked for changes, if the
-	// cluster sends entity tags (HTTP ETag). For other clusters, the age is plainDiscoveryAge.
 	discoveryAge = 2 * time.Second
 	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
 	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
@@ -40,10 +38,8 @@ const (
 	renewInterval = 1500 * time.Millisecond
 	// useTimeout ends the background checks for new resources of a cluster. They end if no request uses the resource
 	// list for this time.
-	useTimeout = time.Minute
-	// renewShare limits the load of background checks for new resources. The pause after each check is at least
-	// renewShare times as long as the check.
-	renewShare = 10
+	useTimeout       = time.Minute
+	checkPauseFactor = 10
 
 	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
 	maxKinds = 20_000
@@ -85,9 +81,7 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find looks up a resource by its name, for example deployments.apps. It returns false if the cluster does not serve
-// the resource. If the resource is missing in the cached list, or isExpected returns false, find uses a newer list.
-// isExpected may be nil.
+// find looks up a resource, for example deployments.apps, and reads a newer catalog if necessary.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {
@@ -153,7 +147,7 @@ func (r *resourceMapper) maxAge() time.Duration {
 	defer r.mu.RUnlock()
 	// The age grows after a slow check. A check is slow if the resources have changed, because it then reads all of
 	// them.
-	return min(max(discoveryAge, renewShare*r.lastDuration), plainDiscoveryAge)
+	return min(max(discoveryAge, checkPauseFactor*r.lastDuration), plainDiscoveryAge)
 }
 
 // recent returns a catalog of the cluster's resources. If the cached catalog is older than maxRecentAge, recent waits
@@ -283,8 +277,6 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery, so that the caller does not take it for the response to its own
-// request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -340,6 +332,7 @@ func (r *resourceMapper) checkRegularly() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		pause = max(renewInterval, renewShare*time.Since(began))
+		// A slow check is followed by a longer pause, to limit the load.
+		pause = max(renewInterval, checkPauseFactor*time.Since(began))
 	}
 }

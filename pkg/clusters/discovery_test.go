@@ -254,7 +254,7 @@ func TestSlowDiscovery(t *testing.T) {
 	}{
 		"fast":               {time.Millisecond, discoveryAge, true},
 		"slow":               {discoveryAge, discoveryAge, false},
-		"slow, and old":      {discoveryAge, renewShare * discoveryAge, true},
+		"slow, and old":      {discoveryAge, checkPauseFactor * discoveryAge, true},
 		"very slow":          {time.Hour, plainDiscoveryAge - time.Second, false},
 		"very slow, and old": {time.Hour, plainDiscoveryAge, true},
 	} {

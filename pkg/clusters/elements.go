@@ -12,7 +12,6 @@ import (
 const (
 	// costOfStruct is the approximate memory of a list element that is decoded to a struct, in bytes.
 	costOfStruct = 512
-	// costOfString is the approximate memory of a string in a list, in bytes.
 	costOfString = 32
 	// costOfField is the approximate memory of a field or a map entry, in bytes.
 	costOfField = 64

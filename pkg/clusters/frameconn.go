@@ -240,7 +240,7 @@ func (c *frameConn) fail(reason error) error {
 	if c.failure == nil {
 		c.failure = reason
 		// The library cannot close a single stream while another stream has unread frames.
-		c.endStreams()
+		c.endStreamsLocked()
 	}
 	c.mu.Unlock()
 	return reason
@@ -253,13 +253,11 @@ func (c *frameConn) setConnection(streams httpstream.Connection) {
 	defer c.mu.Unlock()
 	c.streams = streams
 	if c.failure != nil {
-		c.endStreams()
+		c.endStreamsLocked()
 	}
 }
 
-// endStreams cancels the context of the connection, and closes the SPDY connection if there is one. The caller must
-// hold the lock.
-func (c *frameConn) endStreams() {
+func (c *frameConn) endStreamsLocked() {
 	c.cancel()
 	if c.streams != nil {
 		go func() { _ = c.streams.Close() }()
@@ -273,7 +271,6 @@ func (c *frameConn) noteResult(n int) {
 	c.hasResult = c.hasResult || n > 0
 }
 
-// lacksResult returns true if the cluster has not sent the result of the command.
 func (c *frameConn) lacksResult() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -339,8 +336,6 @@ func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream
 	return s, nil
 }
 
-// beginCreation must be called before a stream is created. The caller must call c.creating.Done afterwards, unless
-// beginCreation returns an error.
 func (c *frameConn) beginCreation() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -350,8 +345,8 @@ func (c *frameConn) beginCreation() error {
 	if err := context.Cause(c.ctx); err != nil {
 		return fmt.Errorf("creating a stream: %w", err)
 	}
-	c.requested++ // The cluster may now reply, and send data on the stream.
-	c.creating.Add(1)
+	c.requested++     // The cluster may now reply, and send data on the stream.
+	c.creating.Add(1) // The caller calls Done.
 	return nil
 }
 

@@ -16,10 +16,8 @@ import (
 const (
 	// listShare limits the total size of the lists that one user reads from one cluster at the same time. The limit is
 	// listShare bytes for each processor (GOMAXPROCS).
-	listShare = 128 << 10
-	// largestList is the maximum cost of one list, in bytes. A larger list is still read, but counts only as
-	// largestList towards the limit for concurrent lists.
-	largestList = 2 * listShare
+	listShare   = 128 << 10
+	maxListCost = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
 	// time. This limit is usersAtOnce times the limit of one user.
 	usersAtOnce = 32
@@ -37,9 +35,9 @@ const (
 
 // newListQueue returns the queue that limits the cost of concurrent list requests to one cluster.
 func newListQueue() *budget.Queue {
-	share := int64(max(listShare*runtime.GOMAXPROCS(0), largestList))
+	share := int64(max(listShare*runtime.GOMAXPROCS(0), maxListCost))
 	return budget.NewQueue(budget.QueueOptions{
-		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists,
+		Total: usersAtOnce * share, Share: share, Largest: maxListCost, Waiting: maxWaitingLists,
 		Patience: maxLargeWait,
 	})
 }

@@ -51,9 +51,8 @@ type Member struct {
 	share *share
 }
 
-// NewMember returns a Member for the cluster of the kubeconfig. The Member disconnects the cluster if the cached
-// objects exceed limits.Kept, or if limits.Pool needs the memory for other clusters. Requests to a disconnected cluster
-// fail. The function exceeded is called once when the cluster is disconnected. It may be nil if limits.Kept is zero.
+// NewMember returns a Member for the cluster of the kubeconfig. The Member calls exceeded once if it disconnects the
+// cluster because of the limits.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{

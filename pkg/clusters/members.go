@@ -48,7 +48,6 @@ type Revision struct {
 	Key string
 }
 
-// replaces returns true if r is newer than old, or belongs to another KubeVisionCluster, Secret or key.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same { // another KubeVisionCluster, Secret or key
@@ -138,8 +137,6 @@ func (o *openMember) close() {
 	}
 }
 
-// get returns the connection to the cluster c without waiting for a response of the cluster. After a change of the
-// kubeconfig, get returns the old connection until the new kubeconfig works, for at most renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)

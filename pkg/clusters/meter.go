@@ -15,8 +15,8 @@ import (
 
 // Limits bounds the data that is read from a member cluster.
 type Limits struct {
-	// Response bounds the size of each response after decompression, in bytes. If the objects are cached (Kept is not
-	// zero), it bounds each event of a watch. Otherwise, it bounds the watch as a whole.
+	// Response bounds the size of each response after decompression, in bytes. In watches for a cache, each event
+	// counts as a response.
 	Response int64
 	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. If it is
 	// zero, this memory is not counted.
@@ -32,9 +32,8 @@ type Limits struct {
 // kubevision-apiserver has a separate limit.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits for the data that the controllers read from one member cluster. The pool bounds
-// the memory of the objects that are cached from all member clusters. registered must be the creation time of the
-// KubeVisionCluster, because a full pool usually disconnects newer clusters first.
+// ControllerLimits returns the limits for the data that controllers read from one member cluster. registered is the
+// creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
@@ -129,10 +128,9 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for requests to one member cluster. The caller must not cache the responses,
-// and must call the returned function after it has dropped them. Until this call, the memory of the responses counts
-// towards the limits for cached objects.
-func WithTransientMemory(ctx context.Context) (context.Context, func()) {
+// WithTransientMemory returns a context for responses that the caller does not cache. The caller must call release
+// after it has dropped them.
+func WithTransientMemory(ctx context.Context) (transient context.Context, release func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {
 		l.mu.Lock()

@@ -17,12 +17,9 @@ import (
 )
 
 const (
-	// unpacedBytes is the size up to which a response is read without pauses, in bytes. For larger responses, each user
-	// has limits for concurrent reads and for processor time.
+	// unpacedBytes is the size, in bytes, above which a response counts as large.
 	unpacedBytes = 512 << 10
-	// maxWork bounds the processor time that is charged to a user after each Read of a large response. Longer times
-	// count as maxWork, because they may include waiting for a slow client.
-	maxWork = 2 * time.Millisecond
+	maxWork      = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which a Read waits while too many other large responses of the user are
 	// processed. After this time, the Read continues.
 	maxTurnWait = 5 * time.Second
@@ -30,10 +27,8 @@ const (
 	// or lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. One request of a user may make several calls.
-	maxCalls = maxAtOnce / 4
-	// minLarge is the number of large responses that a user may always read from one cluster at the same time. If the
-	// machine has more than minLarge processors, the limit is the number of processors.
-	minLarge = 2
+	maxCalls      = maxAtOnce / 4
+	minLargeReads = 2
 )
 
 var (
@@ -42,7 +37,7 @@ var (
 )
 
 // newLargeGates returns Gates that limit how many large responses each user reads from one cluster at the same time.
-func newLargeGates() *userlimit.Gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
+func newLargeGates() *userlimit.Gates { return newGates(max(minLargeReads, runtime.GOMAXPROCS(0))) }
 
 func newGates(atOnce int) *userlimit.Gates {
 	return userlimit.NewGates(userlimit.Options{AtOnce: atOnce})
@@ -164,7 +159,8 @@ func (b *pacedBody) chargeAndWait() {
 	if b.workGate == nil { // the response is not large
 		return
 	}
-	// The caller usually processes the response between two Reads. This time counts as processor time of the user.
+	// The caller usually processes the response between two Reads. At most maxWork counts as processor time of the
+	// user, because a longer time may be a wait for a slow client.
 	b.workGate.Charge(min(time.Since(b.turnBegan), maxWork))
 	_ = b.workGate.Rest(b.context) // if the context ends, the next Read fails
 }

@@ -23,8 +23,7 @@ type Pool struct {
 	// disconnectedBytes is the memory of objects that are still cached from disconnected member clusters, in bytes. The
 	// field spent includes this memory.
 	disconnectedBytes int64
-	// shares contains a share for each member cluster that the Pool can disconnect.
-	shares map[*share]struct{}
+	shares            map[*share]struct{}
 	// changed is closed and replaced to wake the goroutines that wait for memory.
 	changed chan struct{}
 }
@@ -51,8 +50,7 @@ type share struct {
 	disconnected bool
 	// stopped is true after the connections to the member cluster were closed. From then on, no more memory is counted
 	// for this cluster.
-	stopped bool
-	// released is true after the memory of the cached objects was subtracted from the memory of the Pool.
+	stopped  bool
 	released bool
 	// exceeded is called once, when the member cluster is disconnected because its objects need too much memory.
 	exceeded func()
@@ -66,8 +64,7 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n bytes of cached objects, where n may be negative. If a limit is exceeded, spend disconnects a member
-// cluster. It returns false if the member cluster of this share is disconnected.
+// spend counts n bytes of cached objects, and returns false if the cluster is disconnected.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -146,7 +143,6 @@ func (p *Pool) candidate() *share {
 	return last // A new cluster with many objects must not disconnect older clusters.
 }
 
-// growth returns the memory that was counted for changed objects after the initial lists, in bytes.
 func (s *share) growth() int64 {
 	if s.initialBytes == 0 {
 		return 0
@@ -156,8 +152,6 @@ func (s *share) growth() int64 {
 	return s.spent - s.initialBytes
 }
 
-// markSynced records that the informers of the member cluster have received their initial lists. Memory that is counted
-// after this call is attributed to changes of objects.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

@@ -15,8 +15,6 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isReadCacheDisabled returns true if the given KubeVisionCluster, or another KubeVisionCluster for the same cluster,
-// disables the read cache.
 func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
 		return true

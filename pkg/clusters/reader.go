@@ -62,8 +62,7 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if the method Reader returns a Reader at once. It returns false if the read cache is disabled,
-// or if Reader must first obtain a ServiceAccount token.
+// HasReader returns true if Reader returns a Reader without a request to the cluster.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
@@ -134,11 +133,10 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the pause between a successful check for a ServiceAccount token and the next check.
-const readyTime = time.Second
+const tokenCheckInterval = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
-	return now.UnixNano()-a.ready.Load() < int64(readyTime)
+	return now.UnixNano()-a.ready.Load() < int64(tokenCheckInterval)
 }
 
 // await waits for a token of the ServiceAccount. It returns an error if the cluster issues none, or if ctx ends.

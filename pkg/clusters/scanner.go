@@ -12,19 +12,13 @@ const (
 	// costOfMember is the approximate memory of a field or a map entry in an API object, in bytes.
 	costOfMember = 48
 	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
-	costOfEntry = 84
-	// maxFields is the number of members of a JSON object whose memory is estimated as costOfMember. Further members
-	// are estimated as costOfEntry, because large objects are usually maps.
-	maxFields = 16
+	costOfEntry     = 84
+	maxStructFields = 16
 	// halvesPerByte converts half bytes to bytes. The scanner counts memory in half bytes.
 	halvesPerByte = 2
-	// maxFieldName is the number of bytes at the start of a string that may be a field name. Each of them counts only
-	// as half a byte, because field names use no memory after decoding.
-	maxFieldName = 16
+	maxFieldName  = 16
 
-	// keptDepth is the nesting depth up to which JSON values are assumed to be cached. Deeper values are usually
-	// managed fields, which are not cached.
-	keptDepth = 6 // the depth of the verbs in a list of Roles
+	maxCachedDepth = 6 // the depth of the verbs in a list of Roles
 	// maxDepth bounds the nesting depth of JSON. API objects are nested several times less deeply.
 	maxDepth = 200
 )
@@ -97,7 +91,7 @@ func (s *scanner) costInHalfBytes() int64 {
 	}
 	s.length++
 	// The beginning of each string counts half, because it may be a field name.
-	if s.length <= maxFieldName || len(s.open) > keptDepth {
+	if s.length <= maxFieldName || len(s.open) > maxCachedDepth {
 		return 1
 	}
 	return halvesPerByte
@@ -109,7 +103,7 @@ func (s *scanner) costOfNextValue() int64 {
 	if depth == 0 {
 		return costOfMember
 	}
-	if depth > keptDepth {
+	if depth > maxCachedDepth { // usually managed fields, which are not cached
 		return 0
 	}
 	value := &s.open[depth-1]
@@ -119,7 +113,7 @@ func (s *scanner) costOfNextValue() int64 {
 		return costOfObject
 	case value.array:
 		return costOfElement
-	case value.members > maxFields:
+	case value.members > maxStructFields: // usually a map
 		return costOfEntry
 	default:
 		return costOfMember

@@ -57,11 +57,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions returns options for the cache of the manager. They restrict the cached objects of these kinds:
-//
-//   - RBAC objects: only those with KubeVision's label
-//   - Secrets and ServiceAccounts: only those in KubeVision's namespace
-//   - Namespaces: without annotations, owner references and finalizers
+// CacheOptions returns options for the cache of the manager. The cache omits RBAC objects, Secrets and ServiceAccounts
+// that do not belong to KubeVision.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}

@@ -41,10 +41,10 @@ func OnMember(name string) string {
 	return name
 }
 
-// UserName returns the impersonated name of a KubeVisionUser.
+// UserName returns the user name that KubeVision impersonates for a KubeVisionUser.
 func UserName(name string) string { return UserPrefix + name }
 
-// GroupName returns the impersonated name of a group of KubeVisionUsers.
+// GroupName returns the group name that KubeVision impersonates for a group of KubeVisionUsers.
 func GroupName(name string) string { return GroupPrefix + name }
 
 // Groups returns the groups that KubeVision impersonates for a KubeVisionUser with the given KubeVision groups. It

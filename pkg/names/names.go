@@ -54,16 +54,15 @@ const (
 	// RoleBindingsPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For a new or changed
 	// binding, the policy requires the verb bind on the ClusterRole of the binding.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionClusters. If a KubeVisionRoleBinding
-	// newly selects a cluster, the policy requires the verb bind on the ClusterRole of the binding.
+	// ClustersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionClusters. It protects the names, labels
+	// and connections of clusters that KubeVisionRoleBindings select.
 	ClustersPolicy = "kubevision-clusters"
 	// ClusterCredentialsPolicy is the name of the ValidatingAdmissionPolicy for the references from KubeVisionClusters
 	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
 	// verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. A new group or a new password, for
-	// example, can give somebody the ClusterRole of a KubeVisionRoleBinding. In this case, the policy requires the verb
-	// bind on the ClusterRole.
+	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. It protects the groups and the
+	// credentials of users that KubeVisionRoleBindings name.
 	UsersPolicy = "kubevision-users"
 	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
 	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind

@@ -46,7 +46,7 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 			return err
 		}
 		return l.items(func(o Object) error {
-			if err := o.prepare(r, IsSecret(r), nil); err != nil {
+			if err := o.prepareForUser(r, IsSecret(r), nil); err != nil {
 				return err
 			}
 			return visit(o)

@@ -20,8 +20,7 @@ const (
 	Masked = "******"
 	// MaskedBase64 replaces each value in the field data of a Secret. It is the base64 encoding of Masked.
 	MaskedBase64 = "KioqKioq"
-	// Differs is a mask for the comparison of two Secrets, for example in a dry run. It replaces the value of kubectl's
-	// annotation last-applied-configuration if the two Secrets have different values.
+	// Differs replaces kubectl's annotation last-applied-configuration if its values in two compared Secrets differ.
 	Differs = "****** (differs)"
 	// DiffersBase64 is a mask for the comparison of two Secrets, for example in a dry run. It replaces a value in the
 	// field data if the two Secrets have different values for the same key. It is the base64 encoding of Differs.

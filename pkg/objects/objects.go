@@ -135,7 +135,7 @@ func decode(body []byte, r clusters.Resource, masking bool, otherValues values) 
 	if err := o.split(body); err != nil {
 		return nil, Unreadable(err)
 	}
-	if err := o.prepare(r, masking, otherValues); err != nil {
+	if err := o.prepareForUser(r, masking, otherValues); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -151,10 +151,7 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare converts the object to the form that users of the dashboard's API get. If masking is true, it replaces the
-// values of a Secret by the text Masked, or by the text Differs if otherValues contains a different value. otherValues
-// may be nil.
-func (o Object) prepare(r clusters.Resource, masking bool, otherValues values) error {
+func (o Object) prepareForUser(r clusters.Resource, masking bool, otherValues values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}

@@ -18,9 +18,8 @@ const (
 	// protobufPrefix is the prefix of Kubernetes objects that are encoded as protobuf.
 	protobufPrefix = "k8s\x00"
 	// itemsField is the protobuf field number of the items in the List types of Kubernetes.
-	itemsField = 2
-	// messageDepth is the nesting depth up to which the protobuf messages in an object are counted.
-	messageDepth = 8
+	itemsField      = 2
+	maxElementDepth = 8
 )
 
 // Protobuf returns the protobuf message of the Kubernetes object in body, without its wrapper runtime.Unknown. It
@@ -66,7 +65,7 @@ func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(it
 
 func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
 	release, err := chargeDecoding(account, len(item), func() int64 {
-		return (1 + protobuf.Elements(item, messageDepth)) * ElementBytes
+		return (1 + protobuf.Elements(item, maxElementDepth)) * ElementBytes
 	})
 	if err != nil {
 		return err

@@ -159,7 +159,7 @@ func (t *table) row(members Object) (Row, error) {
 	if err := row.Object.split(members["object"]); err != nil {
 		return Row{}, Unreadable(err)
 	}
-	return row, row.Object.prepare(t.resource, IsSecret(t.resource), nil)
+	return row, row.Object.prepareForUser(t.resource, IsSecret(t.resource), nil)
 }
 
 // Encode returns a JSON object with these fields:

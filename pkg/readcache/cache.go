@@ -40,12 +40,8 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout bounds the wait of requests for the first list of a resource. The time begins with the first
-	// request. While data of the list arrives, requests wait longer, up to longestFirstList.
-	firstListTimeout = 5 * time.Second
-	// progressTimeout ends the wait of requests for the first list of a resource if no data of the list arrives for
-	// this time. It applies only after firstListTimeout has passed.
-	progressTimeout = time.Second
+	firstListTimeout         = 5 * time.Second
+	firstListProgressTimeout = time.Second
 	// longestFirstList bounds the wait of requests for the first list of a resource, even if data of the list still
 	// arrives.
 	longestFirstList = 20 * time.Second
@@ -66,11 +62,10 @@ const (
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the number of cached resources of all clusters.
-	maxKinds = 4096
+	maxKinds      = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeleted names of the maximum
+	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeletions names of the maximum
 	// length, all entries use about 12 MiB.
 	maxWrites = 1024
 )
@@ -90,7 +85,6 @@ type Cache struct {
 	// evicting serializes makeRoom, so that two calls do not evict two resources where one is enough.
 	evicting sync.Mutex
 
-	// writesMu prevents two goroutines from replacing the same entry of writes concurrently.
 	writesMu sync.Mutex
 	// writes contains the recent writes of each user and resource.
 	writes *lru.Cache
@@ -182,8 +176,8 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// Newest is the latest possible time of a change that the list includes. It is zero if Stale is false.
-	Newest time.Time
+	// NotAfter is the upper bound of the times of the changes in the list. It is zero if Stale is false.
+	NotAfter time.Time
 
 	store *store
 }
@@ -214,7 +208,7 @@ func (c *Cache) Get(
 		return View{}, false
 	}
 	v := View{Snapshot: snapshot, store: k.store}
-	v.AsOf, v.Newest, v.Stale = k.source.stale()
+	v.AsOf, v.NotAfter, v.Stale = k.source.stale()
 	switch {
 	case v.Stale && time.Since(v.AsOf) > maxStale:
 		requests.WithLabelValues(resultMissed).Inc()

@@ -251,7 +251,7 @@ func TestManyWrites(t *testing.T) {
 	if n := c.writes.Len(); n != maxWrites {
 		t.Errorf("%d writes are remembered", n)
 	}
-	for n := range maxDeleted + 1 {
+	for n := range maxDeletions + 1 {
 		write("deleter", strconv.Itoa(n)) // deletions of objects that do not exist
 	}
 	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "reader"); !ok {

@@ -28,8 +28,6 @@ func (c *Cache) makeRoom(k *kind) error {
 	return nil
 }
 
-// selectVictim returns the resource to drop if the cache is full and contains only resources in use. The result may be
-// k, the resource whose memory has grown.
 func (c *Cache) selectVictim(k *kind) *kind {
 	c.mu.Lock()
 	defer c.mu.Unlock()

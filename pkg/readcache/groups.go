@@ -135,8 +135,7 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replace returns a copy of g with the given groups instead of n old groups, beginning at p. The old groups must be in
-// the same inner slice of g.
+// replace returns a changed copy of g; the n replaced groups must be in one chunk.
 func (g Groups) replace(p position, n int, groups []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

@@ -5,36 +5,30 @@ package readcache
 
 import "slices"
 
-// holdPart determines a limit for each resource: the memory limit of the cache, divided by holdPart. The
-// limit bounds the memory of outdated objects that responses to slow clients still use.
-const holdPart = 8
+const heldMemoryDivisor = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
 // it.
 type holds struct {
-	all []*hold
-	// replacedBytes is the size of all data that the store has replaced or removed since its creation, in bytes. The
-	// data are objects, compressed JSON and summaries.
+	all           []*hold
 	replacedBytes int64
 }
 
 // hold is a response in progress, which keeps the objects of a Snapshot in memory even after the store has replaced
 // them.
 type hold struct {
-	// replacedBefore is the field replacedBytes of the response's Snapshot. A smaller value means an older Snapshot.
-	replacedBefore int64
-	drop           func()
+	replacedBytesOfSnapshot int64
+	drop                    func()
 }
 
-// Hold registers a response that uses the objects of the view. The caller must call release at the end of the response.
-// The cache calls drop to end the response early, for example to free memory. The function drop must end all use of the
-// objects, and must not block.
+// Hold registers a response that uses the objects of v until the caller calls release. The cache calls drop to end the
+// response early; drop must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
 		return func() {}
 	}
-	h := &hold{replacedBefore: v.replacedBytes, drop: drop}
+	h := &hold{replacedBytesOfSnapshot: v.replacedBytesAtCreation, drop: drop}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -58,9 +52,9 @@ func (h *holds) remove(one *hold) {
 
 // oldest returns the response in progress with the oldest Snapshot, or nil if there are no responses in progress.
 func (h *holds) oldest() *hold {
-	var out *hold
+	var out *hold // replacedBytes only grows, so that an older Snapshot has a smaller value.
 	for _, one := range h.all {
-		if out == nil || one.replacedBefore < out.replacedBefore {
+		if out == nil || one.replacedBytesOfSnapshot < out.replacedBytesOfSnapshot {
 			out = one
 		}
 	}
@@ -71,7 +65,7 @@ func (h *holds) heldBytes() int64 {
 	// This is an upper bound: the size of all data that the store has replaced since the creation of the oldest
 	// Snapshot in use.
 	if oldest := h.oldest(); oldest != nil {
-		return h.replacedBytes - oldest.replacedBefore
+		return h.replacedBytes - oldest.replacedBytesOfSnapshot
 	}
 	return 0
 }

@@ -195,7 +195,7 @@ func TestLongVersions(t *testing.T) {
 		w.Resource = key.resource
 		c.Wrote(nil, key.user, w)
 		value, _ := c.writes.Get(key)
-		if note, ok := value.(*written); !ok || note.version != "" || len(note.deleted) > 0 || !note.uncheckable {
+		if note, ok := value.(*written); !ok || note.lastVersion != "" || len(note.deleted) > 0 || !note.uncheckable {
 			t.Errorf("after a write of %.20s: %+v", w.Name, value)
 		}
 		c.writes.Clear()

@@ -116,8 +116,8 @@ func (k *kind) end() {
 	k.store.close()
 }
 
-// first returns the cached list. If there is none, it waits for the first list (see firstListTimeout). It returns false
-// if the list does not arrive in time or fails, or if the resource was dropped.
+// first returns the cached list. If there is none, it waits for the first list. It returns false if the list does not
+// arrive in time or fails, or if the resource was dropped.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
@@ -126,7 +126,7 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	// After firstListTimeout, the wait goes on while data of the list arrives.
 	for deadline := k.started.Add(firstListTimeout); ; {
 		s, ok := k.firstBefore(ctx, deadline)
-		deadline = k.source.lastSign().Add(progressTimeout)
+		deadline = k.source.lastSign().Add(firstListProgressTimeout)
 		if deadline.After(last) {
 			deadline = last
 		}

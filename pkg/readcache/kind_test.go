@@ -16,7 +16,7 @@ import (
 
 // TestFirstList verifies that a request waits for a first list while its objects arrive, up to a limit.
 func TestFirstList(t *testing.T) {
-	const interval = progressTimeout / 2
+	const interval = firstListProgressTimeout / 2
 	for name, tc := range map[string]struct {
 		arriving time.Duration
 		complete bool
@@ -25,7 +25,7 @@ func TestFirstList(t *testing.T) {
 		"none":     {0, false, firstListTimeout},
 		"short":    {firstListTimeout - interval, true, firstListTimeout - interval},
 		"long":     {12 * time.Second, true, 12 * time.Second},
-		"stopped":  {8 * time.Second, false, 8*time.Second + progressTimeout},
+		"stopped":  {8 * time.Second, false, 8*time.Second + firstListProgressTimeout},
 		"too long": {time.Minute, true, longestFirstList},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,9 +18,8 @@ type pageReader struct {
 	countMemory func(bytes int64) error
 
 	// read is the number of bytes that were read since the start of the current item or top-level field.
-	read int64
-	// counted is the memory that Read has added with countMemory, in bytes.
-	counted int64
+	read         int64
+	countedBytes int64
 }
 
 // resetLimit allows maxEventBytes further bytes. It is called before each item and each top-level field of the page.
@@ -34,8 +33,8 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), maxEventBytes-r.read)])
 	r.read += int64(n)
-	if more := itemCopies*r.read - r.counted; more > 0 {
-		r.counted += more
+	if more := itemCopies*r.read - r.countedBytes; more > 0 {
+		r.countedBytes += more
 		if err := r.countMemory(more); err != nil {
 			return 0, err
 		}
@@ -45,4 +44,4 @@ func (r *pageReader) Read(p []byte) (int, error) {
 
 // close subtracts the memory for decoding the page from the counted memory of the cache. It must be called after the
 // page was decoded.
-func (r *pageReader) close() { _ = r.countMemory(-r.counted) } // releasing memory cannot fail
+func (r *pageReader) close() { _ = r.countMemory(-r.countedBytes) } // releasing memory cannot fail

@@ -118,9 +118,7 @@ type Snapshot struct {
 	// Count is the number of objects.
 	Count int
 
-	// replacedBytes is the value of the counter holds.replacedBytes when the Snapshot was created. The difference to
-	// the current value is the size of the data that the store has replaced in the meantime.
-	replacedBytes int64
+	replacedBytesAtCreation int64
 }
 
 // compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name. For
@@ -172,26 +170,24 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// Behind returns the objects of g that an API server lists after the object namespace/name. This object need not exist,
-// and may be in another namespace than the objects of g.
-func (g *Group) Behind(namespace, name string) []*Object {
+// ObjectsAfter returns the objects that API servers list after the key namespace/name. No object needs to have this
+// key.
+func (g *Group) ObjectsAfter(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
 	})
 	return g.Objects[i:]
 }
 
-// drop is called when successor replaces s in the store. It returns the memory of the data in s that successor does not
-// contain, in bytes.
 func (s *Snapshot) drop(successor *Snapshot) int64 {
-	var bytes int64
+	var replacedBytes int64
 	for g := range s.Groups.All() {
-		bytes += g.drop() // also subtracts the compressed JSON and the Summary from the account
+		replacedBytes += g.drop() // also subtracts the compressed JSON and the Summary from the account
 		for _, o := range g.Objects {
 			if successor.Get(o.Namespace, o.Name) != o {
-				bytes += o.memory()
+				replacedBytes += o.memory()
 			}
 		}
 	}
-	return bytes
+	return replacedBytes
 }

@@ -46,17 +46,15 @@ func (s *store) publish(next *Snapshot, replaced int64) {
 		return
 	}
 	s.holds.replacedBytes += replaced
-	next.replacedBytes = s.holds.replacedBytes
+	next.replacedBytesAtCreation = s.holds.replacedBytes
 	s.current.Store(next)
-	s.limitHeld(s.account.pool.limit / holdPart)
+	s.limitHeld(s.account.pool.limit / heldMemoryDivisor)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
 	}
 }
 
-// close removes all objects from the store, and their memory from the account. It ends the responses and subscriptions
-// that use the objects.
 func (s *store) close() {
 	s.account.close()
 	s.mu.Lock()

@@ -37,18 +37,15 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the length of written.deleted. If a user deletes more objects of a resource, the user's reads of
-// the resource are sent to the cluster for the time writeRetention.
-const maxDeleted = 32
+const maxDeletions = 32
 
 // written contains the recent writes of one user to one resource. Lists that the user reads must include these writes.
 type written struct {
-	// version is the last resource version that the response to a write contained. It is empty if there was none.
-	version string
+	lastVersion string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
 	// uncheckable is true if the cache cannot check whether a list includes all writes of the user, for example because
-	// there were more than maxDeleted deletions.
+	// there were more than maxDeletions deletions.
 	uncheckable bool
 	expires     time.Time
 }
@@ -59,6 +56,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 		return
 	}
 	key := writeKey{cluster, w.Resource, user}
+	// Without the lock, two concurrent writes of the user could replace the same entry, and one would be lost.
 	c.writesMu.Lock()
 	defer c.writesMu.Unlock()
 	note := written{}
@@ -73,10 +71,10 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 		version = ""
 	}
 	if version != "" {
-		note.version = version
+		note.lastVersion = version
 	}
 	switch {
-	case w.Deleted && w.hasValidName() && len(note.deleted) < maxDeleted:
+	case w.Deleted && w.hasValidName() && len(note.deleted) < maxDeletions:
 		note.deleted = append(slices.Clip(note.deleted), [2]string{w.Namespace, w.Name})
 	case w.Deleted, version == "":
 		note.uncheckable = true
@@ -123,7 +121,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 
 // includedIn returns true if the Snapshot includes the writes in w. The field w.uncheckable must be false.
 func (w *written) includedIn(s *Snapshot) bool {
-	if s == nil || (w.version != "" && !s.reaches(w.version)) {
+	if s == nil || (w.lastVersion != "" && !s.reaches(w.lastVersion)) {
 		return false
 	}
 	for _, key := range w.deleted {

@@ -85,10 +85,8 @@ type bucket struct {
 	name, prefix string
 	// joining is a semaphore with joinsAtOnce places. A goroutine takes a place while it copies the pieces of a
 	// recording to one object.
-	joining chan struct{}
-	// joiners is a semaphore with maxJoins places. A goroutine takes a place while it copies the pieces of a recording
-	// to one object, or waits to do so.
-	joiners chan struct{}
+	joining      chan struct{}
+	pendingJoins chan struct{}
 	// listing is a semaphore that limits how many lists of the bucket are requested at the same time.
 	listing chan struct{}
 }
@@ -122,7 +120,7 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 	}
 	return &bucket{
 		client: client, name: o.Name, prefix: prefix, joining: make(chan struct{}, joinsAtOnce),
-		joiners: make(chan struct{}, maxJoins), listing: make(chan struct{}, listsAtOnce),
+		pendingJoins: make(chan struct{}, maxJoins), listing: make(chan struct{}, listsAtOnce),
 	}, nil
 }
 

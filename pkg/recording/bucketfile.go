@@ -48,14 +48,14 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 // goroutine, and the recording remains in pieces.
 func (f *bucketFile) finish() error {
 	select {
-	case f.bucket.joiners <- struct{}{}:
+	case f.bucket.pendingJoins <- struct{}{}:
 	default:
 		klog.Background().Info("The pieces of a recording are not joined: too many recordings are being joined",
 			"recording", f.id)
 		return nil
 	}
 	go func() {
-		defer func() { <-f.bucket.joiners }()
+		defer func() { <-f.bucket.pendingJoins }()
 		f.bucket.joining <- struct{}{}
 		defer func() { <-f.bucket.joining }()
 		if err := f.join(); err != nil {

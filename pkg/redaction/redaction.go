@@ -38,8 +38,7 @@ type Redactor struct {
 	// values contains the values that are replaced, sorted and without duplicates. One value may be a prefix of
 	// another.
 	values []string
-	// parents[i] is the index of the longest other value with which values[i] begins. It is -1 if there is no such
-	// value.
+	// parents[i] is the index in values of the longest proper prefix of values[i], or -1.
 	parents []int
 	// short contains the values with less than minValue bytes, sorted and without duplicates.
 	short []string
@@ -94,9 +93,8 @@ func forms(value string) []string {
 	return out
 }
 
-// Text returns the text with Placeholder in place of the values, cut to MaxText bytes. It returns only General if the
-// text contains a value of less than minValue bytes as a separate word. It also returns General if ctxErr, which is
-// usually the method Err of a context, returns an error before the whole text is examined.
+// Text replaces the confidential values in the text, and cuts the result to MaxText bytes. It returns General if the
+// text contains a short value, or ctxErr returns an error.
 func (r *Redactor) Text(text string, ctxErr func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -111,7 +109,7 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 		if i%checkEvery == 0 && ctxErr() != nil {
 			return General
 		}
-		length := r.longest(text[i:], cut)
+		length := r.valueLength(text[i:], cut)
 		if length == 0 || i+length <= covered {
 			continue
 		}
@@ -126,9 +124,7 @@ func (r *Redactor) Text(text string, ctxErr func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest confidential value with which text begins, or 0. If isCut is true, text may
-// end in the middle of this value.
-func (r *Redactor) longest(text string, isCut bool) int {
+func (r *Redactor) valueLength(text string, isCut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	// If the end was removed, the whole text may be the beginning of a value.
 	if exact || (isCut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

@@ -17,10 +17,8 @@ import (
 const (
 	// answerShare is the limit for the bytes of concurrent responses to one user, per processor. The number of
 	// processors is GOMAXPROCS.
-	answerShare = 4 << 20
-	// largestAnswer is the maximum number of bytes that one response counts in the limits for concurrent responses. It
-	// does not limit the size of a response.
-	largestAnswer = 2 * answerShare
+	answerShare   = 4 << 20
+	maxAnswerCost = 2 * answerShare
 	// usersAtOnce is the number of users who can reach their limit for concurrent responses at the same time. The limit
 	// for all users together is usersAtOnce times the limit for one user.
 	usersAtOnce = 32
@@ -43,9 +41,9 @@ const (
 // NewAnswerQueue returns the queue that bounds the bytes of concurrent responses, per user and in total. Further
 // responses wait.
 func NewAnswerQueue() *budget.Queue {
-	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
+	share := int64(max(answerShare*runtime.GOMAXPROCS(0), maxAnswerCost))
 	return budget.NewQueue(budget.QueueOptions{
-		Total: usersAtOnce * share, Share: share, Largest: largestAnswer,
+		Total: usersAtOnce * share, Share: share, Largest: maxAnswerCost,
 		Waiting: maxWaitingAnswers, Patience: answerPatience,
 	})
 }

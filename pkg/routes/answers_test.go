@@ -41,7 +41,7 @@ func (w stuckWriter) Write(p []byte) (int, error) {
 func TestAnswersOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := &Table{Answers: NewAnswerQueue()}
-		large, small := envelope.Pieces{[]byte(strings.Repeat("1", largestAnswer))}, envelope.Pieces{[]byte("1")}
+		large, small := envelope.Pieces{[]byte(strings.Repeat("1", maxAnswerCost))}, envelope.Pieces{[]byte("1")}
 		answer := func(w http.ResponseWriter, name string, data any) time.Duration {
 			begun := time.Now()
 			ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: name})

@@ -90,7 +90,6 @@ func (o *rawWriter) clearDeadline() {
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
 
-// setDeadline sets the deadline of the next write to o.limit from now.
 func (o *rawWriter) setDeadline() {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
 }

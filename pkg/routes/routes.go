@@ -46,9 +46,7 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true if dashboards call the endpoint on every page. A caller who must first set up a second factor
-	// gets CodeConflict instead of CodeTwoFactorRequired, because existing dashboards display the message of
-	// CodeConflict.
+	// Ambient is true if dashboards call the endpoint on every page.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool

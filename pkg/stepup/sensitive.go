@@ -24,8 +24,7 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group that kubevision-apiserver serves on the host cluster.
-	dashboardGroup = "dashboard.kubevision.io"
+	dashboardGroup       = "dashboard.kubevision.io"
 
 	all = "*"
 )

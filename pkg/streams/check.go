@@ -16,8 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// checks is the state of the checks of one stream. At most one check runs at a time.
-type checks struct {
+type checkState struct {
 	mu sync.Mutex
 	// running is true while a goroutine of the stream performs checks.
 	running bool
@@ -71,7 +70,7 @@ func (s *Stream) takeRequest() bool {
 
 // failedCheck handles a check that could not determine the rights of the caller, for example because a cluster is
 // unreachable. It ends the stream if no check has succeeded within checkGrace. Otherwise, it waits for
-// unwatchedInterval and requests another check.
+// minRecheckInterval and requests another check.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)
@@ -82,7 +81,7 @@ func (s *Stream) failedCheck(err error) {
 		return
 	}
 	select {
-	case <-time.After(unwatchedInterval): // also if the RBAC objects are watched
+	case <-time.After(minRecheckInterval): // also if the RBAC objects are watched
 	case <-s.done.Done():
 	}
 	s.checks.mu.Lock()

@@ -10,22 +10,18 @@ import (
 
 const (
 	// staleTime bounds the time for which an API server may still use an old RBAC object after a change.
-	staleTime = 700 * time.Millisecond
-	// callInterval is the time between the repeated calls that a Coalescer makes after one change of RBAC objects.
+	staleTime    = 700 * time.Millisecond
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer merges frequent changes of RBAC objects into few calls of a function. A single change also causes several
-// calls, because API servers may use the old RBAC objects for a short time.
+// Coalescer limits the number of function calls that frequent changes of RBAC objects cause.
 type Coalescer[K comparable] struct {
-	mu sync.Mutex
-	// lastChange contains only the keys for which calls are still in progress.
+	mu         sync.Mutex
 	lastChange map[K]time.Time
 }
 
-// Changed calls f in the background now, and again several times during staleTime. If calls for the same key are still
-// in progress, Changed continues them for longer, and ignores f. Therefore, all functions for a key must have the same
-// effect.
+// Changed calls f in the background, and repeats the call until API servers have loaded the change. All functions for a
+// key must have the same effect, because some are not called.
 func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -34,7 +30,7 @@ func (c *Coalescer[K]) Changed(key K, f func()) {
 	}
 	_, isPending := c.lastChange[key]
 	c.lastChange[key] = time.Now()
-	if !isPending {
+	if !isPending { // Otherwise, the calls of an earlier function continue for longer.
 		time.AfterFunc(0, func() { c.run(key, f) })
 	}
 }

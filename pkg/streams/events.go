@@ -79,8 +79,8 @@ func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 
 var errHungUp = errors.New("the client has disconnected")
 
-// read waits until the client disconnects or the stream ends, and returns an error.
 func (e *events) read(time.Duration) (Message, error) {
+	// Server-sent events carry no messages from the client.
 	select {
 	case <-e.gone:
 	case <-e.done:

@@ -90,10 +90,8 @@ const (
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
 	// recheckInterval is the maximum interval of the periodic checks of a caller's session and rights.
-	recheckInterval = 10 * time.Second
-	// unwatchedInterval is the minimum interval of the periodic checks of a caller's session and rights. It applies if
-	// changes of RBAC objects in a cluster cannot be watched.
-	unwatchedInterval = time.Second
+	recheckInterval    = 10 * time.Second
+	minRecheckInterval = time.Second
 	// checkTimeout bounds the time for one check of the session and the rights of a caller.
 	checkTimeout = 10 * time.Second
 	// checkGrace is the time for which a stream continues although its checks fail, for example because a cluster is

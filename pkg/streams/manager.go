@@ -314,7 +314,7 @@ func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	// The interval increases with the number of streams, to limit the load of the checks.
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond),
+	return min(max(minRecheckInterval, minRecheckInterval*time.Duration(len(m.streams))/unwatchedPerSecond),
 		recheckInterval)
 }
 

@@ -44,10 +44,8 @@ func canonicalOrigin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// check returns an error if the page that sends the request may not open streams. Browsers send the Origin header with
-// each WebSocket request, and pages cannot change it. Requests of other clients may have no Origin header. check
-// accepts them only if they have no cookies.
 func (o Origins) check(r *http.Request) error {
+	// Browsers send this header with each WebSocket request, and pages cannot change it.
 	values := r.Header.Values(originHeader)
 	if len(values) == 0 {
 		if r.Header.Get("Cookie") == "" {

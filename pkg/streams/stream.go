@@ -53,7 +53,7 @@ type Stream struct {
 	timers  []*time.Timer
 	closing sync.Once
 
-	checks checks
+	checks checkState
 }
 
 // User returns the user of the stream. Renew can replace the user.
@@ -250,11 +250,10 @@ func (s *Stream) start() {
 	if s.handler.IdleTime > 0 {
 		s.every(always(s.handler.IdleTime/4), s.endIdle) //nolint:mnd // it ends at most a quarter late
 	}
-	s.every(s.untilCheck, s.recheck)
+	s.every(s.untilRecheck, s.recheck)
 }
 
-// untilCheck returns the time until the next check of the caller, but at most the time until the credential expires.
-func (s *Stream) untilCheck() time.Duration {
+func (s *Stream) untilRecheck() time.Duration {
 	next := s.manager.recheckEvery(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,7 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends lastMessage, which may be nil, and the reason for the end of the stream. It must be called only once,
-	// after all other writes. The Stream closes readDone after the last message from the client was read.
+	// close sends lastMessage, if any, and end; call it only once, after all other writes.
 	close(lastMessage []byte, end *End, readDone <-chan struct{})
 	// read returns the next message from the client. A WebSocket returns an error if it receives nothing for the given
 	// time. Server-sent events ignore the time, and return an error when the stream ends.

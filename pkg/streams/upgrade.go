@@ -84,9 +84,8 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	return s
 }
 
-// begin must be called only after Manager.enter has succeeded.
 func (m *Manager) begin(s *Stream) {
-	isStopping := !m.add(s)
+	isStopping := !m.add(s) // Manager.enter has accepted the stream before.
 	if s.handler.Began != nil {
 		s.handler.Began(s)
 	}

@@ -33,8 +33,7 @@ type Gates struct {
 type Options struct {
 	// AtOnce bounds the number of tasks that run for one user at the same time.
 	AtOnce int
-	// Work is true if the average processor time of each user is limited to WorkRate, with bursts of up to WorkBurst.
-	// If Work is false, the processor time is not limited.
+	// Work is true if the average processor time of each user is limited (see WorkRate).
 	Work bool
 }
 

@@ -53,7 +53,7 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 		}
 		counting := &responseWriter{ResponseWriter: w, connection: c, http2: r.ProtoMajor > 1}
 		next.ServeHTTP(responsewriter.WrapForHTTP1Or2(counting), r)
-		if counting.failed {
+		if counting.sendFailed {
 			panic(http.ErrAbortHandler) // net/http has not seen the error, and would read the next request
 		}
 	})
@@ -71,11 +71,11 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	}
 	first, c.asked = !c.asked, true
 	if r.ProtoMajor == 1 { // the previous request on the connection has ended
-		c.held = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
+		c.requestBytes = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
 	} else {
-		c.held += streamMemory(r)
+		c.requestBytes += streamMemory(r)
 	}
-	surplus := l.take(c, idleBytes+c.held-c.taken)
+	surplus := l.take(c, idleBytes+c.requestBytes-c.taken)
 	l.mu.Unlock()
 	closeAll(surplus)
 	return c, first
@@ -97,7 +97,7 @@ func (c *connection) releaseAfter(w http.ResponseWriter, bytes int64) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !c.dropped {
-			c.held -= bytes
+			c.requestBytes -= bytes
 			l.count(c, -bytes)
 		}
 	}()
@@ -131,8 +131,7 @@ type responseWriter struct {
 
 	connection *connection
 	http2      bool
-	// failed is true if a write to the connection has failed, and net/http has not received the error.
-	failed bool
+	sendFailed bool
 }
 
 // Unwrap implements responsewriter.UserProvidedDecorator.
@@ -153,7 +152,7 @@ func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.takenOver, c.held = true, 0
+	c.takenOver, c.requestBytes = true, 0
 	if !c.dropped {
 		l.count(c, idleBytes-c.taken)
 	}
@@ -183,6 +182,6 @@ func (c *connection) release(bytes int64) {
 	defer l.mu.Unlock()
 	if !c.dropped {
 		// The memory of the idle connection and of the requests in progress remains counted.
-		l.count(c, -min(bytes, max(c.taken-idleBytes-c.held, 0)))
+		l.count(c, -min(bytes, max(c.taken-idleBytes-c.requestBytes, 0)))
 	}
 }

@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	// joinedBytes is the maximum size of a response body that this package sends in one write with the headers, in
-	// bytes.
+	// joinedBytes is the maximum size of a response body that Write sends together with the headers.
 	joinedBytes = 16 << 10
 	// netHTTPBytes is the maximum size of a response body that net/http itself sends in one write with the headers, in
 	// bytes. The buffer of net/http has 4 KiB, and usual headers fit into 256 bytes.
@@ -43,7 +42,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 func (w *responseWriter) writeJoined(p []byte) (n int, err error) {
 	defer func() { // also after a panic of net/http
 		if sent := w.connection.sendStored(); sent != nil {
-			w.failed = true
+			w.sendFailed = true
 			err = errors.Join(err, sent)
 		}
 	}()

@@ -84,7 +84,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	address := addressOf(accepted)
 	prefixes, known := l.options.Networks(address), l.options.Known(address)
 	l.mu.Lock()
-	surplus := l.add(c, prefixes, known)
+	surplus := l.addLocked(c, prefixes, known)
 	l.mu.Unlock()
 	closeAll(surplus)
 	return c, nil
@@ -109,9 +109,8 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// add registers a new connection. If all connections together exceed the memory limit, add returns the connections that
-// the caller must close. The caller must hold the lock.
-func (l *Listener) add(c *connection, clientNetworks []netip.Prefix, isKnownClient bool) []*connection {
+// addLocked registers c, and returns the connections that the caller must close to save memory.
+func (l *Listener) addLocked(c *connection, clientNetworks []netip.Prefix, isKnownClient bool) []*connection {
 	c.prefixes, c.known = clientNetworks, isKnownClient
 	for _, prefix := range clientNetworks {
 		n := l.networks[prefix]
@@ -231,9 +230,8 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	// asked is true after the first request on the connection.
 	asked bool
 	// taken is the memory of the connection, in bytes.
-	taken int64
-	// held is the memory of the requests in progress, in bytes. It is a part of taken.
-	held int64
+	taken        int64
+	requestBytes int64
 	// used is the value of Listener.clock at the last use of the connection.
 	used    uint64
 	dropped bool

@@ -35,14 +35,10 @@ const (
 	// strangersPart is a divisor. All unauthenticated clients together may use 1/strangersPart of the memory for
 	// request bodies.
 	strangersPart = 4
-	// knownPart is a divisor. The fraction 1/knownPart of the memory for request bodies is reserved for unauthenticated
-	// clients in known networks, for example in trusted networks.
-	knownPart = 8
+	knownPart     = 8
 	// maxBytesPerUnknown bounds the memory for the bodies of unauthenticated clients in one network, in bytes.
-	maxBytesPerUnknown = 2 << 20
-	// maxBytesPerKnown bounds the memory for request bodies from one known network, in bytes. It applies to the memory
-	// that is reserved for known networks.
-	maxBytesPerKnown = 1 << 20
+	maxBytesPerUnknown      = 2 << 20
+	maxBytesPerKnownNetwork = 1 << 20
 	// firstBytes is the memory that is reserved for a body before its first byte arrives, in bytes.
 	firstBytes = 4 << 10
 	// freeHeaderBytes is the part of the request headers, in bytes, that does not count towards the memory limit for
@@ -68,14 +64,13 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies returns Bodies that limit the memory of all request bodies to total bytes. All unauthenticated clients
-// together may use a quarter of total. A further eighth is reserved for unauthenticated clients in known networks. The
-// function origin must return the Origin of an unauthenticated request.
+// NewBodies returns Bodies that limit the memory of all request bodies to total bytes. The function origin describes
+// the client of an unauthenticated request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
 		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerUnknown, Step: firstBytes}),
-		known:     budget.NewShared(budget.Options{Total: known, Share: maxBytesPerKnown, Step: firstBytes}),
+		known:     budget.NewShared(budget.Options{Total: known, Share: maxBytesPerKnownNetwork, Step: firstBytes}),
 		users:     budget.NewShared(budget.Options{Total: total - strangers - known, Step: userStep}),
 		origin:    origin,
 	}

@@ -25,12 +25,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// WithEnvelope returns the outermost filter. It rejects requests that are malformed or too large, and requests with
-// Impersonate-* headers. For paths of the dashboard's API, it converts each HTTP error to an envelope with the HTTP
-// status 200.
-//
-// The function shared must return true if other clients also use the connection of the request. Handlers cannot close a
-// shared connection. The parameter refusals delays responses with the code 40100 (not authenticated). It may be nil.
+// WithEnvelope returns the outermost filter, which rejects malformed requests and converts errors to envelopes. The
+// function shared must return true if the connection of the request also serves other clients.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -177,15 +173,14 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers if the status is 200. Any other status is only recorded, and WithEnvelope sends an
-// error envelope after the handler has returned.
+// WriteHeader sends the headers of a successful response (status 200). It only records the status of an error.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
 	}
 	w.status = status
 	if status != http.StatusOK {
-		return
+		return // serveEnveloped sends an error envelope after the handler has returned
 	}
 	h := w.Header()
 	if w.arrival.pending() {

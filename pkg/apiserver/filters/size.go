@@ -17,9 +17,7 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added to the length of each header name and of each header value, in bytes. HTTP/2 uses the same
-// overhead for header fields (RFC 9113, section 6.5.2).
-const valueBytes = 32
+const overheadBytes = 32
 
 // oversized returns a message and an HTTP status if the URL or the headers of a request are too large. Otherwise, it
 // returns an empty message.
@@ -37,11 +35,12 @@ func oversized(r *http.Request) (what string, status int) {
 // headerBytes returns the size of the headers, including the method, the Host header and trailers.
 func headerBytes(r *http.Request) int {
 	size := len(r.Method) + len(r.Host)
+	// Many short names and values use more memory than their text. HTTP/2 has the same overhead (RFC 9113, 6.5.2).
 	for _, header := range []http.Header{r.Header, r.Trailer} {
 		for name, values := range header {
-			size += len(name) + valueBytes
+			size += len(name) + overheadBytes
 			for _, value := range values {
-				size += len(value) + valueBytes
+				size += len(value) + overheadBytes
 			}
 		}
 	}

@@ -60,9 +60,9 @@ func TestHeaders(t *testing.T) {
 		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },
 		"a method":    func(r *http.Request) { r.Method = strings.Repeat("A", MaxHeaderBytes) },
 		"a trailer":   func(r *http.Request) { r.Trailer = http.Header{strings.Repeat("A", MaxHeaderBytes): nil} },
-		"many values": func(r *http.Request) { r.Header["A"] = make([]string, MaxHeaderBytes/valueBytes) },
+		"many values": func(r *http.Request) { r.Header["A"] = make([]string, MaxHeaderBytes/overheadBytes) },
 		"many headers": func(r *http.Request) {
-			for i := range MaxHeaderBytes / valueBytes {
+			for i := range MaxHeaderBytes / overheadBytes {
 				r.Header[strconv.Itoa(i)] = nil
 			}
 		},

@@ -61,9 +61,8 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 	return r2
 }
 
-// WithTokenInQuery returns a handler for requests to the watch endpoint. It moves an access token from the query to the
-// context. It does not change requests to other endpoints. It must wrap WithEnvelope, which rejects tokens in the
-// query.
+// WithTokenInQuery moves the access token of a watch request from the query to the context. It must run before
+// WithEnvelope, which rejects tokens in the query.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "" {

@@ -90,9 +90,8 @@ const (
 	SecretRevealed Reason = "SecretRevealed"
 )
 
-// Keys of annotations in audit events of the API server. The value of each annotation is a Reason.
 const (
-	annotation        = "authentication.kubevision.io/reason"
+	reasonAnnotation  = "authentication.kubevision.io/reason"
 	accountAnnotation = "authentication.kubevision.io/account"
 	addressAnnotation = "authentication.kubevision.io/address"
 )
@@ -157,7 +156,7 @@ func annotationOf(r Reason) string {
 	case AddressBlocked:
 		return addressAnnotation
 	default:
-		return annotation
+		return reasonAnnotation
 	}
 }
 

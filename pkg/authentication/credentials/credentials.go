@@ -92,9 +92,9 @@ func BeginEpoch(s *corev1.Secret, session string) {
 	s.Data[keptSessionKey] = []byte(session)
 }
 
-// InForce returns true if the session with the given name is still valid. The parameter epoch is the result of Epoch
-// when the session began. A session ends when the password or the second factor changes. The session in which the user
-// makes the change remains valid.
+// InForce returns true if no change of the credentials has ended the session. The parameter epoch is the result of
+// Epoch at the beginning of the session.
 func InForce(s *corev1.Secret, session, epoch string) bool {
+	// The session in which the user has changed the credentials remains valid.
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

@@ -23,9 +23,8 @@ const (
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
 	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
 	// correct code.
-	forgiveCode = time.Hour
-	// maxSessions is the maximum length of SessionFailures.Sessions.
-	maxSessions = 32
+	forgiveCode        = time.Hour
+	maxSessionCounters = 32
 )
 
 // SessionFailures counts the wrong codes that were entered in sessions of a user, for each session and in total. It
@@ -90,10 +89,10 @@ func (s *SessionFailures) Add(session string, now time.Time) {
 	s.Sessions = slices.DeleteFunc(s.Sessions, func(n NamedFailures) bool {
 		return n.Name == session || sessionPolicy().At(n.counter(), now).Failures == 0
 	})
-	if len(s.Sessions) >= maxSessions {
+	if len(s.Sessions) >= maxSessionCounters {
 		// Drop the session whose last wrong code is the oldest. Its wrong codes still count in s.Sum.
 		slices.SortFunc(s.Sessions, func(a, b NamedFailures) int { return a.Last.Compare(b.Last) })
-		s.Sessions = s.Sessions[len(s.Sessions)-maxSessions+1:]
+		s.Sessions = s.Sessions[len(s.Sessions)-maxSessionCounters+1:]
 	}
 	s.Sessions = append(s.Sessions, counted)
 }

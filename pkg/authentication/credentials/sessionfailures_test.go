@@ -38,10 +38,10 @@ func TestSessionFailures(t *testing.T) {
 	if f.Wait("other", now) == 0 {
 		t.Error("many sessions together have tries without end")
 	}
-	for i := range 10 * maxSessions {
+	for i := range 10 * maxSessionCounters {
 		f.Add("session-"+strconv.Itoa(i), now)
 	}
-	if n := len(f.Sessions); n != maxSessions {
-		t.Errorf("%d sessions are kept, want %d", n, maxSessions)
+	if n := len(f.Sessions); n != maxSessionCounters {
+		t.Errorf("%d sessions are kept, want %d", n, maxSessionCounters)
 	}
 }

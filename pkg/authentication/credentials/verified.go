@@ -11,9 +11,8 @@ import (
 const (
 	// VerifiedTTL is the time after a correct code during which sensitive operations in the same session need no
 	// further code.
-	VerifiedTTL = 5 * time.Minute
-	// maxVerified is the maximum number of verified sessions of a user.
-	maxVerified = 32
+	VerifiedTTL         = 5 * time.Minute
+	maxVerifiedSessions = 32
 )
 
 // VerifiedSession is a session in which sensitive operations need no code before the time Expires.
@@ -28,9 +27,9 @@ func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) 
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)
 	})
-	if len(f.Verified) >= maxVerified {
+	if len(f.Verified) >= maxVerifiedSessions {
 		slices.SortFunc(f.Verified, func(a, b VerifiedSession) int { return a.Expires.Compare(b.Expires) })
-		f.Verified = f.Verified[len(f.Verified)-maxVerified+1:]
+		f.Verified = f.Verified[len(f.Verified)-maxVerifiedSessions+1:]
 	}
 	f.Verified = append(f.Verified, VerifiedSession{Name: session, Expires: now.Add(ttl)})
 }

@@ -27,13 +27,13 @@ func TestVerifiedSessions(t *testing.T) {
 	if !f.IsVerified("one", now.Add(time.Minute+VerifiedTTL-time.Nanosecond)) {
 		t.Error("the session is not verified within its time")
 	}
-	for i := range 3 * maxVerified {
+	for i := range 3 * maxVerifiedSessions {
 		f.Verify("session-"+strconv.Itoa(i), now.Add(time.Minute+time.Duration(i)), VerifiedTTL)
 	}
-	if n := len(f.Verified); n != maxVerified {
-		t.Errorf("%d sessions are verified, want %d", n, maxVerified)
+	if n := len(f.Verified); n != maxVerifiedSessions {
+		t.Errorf("%d sessions are verified, want %d", n, maxVerifiedSessions)
 	}
-	last := "session-" + strconv.Itoa(3*maxVerified-1)
+	last := "session-" + strconv.Itoa(3*maxVerifiedSessions-1)
 	if f.IsVerified("one", now.Add(2*time.Minute)) || !f.IsVerified(last, now.Add(2*time.Minute)) {
 		t.Error("it is not the session that ends first that gave way")
 	}

@@ -85,8 +85,7 @@ type Hash struct {
 	key    []byte
 }
 
-// Placeholder returns a value with the form and the cost of a new hash. No password matches it. Dry runs use it,
-// because hashing a password is expensive.
+// Placeholder returns a hash that no password matches. Dry runs use it, because hashing a password is expensive.
 func Placeholder() Hash {
 	return Hash{params: recommended(), salt: make([]byte, saltLength), key: make([]byte, keyLength)}
 }

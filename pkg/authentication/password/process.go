@@ -31,8 +31,7 @@ const (
 	startPause = time.Second
 	// slowPause is the time for which no child process is started after one has failed to start or to respond in time.
 	slowPause = time.Minute
-	// startGap is a threshold. If the pause between two hashes is shorter, a child process is started.
-	startGap = 10 * time.Millisecond
+	burstGap  = 10 * time.Millisecond
 	// idleTime is how long the child process runs after the last hash that needed it. The process ends to free its
 	// memory.
 	idleTime = 10 * time.Second
@@ -165,8 +164,8 @@ func (p *Process) begin() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	// A single client that logs in repeatedly makes longer pauses than startGap.
-	needed := p.running > 0 || now.Sub(p.lastEnd) < startGap
+	// A single client that logs in repeatedly makes longer pauses than burstGap.
+	needed := p.running > 0 || now.Sub(p.lastEnd) < burstGap
 	p.running++
 	if needed {
 		p.lastNeeded = now
@@ -189,9 +188,7 @@ func (p *Process) endCall() {
 	p.calls--
 }
 
-// endIdle waits until the child process c was not needed for the time p.idle, and ends c. It returns earlier if c ends
-// for another reason.
-func (p *Process) endIdle(c *child) {
+func (p *Process) endWhenIdle(c *child) {
 	for wait := p.idle; ; {
 		select {
 		case <-time.After(wait):
@@ -225,7 +222,7 @@ func (p *Process) endIfIdle(c *child) time.Duration {
 
 // start starts a child process. The child process becomes available after it has computed its first hash.
 func (p *Process) start() {
-	c, err := p.newChild()
+	c, err := p.startChild()
 	if err == nil {
 		cheap := Parameters{Memory: 8, Time: 1, Threads: 1}
 		if _, err = c.key(KeyRequest{Cost: cheap, Salt: make([]byte, minSalt), Length: minKey}, slowPause); err != nil {
@@ -241,7 +238,7 @@ func (p *Process) start() {
 		return
 	}
 	p.child, p.lastNeeded = c, time.Now()
-	go p.endIdle(c)
+	go p.endWhenIdle(c)
 }
 
 // discard kills a child process that has failed. The next child process starts after a pause.
@@ -270,8 +267,7 @@ type child struct {
 	ended  chan struct{}
 }
 
-// newChild starts a child process that computes hashes. Calls fail after the child process has ended.
-func (p *Process) newChild() (*child, error) {
+func (p *Process) startChild() (*child, error) {
 	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // this program; it ends with its input
 	if self, err := os.Executable(); err == nil {
 		cmd.Args[0] = filepath.Base(self) // the command may be a link of proc(5)

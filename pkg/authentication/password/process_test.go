@@ -242,7 +242,7 @@ func TestProcessOfFewHashes(t *testing.T) {
 			t.Fatal("a child was started")
 		}
 		p.done()
-		time.Sleep(2 * startGap)
+		time.Sleep(2 * burstGap)
 	}
 	for name, isComplete := range map[string]bool{"during another one": false, "soon after another one": true} {
 		p := newTestProcess(t)

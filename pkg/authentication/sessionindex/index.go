@@ -142,16 +142,15 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions that must end before the user can start the given number of new sessions. If
-// Limits.PerUser would be exceeded, it returns sessions of this user. If only Limits.Total would be exceeded, it
-// returns one session of the user with the most sessions. Excess selects the least recently used sessions.
-func (i *Index) Excess(user types.UID, number int, limits Limits) []Session {
+// Excess returns sessions that must end before the user starts newSessions more sessions. If only Limits.Total is
+// exceeded, it returns one session.
+func (i *Index) Excess(user types.UID, newSessions int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	if n := len(i.users[user]) + number - limits.PerUser; n > 0 {
+	if n := len(i.users[user]) + newSessions - limits.PerUser; n > 0 {
 		return i.oldest(user, n)
 	}
-	if len(i.names)+number <= limits.Total {
+	if len(i.names)+newSessions <= limits.Total {
 		return nil
 	}
 	most := user

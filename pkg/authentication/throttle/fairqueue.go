@@ -13,7 +13,6 @@ import (
 // capacity among the flows with waiting attempts. An attempt may belong to several flows.
 type flow struct {
 	name string
-	// cost determines how often the attempts of the group run. With half the cost, they run twice as often.
 	cost float64
 }
 
@@ -41,12 +40,9 @@ type fairQueue struct {
 	nextRanks map[string]float64
 }
 
-// finishFactor limits the number of entries in fairQueue.nextRanks, the finish tags of start-time fair queueing. The
-// maximum is finishFactor times the maximum number of waiting attempts.
-const finishFactor = 16
+const flowsPerAttempt = 16
 
-// place returns the rank of a new attempt, and the number of waiting attempts that will run before the new attempt.
-func (l *fairQueue) place(flows []flow) (rank float64, ahead int) {
+func (l *fairQueue) position(flows []flow) (rank float64, ahead int) {
 	rank = l.minRank
 	for _, f := range flows { // The attempt belongs to all of these flows.
 		rank = max(rank, l.nextRanks[f.name])
@@ -80,7 +76,7 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 		l.nextRanks = map[string]float64{}
 	}
 	for _, f := range t.flows {
-		l.nextRanks[f.name] = t.rank + f.cost
+		l.nextRanks[f.name] = t.rank + f.cost // With half the cost, the attempts of the flow run twice as often.
 	}
 	l.forget()
 	return refused
@@ -115,13 +111,13 @@ func (l *fairQueue) leave(t *ticket) bool {
 }
 
 func (l *fairQueue) forget() {
-	if len(l.nextRanks) <= finishFactor*l.limit {
+	if len(l.nextRanks) <= flowsPerAttempt*l.limit {
 		return
 	}
 	// New attempts get at least minRank, so that entries up to minRank have no effect.
 	maps.DeleteFunc(l.nextRanks, func(_ string, rank float64) bool { return rank <= l.minRank })
 	// Afterwards, there is room for many new entries, so that few calls have to search the map.
-	if len(l.nextRanks) > finishFactor*l.limit/2 {
+	if len(l.nextRanks) > flowsPerAttempt*l.limit/2 {
 		clear(l.nextRanks)
 	}
 }

@@ -21,11 +21,9 @@ import (
 const (
 	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
 	// sessions, known devices and names that no user has.
-	accountFree = 5
-	// accountForgive is the interval at which the number of failures of an account decreases by one.
-	accountForgive = time.Hour
-	// addressForgive is the interval at which the number of failures of a client address decreases by one.
-	addressForgive = time.Minute
+	accountFree            = 5
+	accountForgiveInterval = time.Hour
+	addressForgiveInterval = time.Minute
 
 	// nameHashBytes is the length of the hash of an unknown user name, in bytes. The hash is part of the name of a
 	// KubeVisionLoginThrottle.
@@ -44,13 +42,11 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for failures from a network with the given number of clients. The policy delays
-// attempts after freePerClient*clients failures from the whole network.
 func addressPolicy(freePerClient, clients int) Policy {
-	return Policy{Free: freePerClient * clients, Forgive: addressForgive / time.Duration(clients)}
+	return Policy{Free: freePerClient * clients, Forgive: addressForgiveInterval / time.Duration(clients)}
 }
 
-func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgive} }
+func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgiveInterval} }
 
 // NameOfUser returns the name of the KubeVisionLoginThrottle for a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
@@ -70,7 +66,7 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 func expiryPolicy(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		// AddressFree, which determines Policy.Free, is unknown here.
-		return addressPolicy(0, networkClients(t.Spec.Address))
+		return addressPolicy(0, assumedClients(t.Spec.Address))
 	}
 	return accountPolicy()
 }
@@ -115,8 +111,6 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the failure counters for the networks that contain the address. freePerClient is the
-// number of failures after which attempts of a single client are delayed.
 func addressKeys(address netip.Addr, freePerClient int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -148,11 +142,9 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the assumed number of clients in a network. The network is given as in spec.address of a
-// KubeVisionLoginThrottle: as an IPv4 address, or as an IPv6 prefix in CIDR notation.
-func networkClients(address string) int {
-	prefix, err := netip.ParsePrefix(address)
-	if err != nil {
+func assumedClients(specAddress string) int {
+	prefix, err := netip.ParsePrefix(specAddress)
+	if err != nil { // For IPv4, spec.address has no prefix length.
 		return singleClient
 	}
 	for _, n := range CountedNetworks(prefix.Addr()) {

@@ -159,8 +159,8 @@ func TestAddresses(t *testing.T) {
 			if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
 				t.Errorf("%s: no object can have the name %s: %v", address, k.name, problems)
 			}
-			if k.policy != addressPolicy(30, clients) || networkClients(k.spec.Address) != clients {
-				t.Errorf("%s counts for %d clients, with %+v", k.spec.Address, networkClients(k.spec.Address), k.policy)
+			if k.policy != addressPolicy(30, clients) || assumedClients(k.spec.Address) != clients {
+				t.Errorf("%s counts for %d clients, with %+v", k.spec.Address, assumedClients(k.spec.Address), k.policy)
 			}
 			clients *= 4
 		}

@@ -16,7 +16,7 @@ import (
 // evictCounter makes room for a new KubeVisionLoginThrottle with the key. If there are too many objects for the same
 // kind of target, for example for addresses, evictCounter deletes the object with the fewest failures.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
-	most := t.Strangers
+	most := t.MaxCounters
 	var only client.MatchingLabels
 	switch k.spec.Target {
 	case kubevisionv1alpha1.ThrottleUser:

@@ -46,15 +46,14 @@ type Throttle struct {
 	Client client.Client
 	// Clock determines when delays end.
 	Clock clock.PassiveClock
-	// NameSecret returns the key for hashing names that no user has. KubeVision stores only the hash, because a user
-	// may have entered a password instead of the name. The key is the same on all replicas.
+	// NameSecret returns the key for hashing unknown user names. It must return the same key on all replicas.
 	NameSecret func() ([]byte, error)
 	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
 	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers is the maximum number of failure counters for unknown user names. It is also the maximum number of
-	// failure counters for client addresses and networks. Each counter is a KubeVisionLoginThrottle.
-	Strangers int
+	// MaxCounters is the maximum number of KubeVisionLoginThrottles for unknown user names. The same number is allowed
+	// for addresses.
+	MaxCounters int
 	// Places is the maximum number of concurrent attempts of the Class Stranger. All other classes together have a
 	// separate maximum of the same value. Zero means the default, 2.
 	Places int

@@ -45,8 +45,7 @@ func (*BusyError) Is(target error) bool { return target == ErrBusy }
 // turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
 // processor time. Only one attempt of an account runs at a time.
 type turns struct {
-	// places is the maximum number of concurrent attempts of the Class Stranger. All other classes together have a
-	// separate maximum of the same value. Zero means defaultPlaces.
+	// places is the maximum number of running attempts of each pool; zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -95,7 +94,7 @@ func (t *turns) join(class Class, account string, flows []flow) (*pool, *fairQue
 	if class != Stranger {
 		p = &t.known
 	}
-	rank, ahead := l.place(flows)
+	rank, ahead := l.position(flows)
 	wait := p.wait(ahead)
 	if wait > patience {
 		return nil, nil, nil, &BusyError{RetryAfter: wait - patience + time.Second}
@@ -133,8 +132,6 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch starts attempts that wait in the pool. It returns when the pool has no free place, or when no waiting
-// attempt may run.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)

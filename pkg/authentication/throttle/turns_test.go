@@ -189,7 +189,7 @@ func TestANewcomerIsServed(t *testing.T) {
 				}
 				turns.mu.Lock()
 				for class := range classes {
-					if n := len(turns.lines[class].nextRanks); n > finishFactor*class.maxWaiting() {
+					if n := len(turns.lines[class].nextRanks); n > flowsPerAttempt*class.maxWaiting() {
 						t.Errorf("%d flows are remembered", n)
 					}
 				}
@@ -246,11 +246,11 @@ func TestTurnsRest(t *testing.T) {
 // removed if there are too many.
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
-	for i := range 100 * finishFactor {
+	for i := range 100 * flowsPerAttempt {
 		waiting := &ticket{flows: shares(strconv.Itoa(i)), rank: float64(i % 7)}
 		l.join(waiting)
 		l.leave(waiting)
-		if n := len(l.nextRanks); n > finishFactor*l.limit+len(waiting.flows) {
+		if n := len(l.nextRanks); n > flowsPerAttempt*l.limit+len(waiting.flows) {
 			t.Fatalf("%d flows are remembered", n)
 		}
 	}

@@ -14,10 +14,8 @@ const (
 	verificationTime = 2 * time.Hour
 	// maxRetention bounds the time for which an old key is stored. It equals DeviceTTL, the lifetime of device tokens.
 	// The old key must verify the MACs of the device tokens that were issued with it.
-	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods is the number of rotation periods for which an old signing key is stored. The minimum is
-	// verificationTime, and the maximum is maxRetention.
-	retainedPeriods = 4
+	maxRetention     = 30 * 24 * time.Hour
+	retentionPeriods = 4
 )
 
 // Rotate returns the data that the Secret with signing keys should have. It adds a key if the newest key is older than
@@ -31,7 +29,7 @@ func Rotate(
 		return nil, false, time.Time{}, err
 	}
 	rotated = maps.Clone(data)
-	for len(keys) > 1 && !now.Before(deletableAt(keys[1], period)) {
+	for len(keys) > 1 && !now.Before(predecessorDeletionTime(keys[1], period)) {
 		delete(rotated, keys[0].ID+keySuffix)
 		keys, changed = keys[1:], true
 	}
@@ -47,8 +45,8 @@ func Rotate(
 		return rotated, true, now.Add(min(period, propagation+retention(period))), nil
 	}
 	next = keys[len(keys)-1].Created.Add(period)
-	if len(keys) > 1 && deletableAt(keys[1], period).Before(next) {
-		next = deletableAt(keys[1], period)
+	if len(keys) > 1 && predecessorDeletionTime(keys[1], period).Before(next) {
+		next = predecessorDeletionTime(keys[1], period)
 	}
 	return rotated, changed, next, nil
 }
@@ -56,11 +54,9 @@ func Rotate(
 // retention returns the time for which an old signing key is stored after the next key has begun to sign. This time is
 // four rotation periods, but at least two hours and at most 30 days.
 func retention(period time.Duration) time.Duration {
-	return max(verificationTime, min(maxRetention, retainedPeriods*period))
+	return max(verificationTime, min(maxRetention, retentionPeriods*period))
 }
 
-// deletableAt returns the time at which the signing key that successor has replaced can be deleted. The parameter
-// period is the rotation period of the keys.
-func deletableAt(successor Key, period time.Duration) time.Time {
+func predecessorDeletionTime(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -66,7 +66,7 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.scope.connected("roles")
 	h.allowed.Store(true)
 	h.expect(t, "allowed anew", true, 3)
-	h.after(lastAge + time.Second)
+	h.after(maxAgeAtOutage + time.Second)
 	h.scope.disconnected("roles")
 	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
 		t.Error("a verdict is used that was old when the outage began")

@@ -40,10 +40,8 @@ const (
 	unsettledAge = 250 * time.Millisecond
 	// maxOutage is the time for which AllowedStale uses old results of access reviews after a cluster has become
 	// unreachable.
-	maxOutage = 5 * time.Minute
-	// lastAge bounds the age of an access review whose result is used while the cluster is unreachable. The age is
-	// measured at the beginning of the outage.
-	lastAge = time.Minute
+	maxOutage      = 5 * time.Minute
+	maxAgeAtOutage = time.Minute
 	// outageReviewTimeout bounds the duration of an access review on a cluster that cannot be reached. It applies only
 	// if an older result can be used instead of the review.
 	outageReviewTimeout = time.Second
@@ -108,10 +106,8 @@ func (c *Cache) Stop() {
 // returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the caller may read the objects that the attributes describe. None of these objects may
-// be newer than asOf. While the cluster is unreachable, AllowedStale may use the result of an earlier access review. It
-// returns false if KubeVision has no right to impersonate the caller. If a review fails, it returns an error with the
-// code 50200.
+// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. asOf must not be
+// earlier than the newest of these objects. Its errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -123,10 +119,11 @@ func (c *Cache) AllowedStale(
 	}
 	reviewContext, cancel := c.reviewContext(ctx, caller.Connection(), wasAllowed)
 	defer cancel()
-	allowed, err := c.ask(reviewContext, caller, attributes, roles)
+	allowed, err := c.isAllowed(reviewContext, caller, attributes, roles)
 	if err == nil {
 		return allowed, nil
 	}
+	// While the cluster is unreachable, the result of an earlier access review is sufficient.
 	if isOutage(err) || errors.Is(context.Cause(reviewContext), clusters.ErrImpatient) {
 		allowed, rolesErr := wasAllowed()
 		if allowed {
@@ -156,9 +153,7 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns true if the caller may send the request that the attributes describe. It uses a valid cached result, or
-// sends an access review as the caller. It returns false if KubeVision has no right to impersonate the caller.
-func (c *Cache) ask(
+func (c *Cache) isAllowed(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, grants, error) {
@@ -204,7 +199,7 @@ func (c *Cache) verdict(
 		asked := c.clock.Now()
 		allowed, roles, err := review(ctx)
 		if err == nil {
-			s.keep(generation, asked, func(until time.Time) {
+			s.storeIfCurrent(generation, asked, func(until time.Time) {
 				c.entries.put(entryKey{s, q}, userName, verdict{
 					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
 				})
@@ -218,8 +213,6 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the cluster is unreachable, and the result of an earlier access review still allows the
-// read. The read must not return objects that are newer than asOf.
 func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
@@ -231,7 +224,7 @@ func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, 
 	last, ok := c.entries.last(entryKey{s, q})
 	// No RBAC object may have changed between the review and the outage. The user must have the same roles as at the
 	// time of the review. All roles are compared, because KubeVision does not know which role allowed the read.
-	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge &&
+	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= maxAgeAtOutage &&
 		currentRoles != grants{} && last.roles == currentRoles
 }
 

@@ -45,8 +45,7 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true until the period t ends. A caller gets t from Cache.Term, and then sends an access review. The
-// result of the review is valid while InForce returns true.
+// InForce returns true while the result of the access review for which Term returned t is valid.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

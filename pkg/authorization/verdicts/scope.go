@@ -28,18 +28,15 @@ type scope struct {
 	changeTime time.Time
 	// outageTime is the beginning of the current outage, or zero. An outage begins when the watch of an RBAC resource
 	// ends. It ends when all RBAC resources are watched again.
-	outageTime time.Time
-	// outageGeneration is the value of generation at the beginning of the current outage of the cluster. It is 0 if
-	// there is no outage, or if an RBAC object may have changed since then.
+	outageTime       time.Time
 	outageGeneration uint64
 	// used is the time at which a caller last asked for a verdict of the cluster.
 	used time.Time
 	// ended is true after the watches were stopped permanently.
 	ended bool
 	// notify is called after generation has increased. The caller does not hold the lock. notify may be nil.
-	notify func()
-	// pending is true while a call of notify is scheduled.
-	pending bool
+	notify            func()
+	isNotifyScheduled bool
 }
 
 func newScope(c clock.PassiveClock) *scope {
@@ -90,10 +87,7 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls store with the time at which the result of an access review expires. It does not call store if the result
-// must not be cached. reviewTime is the time at which the review was sent, and generation is the value of s.generation
-// at this time.
-func (s *scope) keep(generation uint64, reviewTime time.Time, store func(until time.Time)) {
+func (s *scope) storeIfCurrent(generation uint64, reviewTime time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.generation != generation || !s.healthy() { // An RBAC object may have changed since the review was sent.
@@ -129,7 +123,7 @@ func (s *scope) recordChange() {
 	defer s.mu.Unlock()
 	s.generation++
 	s.changeTime = s.clock.Now()
-	s.outageGeneration = 0
+	s.outageGeneration = 0 // Results from before the outage may no longer be used.
 }
 
 // notifyDelay is the time for which changes are collected before notify is called.
@@ -142,13 +136,14 @@ func (s *scope) notified() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending { // A member cluster that changes its RBAC objects very often must not cause a call for each change.
+	// A member cluster that changes its RBAC objects very often must not cause a call for each change.
+	if s.isNotifyScheduled {
 		return
 	}
-	s.pending = true
+	s.isNotifyScheduled = true
 	time.AfterFunc(notifyDelay, func() {
 		s.mu.Lock()
-		s.pending = false
+		s.isNotifyScheduled = false
 		s.mu.Unlock()
 		s.notify()
 	})
@@ -167,10 +162,10 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns outageTime and outageGeneration. ok is false if results of earlier access reviews must not be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The generation is zero if an RBAC object may have changed since the outage began.
 	return s.outageTime, s.outageGeneration, !s.ended && !s.outageTime.IsZero() && s.outageGeneration != 0
 }
 

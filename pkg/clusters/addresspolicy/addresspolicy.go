@@ -133,8 +133,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 		if slices.ContainsFunc(p.Allowed, contains) {
 			continue
 		}
-		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) ||
-			(p.DenySelf && isOwnAddress(address))
+		refused = refused || slices.ContainsFunc(p.Denied, contains) ||
+			p.isHostAPIServer(address, to.Port(), looked) || (p.DenySelf && isOwnAddress(address))
 	}
 	if refused {
 		return ErrRefused

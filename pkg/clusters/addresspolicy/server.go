@@ -129,12 +129,11 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	return out
 }
 
-// isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
-// resolvedAddresses contains the addresses that lookUp has returned, or is nil.
-func (p Policy) isHost(address netip.Addr, port uint16, resolvedAddresses []netip.AddrPort) bool {
+func (p Policy) isHostAPIServer(address netip.Addr, port uint16, resolvedAddresses []netip.AddrPort) bool {
 	if !p.DenyHost {
 		return false
 	}
+	// The port 0 means all ports.
 	if slices.ContainsFunc(resolvedAddresses, func(a netip.AddrPort) bool {
 		return a.Addr() == address &&
 			(port == 0 || a.Port() == port)

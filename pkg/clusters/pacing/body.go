@@ -9,9 +9,8 @@ import (
 	"io"
 )
 
-// AcceptEncoding is the value of the header Accept-Encoding for requests whose response is read with a Body. With this
-// header, the Body decompresses the response, and not the HTTP transport. Therefore, the Body can limit the processor
-// time of the decompression.
+// AcceptEncoding is the value of the header Accept-Encoding for requests whose response a Body reads. With this header,
+// the HTTP transport leaves the decompression to the Body.
 const AcceptEncoding = "gzip"
 
 const (

@@ -16,10 +16,8 @@ import (
 
 const (
 	// maxTurn is the time after which a goroutine that still has data to process lets other goroutines process theirs.
-	maxTurn = 5 * time.Millisecond
-	// maxWork bounds the processor time that is counted for one turn. A turn is a period in which a goroutine processes
-	// data. Longer turns count as maxWork.
-	maxWork = 100 * time.Millisecond
+	maxTurn       = 5 * time.Millisecond
+	maxTurnCharge = 100 * time.Millisecond
 )
 
 // processing bounds the total number of goroutines that process data of clusters at the same time. Half of the
@@ -100,14 +98,14 @@ func (t *Turn) Enter() error {
 	return nil
 }
 
-// Leave ends a turn, which is a period in which the goroutine processes data. The duration of the turn, up to maxWork,
-// counts as processor time of the cluster. If no turn has begun, Leave has no effect.
+// Leave ends a turn, which is a period in which the goroutine processes data. The duration of the turn, up to
+// maxTurnCharge, counts as processor time of the cluster. If no turn has begun, Leave has no effect.
 func (t *Turn) Leave() {
 	if t == nil || t.began.IsZero() {
 		return
 	}
-	// Even processing an object of 8 MiB takes less time than maxWork. A longer turn includes waits.
-	t.pace.Count(min(time.Since(t.began), maxWork))
+	// Even processing an object of 8 MiB takes less time than maxTurnCharge. A longer turn includes waits.
+	t.pace.Count(min(time.Since(t.began), maxTurnCharge))
 	t.began = time.Time{}
 	<-processing
 	<-t.pace.places

@@ -86,8 +86,8 @@ func TestResponsesShareThePace(t *testing.T) {
 		if !p.IsIdle() {
 			t.Error("a new pace is not idle")
 		}
-		for range 2 * burst / maxWork { // twice the burst
-			p.Count(maxWork)
+		for range 2 * burst / maxTurnCharge { // twice the burst
+			p.Count(maxTurnCharge)
 		}
 		turn := p.Turn(t.Context())
 		if err := turn.Enter(); err != nil || time.Since(began) < time.Duration(float64(burst)/share) {

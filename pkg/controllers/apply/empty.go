@@ -14,9 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object with finalizers. Without this step, the object would
-// grant rights until its finalizers are removed. removeRights returns false if the object has no finalizers or grants
-// no rights. resourceVersion is a precondition of the change, unless it is empty.
+// removeRights makes no change and returns false if the object has no finalizers or rights.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, resourceVersion string) (bool, error) {
 	// RBAC evaluates an object until its finalizers are removed, even if the object is being deleted.
 	fields := rightFields(object)

@@ -43,8 +43,8 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
-// Narrows returns true if the existing object grants a right that the desired object does not grant. It also returns
-// true if desired is nil.
+// Narrows returns true if the existing object grants a right that desired does not. It also returns true if desired is
+// nil.
 func Narrows(existing, desired client.Object) bool {
 	if desired == nil {
 		return true
@@ -76,8 +76,7 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns an object with only the rights that both objects grant, or nil if the existing object must be deleted.
-// It returns false if the existing object need not be changed.
+// narrow returns nil and true if the existing object must be deleted.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:

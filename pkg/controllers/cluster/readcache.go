@@ -158,10 +158,8 @@ func (r *Reconciler) readCacheDisabledBy(
 	return "", nil
 }
 
-// readCacheChanged returns a predicate that accepts changes of KubeVisionClusters that may enable or disable a read
-// cache. If several KubeVisionClusters represent the same Kubernetes cluster, each of them can disable the read cache
-// of this cluster.
 func readCacheChanged() predicate.Predicate {
+	// Each of several KubeVisionClusters with the same status.clusterID can disable the read cache for all of them.
 	disables := func(o client.Object) bool {
 		c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
 		return ok && c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled && c.DeletionTimestamp.IsZero()

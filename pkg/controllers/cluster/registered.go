@@ -93,8 +93,6 @@ func (r *Reconciler) conflictRemains(c *kubevisionv1alpha1.KubeVisionCluster, re
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected updates the status of c after an error of connect, and returns the Result with the time of the
-// next attempt. The parameter oldStatus is the status of c before the call of connect.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, oldStatus *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,

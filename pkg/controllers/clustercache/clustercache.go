@@ -143,14 +143,12 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded is the number of KubeVisionClusters whose deletion is remembered. If there are more, the Registry forgets
-// those that no longer exist.
-const maxEnded = 1024
+const maxDeletedClusters = 1024
 
 // remember adds uid to the set. The caller must hold the lock.
 func (r *Registry) remember(set sets.Set[types.UID], uid types.UID) {
 	set.Insert(uid)
-	if len(set) <= maxEnded {
+	if len(set) <= maxDeletedClusters {
 		return
 	}
 	// Forget the KubeVisionClusters that no longer exist.
@@ -296,18 +294,14 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source of events on member clusters, for a controller. For each event, the source calls toRequests,
-// and enqueues the returned requests. toRequests gets one of these objects:
-//
-//   - one of KubeVision's objects on a member cluster, if this object has changed
-//   - the metadata of a Namespace or ClusterRole on a member cluster, if the Namespace or ClusterRole has changed
-//   - a KubeVisionCluster with only a name, if it must be reconciled, for example because it has exceeded its memory
-//     limit
-//   - nil, if controllers may have gained or lost access to a member cluster
+// Source returns a source that enqueues the requests of toRequests for events on member clusters. toRequests gets the
+// changed object, or nil if the access to a cluster has changed.
 func (r *Registry) Source(toRequests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		// o is one of KubeVision's objects, the metadata of a Namespace or ClusterRole, or a KubeVisionCluster with
+		// only a name that must be reconciled.
 		r.subscribers = append(r.subscribers, func(o client.Object) {
 			for _, request := range toRequests(ctx, o) {
 				queue.Add(request)

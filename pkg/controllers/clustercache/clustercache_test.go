@@ -261,14 +261,14 @@ func TestEndedRegistrations(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"}, known)
 	r.Retire(known)
 	r.Release(known.UID, known.Name)
-	for i := range 3 * maxEnded {
+	for i := range 3 * maxDeletedClusters {
 		c := registered(fmt.Sprintf("c-%d", i), 1)
 		r.Retire(c)
 		r.Release(c.UID, c.Name)
 	}
 	for what, ended := range map[string]sets.Set[types.UID]{"retired": r.retired, "released": r.identities.ended} {
-		if len(ended) > maxEnded+1 || !ended.Has(known.UID) ||
-			!ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxEnded-1))) {
+		if len(ended) > maxDeletedClusters+1 || !ended.Has(known.UID) ||
+			!ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxDeletedClusters-1))) {
 			t.Errorf("%d are %s, the known one among them: %t", len(ended), what, ended.Has(known.UID))
 		}
 	}

@@ -44,11 +44,9 @@ func (e *ConflictError) Error() string { return e.Message }
 // server can respond with any UID. Therefore, another KubeVisionCluster with the same identity must not be used until
 // it is proven to be the same Kubernetes cluster (see sameCluster).
 type identities struct {
-	// holders maps the identity of a Kubernetes cluster to the first KubeVisionCluster with this identity. The identity
-	// is the UID of the cluster's namespace kube-system.
+	// holders maps an identity to the holder of this identity.
 	holders map[string]registration
-	// proofs maps the UID of a KubeVisionCluster to a proof. The proof shows that another KubeVisionCluster leads to
-	// the same Kubernetes cluster.
+	// proofs maps the UID of a KubeVisionCluster to the proof of its identity.
 	proofs map[types.UID]proof
 	// conflicts maps the UID of a KubeVisionCluster to the reason why it must not be used.
 	conflicts map[types.UID]conflict
@@ -75,10 +73,8 @@ type conflict struct {
 	refusedName string
 	// refusedRevision is the revision of the kubeconfig that was refused.
 	refusedRevision clusters.Revision
-	// winnerRevision is the kubeconfig revision of the KubeVisionCluster err.Winner. It is empty for the host cluster,
-	// and if err.Winner was not connected.
-	winnerRevision clusters.Revision
-	err            *ConflictError
+	winnerRevision  clusters.Revision
+	err             *ConflictError
 }
 
 func newIdentities() identities {
@@ -152,14 +148,11 @@ func (r *Registry) ensureHolder(
 	return holder
 }
 
-// prove returns nil if c leads to the same Kubernetes cluster as holder, which has the same identity id. It returns
-// ErrUndecided while holder is being connected. It returns a ConflictError if the clusters differ or cannot be
-// compared.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
 	r.mu.RLock()
-	own, other := r.members[c.Name], r.connectionOf(holder, id)
+	own, other := r.members[c.Name], r.connectionLocked(holder, id)
 	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
 	isExamined := r.identities.examined.Has(holder.uid)
 	known, isProven := r.identities.proofs[c.UID]
@@ -198,8 +191,6 @@ func (r *Registry) prove(
 	return nil
 }
 
-// recordProof stores the proof for the KubeVisionCluster with the given UID, ends its conflict, and notifies the
-// controllers.
 func (r *Registry) recordProof(uid types.UID, p proof) {
 	r.mu.Lock()
 	r.identities.proofs[uid] = p
@@ -219,9 +210,7 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.clientset, other.clientset, nonceSecret(other.revision.Cluster))
 }
 
-// connectionOf returns nil if c is not connected to the cluster with the identity id, or is being deleted. The caller
-// must hold the lock.
-func (r *Registry) connectionOf(c registration, id string) *member {
+func (r *Registry) connectionLocked(c registration, id string) *member {
 	m := r.members[c.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != c.uid || r.retired.Has(c.uid) {
 		return nil
@@ -281,9 +270,8 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the ConflictError that was recorded for the UID of a KubeVisionCluster and the revision of its
-// kubeconfig, or nil. It also returns nil if the connection of the other KubeVisionCluster has changed, because Confirm
-// may then find a proof.
+// Conflict returns the last ConflictError of Confirm for the KubeVisionCluster, or nil. It returns nil if a connection
+// has changed since, because Confirm must then decide again.
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -296,15 +284,15 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	}
 	// A new holder, or a new connection of the holder, may make a proof possible.
 	holder, ok := r.identities.holders[known.id]
-	if !ok || holder.name != known.err.Winner || revisionOf(r.connectionOf(holder, known.id)) != known.winnerRevision {
+	if !ok || holder.name != known.err.Winner ||
+		revisionOf(r.connectionLocked(holder, known.id)) != known.winnerRevision {
 		return nil
 	}
 	return known.err
 }
 
-// NeedsProof returns true if the KubeVisionCluster with the UID claims to be the same Kubernetes cluster as an earlier
-// KubeVisionCluster, and therefore needs a proof. The caller must repeat Confirm whenever any cluster is connected or
-// disconnected, because a proof may become possible or invalid.
+// NeedsProof returns true if only a proof permits the use of the KubeVisionCluster (see Confirm). The caller must then
+// repeat Confirm whenever any cluster is connected or disconnected.
 func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -313,8 +301,7 @@ func (r *Registry) NeedsProof(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that claim, without proof, to be the same Kubernetes
-// cluster as c. KubeVision uses c, and does not use the rivals.
+// Rivals returns the sorted names of the KubeVisionClusters that Confirm refuses in favor of c.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -329,9 +316,8 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster with the UID, successfully or not.
-// Before this attempt, Confirm returns ErrUndecided for other KubeVisionClusters that claim to be the same Kubernetes
-// cluster.
+// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Without this
+// call, Confirm of another KubeVisionCluster can return ErrUndecided.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -350,14 +336,12 @@ func (r *Registry) IsConfirmed(c *kubevisionv1alpha1.KubeVisionCluster, id strin
 		return true
 	}
 	m := r.members[c.Name]
-	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
+	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProvenLocked(m, holder)
 }
 
-// isProven returns true if there is a valid proof that the connection m and the KubeVisionCluster holder lead to the
-// same Kubernetes cluster. The caller must hold the lock.
-func (r *Registry) isProven(m *member, holder registration) bool {
+func (r *Registry) isProvenLocked(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
-	other := r.connectionOf(holder, m.cluster.ID)
+	other := r.connectionLocked(holder, m.cluster.ID)
 	// A proof becomes invalid if one of the two kubeconfigs changes.
 	return ok && p.ownRevision == m.revision && p.holderRevision.Cluster == holder.uid &&
 		(other == nil || other.revision == p.holderRevision)

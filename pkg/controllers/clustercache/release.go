@@ -36,7 +36,8 @@ func (r *Registry) replaceHolder(id string, holder registration) {
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]
 		uid := m.revision.Cluster
-		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) || !r.isProven(m, holder) {
+		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) ||
+			!r.isProvenLocked(m, holder) {
 			continue
 		}
 		r.identities.holders[id] = registration{uid: uid, name: name}

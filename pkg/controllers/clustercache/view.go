@@ -38,7 +38,7 @@ func (r *Registry) View() *View {
 		if m.cluster == nil || m.cluster.ID == r.host.ID || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
-		if t := r.clusterOf(m, shared); t != nil {
+		if t := r.clusterLocked(m, shared); t != nil {
 			v.registered[m.revision.Cluster] = t
 		}
 	}
@@ -51,19 +51,17 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns nil if the connection m must not be used. The caller must hold the lock. All calls for one View
-// must pass the same map.
-func (r *Registry) clusterOf(m *member, shared map[clusters.Revision]*Cluster) *Cluster {
+func (r *Registry) clusterLocked(m *member, shared map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
 	case !ok:
 		return nil
 	case holder.uid == m.revision.Cluster:
 		return m.cluster
-	case !r.isProven(m, holder):
+	case !r.isProvenLocked(m, holder):
 		return nil
 	}
-	if other := r.connectionOf(holder, m.cluster.ID); other != nil {
+	if other := r.connectionLocked(holder, m.cluster.ID); other != nil {
 		return other.cluster
 	}
 	// The holder is not connected. All connections that were compared with the same kubeconfig of the holder share the

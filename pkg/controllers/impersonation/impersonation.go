@@ -154,14 +154,12 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	return err
 }
 
-// ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, ensureAccount
-// returns an error and revokes all rights of this ServiceAccount, because the other owner could use them with a token.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
 	}
 	err := k.Writer.Apply(ctx, &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)})
-	if errors.Is(err, apply.ErrForeign) {
+	if errors.Is(err, apply.ErrForeign) { // The other owner could use the rights with a token of the ServiceAccount.
 		return errors.Join(err, k.removeBindings(ctx))
 	}
 	return err

@@ -63,7 +63,6 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow revokes the right to impersonate the names that no desired role contains.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

@@ -32,11 +32,8 @@ import (
 
 const (
 	// pause is the time for which changes are collected before the objects are counted.
-	pause = 100 * time.Millisecond
-	// period is the time after which unchanged counts of objects are written to the KubeVisionPolicyParameter again.
-	// The admission policy rejects new objects if the counts are older than five minutes. Therefore, nobody can fill
-	// etcd while the controller does not run.
-	period = time.Minute
+	pause           = 100 * time.Millisecond
+	rewriteInterval = time.Minute
 )
 
 // Reconciler maintains the KubeVisionPolicyParameter with the name names.ObjectQuotaParameter.
@@ -90,7 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	var before []verdict
 	at := r.Clock.Now()
-	wanted := now.parameter(r.Limits, at)
+	wanted := now.quotaParameter(r.Limits, at)
 	existing := &kubevisionv1alpha1.KubeVisionPolicyParameter{}
 	err = r.Client.Get(ctx, parameterKey(), existing)
 	if client.IgnoreNotFound(err) != nil {
@@ -99,8 +96,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if last := existing.Spec.ObjectQuota; last != nil {
 		before = verdicts(last)
 		age := at.Sub(last.CountTime.Time) // negative if the clock of another replica was ahead
-		if age >= 0 && age < period && slices.Equal(before, verdicts(wanted)) {
-			return ctrl.Result{RequeueAfter: period - age}, nil
+		// The admission policy rejects new objects if the counts are older than five minutes, so that nobody can fill
+		// etcd while the controller does not run.
+		if age >= 0 && age < rewriteInterval && slices.Equal(before, verdicts(wanted)) {
+			return ctrl.Result{RequeueAfter: rewriteInterval - age}, nil
 		}
 	}
 	spec := kubevisionv1alpha1.KubeVisionPolicyParameterSpec{ObjectQuota: wanted}
@@ -113,7 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 				"flag", v.flag, "limit", v.limit)
 		}
 	}
-	return ctrl.Result{RequeueAfter: period}, nil
+	return ctrl.Result{RequeueAfter: rewriteInterval}, nil
 }
 
 // count returns the number of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings in the cache, and their

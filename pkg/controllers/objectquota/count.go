@@ -21,9 +21,7 @@ type counts struct {
 	bytes                         int64
 }
 
-// parameter returns the counts and limits in the form in which the policy reads them. countTime is the time of the
-// count.
-func (c counts) parameter(l Limits, countTime time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
+func (c counts) quotaParameter(l Limits, countTime time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
 	}

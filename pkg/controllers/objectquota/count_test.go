@@ -29,7 +29,7 @@ func TestVerdicts(t *testing.T) {
 		"bindings":          {counts{roleBindings: 1}, []string{"--max-role-bindings"}},
 		"bytes, and others": {counts{users: 4, bytes: 100}, []string{"--max-users", "--max-object-bytes"}},
 	} {
-		p := tc.counts.parameter(limits, at)
+		p := tc.counts.quotaParameter(limits, at)
 		var reached []string
 		for _, v := range verdicts(p) {
 			if v.reached {
@@ -45,11 +45,12 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	few, more := counts{users: 1}, counts{users: 2, bytes: 9}
-	if before := verdicts(few.parameter(limits, at)); !slices.Equal(before, verdicts(more.parameter(limits, at))) {
+	first, second := verdicts(few.quotaParameter(limits, at)), verdicts(more.quotaParameter(limits, at))
+	if !slices.Equal(first, second) {
 		t.Error("a verdict changes with a number below the limit")
 	}
 	limits.Users++
-	if before := verdicts(few.parameter(limits, at)); slices.Contains(before, verdict{"--max-users", 3, false}) {
+	if before := verdicts(few.quotaParameter(limits, at)); slices.Contains(before, verdict{"--max-users", 3, false}) {
 		t.Error("no verdict changes with the flag")
 	}
 }

@@ -84,7 +84,7 @@ func (l *budgets) admit(
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sizes := l.refresh(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
+	sizes := l.refreshLocked(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
 		return desiredBytes(o, registrations, namespaces)
 	}, fingerprint)
 	own := sizes[b.UID]
@@ -109,11 +109,9 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh updates and returns the sizes of all bindings on the cluster t, by UID. fingerprint must be a hash of the
-// namespaces and KubeVisionClusters that the function required uses. The caller must hold the lock.
-func (l *budgets) refresh(
+func (l *budgets) refreshLocked(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
-	required func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
+	computeRequired func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
 ) map[types.UID]*bindingSize {
 	before := l.sizes[t.ID]
 	sizes := make(map[types.UID]*bindingSize, len(all)) // without bindings that no longer exist
@@ -124,7 +122,7 @@ func (l *budgets) refresh(
 			size = &bindingSize{reservedBytes: -1, generation: -1}
 		}
 		if size.generation != b.Generation || size.fingerprint != fingerprint {
-			size.requiredBytes, size.generation, size.fingerprint = required(b), b.Generation, fingerprint
+			size.requiredBytes, size.generation, size.fingerprint = computeRequired(b), b.Generation, fingerprint
 			size.role = bindings.ClusterRole(b.Spec.RoleRef)
 		}
 		sizes[b.UID] = size
@@ -179,14 +177,13 @@ func (s *sizeSum) add(role string, more int64) {
 	s.bytesOfRole[role] += more
 }
 
-// readReserved sets each unknown reservedBytes (-1) in sizes to the size of the existing objects of the binding.
 func readReserved(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	sizes map[types.UID]*bindingSize,
 ) error {
 	for i := range all {
 		size := sizes[all[i].UID]
-		if size.reservedBytes >= 0 {
+		if size.reservedBytes >= 0 { // the size is already known
 			continue
 		}
 		found, err := listMade(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})

@@ -155,10 +155,9 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans deletes all objects with the label of the given binding, which does not exist.
-func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
+func (r *Reconciler) removeOrphans(ctx context.Context, deletedBinding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
-		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
+		found, err := listMade(ctx, t.Writer.Client, indexed(deletedBinding))
 		errs := []error{err}
 		for _, o := range found {
 			// The object may belong to an existing binding, if another client has set the wrong label. If the
@@ -167,7 +166,7 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 		}
 		return errors.Join(errs...)
 	})
-	r.revocations.settle(binding, err)
+	r.revocations.settle(deletedBinding, err)
 	return err
 }
 

@@ -62,9 +62,8 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the names of the built-in ClusterRoles that the binding may grant on the cluster. The value is
-	// true if the ClusterRole already exists. For a custom role, the map is nil.
-	roles map[string]bool
+	// builtInRoleExists is nil if the binding grants a custom role.
+	builtInRoleExists map[string]bool
 	// ruleless maps the name of a built-in ClusterRole to true if Kubernetes has not aggregated any rules into this
 	// ClusterRole yet.
 	ruleless map[string]bool
@@ -72,8 +71,7 @@ type grant struct {
 	// namespaces are unknown, and existing RoleBindings are kept.
 	namespacesErr error
 	// excess describes the size limit that the objects would exceed. It is empty if the objects may be created.
-	excess string
-	// existing contains the objects that the binding has on the cluster before new objects are created.
+	excess   string
 	existing map[objectKey]client.Object
 	// waiting is the number of objects that are left for the next reconciliation, because one reconciliation writes
 	// only a limited number of objects.
@@ -207,7 +205,7 @@ func (r *Reconciler) planGrant(
 		g.namespacesErr = nil // Without subjects, no object is kept.
 		return
 	}
-	g.objects = newGrants(b, g.namespaces, g.subjects)
+	g.objects = newRBACBindings(b, g.namespaces, g.subjects)
 	if g.namespacesErr == nil && !p.leftOut {
 		g.excess, err = r.budgets.admit(ctx, r.Client, p.view, g.target, b, registered, all)
 		if err != nil {
@@ -251,9 +249,7 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// newGrants returns a RoleBinding for each of the namespaces. If the binding b has no spec.namespaces, newGrants also
-// returns a ClusterRoleBinding.
-func newGrants(
+func newRBACBindings(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
 ) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)

@@ -25,18 +25,18 @@ import (
 // As in Kubernetes, a binding may refer to a custom role that does not exist yet.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
-		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
+		g.builtInRoleExists, g.ruleless = map[string]bool{}, map[string]bool{}
 		var errs []error
 		for _, name := range bindings.ClusterRoles(b.Spec.RoleRef) {
 			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
 			if errors.Is(err, apply.ErrForeign) {
 				errs = append(errs, err)
-				continue // g.roles does not contain the name, so that no object binds the ClusterRole
+				continue // g.builtInRoleExists does not contain the name, so that no object binds the ClusterRole
 			}
 			if err != nil {
 				errs = append(errs, err)
 			}
-			g.roles[name] = found
+			g.builtInRoleExists[name] = found
 			if found {
 				g.ruleless[name], err = lacksRules(ctx, g, name)
 				errs = append(errs, err)
@@ -77,12 +77,14 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 // bindable returns false if role is a built-in role, but another client has created the ClusterRole. This ClusterRole
 // could grant other rights.
 func (g *grant) bindable(role string) bool {
-	_, known := g.roles[role]
-	return g.roles == nil || known
+	_, known := g.builtInRoleExists[role]
+	return g.builtInRoleExists == nil || known
 }
 
 // ready returns true if role is a custom role, or a built-in role whose ClusterRole exists.
-func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
+func (g *grant) ready(role string) bool {
+	return g.builtInRoleExists == nil || g.builtInRoleExists[role]
+}
 
 // unready returns the names of the built-in ClusterRoles that the objects bind, but that do not exist yet.
 func (g *grant) unready() []string {

@@ -97,7 +97,7 @@ func (r *Reconciler) clusterStatuses(
 ) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
-		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleName(b)}
+		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: statusRoleName(b)}
 		var v verdict
 		if t, missing := p.view.Get(&p.clusters[i]); missing != nil {
 			v = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "the cluster is not connected"}
@@ -198,8 +198,7 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName returns the name of the ClusterRole that the status of the binding shows for each cluster.
-func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
+func statusRoleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef) // the ClusterRoleBinding refers to it
 	}

@@ -20,10 +20,8 @@ const (
 	// lifetime is the lifetime of a certificate and of its CA. Each CA signs one certificate.
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
-	renewBefore = lifetime / 3
-	// maxPrevious is the maximum number of previous CAs in the caBundle. Two may be needed: the CA of the certificate
-	// that replicas still serve, and the CA of a renewal that failed.
-	maxPrevious = 2
+	renewBefore    = lifetime / 3
+	maxPreviousCAs = 2
 	// backdate is subtracted from the creation time of a certificate to get the beginning of its validity, so that a
 	// client whose clock is slow accepts a new certificate.
 	backdate = time.Hour
@@ -76,11 +74,12 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	return left, nil
 }
 
-// mergeBundles returns the caBundle. It consists of the current CA and of at most maxPrevious previous CAs that have
+// mergeBundles returns the caBundle. It consists of the current CA and of at most maxPreviousCAs previous CAs that have
 // not expired.
 func mergeBundles(current, previous []byte, now time.Time) []byte {
+	// Two may be needed: the CA of the certificate that replicas still serve, and the CA of a renewal that failed.
 	out, kept := slices.Clone(current), 0
-	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {
+	for block, rest := pem.Decode(previous); block != nil && kept < maxPreviousCAs; block, rest = pem.Decode(rest) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err == nil && now.Before(cert.NotAfter) {
 			out = append(out, pem.EncodeToMemory(block)...)

@@ -68,7 +68,7 @@ func TestTrustOverlaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	many := mergeBundles(fresh.ca, mergeBundles(first.ca, mergeBundles(second.ca, both, now), now), now)
-	if n := bytes.Count(many, []byte("BEGIN CERTIFICATE")); n != 1+maxPrevious {
+	if n := bytes.Count(many, []byte("BEGIN CERTIFICATE")); n != 1+maxPreviousCAs {
 		t.Errorf("%d CAs are trusted", n)
 	}
 	third, err := issue(hosts, now.Add(2*lifetime))

@@ -38,7 +38,8 @@ func secretKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: names.Namespace, Name: names.SigningKeysSecret}
 }
 
-// SetupWithManager adds a watch of the Secret.
+// SetupWithManager registers the controller, which watches the Secret with the signing keys. All fields of r must be
+// set.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil || r.Period <= 0 {
 		return errors.New("all fields of the signing key controller must be set")

@@ -96,13 +96,12 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes the user the owner of the Secret with restored credentials. It also removes unfinished logins, and a
-// second factor that the user has not confirmed yet.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return err
 	}
+	// Logins, and the setup of a second factor, that were unfinished at the time of the backup must not continue.
 	factor.Challenges, factor.Pending = nil, nil
 	if err := factor.Write(secret); err != nil {
 		return err

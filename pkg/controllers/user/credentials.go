@@ -134,8 +134,6 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword copies the password from the Secret source to the credentials in the Secret stored. If stored is nil,
-// it creates the credentials. The parameter version identifies the content of source.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {

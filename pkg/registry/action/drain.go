@@ -129,8 +129,6 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error with the given data if all evictions have failed with the same code. podIndexes
-// contains the indexes of the Pods to evict in d.results.
 func (d *draining) nothingEvictedError(podIndexes []int, data dashboardv1alpha1.Drain) error {
 	if len(podIndexes) == 0 { // There was no Pod to evict.
 		return nil

@@ -96,7 +96,7 @@ func newLogins(
 	var now clock.RealClock
 	store := &authentication.CredentialsStore{Client: c}
 	delays := &throttle.Throttle{
-		Cache: c, Client: c, Clock: now, AddressFree: manyFailures, Strangers: manyFailures, Places: hashesAtOnce,
+		Cache: c, Client: c, Clock: now, AddressFree: manyFailures, MaxCounters: manyFailures, Places: hashesAtOnce,
 		NameSecret: func() ([]byte, error) { return keys.Secret("unknown names") },
 	}
 	sessions := &authentication.SessionManager{

@@ -106,11 +106,11 @@ func compare(r *routes.Request, sides []side) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	source, other := sides[0], sides[1]
-	sourceYaml, err := source.text(nil)
+	sourceYaml, err := source.maskedYAML(nil)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	otherYaml, err := other.text(&source)
+	otherYaml, err := other.maskedYAML(&source)
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -159,10 +159,8 @@ func (s *side) addFieldPrefix(err error) error {
 	return e
 }
 
-// text returns the object as YAML, without the fields that differ between any two objects, for example uid. counterpart
-// is the other compared object, or nil. The values of a Secret are replaced by masks. If both objects are Secrets, the
-// masks show which values differ between the two objects.
-func (s *side) text(counterpart *side) (string, error) {
+func (s *side) maskedYAML(counterpart *side) (string, error) {
+	// If both objects are Secrets, their masks show which values differ.
 	var beside []byte
 	if counterpart != nil && objects.IsSecret(counterpart.resource) {
 		beside = counterpart.body

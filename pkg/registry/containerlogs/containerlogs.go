@@ -37,9 +37,7 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// textPrefix is the beginning of the paths that return logs as text, without a WebSocket. For kube-apiserver, the
-	// segment log is a subresource. kube-apiserver has no timeout for requests to a subresource with this name.
-	textPrefix = "/clusters/{cluster}/log" + inNamespace
+	textPrefix  = "/clusters/{cluster}/log" + inNamespace // kube-apiserver has no timeout for the subresource log.
 	// socketPrefix is the common beginning of all paths that open a WebSocket with logs.
 	socketPrefix = "/clusters/{cluster}" + inNamespace
 )

@@ -30,7 +30,7 @@ const (
 	temporaryPrefix = ".kubevision-"
 	// completeSuffix ends the name of the marker file that follows a single copied file in the tar archive. The marker
 	// file proves that tar has extracted the whole copied file.
-	completeSuffix = ".complete" // fileScript contains the same text
+	completeSuffix = ".complete" // extractFileScript contains the same text
 )
 
 func outCommand(q *request) []string {
@@ -42,9 +42,7 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript is a shell script that extracts one file from a tar archive. An existing file remains unchanged until the
-// new file is complete. The arguments are the directory, the temporary name and the final name of the file.
-const fileScript = `cd "$1" || exit 1
+const extractFileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
 rm -f "./$2" "./$2.complete"
@@ -57,7 +55,8 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	defer cancel()
 	directory, name := path.Split(t.request.path)
 	temporary := temporaryPrefix + rand.Text()
-	command := []string{"sh", "-c", fileScript, "sh", directory, temporary, name}
+	// The script replaces an existing file only after the new file is complete.
+	command := []string{"sh", "-c", extractFileScript, "sh", directory, temporary, name}
 	if t.request.tar {
 		command = []string{"tar", "-x", "-m", "-o", "-f", "-", "-C", t.request.path}
 	}

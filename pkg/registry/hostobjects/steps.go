@@ -71,13 +71,13 @@ func Patch(
 	}
 }
 
-// PatchFrom returns a merge patch against oldObject. requestVersion is the ResourceVersion in the request of the
-// client. If requestVersion is empty, the patch applies to any version of the object. Otherwise, kube-apiserver rejects
-// the patch if the object has changed since oldObject was read. CheckVersion compares requestVersion with oldObject.
+// PatchFrom returns a merge patch against oldObject. With a requestVersion, the patch fails if oldObject is not the
+// latest version.
 func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
 		return client.MergeFrom(oldObject)
 	}
+	// The patch contains the version of oldObject, because CheckVersion compares it with requestVersion.
 	return client.MergeFromWithOptions(oldObject, client.MergeFromWithOptimisticLock{})
 }
 
@@ -90,8 +90,7 @@ func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	return c.Execute(ctx, steps...)
 }
 
-// DryRun executes each step with a dry-run client, and returns the first error. For example, the caller may lack the
-// permission for the last step. A dry run detects this before the first step is executed.
+// DryRun tries all steps without changing an object, and returns the first error.
 func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {

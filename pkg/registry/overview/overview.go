@@ -73,9 +73,7 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
-// partialKind returns a scopedlist.Kind that adds the objects of a resource to the Overview in t. It decodes an object
-// of the read cache to C, a type with few fields, and calls addCached. It decodes an object from the cluster to T, a
-// protobuf type, and calls addObject. addCached and addObject must not retain the object.
+// partialKind decodes cached objects to C and others to T; callbacks must not retain them.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

@@ -114,8 +114,6 @@ func summaryOf(
 	return found, err //nolint:wrapcheck // it has its code
 }
 
-// summarize returns the overview of the given objects as a Summary whose Value is a *counted. It decodes each object to
-// T, and calls addObject, which must add the object to the Overview. summarize returns an error if ctx ends.
 func summarize[T any](
 	ctx context.Context, all []*readcache.Object, account *budget.Account,
 	addObject func(*T, *dashboardv1alpha1.Overview),

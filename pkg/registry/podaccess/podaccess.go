@@ -54,14 +54,14 @@ func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns a Grant, which is a request of u for a subresource of the Pod in the path of r. It does not review
-// whether u may create the subresource.
+// Find returns the Grant for a subresource of the Pod in the path of r. Before the Grant is used, its method Review
+// must succeed.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod returns a Grant, which is a request of u for a subresource of the Pod with the given namespace and name. It
-// does not review whether u may create the subresource.
+// FindPod returns the Grant for a subresource of the Pod namespace/name. Before the Grant is used, its method Review
+// must succeed.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Grant, error) {

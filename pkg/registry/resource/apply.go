@@ -89,9 +89,8 @@ type applied struct {
 	stage int
 	// needsDefinition is true if the cluster serves the kind of the object only after the same request has applied a
 	// CustomResourceDefinition.
-	needsDefinition bool
-	// dryRunAfter is the index of the stage that must be applied before a deferred dry run of the object.
-	dryRunAfter int
+	needsDefinition  bool
+	dryRunAfterStage int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
 	current  []byte
@@ -109,7 +108,7 @@ func (a *applied) setOutcome(operation dashboardv1alpha1.ApplyOperation, err err
 
 func (a *applied) deferDryRun(afterStage int) {
 	// An error of an earlier dry run is removed, because the next dry run may succeed.
-	a.err, a.dryRunAfter, a.result.Operation = nil, afterStage, dashboardv1alpha1.ApplyDeferred
+	a.err, a.dryRunAfterStage, a.result.Operation = nil, afterStage, dashboardv1alpha1.ApplyDeferred
 }
 
 func (a *applied) is(operation dashboardv1alpha1.ApplyOperation) bool {

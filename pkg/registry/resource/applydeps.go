@@ -30,8 +30,8 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// mustDefer returns true if the dry run of a fails until the same request has created the Namespace or the kind of a.
 func (d dependencies) mustDefer(a *applied) bool {
+	// Until the request has created the CustomResourceDefinition or the Namespace, every dry run fails.
 	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 

@@ -184,7 +184,7 @@ func (b *bundle) rediscover(ctx context.Context) {
 
 // executeDeferred executes the deferred dry runs that need the objects of the given stage.
 func (b *bundle) executeDeferred(ctx context.Context, stage int) {
-	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.dryRunAfter == stage }
+	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.dryRunAfterStage == stage }
 	end := time.Now().Add(servedWithin)
 	b.forEach(ctx, due, func(ctx context.Context, a *applied) {
 		for {

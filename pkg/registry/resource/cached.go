@@ -140,7 +140,7 @@ func (q *cachedQuery) addListPage(
 		}
 		objects := g.Objects
 		if q.after != nil { // only the first page contains the total
-			objects = g.Behind(q.after.Namespace, q.after.Name)
+			objects = g.ObjectsAfter(q.after.Namespace, q.after.Name)
 		}
 		taken := q.matching(objects)
 		total += int64(len(taken))

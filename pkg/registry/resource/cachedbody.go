@@ -32,8 +32,7 @@ const (
 type cachedBody struct {
 	// uncompressedObjects is the number of objects that the read cache does not compress.
 	uncompressedObjects int
-	// uncompressedBytes is the size of the JSON that the read cache does not compress, in bytes.
-	uncompressedBytes int64
+	uncompressedBytes   int64
 
 	mu      sync.Mutex
 	parts   []part
@@ -85,9 +84,7 @@ type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
 	// group. The read cache compresses the objects of a group only once for all responses.
-	group *readcache.Group
-	// compressed is the compressed JSON of the objects, or nil before the first use. If group is set, compressed is not
-	// used.
+	group      *readcache.Group
 	compressed *gzipmember.Segment
 }
 
@@ -96,11 +93,9 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for an element of cachedBody.parts.
 const partBytes = 40
 
-// reserve allocates b.parts with room for maxParts parts, and charges the memory to account. limit is the maximum
-// number of objects in all parts together, or 0 for no maximum.
-func (b *cachedBody) reserve(maxParts, limit int, account *budget.Account) error {
-	if limit > 0 { // each part contains at least one object
-		maxParts = min(maxParts, limit)
+func (b *cachedBody) reserve(maxParts, maxObjects int, account *budget.Account) error {
+	if maxObjects > 0 { // each part contains at least one object
+		maxParts = min(maxParts, maxObjects)
 	}
 	if err := account.Take(int64(maxParts) * partBytes); err != nil {
 		return fmt.Errorf("listing objects of the read cache: %w", err)
@@ -118,7 +113,6 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	b.addUncompressed(objects) // the read cache compresses only whole groups
 }
 
-// addObjects appends objects of the read cache, in parts of at most objectsPerPart objects.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	for chunk := range slices.Chunk(objects, objectsPerPart) {
 		b.addUncompressed(chunk)

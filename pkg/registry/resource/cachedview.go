@@ -25,8 +25,6 @@ type ranked struct {
 // include the JSON and the sort key of the object.
 const rankedBytes = 64
 
-// addViewPage adds a page to body, and sets the total and the token of the next page in meta. The list is searched,
-// sorted, or limited to the namespaces that the caller may read.
 func (q *cachedQuery) addViewPage(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {

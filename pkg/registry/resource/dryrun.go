@@ -112,8 +112,7 @@ func describeObject(
 	}, err
 }
 
-// maxReasons bounds the number of reasons in the result of a dry run.
-const maxReasons = 64
+const maxCauses = 64
 
 // reasons returns the reasons for which kube-apiserver has rejected the write, without confidential values.
 func (w *write) reasons(refused *envelope.Error) []string {
@@ -121,7 +120,7 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	// Confidential values were removed only from the message, and not from the causes.
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
 		causes := status.Status().Details.Causes
-		causes = causes[:min(len(causes), maxReasons)]
+		causes = causes[:min(len(causes), maxCauses)]
 		reasons := make([]string, 0, len(causes))
 		for _, cause := range causes {
 			reason := cause.Message

@@ -61,16 +61,14 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if the field to sort by is unknown for the resource r. hasSortField is true if at least one of
-// the count objects in the list has the field.
-func (o *order) check(r clusters.Resource, count int, hasSortField bool) error {
+func (o *order) check(r clusters.Resource, objectCount int, hasSortField bool) error {
 	if !o.isSet() || o.derived != nil || hasSortField {
 		return nil
 	}
 	// The field may exist although no object of the list has it.
 	has, known := objects.HasField(r.GroupVersion().WithKind(r.Kind), o.path...)
 	// The fields of a custom resource are not known. Therefore, every field is accepted for an empty list.
-	if has || (count == 0 && !known) {
+	if has || (objectCount == 0 && !known) {
 		return nil
 	}
 	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))

@@ -39,8 +39,6 @@ func isDiffersText(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDiffersTexts returns an error if the manifest of a Secret contains a text with which dry runs replace values
-// that differ.
 func (m manifestObject) refuseDiffersTexts() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)

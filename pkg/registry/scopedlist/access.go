@@ -127,8 +127,6 @@ func (c *Client) roles(ctx context.Context, namespace string) ([]kubevisionv1alp
 	return bindings.GrantedRoles(bound, c.cluster, namespace), err
 }
 
-// bindings returns the KubeVisionRoleBindings of the user that select the cluster. A KubeVisionRoleBinding of the user
-// names the user or a group of the user.
 func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {

@@ -29,9 +29,8 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the given attributes. None of
-	// these objects may be newer than asOf. While the cluster is unreachable, AllowedStale may use an earlier access
-	// review, which does not apply to newer objects.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. asOf must not be
+	// earlier than the newest of these objects.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -156,10 +155,10 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of t from the read cache. It omits objects that the caller may not list. It returns false
-// if the kind is not cached. It also returns false if no access review allows the list. In both cases, the list must be
-// requested from the cluster, which returns the reason of a denial.
+// Cached returns those objects of t in the read cache that the user may list. If the bool is false, the list must be
+// requested from the cluster.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
+	// A denial is not returned here, because only the cluster knows its reason.
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return reviewCached(ctx, c, t, allowed)
 }
@@ -225,7 +224,7 @@ func (c *Client) may(
 	// the right since then. Therefore, the result applies only to objects that are no newer than asOf.
 	asOf := time.Now()
 	if v.Stale {
-		asOf = v.Newest
+		asOf = v.NotAfter
 	}
 	roles := func(ctx context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return c.roles(ctx, attributes.Namespace)

@@ -53,7 +53,7 @@ func (c *Client) getEachNamespace(ctx context.Context, call clusters.Call) (Resu
 		}
 		list := selected.toList
 		if call.Accept == objects.TableOnly {
-			list = selected.table(call.Resource)
+			list = selected.tableFilter(call.Resource)
 		}
 		bodies[i], err = list(answer.Body, budget.AccountFrom(ctx)) // empty if the selectors do not match
 		if errors.Is(err, objects.ErrTooLarge) {
@@ -152,11 +152,9 @@ func (s selectors) toList(body []byte, account *budget.Account) ([]byte, error) 
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that reads a Table with one row, which contains a Namespace. The function removes the row if
-// the selectors do not match the Namespace.
-func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
+func (s selectors) tableFilter(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
-		matches := false
+		matches := false // The Table has one row with one Namespace.
 		_, _, err := objects.ReadTable(bytes.NewReader(body), r, account, func(row objects.Row) error {
 			namespace, err := row.Object.Encode()
 			if err == nil {

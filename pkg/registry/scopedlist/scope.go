@@ -65,8 +65,8 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns which objects of t the caller may list. v is the cached list of all objects of the kind. If v is stale,
-// Scope may use access reviews from before an outage of the cluster, and the result does not apply to newer objects.
+// Scope returns which objects of t the caller may list. The result is valid only for objects in v, the cached list of
+// the kind.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

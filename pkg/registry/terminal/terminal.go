@@ -97,8 +97,6 @@ type request struct {
 	stdin, tty, binary bool
 }
 
-// review returns a function that validates the request for a terminal, and checks with an access review whether the
-// user may open the terminal. verb is the subresource of the Pod: exec or attach.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

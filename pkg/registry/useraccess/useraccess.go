@@ -33,7 +33,7 @@ const (
 type Provider struct {
 	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Access reviews whether a user may use a cluster, and connects to clusters.
+	// Access determines which clusters a user may use, and connects to them.
 	Access *authorization.Access
 }
 

@@ -29,9 +29,9 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest dashboard role that any binding grants on the host cluster. The parameter hosts is
-// the result of hostsOf.
-func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
+func highestDisplayRole(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster,
+) string {
 	best := 0
 	for i := range all {
 		best = max(best, displayRank(&all[i], hosts))
@@ -39,8 +39,6 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the dashboard role that b grants on the host cluster, as an index of displayRoles. The parameter
-// hosts is the result of hostsOf.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	// A host cluster that is not registered is selected only by bindings for every cluster.
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {

@@ -83,9 +83,6 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that gives u a dashboard role, or nil if u already has the role. The step writes only the
-// binding that belongs to u. If other bindings prevent the change, changeRole returns an error with CodeConflict that
-// lists these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -108,8 +105,6 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// conflictingBindings returns the names of the bindings that prevent u from getting the dashboard role. The parameter
-// hasGrant is true if findGrant has found a binding.
 func (d *directory) conflictingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, hasGrant bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -143,7 +138,6 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns nil if there is nothing to change. The parameter binding is the result of findGrant.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, binding *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -63,8 +63,6 @@ func (e *Provider) manageRoutes() []routes.Route {
 	}
 }
 
-// administrator returns a client that impersonates the caller u on the host cluster. It returns an error if the path of
-// the request contains no valid user name.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self { // "me" means the caller, for whom this endpoint does not exist
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")

@@ -89,7 +89,7 @@ func addBindings(
 	out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
 	clusters []kubevisionv1alpha1.KubeVisionCluster,
 ) {
-	out.Role = displayRole(bound, hostsOf(clusters))
+	out.Role = highestDisplayRole(bound, hostsOf(clusters))
 	out.Bindings = make([]dashboardv1alpha1.Binding, 0, len(bound))
 	for i := range bound {
 		out.Bindings = append(out.Bindings, describe(&bound[i], clusters))

@@ -36,7 +36,6 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword returns the version of the changed password Secret, for isImported.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, mustChange bool,
 	hash func() (password.Hash, error),

@@ -148,7 +148,7 @@ func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 // advance sends the new events of t to the client. After an error, it removes t from the client. The stream and the
 // other topics continue.
 func (c *client) advance(ctx context.Context, t *topic) {
-	if t.implicit && !c.implicitIsDue(t) {
+	if t.implicit && !c.implicitTopicIsDue(t) {
 		return
 	}
 	err := c.advanceReviewed(ctx, t)
@@ -161,8 +161,7 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// implicitIsDue returns true if it is time to send the new events of t. The client must not have subscribed to t.
-func (c *client) implicitIsDue(t *topic) bool {
+func (c *client) implicitTopicIsDue(t *topic) bool {
 	if !c.provider.Recent.hasListed(c.session, t.topicName) { // The client no longer shows the objects.
 		c.drop(t)
 		return false
@@ -251,7 +250,7 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if !next.last {
 		return true, nil
 	}
-	t.version = next.version
+	t.version = next.bookmarkVersion
 	return false, c.sendBookmark(t)
 }
 
@@ -276,7 +275,7 @@ func (c *client) message(t *topic, events []event, revision uint64) (message []b
 			shared = &t.feed.summaryMessage
 		}
 		key := messageKey{cursor: t.cursor, revision: revision, topic: t.topicName}
-		if message, release, err := shared.get(key, c.stream.Account(), size, encode); err == nil {
+		if message, release, err := shared.getOrEncode(key, c.stream.Account(), size, encode); err == nil {
 			return message, release, nil
 		}
 	}

@@ -17,9 +17,8 @@ import (
 
 const (
 	// maxEntries bounds the number of changes that a feed stores. If it is exceeded, the older half is dropped.
-	maxEntries = 16 << 10
-	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
-	entryBytes = 256
+	maxEntries         = 16 << 10
+	entryOverheadBytes = 256
 	// wakeIntervalPerTopic determines how often a feed wakes its clients to send new changes. The minimum time between
 	// two wake-ups is this value, multiplied by the number of topics. Many topics would otherwise cause many small
 	// messages.
@@ -150,7 +149,8 @@ func (f *feed) append(c *readcache.Change) {
 
 // memory returns the bytes of the entry without the object. The read cache accounts for the object.
 func (e *entry) memory() int64 {
-	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
+	// The overhead includes the key of the entry in feed.latest.
+	return entryOverheadBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
 
 // forget drops the n oldest entries, and returns the bytes of their memory. It copies the other entries to a new
@@ -290,9 +290,8 @@ type batch struct {
 	// cursor is the sequence number of the last change in the feed that the batch covers.
 	cursor uint64
 	// revision is the number of updates that the feed had received when the batch was read.
-	revision uint64
-	// version is the ResourceVersion of the bookmark after the batch. It is empty if more events precede the bookmark.
-	version string
+	revision        uint64
+	bookmarkVersion string
 	// last is true if the feed contains no events after the batch.
 	last bool
 	// expired is true if the feed no longer contains all changes after the cursor.
@@ -328,9 +327,9 @@ func (f *feed) collect(cursor uint64, resumeVersion string, isSelected func(name
 			size += len(e.object.JSON)
 		}
 	}
-	out.version, out.last = f.version, true
+	out.bookmarkVersion, out.last = f.version, true
 	if c, ok := compare(f.version, resumeVersion); ok && c < 0 { // the client is ahead of this replica
-		out.version = resumeVersion
+		out.bookmarkVersion = resumeVersion
 	}
 	return out
 }

@@ -118,7 +118,7 @@ func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
 			r.copy[e.name] = e.object
 		}
 		if r.cursor = b.cursor; b.last {
-			return b.version, true
+			return b.bookmarkVersion, true
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 			}
 		}
 		if r.cursor = b.cursor; b.last {
-			return b.version, true
+			return b.bookmarkVersion, true
 		}
 	}
 }
@@ -314,7 +314,8 @@ func TestEntriesAreCounted(t *testing.T) {
 	for i := range w.feed.entries {
 		want += w.feed.entries[i].memory()
 	}
-	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes+2*maxShared {
+	if counted != want || counted < maxEntries/2*entryOverheadBytes ||
+		counted > 2*maxEntries*entryOverheadBytes+2*maxShared {
 		t.Errorf("%d bytes are counted for %d entries, want %d", counted, len(w.feed.entries), want)
 	}
 }

@@ -18,9 +18,7 @@ type initialObjects struct {
 
 	mu sync.Mutex
 	// groups contains the objects to send. Each slice in groups is removed after all of its objects were sent.
-	groups readcache.Groups
-	// groupIndex is the index of the Group with the next object to send. It is an index in groups[0], because
-	// completely sent slices are removed from groups.
+	groups     readcache.Groups
 	groupIndex int
 	// objectIndex is the index of the next object to send, within the Group of this object.
 	objectIndex int

@@ -15,11 +15,7 @@ import (
 )
 
 const (
-	// recentTime is the time for which the server remembers that a login session has listed a resource. During this
-	// time, the clients of the session get the changes of the resource, unless they have subscribed to topics.
-	recentTime = 10 * time.Minute
-	// maxSessions bounds the number of login sessions whose lists are remembered. If there are more sessions, the least
-	// recently used one is forgotten.
+	recentTime  = 10 * time.Minute
 	maxSessions = 2048
 	// maxListed bounds the number of recently listed resources that the server remembers for each login session. All
 	// sessions together use at most about 20 MiB of memory.
@@ -51,9 +47,8 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records that the user u has listed a resource of a cluster. An empty target.Namespace means all namespaces.
-// Clients of the same login session get the changes of the resource if they have not subscribed to any topic. On a nil
-// Recent, Note does nothing.
+// Note lets clients of the user's login session get the changes of the listed resource. Clients that have subscribed to
+// topics are not affected.
 func (r *Recent) Note(u user.Info, cluster, resource string, target objectref.Target) {
 	if r == nil {
 		return

@@ -19,13 +19,11 @@ const (
 
 // messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
-	// cursor is the sequence number of the last change that the client has received before the message.
 	cursor uint64
 	// revision is the number of updates that the feed had received when the message was encoded. After an update, the
 	// message must be encoded again, because it may contain more events.
 	revision uint64
-	// topic identifies the cluster and the resource of the message. The message contains both names.
-	topic topicName
+	topic    topicName
 }
 
 // sharedMessage is the last message that was encoded for clients that may list all objects of a feed. Clients at the
@@ -43,9 +41,7 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the stored message for key, or the result of encode if there is none. It reserves size bytes of memory
-// until the caller calls release.
-func (s *sharedMessage) get(
+func (s *sharedMessage) getOrEncode(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {
 	s.mu.Lock()

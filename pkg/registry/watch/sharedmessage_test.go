@@ -76,7 +76,7 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 		t.Errorf("a message of %d bytes is kept", len(message))
 	}
 	var s sharedMessage // the size of a message is an estimate before it is encoded
-	_, release, err := s.get(messageKey{}, nil, 1, func() []byte { return make([]byte, maxShared+1) })
+	_, release, err := s.getOrEncode(messageKey{}, nil, 1, func() []byte { return make([]byte, maxShared+1) })
 	if err != nil || s.last != nil {
 		t.Errorf("a message that is larger than expected is kept (%v)", err)
 	}

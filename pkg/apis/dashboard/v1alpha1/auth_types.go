@@ -95,8 +95,8 @@ type RevokedEnvelope struct {
 // (CodeTwoFactorRequired), it contains a TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`
-	// data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any
-	// other error, data is null.
+	// data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge
+	// instead.
 	// +optional
 	Data *Login `json:"data"`
 	// meta contains information about the response.
@@ -243,8 +243,7 @@ type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
 	// sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for
-	// five minutes. A user without a second factor can send any code there, and gets a session that allows only the
-	// set-up of a second factor.
+	// five minutes.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is an alias of the field sessionToken.

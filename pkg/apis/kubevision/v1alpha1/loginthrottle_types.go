@@ -88,7 +88,7 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failures at the time in spec.lastFailureTime. Old failures expire, and are not counted.
+	// failures is the number of recent failures. Older failures are not counted.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

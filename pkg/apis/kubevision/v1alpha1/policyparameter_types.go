@@ -66,9 +66,8 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the only remaining KubeVisionRoleBinding that makes users administrators of the host
-	// cluster. Users who cannot log in do not count. The policy kubevision-last-admin-binding prevents the deletion of
-	// this KubeVisionRoleBinding. If several KubeVisionRoleBindings make users administrators, the field is absent.
+	// binding is the name of the only KubeVisionRoleBinding that makes users administrators. If there are several, the
+	// field is absent.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
@@ -146,9 +145,7 @@ type ObjectQuotaUsage struct {
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the maximum number of objects or, for a size limit, the maximum total size in bytes. At the limit, the
-	// policy kubevision-object-quota rejects new objects. At a size limit, the policy also rejects changes that make an
-	// object larger.
+	// limit is the maximum number of objects, or their maximum total size in bytes.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`

@@ -242,7 +242,7 @@ type RoleBindingClusterStatus struct {
 	// name is the name of the cluster.
 	// +required
 	Name string `json:"name"`
-	// status is True if the binding is in force on the cluster, and False if it is not.
+	// status says whether the binding is in force on the cluster.
 	// +required
 	// +kubebuilder:validation:Enum=True;False;Unknown
 	Status metav1.ConditionStatus `json:"status"`
