@@ -3976,7 +3976,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.LoginEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any other error, data is null. */
+            /** @description data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge instead. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Login"] | null;
             /**
              * @description message describes the result.
@@ -5677,7 +5677,7 @@ export interface components {
             requires2fa: boolean;
             /** @description reverify is true if the request must be repeated with a one-time code or with the password. */
             reverify?: boolean;
-            /** @description sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes. A user without a second factor can send any code there, and gets a session that allows only the set-up of a second factor. */
+            /** @description sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes. */
             sessionToken?: string;
             /** @description setupRequired is true if the user must set up a second factor before any other request. */
             setupRequired?: boolean;

@@ -4242,7 +4242,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is a Login after a success, and a TwoFactorChallenge with the code 40102 (CodeTwoFactorRequired). After any other error, data is null.",
+							Description: "data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge instead.",
 							Ref:         ref(v1alpha1.Login{}.OpenAPIModelName()),
 						},
 					},
@@ -8703,7 +8703,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes. A user without a second factor can send any code there, and gets a session that allows only the set-up of a second factor.",
+							Description: "sessionToken identifies the login in POST /auth/2fa/verify and POST /auth/2fa/recovery. The token is valid for five minutes.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
