@@ -69,9 +69,14 @@ func (s state) kept() bool {
 	return err == nil
 }
 
-// forget makes the next start begin with an empty cluster, unless keep is called.
+// forget makes the next start begin with an empty cluster, unless keep is called. It deletes the data of the second
+// cluster, which the next start may not need.
 func (s state) forget() error {
-	if err := os.Remove(s.path(completeFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	err := os.Remove(s.path(completeFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err = errors.Join(err, os.RemoveAll(s.path(memberDir))); err != nil {
 		return fmt.Errorf("discard the data of the last run: %w", err)
 	}
 	return nil

@@ -3,7 +3,12 @@
 
 package main
 
-import "testing"
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // TestKeptData verifies that only the data of a completed start are kept, until they are discarded.
 func TestKeptData(t *testing.T) {
@@ -26,5 +31,21 @@ func TestKeptData(t *testing.T) {
 		if files.kept() != step.want {
 			t.Errorf("after %s: kept is %v", step.name, !step.want)
 		}
+	}
+}
+
+// TestFreshMember verifies that --fresh discards the data of the second cluster, even if the start does not need it.
+func TestFreshMember(t *testing.T) {
+	t.Parallel()
+	files := testState(t)
+	data := files.path(filepath.Join(memberDir, "etcd"))
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.forget(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("data of the second cluster: %v, want %v", err, os.ErrNotExist)
 	}
 }

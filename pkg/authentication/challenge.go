@@ -137,8 +137,7 @@ func (s *SecondFactors) verifyChallenge(
 	return s.Sessions.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
-// recordWrongCode writes a rejected code of the second factor to the audit log. If err is not a CodeError, no code was
-// rejected, and recordWrongCode does nothing.
+// recordWrongCode writes an event to the audit log if err is a CodeError. The event does not contain the code.
 func (s *SecondFactors) recordWrongCode(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error,
 ) {

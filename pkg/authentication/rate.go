@@ -54,9 +54,10 @@ func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	return true
 }
 
-// exhausted returns true if a network that contains the address has reached its limit. Requests in progress count
-// against the limit, because they may still be rejected. The caller must hold the lock.
+// exhausted returns true if a network that contains the address has reached its limit for rejected requests. The caller
+// must hold the lock.
 func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
+	// Requests in progress count as rejected, because they may still be rejected.
 	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
 		key := n.Prefix.String()
 		return r.limiter(key, n.Clients).TokensAt(now)-float64(r.pending[key]) < 1

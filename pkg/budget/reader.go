@@ -8,8 +8,8 @@ import "io"
 // Quarters is an amount of memory in quarters of a byte. For example, 5 means 1.25 bytes.
 type Quarters int64
 
-// Buffered is the memory for each byte of a body that is buffered completely.
-const Buffered Quarters = 5 // 1.25 bytes: the capacity exceeds the length by up to a quarter.
+// Buffered is the memory for each byte of a body that is read into a buffer: five quarters of a byte.
+const Buffered Quarters = 5 // The capacity exceeds the length by up to a quarter.
 
 // Reader returns a wrapper of body. For each byte that the wrapper reads, it charges perByte to the account. If account
 // is nil, Reader returns body itself.

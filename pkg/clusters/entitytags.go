@@ -77,8 +77,7 @@ func (t *entityTags) begin() {
 	t.newTags = map[string]string{}
 }
 
-// commit makes the entity tags in newTags those of the current catalog. It must be called after each successful
-// discovery.
+// commit copies newTags to catalogTags. It must be called after each successful discovery.
 func (t *entityTags) commit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// listShare limits the total size of the lists that one user reads from one cluster at the same time. The limit is
-	// listShare bytes for each processor (GOMAXPROCS).
+	// listShare limits the concurrent lists of one user on one cluster: the total size in bytes, for each processor
+	// (GOMAXPROCS).
 	listShare   = 128 << 10
 	maxListCost = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same

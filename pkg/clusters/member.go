@@ -51,15 +51,17 @@ type Member struct {
 	share *share
 }
 
-// NewMember returns a Member for the cluster of the kubeconfig. The Member calls exceeded once if it disconnects the
+// NewMember returns a Member for the cluster of the kubeconfig. The Member calls onExceeded once if it disconnects the
 // cluster because of the limits.
-func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
+func NewMember(
+	k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, onExceeded func(),
+) (*Member, error) {
 	full := k.Config()
 	m := &Member{
 		Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits,
 	}
 	if limits.Kept > 0 {
-		m.share = limits.Pool.join(limits.Kept, limits.Registered, exceeded)
+		m.share = limits.Pool.join(limits.Kept, limits.Registered, onExceeded)
 	}
 	m.Config.QPS = -1 // Priority and fairness of the cluster distribute requests better than a client-side queue.
 	m.Config.Timeout = callTimeout

@@ -25,7 +25,7 @@ const (
 
 // scanner estimates how much memory JSON uses after decoding. Decoding may turn a few bytes into a large struct.
 type scanner struct {
-	// limit bounds the length of each top-level value in bytes: a list, or one event of a watch.
+	// limit is the maximum length of a response, or of one event of a watch, in bytes.
 	limit int64
 
 	// open contains the arrays and objects that are open at the current position.

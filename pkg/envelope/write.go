@@ -172,7 +172,7 @@ func write(
 	}
 }
 
-// member returns head, the compressed JSON of g, and tail as one gzip member.
+// member returns a gzip member that contains three texts: head, the JSON of g, and tail.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		// head and tail are short, so they are stored uncompressed.

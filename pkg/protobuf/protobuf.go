@@ -32,11 +32,11 @@ func Elements(message []byte, depth int) (count int64) {
 }
 
 const (
-	// metadataField is the number of the protobuf field metadata, which each built-in kind of Kubernetes has.
+	// metadataField is the protobuf field number of "metadata" in each built-in kind of Kubernetes.
 	metadataField = 1
-	// nameField is the number of the protobuf field name of metav1.ObjectMeta.
+	// nameField is the protobuf field number of "name" in metav1.ObjectMeta.
 	nameField = 1
-	// namespaceField is the number of the protobuf field namespace of metav1.ObjectMeta.
+	// namespaceField is the protobuf field number of "namespace" in metav1.ObjectMeta.
 	namespaceField = 3
 )
 

@@ -176,7 +176,7 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// NotAfter is the upper bound of the times of the changes in the list. It is zero if Stale is false.
+	// NotAfter is a time at or after the newest change that the list includes. It is zero if Stale is false.
 	NotAfter time.Time
 
 	store *store

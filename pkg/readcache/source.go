@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// notAfter is the upper bound of the times of the changes in the stored objects.
+	// notAfter is a time at or after the newest change that the stored objects include.
 	notAfter time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time

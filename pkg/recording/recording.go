@@ -28,11 +28,10 @@ const (
 	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
 	// last write to a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes is a threshold in bytes. When the pending events of a recording reach it, they are written to a file
-	// in a directory.
+	// flushBytes is the size of the pending events at which a recording on disk writes them, in bytes.
 	flushBytes = 32 << 10
-	// flushInterval is the time after which the pending events of a recording are written to a file in a directory,
-	// even if they have fewer than flushBytes bytes. A process that is killed loses its pending events.
+	// flushInterval is the time after which a recording on disk writes its pending events. A process that is killed
+	// loses its pending events.
 	flushInterval = time.Second
 )
 

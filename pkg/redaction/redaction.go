@@ -93,8 +93,8 @@ func forms(value string) []string {
 	return out
 }
 
-// Text replaces the confidential values in the text, and cuts the result to MaxText bytes. It returns General if the
-// text contains a short value, or ctxErr returns an error.
+// Text returns the text with Placeholder in place of confidential values, cut to MaxText bytes. In some cases, it
+// returns the constant General instead, for example if ctxErr returns an error.
 func (r *Redactor) Text(text string, ctxErr func() error) string {
 	cut := len(text) > maxRead
 	if cut {

@@ -20,8 +20,8 @@ type Coalescer[K comparable] struct {
 	lastChange map[K]time.Time
 }
 
-// Changed calls f in the background, and repeats the call until API servers have loaded the change. All functions for a
-// key must have the same effect, because some are not called.
+// Changed calls f repeatedly in the background, for about a second after a change of an RBAC object. All functions for
+// one key must have the same effect, because only one of them is called.
 func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

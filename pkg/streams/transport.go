@@ -19,7 +19,7 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends lastMessage, if any, and end; call it only once, after all other writes.
+	// close sends lastMessage, unless it is nil, and the reason for the end. It must be the last write.
 	close(lastMessage []byte, end *End, readDone <-chan struct{})
 	// read returns the next message from the client. A WebSocket returns an error if it receives nothing for the given
 	// time. Server-sent events ignore the time, and return an error when the stream ends.

@@ -173,7 +173,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers of a successful response (status 200). It only records the status of an error.
+// WriteHeader sends the headers if the status is 200. For any other status, it sends nothing.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return

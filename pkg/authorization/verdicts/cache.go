@@ -106,8 +106,8 @@ func (c *Cache) Stop() {
 // returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. asOf must not be
-// earlier than the newest of these objects. Its errors have the code 50200.
+// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
+// unreachable, it may use an earlier result. No object may be newer than asOf. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,

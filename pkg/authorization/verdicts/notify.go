@@ -45,7 +45,7 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true while the result of the access review for which Term returned t is valid.
+// InForce returns true while the period t lasts. The method Term returns the period.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -76,7 +76,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns nil and true if the existing object must be deleted.
+// narrow removes the rights from the existing object that the desired object does not grant. It returns nil and true if
+// the existing object must be deleted.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:

@@ -291,8 +291,8 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// NeedsProof returns true if only a proof permits the use of the KubeVisionCluster (see Confirm). The caller must then
-// repeat Confirm whenever any cluster is connected or disconnected.
+// NeedsProof returns true if the result of Confirm can change when another cluster is connected or disconnected. The
+// caller must then call Confirm again.
 func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

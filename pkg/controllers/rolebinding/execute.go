@@ -35,8 +35,8 @@ const (
 	parallelDeletes = 8
 	// parallelWrites bounds the concurrent writes to one cluster for one binding.
 	parallelWrites = 4
-	// turn is the number of RoleBindings after which one reconciliation stops writing to a cluster. If more are
-	// required, the binding is enqueued again, so that other bindings are not delayed.
+	// turn is the number of RoleBindings that one reconciliation of a KubeVisionRoleBinding writes to a cluster. The
+	// next reconciliation writes further RoleBindings, so that other KubeVisionRoleBindings are not delayed.
 	turn = 64
 )
 

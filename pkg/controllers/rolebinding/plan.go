@@ -62,7 +62,8 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// builtInRoleExists is nil if the binding grants a custom role.
+	// builtInRoleExists maps the name of a built-in ClusterRole to true if KubeVision has created this ClusterRole. It
+	// is nil if the binding grants a custom role.
 	builtInRoleExists map[string]bool
 	// ruleless maps the name of a built-in ClusterRole to true if Kubernetes has not aggregated any rules into this
 	// ClusterRole yet.

@@ -73,7 +73,8 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
-// partialKind decodes cached objects to C and others to T; callbacks must not retain them.
+// partialKind is typedKind with another type C for objects of the read cache. The type C needs only a part of the
+// fields.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

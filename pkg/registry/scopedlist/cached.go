@@ -29,8 +29,8 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. asOf must not be
-	// earlier than the newest of these objects.
+	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster
+	// is unreachable, it may use an earlier result. No object may be newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,

@@ -88,8 +88,8 @@ type selectors struct {
 	fields fields.Selector
 }
 
-// readSelectors parses labelSelector and fieldSelector in query. Like an API server, it returns the error BadRequest
-// for a malformed selector, and for a field that is not supported for Namespaces.
+// readSelectors parses the parameters labelSelector and fieldSelector of a list of Namespaces. It returns a BadRequest
+// error for a malformed selector or an unsupported field, like an API server.
 func readSelectors(query url.Values) (selectors, error) {
 	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
 	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))

@@ -19,9 +19,9 @@ const (
 	maxEdges = 20_000
 	// maxPairs bounds the number of comparisons between a Service and a Pod.
 	maxPairs = 10_000_000
-	// edgeBytes is the memory of an edge in bytes. It does not include the names of the objects.
+	// edgeBytes is the memory of a TopologyEdge in bytes, without its strings.
 	edgeBytes = 256
-	// nodeBytes is the memory of a node in bytes. It does not include the name of the object.
+	// nodeBytes is the memory of a TopologyNode in bytes, without its strings.
 	nodeBytes = 256
 	// pairsPerCheck is the number of comparisons between a Service and a Pod after which the computation checks whether
 	// the request has ended.

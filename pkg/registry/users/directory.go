@@ -28,8 +28,7 @@ type grant struct {
 	binding string
 	// subjects contains the users and groups that the binding names, as RBAC subjects.
 	subjects []rbacv1.Subject
-	// rank is the index in displayRoles of the dashboard role that the binding grants on the host cluster. A higher
-	// index means a higher role.
+	// rank is an index in displayRoles. It represents the dashboard role that the binding grants on the host cluster.
 	rank int
 }
 

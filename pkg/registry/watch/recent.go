@@ -47,8 +47,8 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note lets clients of the user's login session get the changes of the listed resource. Clients that have subscribed to
-// topics are not affected.
+// Note records that the login session of u has listed a resource. Watch clients of the session that have not subscribed
+// to topics then receive the changes of this resource.
 func (r *Recent) Note(u user.Info, cluster, resource string, target objectref.Target) {
 	if r == nil {
 		return
