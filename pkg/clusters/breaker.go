@@ -18,8 +18,8 @@ import (
 const (
 	// maxPause bounds the time for which requests to an unreachable member cluster fail without being sent.
 	maxPause = 15 * time.Second
-	// maxHostPause bounds the time for which requests to an unreachable host cluster fail without being sent. It is
-	// short, because every request to KubeVision needs the host cluster.
+	// maxHostPause is the longest pause between two attempts to reach a host cluster that does not respond. All other
+	// requests fail during the pause. It is short, because every request to KubeVision needs the host cluster.
 	maxHostPause = 2 * time.Second
 )
 

@@ -64,7 +64,7 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n bytes of cached objects, and returns false if the cluster is disconnected.
+// spend counts n bytes of cached objects. If a limit is then exceeded, it disconnects the cluster and returns false.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -172,8 +172,8 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave removes the member cluster and the memory of the cached objects from the Pool. It must be called after the
-// objects were dropped. Repeated calls have no effect.
+// leave subtracts the memory of the member cluster from the memory in use of the Pool. It must be called after the
+// cached objects of the cluster were released. Repeated calls have no effect.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()

@@ -77,8 +77,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// hasOtherValue returns true if v contains a value under the key, but not the given value. field is the field of the
-// Secret that contains the key, for example data.
+// hasOtherValue returns true if v contains the key with a different value. The key belongs to a field of the Secret,
+// for example data.
 func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false

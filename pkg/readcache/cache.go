@@ -176,8 +176,8 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// NotAfter is a time at or after the newest change that the list includes. It is zero if Stale is false.
-	NotAfter time.Time
+	// LatestChange is the latest possible time of a change that the list includes. It is zero if Stale is false.
+	LatestChange time.Time
 
 	store *store
 }
@@ -208,7 +208,7 @@ func (c *Cache) Get(
 		return View{}, false
 	}
 	v := View{Snapshot: snapshot, store: k.store}
-	v.AsOf, v.NotAfter, v.Stale = k.source.stale()
+	v.AsOf, v.LatestChange, v.Stale = k.source.stale()
 	switch {
 	case v.Stale && time.Since(v.AsOf) > maxStale:
 		requests.WithLabelValues(resultMissed).Inc()

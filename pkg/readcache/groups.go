@@ -135,7 +135,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replace returns a changed copy of g; the n replaced groups must be in one chunk.
+// replace returns a copy of g with the given groups instead of the n groups from position p on. The n groups must be in
+// one chunk.
 func (g Groups) replace(p position, n int, groups []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

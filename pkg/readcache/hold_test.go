@@ -154,8 +154,8 @@ func TestLongOutages(t *testing.T) {
 	for age, want := range map[time.Duration]bool{maxStale - time.Minute: true, maxStale + time.Minute: false} {
 		source.mu.Lock()
 		source.connected = false
-		source.notAfter = time.Now().Add(-age)
-		source.asOf = source.notAfter
+		source.latestChange = time.Now().Add(-age)
+		source.asOf = source.latestChange
 		source.mu.Unlock()
 		if v, ok := get(); ok != want || v.Stale != want {
 			t.Errorf("after %s: %t, stale %t", age, ok, v.Stale)

@@ -52,8 +52,8 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// notAfter is a time at or after the newest change that the stored objects include.
-	notAfter time.Time
+	// latestChange is the latest possible time of a change that the stored objects include.
+	latestChange time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time
 	// listBegan is the time at which the request for the current list was sent.
@@ -157,7 +157,7 @@ func (s *source) completeList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The list shows a state between its request and its end.
-	s.notAfter, s.asOf = time.Now(), s.listBegan
+	s.latestChange, s.asOf = time.Now(), s.listBegan
 	s.stopListTimer()
 }
 
@@ -269,7 +269,7 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 
 func (s *source) watchStarted() {
 	s.mu.Lock()
-	// notAfter and asOf remain unchanged, because the first events of the watch have not arrived.
+	// latestChange and asOf remain unchanged, because the first events of the watch have not arrived.
 	s.alive, s.hasEvents = time.Now(), false
 	changed := !s.connected
 	s.connected, s.failed = true, false
@@ -285,7 +285,7 @@ func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
 	if isWatch {
-		s.notAfter, s.asOf, s.hasEvents = s.alive, s.alive, true
+		s.latestChange, s.asOf, s.hasEvents = s.alive, s.alive, true
 	}
 	changed := isWatch && !s.connected
 	if changed {
@@ -309,8 +309,8 @@ func (s *source) lastSign() time.Time {
 func (s *source) lost(err error) {
 	s.mu.Lock()
 	if s.connected && s.hasEvents && errors.Is(err, io.EOF) { // the watch has worked until its end
-		s.notAfter = time.Now()
-		s.asOf = s.notAfter
+		s.latestChange = time.Now()
+		s.asOf = s.latestChange
 	}
 	s.connected, s.failed = false, true
 	s.stopListTimer()
@@ -322,14 +322,14 @@ func (s *source) lost(err error) {
 // objects are stale. API servers end each watch after some minutes, and a Reflector then starts another one at once.
 const reconnectTime = time.Second
 
-func (s *source) stale() (asOf, notAfter time.Time, stale bool) {
+func (s *source) stale() (asOf, latestChange time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connected || time.Since(s.notAfter) < reconnectTime {
+	if s.connected || time.Since(s.latestChange) < reconnectTime {
 		return time.Time{}, time.Time{}, false
 	}
 	// A complete list sets these times shortly before its objects are stored.
-	return s.asOf, s.notAfter, true
+	return s.asOf, s.latestChange, true
 }
 
 func (s *source) hasFailed() bool {

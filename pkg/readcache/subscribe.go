@@ -111,7 +111,7 @@ func (s *Subscription) Current() View {
 	if v.Snapshot == nil {
 		v.Snapshot = &Snapshot{}
 	}
-	v.AsOf, v.NotAfter, v.Stale = s.kind.source.stale()
+	v.AsOf, v.LatestChange, v.Stale = s.kind.source.stale()
 	return v
 }
 

@@ -31,9 +31,8 @@ func (g *Group) Summary() (any, bool) {
 	return g.summary.Value, true
 }
 
-// Summarize calls compute for the objects of the group, and returns the Value of the Summary. A Group of a store keeps
-// the Summary, and does not call compute again. Therefore, all callers must pass the same function for the same
-// resource.
+// Summarize returns the Value of the Summary that compute returns for the objects of the group. The group may store the
+// Summary for later calls, so all callers must pass the same function.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

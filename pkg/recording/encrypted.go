@@ -129,8 +129,7 @@ func (w *sealed) write(chunk []byte, isLast bool) error {
 	return err //nolint:wrapcheck // the caller wraps it
 }
 
-// opened reads an encrypted recording. If there is no last chunk, because the recording is in progress or the program
-// was killed, it returns the chunks that exist.
+// opened reads an encrypted recording, also while the recording is in progress.
 type opened struct {
 	from   *bufio.Reader
 	cipher cipher.AEAD

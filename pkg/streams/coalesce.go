@@ -20,8 +20,8 @@ type Coalescer[K comparable] struct {
 	lastChange map[K]time.Time
 }
 
-// Changed calls f repeatedly in the background, for about a second after a change of an RBAC object. All functions for
-// one key must have the same effect, because only one of them is called.
+// Changed starts calls of f in the background, which end about a second after a change of an RBAC object. If calls with
+// the same key are in progress, Changed only extends their time. All functions for one key must have the same effect.
 func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

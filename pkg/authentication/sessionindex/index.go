@@ -142,8 +142,8 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns sessions that must end before the user starts newSessions more sessions. If only Limits.Total is
-// exceeded, it returns one session.
+// Excess returns sessions that must end because the user starts the given number of new sessions. After they have
+// ended, another call may return further sessions.
 func (i *Index) Excess(user types.UID, newSessions int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// accountFree is the number of failures of an account after which further attempts are delayed. It also applies to
-	// sessions, known devices and names that no user has.
+	// accountFree is the number of failures of an account, a session or a known device after which further attempts are
+	// delayed. Names that no user has count as accounts.
 	accountFree            = 5
 	accountForgiveInterval = time.Hour
 	addressForgiveInterval = time.Minute

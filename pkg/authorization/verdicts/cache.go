@@ -107,15 +107,17 @@ func (c *Cache) Stop() {
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
-// unreachable, it may use an earlier result. No object may be newer than asOf. Errors have the code 50200.
+// unreachable, AllowedStale can use an earlier result. The caller must not read objects that have changed after
+// latestChange. Errors have the code 50200.
 func (c *Cache) AllowedStale(
-	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
-	roles Roles,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
+	latestChange time.Time, roles Roles,
 ) (bool, error) {
 	wasAllowed := func() (bool, error) {
 		currentRoles, err := granted(ctx, roles)
+		q := newQuestion(caller.Identity(), &attributes)
 		//nolint:contextcheck // the watch of a scope outlives the request
-		return c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), currentRoles, asOf), err
+		return c.wasAllowed(caller.Connection(), q, currentRoles, latestChange), err
 	}
 	reviewContext, cancel := c.reviewContext(ctx, caller.Connection(), wasAllowed)
 	defer cancel()
@@ -213,12 +215,12 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, asOf time.Time) bool {
+func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, latestChange time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
-	// The limit of asOf ensures that the read does not reveal objects that were created or changed later during the
-	// outage, because the user may have lost the right since then.
-	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
+	// The limit of latestChange ensures that the read does not reveal objects that were created or changed later during
+	// the outage, because the user may have lost the right since then.
+	if !ok || c.clock.Since(began) > maxOutage || latestChange.After(began.Add(maxAge)) {
 		return false
 	}
 	last, ok := c.entries.last(entryKey{s, q})

@@ -68,7 +68,7 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned maps the names of KubeVisionClusters whose finalizer was removed to their UIDs. It prevents a second
+	// cleaned contains the UIDs of KubeVisionClusters whose finalizer was removed, by name. It prevents a second
 	// cleanup while the cache still contains the deleted KubeVisionCluster.
 	cleaned  sync.Map
 	statuses condition.Patcher

@@ -19,7 +19,7 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.identities.examined.Delete(uid)
 	for id, holder := range r.identities.holders {
 		if holder.uid == uid {
-			r.replaceHolder(id, holder)
+			r.replaceHolderLocked(id, holder)
 		}
 	}
 	delete(r.identities.proofs, uid)
@@ -29,15 +29,14 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// replaceHolder selects another KubeVisionCluster as the holder of the identity id, if possible. The caller must hold
-// the lock.
-func (r *Registry) replaceHolder(id string, holder registration) {
+// replaceHolderLocked replaces oldHolder as the holder of the identity id by another KubeVisionCluster, if possible.
+func (r *Registry) replaceHolderLocked(id string, oldHolder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]
 		uid := m.revision.Cluster
-		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) ||
-			!r.isProvenLocked(m, holder) {
+		if m.cluster == nil || m.cluster.ID != id || uid == oldHolder.uid || r.retired.Has(uid) ||
+			!r.isProvenLocked(m, oldHolder) {
 			continue
 		}
 		r.identities.holders[id] = registration{uid: uid, name: name}

@@ -277,8 +277,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update records in the credentials which version of the password Secret was imported. If hash is not nil, it also
-// replaces the password hash. It returns a Conflict error if the credentials have changed since they were read.
+// update stores the version of the imported password Secret in the credentials. If hash is not nil, it also replaces
+// the password hash. It returns a Conflict error if the credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

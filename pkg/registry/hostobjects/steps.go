@@ -71,8 +71,8 @@ func Patch(
 	}
 }
 
-// PatchFrom returns a merge patch against oldObject. With a requestVersion, the patch fails if oldObject is not the
-// latest version.
+// PatchFrom returns a merge patch against oldObject. requestVersion is the resourceVersion in the request, or empty. If
+// it is not empty, the patch fails if the object has changed since oldObject was read.
 func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
 		return client.MergeFrom(oldObject)

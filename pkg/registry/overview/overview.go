@@ -73,8 +73,8 @@ func typedKind[T any, P interface {
 	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { addObject(o, out) }, addObject)
 }
 
-// partialKind is typedKind with another type C for objects of the read cache. The type C needs only a part of the
-// fields.
+// partialKind returns a scopedlist.Kind that adds the objects of a resource to the Overview in t. It decodes objects of
+// the read cache to C, and objects of an API server to T. The two functions must not retain the objects.
 func partialKind[C, T any, P interface {
 	*T
 	Unmarshal(data []byte) error

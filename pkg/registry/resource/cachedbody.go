@@ -69,8 +69,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns b as the body of a response. The body is an envelope.Compressible only if the compression takes little
-// time and memory. The memory is charged to account.
+// data returns b as the body of a response. If the compression takes little time and memory, the body is an
+// envelope.Compressible.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.uncompressedObjects > maxCompressed || b.uncompressedBytes > maxCompressedBytes ||
 		account.Take(b.uncompressedBytes) != nil {

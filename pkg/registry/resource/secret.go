@@ -54,7 +54,7 @@ func (m manifestObject) refuseDiffersTexts() error {
 	return nil
 }
 
-// placeholders returns the sorted keys whose value in a field of the manifest is a placeholder such as objects.Masked.
+// placeholders returns the sorted keys in a field of the manifest, such as data, whose values are placeholders.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

@@ -30,10 +30,11 @@ import (
 // must treat an error as a denial.
 type Verdicts interface {
 	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster
-	// is unreachable, it may use an earlier result. No object may be newer than asOf.
+	// is unreachable, AllowedStale can use an earlier result. The caller must not read objects that have changed after
+	// latestChange.
 	AllowedStale(
-		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
-		roles verdicts.Roles,
+		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
+		latestChange time.Time, roles verdicts.Roles,
 	) (bool, error)
 }
 
@@ -221,13 +222,14 @@ func (c *Client) may(
 	v readcache.View,
 ) (bool, error) {
 	// During an outage of the cluster, the result may come from an earlier access review, and the caller may have lost
-	// the right since then. Therefore, the result applies only to objects that are no newer than asOf.
-	asOf := time.Now()
+	// the right since then. Therefore, the result applies only to objects that have not changed after
+	// latestChange.
+	latestChange := time.Now()
 	if v.Stale {
-		asOf = v.NotAfter
+		latestChange = v.LatestChange
 	}
 	roles := func(ctx context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return c.roles(ctx, attributes.Namespace)
 	}
-	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, roles) //nolint:wrapcheck // it has its code
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, latestChange, roles) //nolint:wrapcheck // it has its code
 }

@@ -56,7 +56,7 @@ func (v *recordingVerdicts) AllowedStale(
 func TestReviewOfStaleObjects(t *testing.T) {
 	recorded := &recordingVerdicts{}
 	newest := time.Now().Add(-time.Minute)
-	view := readcache.View{Stale: true, AsOf: newest.Add(-time.Hour), NotAfter: newest}
+	view := readcache.View{Stale: true, AsOf: newest.Add(-time.Hour), LatestChange: newest}
 	c := &Client{verdicts: recorded}
 	if _, err := c.may(t.Context(), authorizationv1.ResourceAttributes{}, view); err != nil {
 		t.Fatal(err)

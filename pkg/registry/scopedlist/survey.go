@@ -44,8 +44,8 @@ type Kind struct {
 }
 
 // Survey lists several kinds concurrently, and calls the Read function of each listed kind. An empty namespace means
-// all namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings in
-// the returned Meta name failed lists, and objects that were too large.
+// all namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The returned Meta
+// contains warnings about failed lists, and about objects that were too large.
 //
 // Survey returns an error if at least one list fails and no list succeeds. For a single namespace, it also returns an
 // error if the caller may list none of the kinds.

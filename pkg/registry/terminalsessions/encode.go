@@ -20,8 +20,8 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns metadata as JSON, with content as the value of the field recording. This field of metadata must be
-// empty. The memory of the JSON is charged to account.
+// encode returns metadata as JSON, with content in its field "recording". Metadata.Recording must be empty. The memory
+// of the JSON is charged to account.
 func encode(
 	content io.Reader, metadata dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
