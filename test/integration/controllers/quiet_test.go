@@ -95,7 +95,8 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	eventually(t, time.Minute, "wait for the end of the namespaces of other tests", noneEnding)
 	before := awaitQuiet(t)
 	time.Sleep(10 * time.Second)
-	const probe, count = "PATCH kubevision.io/kubevisionclusters/status", "PUT /configmaps/"
+	const probe = "PATCH kubevision.io/kubevisionclusters/status"
+	const count = "APPLY kubevision.io/kubevisionpolicyparameters/"
 	after := writes(t)
 	for what := range maps.Keys(after) {
 		more, allowed := after[what]-before[what], 0.0
