@@ -20,8 +20,8 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the attempts of a rollback. An attempt fails if the status of the workload changes between the
-	// read and the patch.
+	// maxTries bounds the attempts of a rollback. An attempt fails if the workload changes between the read and the
+	// patch.
 	maxTries = 5
 )
 
@@ -58,8 +58,9 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 }
 
 // rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
-// rollbackTo also restores the annotations of the revision. During a rollout, the status of the workload changes often,
-// and causes conflicts. rollbackTo retries after these conflicts, but not if the spec has changed.
+// rollbackTo also restores the annotations of the revision. During a rollout, the controller of the workload often
+// changes the status and an annotation, which causes conflicts. rollbackTo retries after these conflicts, but not if the
+// Pod template has changed.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -74,7 +75,8 @@ func rollbackTo(
 		if err := read(ctx, caller, t, nil, now); err != nil {
 			return answer, err
 		}
-		if now.Metadata.UID != w.Metadata.UID || now.Metadata.Generation != w.Metadata.Generation {
+		// The generation is not compared: it also changes with the annotations of a Deployment.
+		if now.Metadata.UID != w.Metadata.UID || !reflect.DeepEqual(now.Spec, w.Spec) {
 			return answer, err
 		}
 		w = now

@@ -7,10 +7,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -104,6 +107,35 @@ func TestRollbackDeployment(t *testing.T) {
 	refused(t, dev.post(t, path+"/rollback", `{"revision":3}`), wire.Conflict, "")
 	refused(t, dev.get(t, "/namespaces/"+ns+"/deployments/none/history"), wire.NotFound, "")
 	refused(t, dev.get(t, "/namespaces/"+ns+"/replicasets/web/history"), wire.Invalid, "resource")
+}
+
+// TestRollbackWhileAnnotationsChange verifies that a change of annotations, as the Deployment controller makes one in
+// each rollout, does not cause a conflict. Such a change increases the generation of a Deployment.
+func TestRollbackWhileAnnotationsChange(t *testing.T) {
+	ns := set().Namespace(t, "rollback-annotated")
+	dev := newActor(t, "dev", ns)
+	d := deployment(t, ns, "web", 0)
+	update(t, d, `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`)
+	atRevision(t, d, 2)
+
+	changed := d.DeepCopy()
+	ctx, cancel := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	defer cancel()
+	writer.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"count":"%d"}}}`, i)
+			err := set().Client.Patch(ctx, changed, client.RawPatch(types.MergePatchType, patch))
+			if err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+	})
+	for range 20 {
+		dev.post(t, "/namespaces/"+ns+"/deployments/web/rollback", `{"revision":2}`).Want(t, wire.OK)
+	}
 }
 
 func TestRollbackOthers(t *testing.T) {

@@ -69,11 +69,15 @@ func TestPasswordProcess(t *testing.T) {
 	})
 }
 
+// hashingPatience bounds the wait for a child process that hashes passwords. On a machine without a free processor, a
+// child may exceed its timeout. The server then starts no child for a minute.
+const hashingPatience = 150 * time.Second
+
 // hashingChild logs in until a child process of a server has hashed a password, and returns the child. It ignores the
 // process except.
 func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), except int) (child int) {
 	t.Helper()
-	fixture.Eventually(t, "hash a password in a child process", func(context.Context) error {
+	hash := func(context.Context) error {
 		logIn() // causes the start of a child
 		for _, pid := range localcluster.Children(server.PID()) {
 			if pid == except || !hasLowPriority(pid, server.PID()) {
@@ -87,7 +91,10 @@ func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), ex
 			}
 		}
 		return errors.New("no child has hashed a password")
-	})
+	}
+	if err := localcluster.Poll(t.Context(), hashingPatience, "hash a password in a child process", hash); err != nil {
+		t.Fatal(err)
+	}
 	return child
 }
 
