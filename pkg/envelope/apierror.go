@@ -67,8 +67,8 @@ func OutOfMemory(cause error) *Error {
 	return e
 }
 
-// OutOfTime returns the error for a request that has waited too long for processor time. Other requests of the same
-// caller use all processor time that this caller may use. The cause is logged, but not sent to the caller.
+// OutOfTime returns the error for a request that has waited too long, because other requests of the same caller use all
+// processor time that this caller may use. The cause is logged, but not sent to the caller.
 func OutOfTime(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your other requests use all processor time that you may use: send fewer or smaller requests").WithCause(cause)

@@ -4115,7 +4115,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is a log line without the line feed in a frame of type log. In a frame of type error or close, it is a text for the user: the error, or the reason for the end of the log.",
+							Description: "data depends on the type. For the type log, it is a line without its line feed. For the types error and close, it is a text for the user: the error, or the reason for the end of the log.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

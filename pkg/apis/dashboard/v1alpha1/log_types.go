@@ -7,8 +7,8 @@ package v1alpha1
 type LogFrame struct {
 	// type is log for a line, error for a failure, or close at the end. After close, the client should not reconnect.
 	Type string `json:"type"`
-	// data is a log line without the line feed in a frame of type log. In a frame of type error or close, it is a text
-	// for the user: the error, or the reason for the end of the log.
+	// data depends on the type. For the type log, it is a line without its line feed. For the types error and close, it
+	// is a text for the user: the error, or the reason for the end of the log.
 	Data string `json:"data"`
 	// pod is the name of the Pod. It is set if the logs of several Pods are merged.
 	// +optional
