@@ -40,8 +40,8 @@ const (
 	singleClient = 1
 	// clientsOfSite is the assumed number of clients in the network of a site: an IPv4 /24 or an IPv6 /56.
 	clientsOfSite = 4
-	// clientsOfProvider is the assumed number of clients in an IPv6 /48. Internet providers do not assign larger networks
-	// to their customers.
+	// clientsOfProvider is the assumed number of clients in an IPv6 /48. Internet providers do not assign larger
+	// networks to their customers.
 	clientsOfProvider = 16
 )
 

@@ -59,8 +59,8 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 
 // rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
 // rollbackTo also restores the annotations of the revision. During a rollout, the controller of the workload often
-// changes the status and an annotation, which causes conflicts. rollbackTo retries after these conflicts, but not if the
-// Pod template has changed.
+// changes the status and an annotation, which causes conflicts. rollbackTo retries after these conflicts, but not if
+// the Pod template has changed.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
