@@ -37,7 +37,7 @@ var ErrExpired = errors.New("the session has expired")
 // Refresh verifies a refresh token, renews its session, and returns new tokens. It returns these errors:
 //   - ErrExpired if the session has expired
 //   - ErrRevoked if the refresh token is invalid or was revoked
-//   - a throttle.BlockedError after too many invalid tokens, failed logins or renewals
+//   - a throttle.BlockedError after too many renewals, invalid tokens or failed logins
 func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {

@@ -62,7 +62,7 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if the method Reader would return without a request to the cluster.
+// HasReader returns true if a Reader is available immediately, without a request to the cluster.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }

@@ -229,8 +229,8 @@ func (u *upgrade) refused() error {
 	return u.frames.err()
 }
 
-// handshakeRoundTripper sends the request for an upgrade. If the cluster accepts the upgrade, it removes the limits of
-// the handshake from the connection. These limits bound the duration and the received bytes.
+// handshakeRoundTripper sends the request for an upgrade. During this request, the connection has limits for the
+// duration and the received bytes. handshakeRoundTripper removes these limits if the cluster accepts the upgrade.
 type handshakeRoundTripper struct {
 	next http.RoundTripper
 	conn *upgradedConn

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML.
+// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML. A
+// manifest can also be a field of a JSON object, beside a one-time code.
 package manifest
 
 import (

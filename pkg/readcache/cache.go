@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package readcache caches the objects of clusters as JSON. To create the JSON of a list, it only concatenates the JSON
-// of the objects. The package does not check rights. Before a caller returns objects to a user, it must check with an
-// access review whether the user may read them on the cluster.
+// of the objects. If the objects need too much memory, the package evicts resources. It does not check rights. Before a
+// caller returns objects to a user, it must check with an access review whether the user may read them on the cluster.
 package readcache
 
 import (
@@ -78,9 +78,9 @@ type Cache struct {
 	kinds map[kindKey]*kind
 	// paces contains the rate limits of the clusters that have cached resources or recently had some.
 	paces map[Cluster]*pace
-	// refusals maps a kindKey to the last refusal of the resource.
-	refusals *lru.Cache
-	closed   bool
+	// pauses maps a kindKey to the last period in which the resource is not cached.
+	pauses *lru.Cache
+	closed bool
 
 	// evicting serializes makeRoom, so that two calls do not evict two resources where one is enough.
 	evicting sync.Mutex
@@ -102,7 +102,7 @@ func New(bytes int64) *Cache {
 	}
 	return &Cache{
 		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, paces: map[Cluster]*pace{},
-		refusals: lru.New(maxKinds), writes: lru.New(maxWrites),
+		pauses: lru.New(maxKinds), writes: lru.New(maxWrites),
 	}
 }
 
@@ -176,7 +176,7 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// LatestChange is the latest possible time of a change that the list includes. It is zero if Stale is false.
+	// LatestChange is a time after which no object of the list has changed. It is zero if Stale is false.
 	LatestChange time.Time
 
 	store *store
@@ -235,7 +235,7 @@ func (c *Cache) getOrStart(key kindKey, kindName string) (k *kind, started bool)
 	defer c.mu.Unlock()
 	k = c.kinds[key]
 	if k == nil {
-		if time.Now().Before(c.refusalOf(key).until) {
+		if time.Now().Before(c.lastPauseLocked(key).until) {
 			return nil, false
 		}
 		if c.closed || len(c.kinds) >= maxKinds {
@@ -248,31 +248,31 @@ func (c *Cache) getOrStart(key kindKey, kindName string) (k *kind, started bool)
 	return k, started
 }
 
-// refusal is a period in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
+// pause is a period in which a resource is not cached. It begins when the cluster rejects a list of the resource, or
 // when the objects do not fit into the cache.
-type refusal struct {
-	until time.Time
-	pause time.Duration
+type pause struct {
+	until  time.Time
+	length time.Duration
 }
 
-// refusalOf returns the last refusal of the resource, or the zero value if there was none. A refusal is a period in
-// which the resource is not cached. The returned refusal may have ended. The caller must hold c.mu.
-func (c *Cache) refusalOf(key kindKey) refusal {
-	value, _ := c.refusals.Get(key)
-	last, _ := value.(refusal)
+// lastPauseLocked returns the last pause of the resource, which may have ended. If there was no pause, lastPauseLocked
+// returns the zero value.
+func (c *Cache) lastPauseLocked(key kindKey) pause {
+	value, _ := c.pauses.Get(key)
+	last, _ := value.(pause)
 	return last
 }
 
-func (r refusal) next(maxPause time.Duration) refusal {
-	pause := maxPause
+func (p pause) next(maxPause time.Duration) pause {
+	length := maxPause
 	if maxPause == refusedFor { // a list has failed
-		pause = refusedFirst
+		length = refusedFirst
 		// If the list fails again soon, the pause doubles.
-		if time.Since(r.until) < refusedFor {
-			pause = min(max(2*r.pause, refusedFirst), refusedFor)
+		if time.Since(p.until) < refusedFor {
+			length = min(max(2*p.length, refusedFirst), refusedFor)
 		}
 	}
-	return refusal{until: time.Now().Add(pause), pause: pause}
+	return pause{until: time.Now().Add(length), length: length}
 }
 
 // stop drops a cached resource, and logs the reason. The resource is then not cached again for up to maxPause.
@@ -284,7 +284,7 @@ func (c *Cache) stop(k *kind, reason error, maxPause time.Duration) {
 	}
 	delete(c.kinds, k.key)
 	if maxPause > 0 {
-		c.refusals.Add(k.key, c.refusalOf(k.key).next(maxPause))
+		c.pauses.Add(k.key, c.lastPauseLocked(k.key).next(maxPause))
 	}
 	c.mu.Unlock()
 	k.end()

@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// latestChange is the latest possible time of a change that the stored objects include.
+	// latestChange is a time after which no stored object has changed.
 	latestChange time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time

@@ -114,24 +114,24 @@ func TestEventRate(t *testing.T) {
 	})
 }
 
-// TestRefusals verifies that a kind that cannot be cached is retried after increasing intervals.
-func TestRefusals(t *testing.T) {
+// TestPauses verifies that a kind that cannot be cached is retried after increasing intervals.
+func TestPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var last refusal
+		var last pause
 		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
 			want := time.Duration(seconds) * time.Second
 			last = last.next(refusedFor)
-			if last.pause != want {
-				t.Errorf("the pause is %s, want %s", last.pause, want)
+			if last.length != want {
+				t.Errorf("the pause is %s, want %s", last.length, want)
 			}
-			time.Sleep(last.pause + time.Second)
+			time.Sleep(last.length + time.Second)
 		}
 		time.Sleep(refusedFor)
-		if last = last.next(refusedFor); last.pause != refusedFirst {
-			t.Errorf("the pause is %s after a while, want %s", last.pause, refusedFirst)
+		if last = last.next(refusedFor); last.length != refusedFirst {
+			t.Errorf("the pause is %s after a while, want %s", last.length, refusedFirst)
 		}
-		if last = last.next(tooLargeFor); last.pause != tooLargeFor {
-			t.Errorf("a kind that does not fit is tried again after %s, want %s", last.pause, tooLargeFor)
+		if last = last.next(tooLargeFor); last.length != tooLargeFor {
+			t.Errorf("a kind that does not fit is tried again after %s, want %s", last.length, tooLargeFor)
 		}
 	})
 }

@@ -20,8 +20,9 @@ type Coalescer[K comparable] struct {
 	lastChange map[K]time.Time
 }
 
-// Changed starts calls of f in the background, which end about a second after a change of an RBAC object. If calls with
-// the same key are in progress, Changed only extends their time. All functions for one key must have the same effect.
+// Changed must be called after a change of an RBAC object. It calls f several times in the background, for about a
+// second. If the calls for an earlier change with the same key are not complete, they continue for about a second
+// instead, and f is not used. All functions for one key must have the same effect.
 func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

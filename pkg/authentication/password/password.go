@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package password hashes and verifies passwords with argon2id (RFC 9106). Hashes are PHC strings.
+// Package password hashes and verifies passwords with argon2id (RFC 9106). Hashes are PHC strings. If
+// many passwords are hashed, a child process computes the hashes, so that they do not delay other requests.
 package password
 
 import (

@@ -36,9 +36,9 @@ const (
 // Assumed numbers of clients in networks of different sizes. The limits of a network with n clients are n times the
 // limits of one client.
 const (
-	// singleClient is the number of clients in the smallest network: one IPv4 address or an IPv6 /64.
+	// singleClient is the assumed number of clients that share an IPv4 address or an IPv6 /64.
 	singleClient = 1
-	// clientsOfSite is the assumed number of clients in the network of a site: an IPv4 /24 or an IPv6 /56.
+	// clientsOfSite is the assumed number of clients in an IPv4 /24 or an IPv6 /56, the usual network of a site.
 	clientsOfSite = 4
 	// clientsOfProvider is the assumed number of clients in an IPv6 /48. Internet providers do not assign larger
 	// networks to their customers.

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts caches the results of access reviews ("verdicts"). A verdict expires after some seconds. It becomes
-// invalid earlier if an RBAC object of the cluster changes. Callers must treat an error as a denial.
+// Package verdicts caches the results of access reviews ("verdicts"), and watches the RBAC objects of the clusters. A
+// verdict expires after some seconds. It becomes invalid earlier if an RBAC object of the cluster changes. Callers must
+// treat an error as a denial.
 package verdicts
 
 import (
@@ -107,7 +108,7 @@ func (c *Cache) Stop() {
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
-// unreachable, AllowedStale can use an earlier result. The caller must not read objects that have changed after
+// unreachable, AllowedStale can use an earlier result. No object that the caller will read may have changed after
 // latestChange. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes the rules or subjects of an RBAC object that has finalizers. It returns false if the object has
-// no finalizers, no rules and no subjects.
+// removeRights removes the rules or subjects of an RBAC object that has finalizers. If the object has no finalizers, or
+// neither rules nor subjects, removeRights does nothing and returns false.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, resourceVersion string) (bool, error) {
 	// RBAC evaluates an object until its finalizers are removed, even if the object is being deleted.
 	fields := rightFields(object)

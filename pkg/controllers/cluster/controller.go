@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cluster reconciles KubeVisionClusters. It probes each cluster, and creates the built-in roles, the
-// impersonating ServiceAccount and the ServiceAccount of the read cache on it.
+// impersonating ServiceAccount and the ServiceAccount of the read cache on it. When a KubeVisionCluster is deleted, the
+// package removes these objects from the cluster.
 package cluster
 
 import (

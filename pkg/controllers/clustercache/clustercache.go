@@ -9,7 +9,8 @@
 // first KubeVisionCluster with an identity is used without further checks. It is called the holder of the identity. Any
 // other KubeVisionCluster with this identity needs a proof that it leads to the same Kubernetes cluster. For the proof,
 // a Secret is written through one of the two connections, and read through the other one. Without a proof, the
-// KubeVisionCluster is in conflict with the holder, and is not used.
+// KubeVisionCluster is in conflict with the holder, and is not used. The package notifies the controllers of new proofs
+// and new connections.
 //
 // The package also uses these terms:
 //

@@ -291,8 +291,8 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// NeedsProof returns true if the result of Confirm can change when another cluster is connected or disconnected. The
-// caller must then call Confirm again.
+// NeedsProof returns true if the result of Confirm can change when another cluster is connected or disconnected. If it
+// returns true, the caller must repeat Confirm after each such change.
 func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is the time for which Open fails after a cluster was disconnected because of its memory.
+// penalty is the time for which Open fails after a cluster was disconnected because its objects used too much memory.
 const penalty = 30 * time.Second
 
 // penalize makes Open fail for some time if the connection m was opened recently. It is called when m has exceeded its

@@ -129,7 +129,7 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant returns the step that creates a role binding. The role binding grants u the dashboard role.
+// createGrant returns the step that creates a role binding. The role binding grants the given role to u.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
 		// newGrant must not be called earlier. It reads the UID of u, and a previous step may create u.

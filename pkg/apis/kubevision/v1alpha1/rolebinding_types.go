@@ -249,7 +249,7 @@ type RoleBindingClusterStatus struct {
 	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message describes the cause and its solution.
+	// message describes the cause of the status. If the binding is not in force, message also says how to correct this.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
