@@ -28,8 +28,8 @@ const (
 	// maxUnreadBytes bounds the received but unread bytes of one stream of an HTTP/2 connection.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the maximum value of a Retry-After header that client-go obeys. After a response with a higher
-	// value, client-go does not retry the request.
+	// maxRetryAfter is the maximum value of a Retry-After header. A header with a higher value is removed from the
+	// response, so that client-go does not retry the request.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"

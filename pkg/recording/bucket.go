@@ -92,10 +92,10 @@ type bucket struct {
 }
 
 const (
-	// joinsAtOnce bounds the number of recordings whose pieces are copied to one object concurrently. The copying of
-	// one recording takes partBytes of memory.
+	// joinsAtOnce bounds the number of recordings that are joined concurrently. To join a recording, its pieces are
+	// copied to one object. This takes partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings whose pieces are being copied to one object, or wait for the copying.
+	// maxJoins bounds the number of recordings that are joined or wait to be joined.
 	maxJoins = 1000
 )
 

@@ -35,11 +35,11 @@ const (
 // every name.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule matches reads (GET, HEAD and OPTIONS) as well as writes. For example, exec runs a
-	// command even with the method GET.
+	// Reads is true if the rule matches reads (GET, HEAD and OPTIONS) as well as writes. A read can have an effect. For
+	// example, exec with the method GET runs a command.
 	Reads bool
-	// DryRuns is true if the rule matches dry runs as well as other requests. For example, exec runs a command even in
-	// a dry run.
+	// DryRuns is true if the rule matches dry runs as well as other requests. A dry run can have an effect. For
+	// example, exec runs the command.
 	DryRuns bool
 }
 

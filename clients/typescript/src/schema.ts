@@ -3976,7 +3976,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.LoginEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge instead. */
+            /** @description data contains the user and the tokens of the new session. In a response with the code 40102, this JSON field contains a TwoFactorChallenge instead of a Login. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Login"] | null;
             /**
              * @description message describes the result.

@@ -4242,7 +4242,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge instead.",
+							Description: "data contains the user and the tokens of the new session. In a response with the code 40102, this JSON field contains a TwoFactorChallenge instead of a Login.",
 							Ref:         ref(v1alpha1.Login{}.OpenAPIModelName()),
 						},
 					},

@@ -143,9 +143,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
-// HashNew hashes a new password of a user with a new salt. Only one call at a time runs for all users, so that new
-// passwords do not delay logins. A user with many waiting calls does not delay other users. HashNew returns ErrBusy if
-// too many passwords are waiting, and ErrMismatch for a password that is longer than MaxLength.
+// HashNew hashes a new password of a user with a new salt. New passwords are hashed one after the other, so that they
+// do not delay logins. The users take turns, so that many passwords of one user do not delay other users. HashNew
+// returns ErrBusy if too many passwords are waiting, and ErrMismatch for a password that is longer than MaxLength.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.newPasswords.Enter(ctx, user)
 	if err != nil {

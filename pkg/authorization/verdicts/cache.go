@@ -108,8 +108,8 @@ func (c *Cache) Stop() {
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
-// unreachable, AllowedStale can use an earlier result. No object that the caller will read may have changed after
-// latestChange. Errors have the code 50200.
+// unreachable, AllowedStale can use an earlier result. latestChange must be a time after which none of these objects
+// has changed. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 	latestChange time.Time, roles Roles,

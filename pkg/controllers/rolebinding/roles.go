@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns false if role is a built-in role, but another client has created the ClusterRole. This ClusterRole
-// could grant other rights.
+// bindable returns true if KubeVision may bind the ClusterRole with the given name. It returns false if a built-in role
+// has this name, but KubeVision has not created the ClusterRole. Such a ClusterRole could grant any rights.
 func (g *grant) bindable(role string) bool {
 	_, known := g.builtInRoleExists[role]
 	return g.builtInRoleExists == nil || known

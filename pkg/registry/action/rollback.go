@@ -20,9 +20,13 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the attempts of a rollback. An attempt fails if the workload changes between the read and the
+	// maxTries bounds the attempts of a rollback. An attempt fails if an annotation changes between the read and the
 	// patch.
 	maxTries = 5
+
+	opTest          = "test"
+	templatePath    = "/spec/template"
+	annotationsPath = "/metadata/annotations"
 )
 
 func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
@@ -58,9 +62,8 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 }
 
 // rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
-// rollbackTo also restores the annotations of the revision. During a rollout, the controller of the workload often
-// changes the status and an annotation, which causes conflicts. rollbackTo retries after these conflicts, but not if
-// the Pod template has changed.
+// rollbackTo also restores the annotations of the revision. It returns an error with CodeStale if the Pod template has
+// changed since w was read. If only annotations have changed, rollbackTo retries.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -68,20 +71,29 @@ func rollbackTo(
 	for range maxTries {
 		answer, err = patch(ctx, caller, t,
 			change{kind: types.JSONPatchType, body: patchSteps(w, chosen, withAnnotations)})
-		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeStale {
+		if err == nil || !isRejected(err) {
 			return answer, err
 		}
 		now := &workload{}
 		if err := read(ctx, caller, t, nil, now); err != nil {
 			return answer, err
 		}
-		// The generation is not compared: it also changes with the annotations of a Deployment.
 		if now.Metadata.UID != w.Metadata.UID || !reflect.DeepEqual(now.Spec, w.Spec) {
-			return answer, err
+			return answer, envelope.New(dashboardv1alpha1.CodeStale,
+				"%q was changed during the rollback: read its history again", t.Name).WithCause(err)
+		}
+		if reflect.DeepEqual(now.Metadata.Annotations, w.Metadata.Annotations) {
+			return answer, err // the cluster does not accept the template
 		}
 		w = now
 	}
 	return answer, err
+}
+
+// isRejected returns true for errors that a failed test of a JSON patch can cause.
+func isRejected(err error) bool {
+	code := envelope.As(err).Code
+	return code == dashboardv1alpha1.CodeRejected || code == dashboardv1alpha1.CodeStale
 }
 
 // findRevision returns the revision with the given number. For 0, it returns the revision before the current one. It
@@ -107,16 +119,19 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the JSON patch that rolls the workload back to the revision. The patch fails if the workload has
-// changed since it was read. A merge patch is not used, because it would keep fields that the new template does not
-// have.
+// patchSteps returns the JSON patch that rolls the workload back to the revision. The patch fails if the replaced
+// fields have changed since the workload was read. The ResourceVersion is not tested, because the status changes often
+// during a rollout. A merge patch is not used, because it would keep fields that the new template does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
-		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
-		{Op: "replace", Path: "/spec/template", Value: chosen.template},
+		{Op: opTest, Path: "/metadata/uid", Value: w.Metadata.UID},
+		{Op: opTest, Path: templatePath, Value: w.Spec.Template},
+		{Op: "replace", Path: templatePath, Value: chosen.template},
 	}
 	if withAnnotations {
-		out = append(out, step{Op: "add", Path: "/metadata/annotations", Value: annotations(w, chosen)})
+		out = append(out,
+			step{Op: opTest, Path: annotationsPath, Value: w.Metadata.Annotations},
+			step{Op: "add", Path: annotationsPath, Value: annotations(w, chosen)})
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -39,24 +40,26 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestSteps verifies that the patch tests the version that was read, so that a concurrent change is a conflict, and
+// TestSteps verifies that the patch tests the fields that it replaces, so that a concurrent change is a conflict, and
 // that the Deployment keeps the annotations of its controller.
 func TestSteps(t *testing.T) {
-	w := &workload{Metadata: metav1.ObjectMeta{ResourceVersion: "42", Annotations: map[string]string{
-		revisionAnnotation: "7", changeCauseAnnotation: "new", "gone": "x",
-	}}}
+	before := map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "new", "gone": "x"}
+	w := &workload{Metadata: metav1.ObjectMeta{UID: "42", Annotations: before}}
+	w.Spec.Template = object{"metadata": object{}}
 	chosen := &revision{template: object{"spec": object{}}, metadata: metav1.ObjectMeta{Annotations: map[string]string{
 		revisionAnnotation: "5", changeCauseAnnotation: "old", "deployment.kubernetes.io/desired-replicas": "9",
 	}}}
 	want := []step{
-		{"replace", "/metadata/resourceVersion", "42"},
+		{"test", "/metadata/uid", types.UID("42")},
+		{"test", "/spec/template", object{"metadata": object{}}},
 		{"replace", "/spec/template", object{"spec": object{}}},
+		{"test", "/metadata/annotations", before},
 		{"add", "/metadata/annotations", map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "old"}},
 	}
 	if diff := cmp.Diff(want, patchSteps(w, chosen, true)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(want[:2], patchSteps(w, chosen, false)); diff != "" {
+	if diff := cmp.Diff(want[:3], patchSteps(w, chosen, false)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -24,7 +24,7 @@ type Step struct {
 	// Object is the description of the written object in error messages, for example "Secret a".
 	Object string
 	// Do writes the object with the given client. It is called first with a dry-run client, and then with a normal
-	// client. Therefore, it must not change its inputs.
+	// client. The first call must not change variables that the second call uses.
 	Do func(context.Context, client.Client) error
 	// Undo reverts a successful Do. It may be nil for the last step, because the last step is never reverted.
 	Undo func(context.Context, client.Client) error

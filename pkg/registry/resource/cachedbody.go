@@ -24,7 +24,8 @@ const (
 	// maxCompressed bounds the number of objects that are compressed for one response. The compression of an object
 	// takes 20 us.
 	maxCompressed = 1000
-	// maxCompressedBytes bounds the size of the JSON that is compressed for one response, in bytes.
+	// maxCompressedBytes bounds the JSON that is compressed for one response. It is the size before the compression, in
+	// bytes.
 	maxCompressedBytes = 4 << 20
 )
 

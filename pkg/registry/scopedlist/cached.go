@@ -30,8 +30,8 @@ import (
 // must treat an error as a denial.
 type Verdicts interface {
 	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster
-	// is unreachable, AllowedStale can use an earlier result. No object that the caller will read may have changed
-	// after latestChange.
+	// is unreachable, AllowedStale can use an earlier result. latestChange must be a time after which none of these
+	// objects has changed.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 		latestChange time.Time, roles verdicts.Roles,

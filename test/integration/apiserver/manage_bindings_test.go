@@ -4,6 +4,8 @@
 package apiserver_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -63,7 +65,13 @@ func TestRoleBindings(t *testing.T) {
 	first := shown.ResourceVersion
 	c.Call(t, as(a.AccessToken, post(t, "/role-bindings", body))).Want(t, wire.Conflict)
 	becomes(t, c, wire.OK, as(u.AccessToken, read(pods("default"))))
-	c.Call(t, as(a.AccessToken, read(path))).Want(t, wire.OK).Into(t, &shown)
+	fixture.Eventually(t, "wait for the status of the binding", func(context.Context) error {
+		c.Call(t, as(a.AccessToken, read(path))).Want(t, wire.OK).Into(t, &shown)
+		if len(shown.Status.Clusters) == 0 || len(shown.Status.Conditions) == 0 {
+			return fmt.Errorf("it is %+v", shown.Status)
+		}
+		return nil
+	})
 	if shown.ID != name || shown.RoleRef["name"] != "dev" || len(shown.Subjects) != 1 ||
 		len(shown.Namespaces["names"]) != 1 || len(shown.Status.Conditions) == 0 ||
 		len(shown.Status.Clusters) != 1 || shown.Status.Clusters[0].Name != host {

@@ -75,7 +75,7 @@ func TestSubjectsOfOtherScriptsAreTaken(t *testing.T) {
 
 // TestNamesThatPassForOthers verifies that names that resemble the name of another user or group are rejected.
 func TestNamesThatPassForOthers(t *testing.T) {
-	const decoded, reserved, url = "display as another name", "are reserved", "a cluster name is part of URLs"
+	const decoded, reserved, url = "displays another name", "are reserved", "a cluster name is part of URLs"
 	judge(t, "KubeVisionUser", map[string]verdict{
 		"the group of all users":  {name: "users", spec: object{}, want: reserved},
 		"credentials of another":  {name: "kubevision-credentials-alice", spec: object{}, want: reserved},

@@ -95,8 +95,8 @@ type RevokedEnvelope struct {
 // (CodeTwoFactorRequired), it contains a TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`
-	// data contains the user and the tokens of the new session. With the code 40102, it is a TwoFactorChallenge
-	// instead.
+	// data contains the user and the tokens of the new session. In a response with the code 40102, this JSON field
+	// contains a TwoFactorChallenge instead of a Login.
 	// +optional
 	Data *Login `json:"data"`
 	// meta contains information about the response.

@@ -34,7 +34,7 @@ const (
 // +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name must have at most 63 characters"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--', which programs that decode Punycode display as another name"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--': a program that decodes Punycode displays another name"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !(self.metadata.name == 'users' || self.metadata.name.startsWith('kubevision-'))`,optionalOldSelf=true,message="the user name 'users' and names that begin with 'kubevision-' are reserved"
 type KubeVisionUser struct {
 	metav1.TypeMeta `json:",inline"`
@@ -70,7 +70,7 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(g, g.matches('(^|[.])xn--'))`,message="a group must not contain 'xn--', which programs that decode Punycode display as another name"
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(g, g.matches('(^|[.])xn--'))`,message="a group must not contain 'xn--': a program that decodes Punycode displays another name"
 	Groups []string `json:"groups,omitempty"`
 
 	// disabled ends all sessions of the user and rejects new ones.
