@@ -79,15 +79,16 @@ func rollbackTo(
 			return answer, err
 		}
 		if now.Metadata.UID != w.Metadata.UID || !reflect.DeepEqual(now.Spec, w.Spec) {
-			return answer, envelope.New(dashboardv1alpha1.CodeStale,
-				"%q was changed during the rollback: read its history again", t.Name).WithCause(err)
+			break
 		}
-		if reflect.DeepEqual(now.Metadata.Annotations, w.Metadata.Annotations) {
+		unchanged := reflect.DeepEqual(now.Metadata.Annotations, w.Metadata.Annotations)
+		if unchanged && envelope.As(err).Code == dashboardv1alpha1.CodeRejected {
 			return answer, err // the cluster does not accept the template
 		}
 		w = now
 	}
-	return answer, err
+	return answer, envelope.New(dashboardv1alpha1.CodeStale,
+		"%q was changed during the rollback: read its history again", t.Name).WithCause(err)
 }
 
 // isRejected returns true for errors that a failed test of a JSON patch can cause.
