@@ -3,7 +3,8 @@
 
 // Package apiserver assembles kubevision-apiserver. This is an aggregated API server that is based on k8s.io/apiserver
 // and does not use etcd. It serves the routes of the dashboard in the group dashboard.kubevision.io. The package also
-// generates the OpenAPI document of the routes.
+// generates the OpenAPI document of the routes, determines the IP addresses of clients, and ends streams and
+// connections when the server stops.
 package apiserver
 
 import (

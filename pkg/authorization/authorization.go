@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package authorization checks the rights of users with the access reviews of Kubernetes, and converts denials to
-// errors with codes of the API. It makes no decision itself. Callers must treat an error as a denial.
+// errors with codes of the API. For example, it finds the clusters that a user may use and the namespaces that a user
+// may read. It makes no decision itself. Callers must treat an error as a denial.
 package authorization
 
 import (

@@ -1,10 +1,19 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters connects to clusters and calls their API servers with the identity of a user. It also contains the
-// discovery of resources, the tokens of KubeVision's ServiceAccounts, the connections for terminals and port
-// forwarding, and the clients for the read cache. It limits the size, the duration and the number of requests. All
-// requests impersonate a user, except for discovery, token requests and requests of the read cache.
+// Package clusters connects to clusters and calls their API servers with the identity of a user. All requests
+// impersonate a user, except for discovery, token requests and requests of the read cache.
+//
+// The package contains:
+//   - the connection to each cluster, which is renewed when the kubeconfig changes, and a circuit breaker for a
+//     cluster that does not respond
+//   - calls, followed responses such as logs, and upgraded connections for terminals and port forwarding
+//   - the discovery of the resources and schemas that a cluster serves
+//   - the tokens of KubeVision's ServiceAccounts
+//   - the check of the one-time code for calls that require step-up authentication
+//   - limits for concurrent calls, for the time, the size and the decoded memory of responses, and for the caches
+//     of controllers
+//   - the client with which the read cache lists and watches objects
 package clusters
 
 import (

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers adds all controllers to the manager, and configures the cache of the manager.
+// Package controllers adds all controllers to the manager, configures the cache of the manager, and registers the
+// metrics of the controllers.
 package controllers
 
 import (

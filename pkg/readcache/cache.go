@@ -4,6 +4,9 @@
 // Package readcache caches the objects of clusters as JSON. To create the JSON of a list, it only concatenates the JSON
 // of the objects. If the objects need too much memory, the package evicts resources. It does not check rights. Before a
 // caller returns objects to a user, it must check with an access review whether the user may read them on the cluster.
+//
+// The package lists and watches each cached resource with a Reflector, at a limited rate for each cluster. It stores
+// the objects in immutable snapshots, and delivers their changes to subscribers.
 package readcache
 
 import (

@@ -1,9 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets and server-sent events. It limits the number and the memory of streams, and ends
-// each stream with a reason. While a stream is open, the package regularly checks the rights of the caller. It also
-// checks the rights after changes of sessions, users and RBAC objects. It does not interpret the messages.
+// Package streams serves WebSockets and server-sent events. It limits the number and the memory of streams, keeps idle
+// streams open, and ends each stream with a reason. While a stream is open, the package regularly checks the rights of
+// the caller. It also checks the rights after changes of sessions, users and RBAC objects. It does not interpret the
+// messages.
 package streams
 
 import (

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package connections limits the memory of client connections, including data that net/http buffers before a request
-// has arrived. Limits for each user cannot apply to this data, because the client is not authenticated yet.
+// has arrived. Limits for each user cannot apply to this data, because the client is not authenticated yet. The package
+// also sends the headers and the body of a small response in one write.
 package connections
 
 import (

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package filters contains the HTTP filters of KubeVision around the handler chain of k8s.io/apiserver: request IDs,
-// envelopes, limits of requests, metrics, traces and the request log.
+// envelopes, limits of requests, metrics, traces and the request log. It also removes credentials from URLs before they
+// are logged.
 package filters
 
 import (

@@ -4,6 +4,9 @@
 // Package throttle limits how fast passwords and codes can be guessed. It counts failed attempts. After too many
 // failures, it rejects further attempts for a time that doubles with each failure, up to a maximum. Old failures no
 // longer count.
+//
+// Attempts wait in fair queues, so that a flood of attempts for one account or from one network does not delay others
+// for long.
 package throttle
 
 import "time"

@@ -1,7 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebinding grants the rights of KubeVisionRoleBindings with RBAC objects on the selected clusters.
+// Package rolebinding reconciles KubeVisionRoleBindings: it grants their rights with RBAC objects on the selected
+// clusters. For each binding, it plans the ClusterRoleBindings and RoleBindings, applies them, revokes rights that are
+// no longer in the plan, and writes the result to the status. It limits the size of the RBAC objects on each cluster.
+// It reconciles a binding again when a cluster, a namespace, a role or one of the planned objects changes.
 package rolebinding
 
 import (

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user reconciles KubeVisionUsers: it imports passwords from Secrets, deletes sessions that are no longer
-// valid, and writes the status.
+// Package user reconciles KubeVisionUsers. It imports passwords from Secrets, resets second factors, deletes sessions
+// that are no longer valid, and adopts credentials that were restored from a backup. It writes the status, for example
+// the time of the last login and the end of a lockout.
 package user
 
 import (

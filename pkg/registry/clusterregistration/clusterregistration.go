@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusterregistration serves KubeVisionClusters, which are the registrations of clusters.
+// Package clusterregistration serves KubeVisionClusters, which are the registrations of clusters. It lists, creates,
+// changes, deletes and tests them.
 package clusterregistration
 
 import (

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overview serves an overview of a cluster: the numbers and states of the objects that the caller may list.
+// Package overview serves an overview of a cluster: the numbers and states of the objects that the caller may list, the
+// requests, limits and usage of CPU and memory, and the newest events.
 package overview
 
 import (

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package resource reads and writes objects of any kind that a cluster serves. It sends the requests to the cluster as
-// the caller.
+// the caller. Lists can be searched, sorted and divided into pages, and can contain the columns of kubectl get. They
+// come from the read cache if possible. The package also executes dry runs, and applies several objects in the order of
+// their dependencies.
 package resource
 
 import (

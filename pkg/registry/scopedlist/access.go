@@ -4,6 +4,9 @@
 // Package scopedlist lists the objects of a cluster that a caller may read. It first requests one list of the whole
 // cluster. If the cluster denies this request, it requests one list for each namespace whose Namespace object the
 // caller may get. Therefore, the result does not reveal the names or the number of other namespaces.
+//
+// If the read cache contains the objects, the package does not request lists, and reviews the rights of the caller
+// instead. It also records the objects that are omitted from a list, because they are too large or cannot be decoded.
 package scopedlist
 
 import (

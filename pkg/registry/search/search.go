@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package search searches the objects that the caller may list. It finds objects whose name or labels contain a text.
+// Package search searches the objects that the caller may list, in one or several clusters. It finds objects whose name
+// or labels contain a text, and returns the best matches first.
 package search
 
 import (

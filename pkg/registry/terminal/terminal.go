@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package terminal runs commands in containers, attaches to containers and opens shells on nodes, through WebSockets.
+// Package terminal runs commands in containers, attaches to containers, adds debug containers to Pods and opens shells
+// on nodes, through WebSockets. It records terminals if recordings are enabled.
 package terminal
 
 import (

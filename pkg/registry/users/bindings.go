@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package users serves the account of the caller, and the management of KubeVisionUsers.
+// Package users serves the account of the caller, and the management of KubeVisionUsers: their creation, change and
+// deletion, their dashboard roles, their sessions, and resets of their passwords and second factors.
 package users
 
 import (

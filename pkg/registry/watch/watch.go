@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package watch streams the changes of objects in the read cache to clients. A topic is a subscription to one resource
-// of one cluster. One connection can have many topics.
+// of one cluster. One connection can have many topics. A client first gets the existing objects of a topic, and then
+// their changes and bookmarks as JSON messages. All topics for the same resource of a cluster read the same feed, which
+// is a log of its changes.
 package watch
 
 import (
