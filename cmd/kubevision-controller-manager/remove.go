@@ -27,8 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
-// removalName is the name of the Namespace in which the Job of this command runs. The ClusterRoleBinding that gives the
-// Job its rights has the same name.
+// removalName is the name of the Namespace in which the Job for the removal of KubeVision runs. The ClusterRoleBinding
+// that gives the Job its rights has the same name.
 const removalName = names.RemovalNamespace
 
 type removeOptions struct {

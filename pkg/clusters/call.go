@@ -49,9 +49,8 @@ type Response struct {
 }
 
 // Do sends the call as the user, and returns the response or the error of the API server. It also returns an error if
-// the API server cannot be reached. The status 404 or 405 may mean that the cluster no longer serves the version of the
-// resource. If this is possible, Do looks up the resource again. If the cluster now serves another version, Do repeats
-// the call with this version.
+// the API server cannot be reached. The status 404 or 405 can mean that the cluster no longer serves this version of
+// the resource. Do then looks up the resource again, and repeats the call if the cluster serves another version.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {

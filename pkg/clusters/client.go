@@ -116,7 +116,8 @@ func (c *Client) endless() (rest.Interface, error) {
 // Connection returns the connection that the client uses.
 func (c *Client) Connection() *Connection { return c.connection }
 
-// User returns the name of the user of KubeVision. The impersonated name may differ.
+// User returns the user name of the caller in KubeVision. The name that the Client impersonates on the cluster may
+// differ.
 func (c *Client) User() string { return c.user }
 
 // Identity returns the impersonated user and groups. The caller must not modify them.

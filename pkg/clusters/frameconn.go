@@ -98,8 +98,7 @@ func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
 	return c
 }
 
-// Close closes the connection. A call of Read that waits, because too many received bytes are unread, then returns an
-// error.
+// Close closes the connection. A waiting call of Read then returns an error.
 func (c *frameConn) Close() error {
 	c.cancel()
 	return c.Conn.Close() //nolint:wrapcheck // as it is

@@ -97,7 +97,7 @@ type Member struct {
 	Segments iter.Seq[Segment]
 }
 
-// Size returns the length of the gzip file in bytes.
+// Size returns the number of bytes that WriteTo writes.
 func (m Member) Size() int64 {
 	size := int64(len(header()) + len(last()) + trailerBytes)
 	for s := range m.Segments {

@@ -311,5 +311,5 @@ func (c *Cache) Resources() []schema.GroupVersionResource {
 	return out
 }
 
-// Bytes returns the memory that the cache uses, according to its accounts.
+// Bytes returns the counted memory of the cache, in bytes.
 func (c *Cache) Bytes() int64 { return c.pool.used.Load() }

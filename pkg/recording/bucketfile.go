@@ -30,8 +30,8 @@ type bucketFile struct {
 	bytes  int64
 }
 
-// Write creates an object in the bucket that contains p, the next piece of the recording. It returns ErrFull if the
-// recording already has maxPieces pieces.
+// Write stores p, the next piece of the recording, in a new object in the bucket. It returns ErrFull if the recording
+// already has maxPieces pieces.
 func (f *bucketFile) Write(p []byte) (int, error) {
 	if f.pieces == maxPieces {
 		return 0, ErrFull

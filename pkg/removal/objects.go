@@ -113,9 +113,9 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject requests the deletion of an object. It first annotates users and role bindings, so that admission allows
-// the removal of the only remaining administrator. It also annotates the clusters in r.Abandon, so that the controller
-// removes them without first deleting KubeVision's objects on these clusters.
+// removeObject requests the deletion of the object o. It first annotates o in two cases. If o is a user or a role
+// binding, the annotation makes admission allow the removal of the only remaining administrator. If o is a cluster in
+// r.Abandon, the annotation makes the controller remove o without first deleting KubeVision's objects on the cluster.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {

@@ -47,7 +47,8 @@ type Route struct {
 	Reads any
 	// BodyOptional is true if the body may be omitted.
 	BodyOptional bool
-	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
+	// Returns is a zero value of the Go type of the response, which is an envelope. The OpenAPI document describes this
+	// type.
 	Returns any
 	// Ambient is true if dashboards call the endpoint on every page.
 	Ambient bool

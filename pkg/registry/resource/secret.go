@@ -54,7 +54,8 @@ func (m manifestObject) refuseDiffersTexts() error {
 	return nil
 }
 
-// placeholders returns the sorted keys in a field of the manifest, such as data, whose values are placeholders.
+// placeholders returns those keys whose values are placeholders, in sorted order. It examines one field of the
+// manifest, such as data.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

@@ -30,7 +30,7 @@ const (
 	self = "me"
 )
 
-// administrator is a client of the host for a caller who manages KubeVisionUsers.
+// administrator connects to the host cluster as a caller who manages KubeVisionUsers.
 type administrator struct {
 	*hostobjects.Client
 }

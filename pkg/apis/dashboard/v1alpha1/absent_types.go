@@ -25,7 +25,7 @@ type AbsentFeature struct {
 // the request when they load a page.
 type AbsentFeatureEnvelope struct {
 	Header `json:",inline"`
-	// data states that passkeys are not enabled, because KubeVision does not have passkeys.
+	// data says that passkeys are disabled.
 	// +optional
 	Data *AbsentFeature `json:"data"`
 	// meta contains information about the response.

@@ -55,7 +55,7 @@ type RegistryTags struct {
 	// tags is always empty, because KubeVision does not contact registries.
 	// +listType=atomic
 	Tags []string `json:"tags"`
-	// cached is always false, because KubeVision does not contact registries.
+	// cached is always false, because KubeVision does not read or cache the tags of registries.
 	Cached bool `json:"cached"`
 }
 
