@@ -214,7 +214,8 @@ type Connection struct {
 	bound        *BoundNames
 	// tokens is the source of the impersonating ServiceAccount's tokens.
 	tokens *tokenSource
-	// robot sends discovery requests as the impersonating ServiceAccount, without impersonating a user.
+	// robot sends discovery requests with the token of KubeVision's ServiceAccount. These requests do not impersonate a
+	// user.
 	robot discovery.DiscoveryInterfaceWithContext
 	// registration is the name of the KubeVisionCluster that represents the cluster. It is nil until setName is called.
 	registration atomic.Pointer[string]

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// unpacedBytes is the size, in bytes, above which a response counts as large.
+	// unpacedBytes is the number of bytes of a response that are read before the limits for large responses apply.
 	unpacedBytes = 512 << 10
 	maxWork      = 2 * time.Millisecond
 	// maxTurnWait bounds the time for which a Read waits while too many other large responses of the user are

@@ -87,9 +87,9 @@ type Options struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes the response to a rejected dry run a success with the code 0. The data of the response
-	// contain the reasons for the rejection. This applies only to same-origin requests of browsers (see the header
-	// Sec-Fetch-Site).
+	// RefusedDryRunsAsData makes the response to a rejected dry run an envelope with the code 0, which means success.
+	// The data of the envelope contain the reasons for the rejection. This applies only to same-origin requests of
+	// browsers (see the header Sec-Fetch-Site).
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags

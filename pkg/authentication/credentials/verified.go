@@ -15,7 +15,8 @@ const (
 	maxVerifiedSessions = 32
 )
 
-// VerifiedSession is a session in which sensitive operations need no code before the time Expires.
+// VerifiedSession is a session in which the user has sent a correct one-time code. Until the verification expires,
+// sensitive operations in the session need no further code.
 type VerifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`

@@ -48,9 +48,9 @@ const (
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes in a child process with a low CPU priority, so that a flood of logins does not delay other
-// requests. The child process is needed only for hashes that overlap or follow each other closely, and ends some
-// seconds after them. The server process computes all other hashes.
+// Process computes hashes. The server process computes single hashes itself. If hashes overlap or follow each other
+// closely, a child process with a low CPU priority computes them, so that a flood of logins does not delay other
+// requests. The child process ends some seconds after the last of these hashes.
 type Process struct {
 	command     []string
 	concurrency int

@@ -24,9 +24,9 @@ const (
 	// siteBits6 is the prefix length of an IPv6 network that an Internet provider often assigns to a site, such as a
 	// home.
 	siteBits6 = 56
-	// providerBits6 is the prefix length of the largest IPv6 network that an Internet provider usually assigns to a
+	// largeSiteBits6 is the prefix length of the largest IPv6 network that an Internet provider usually assigns to a
 	// customer.
-	providerBits6 = 48
+	largeSiteBits6 = 48
 	// clientBits4 is the prefix length of a network with one IPv4 address, which counts as one client.
 	clientBits4 = 32
 	// siteBits4 is the prefix length of an IPv4 network that may belong to a site, such as a company.
@@ -40,9 +40,9 @@ const (
 	singleClient = 1
 	// clientsOfSite is the assumed number of clients in an IPv4 /24 or an IPv6 /56, the usual network of a site.
 	clientsOfSite = 4
-	// clientsOfProvider is the assumed number of clients in an IPv6 /48. Internet providers do not assign larger
-	// networks to their customers.
-	clientsOfProvider = 16
+	// clientsOfLargeSite is the assumed number of clients in an IPv6 /48, the largest network that Internet providers
+	// usually assign to a customer.
+	clientsOfLargeSite = 16
 )
 
 // normalize removes the zone of an address, and converts an IPv4-mapped IPv6 address to IPv4.
@@ -89,7 +89,7 @@ func CountedNetworks(address netip.Addr) []Network {
 	return []Network{
 		{ClientNetwork(address), singleClient},
 		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
-		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
+		{netip.PrefixFrom(address, largeSiteBits6).Masked(), clientsOfLargeSite},
 	}
 }
 

@@ -270,8 +270,9 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the last ConflictError of Confirm for the KubeVisionCluster, or nil. It returns nil if a connection
-// has changed since, because Confirm must then decide again.
+// Conflict returns the last ConflictError of Confirm for the KubeVisionCluster, or nil if there was none. It also
+// returns nil if Confirm must decide again. This is necessary if the KubeVisionCluster now has another revision, or if
+// the holder of the identity or its connection has changed.
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

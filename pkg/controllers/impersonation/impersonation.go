@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package impersonation maintains the impersonating ServiceAccount on a cluster. RBAC allows this ServiceAccount to
-// impersonate only the users and groups that are subjects of KubeVisionRoleBindings.
+// Package impersonation maintains the impersonating ServiceAccount on a cluster, and the RBAC objects that grant it the
+// verb "impersonate". They allow it to impersonate only the users, groups and ServiceAccounts that are subjects of
+// KubeVisionRoleBindings.
 package impersonation
 
 import (

@@ -79,7 +79,7 @@ func (c Connected) enabled(ctx context.Context) bool {
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
 // Wrote returns a function that tells the read cache about a write to a cluster. The returned function must be called
-// after each write. Later reads of the same user from the read cache then include the write.
+// after each write. If the user of the Client later reads from the read cache, the result then includes the write.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{

@@ -238,7 +238,7 @@ type RecoveryCodesEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// TwoFactorChallenge is the data of code 40102: the next step of the login.
+// TwoFactorChallenge is the data of a response with code 40102. It describes the next step of the login.
 type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`

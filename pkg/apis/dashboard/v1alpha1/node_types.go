@@ -14,7 +14,7 @@ type NodeScheduling struct {
 // NodeSchedulingEnvelope is the response to POST .../cordon and .../uncordon.
 type NodeSchedulingEnvelope struct {
 	Header `json:",inline"`
-	// data is the node.
+	// data is the scheduling state of the node.
 	// +optional
 	Data *NodeScheduling `json:"data"`
 	// meta contains information about the response.

@@ -21,7 +21,7 @@ type RoleBindingSpec struct {
 	Namespaces *RoleBindingTargets `json:"namespaces,omitempty"`
 }
 
-// RoleBindingSubject is a user, group or account that gets a role.
+// RoleBindingSubject is a user, group or ServiceAccount that gets a role.
 type RoleBindingSubject struct {
 	// kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.
 	Kind string `json:"kind"`
