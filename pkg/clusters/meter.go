@@ -103,8 +103,8 @@ func countable(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts n bytes for the member cluster, and also in l if l is not nil. It returns false if the member cluster is
-// disconnected.
+// spend counts n bytes for the member cluster, and also in l if l is not nil. It disconnects the member cluster if the
+// memory exceeds a limit. It returns false for a disconnected cluster.
 func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)

@@ -81,7 +81,7 @@ type Cache struct {
 	kinds map[kindKey]*kind
 	// paces contains the rate limits of the clusters that have cached resources or recently had some.
 	paces map[Cluster]*pace
-	// pauses maps a kindKey to the last period in which the resource is not cached.
+	// pauses maps a kindKey to the latest pause of the resource. During a pause, the resource is not cached.
 	pauses *lru.Cache
 	closed bool
 

@@ -45,8 +45,8 @@ type Options struct {
 	Bytes int64
 	// Work limits the processor time of each user (see Stream.Work). Nil means no limit.
 	Work *userlimit.Gates
-	// Admit verifies and consumes the one-time ticket of a request. It returns nil if the request has no ticket. If
-	// Admit is nil, tickets are not verified.
+	// Admit verifies and consumes the one-time ticket with which u was authenticated. It returns nil if u was
+	// authenticated in another way. If Admit is nil, tickets are not verified.
 	Admit func(ctx context.Context, u user.Info, target Target) error
 	// Check returns an error if the session of the user has ended. It may be nil.
 	Check func(ctx context.Context, u user.Info) error

@@ -43,8 +43,8 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter reserves memory for the response to a request. It returns an error if too many responses are in progress: in
-// total, or in the network of the client. The caller must call leave when the response has ended.
+// enter reserves memory for the response to a request. It returns an error if too many responses are in progress in
+// total, or too many responses to clients in the same network. The caller must call leave when the response has ended.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {

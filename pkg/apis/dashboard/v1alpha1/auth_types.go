@@ -165,7 +165,8 @@ type SetupRequest struct {
 	Password string `json:"password,omitempty"`
 }
 
-// Setup is a second factor before its activation with the first code. It is returned once.
+// Setup contains a new second factor. The server returns it only once. The second factor becomes active when the user
+// sends its first code.
 type Setup struct {
 	// secret is the secret in base32, for manual input.
 	Secret string `json:"secret"`
