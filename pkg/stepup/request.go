@@ -51,8 +51,8 @@ func IsSensitive(r *http.Request) bool {
 	return parsed.IsSensitive()
 }
 
-// parse parses the path and query of a request in the way of kube-apiserver. It returns false if kube-apiserver might
-// parse the request differently.
+// parse parses the path and query of a request by the same rules as kube-apiserver. It returns false for an ambiguous
+// request, which kube-apiserver might interpret in another way.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false

@@ -151,8 +151,8 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer is a ResponseWriter that sends only responses with the HTTP status 200, for example envelopes. For any other
-// status, it sends nothing and records the status.
+// writer is a ResponseWriter that sends only responses with the HTTP status 200, which all envelopes have. For any
+// other status, it sends nothing and records the status.
 type writer struct {
 	http.ResponseWriter
 	requestID string

@@ -64,7 +64,8 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	return sha256.Sum256(text), nil
 }
 
-// entryKey identifies a cached result. scope stands for the cluster, and question for the user and the request.
+// entryKey identifies a cached result. The field scope identifies the cluster. The field question identifies the user
+// and the request to review.
 type entryKey struct {
 	scope    *scope
 	question question

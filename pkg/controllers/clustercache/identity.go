@@ -317,8 +317,8 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Without this
-// call, Confirm of another KubeVisionCluster can return ErrUndecided.
+// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Until this
+// call, Confirm can return ErrUndecided for another KubeVisionCluster.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

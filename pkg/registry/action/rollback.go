@@ -27,6 +27,7 @@ const (
 	opTest          = "test"
 	templatePath    = "/spec/template"
 	annotationsPath = "/metadata/annotations"
+	pausedPath      = "/spec/paused"
 )
 
 func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
@@ -62,8 +63,8 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 }
 
 // rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
-// rollbackTo also restores the annotations of the revision. It returns an error with CodeStale if the Pod template has
-// changed since w was read. If only annotations have changed, rollbackTo retries.
+// rollbackTo also restores the annotations of the revision. It returns an error with CodeStale if the workload was
+// paused or its Pod template has changed since w was read. If only annotations have changed, rollbackTo retries.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -120,13 +121,15 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the JSON patch that rolls the workload back to the revision. The patch fails if the replaced
-// fields have changed since the workload was read. The ResourceVersion is not tested, because the status changes often
-// during a rollout. A merge patch is not used, because it would keep fields that the new template does not have.
+// patchSteps returns the JSON patch that rolls the workload back to the revision. The patch fails if the workload has
+// been paused, or if the replaced fields have changed since the workload was read. The ResourceVersion is not tested,
+// because the status changes often during a rollout. A merge patch is not used, because it would keep fields that the
+// new template does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: opTest, Path: "/metadata/uid", Value: w.Metadata.UID},
 		{Op: opTest, Path: templatePath, Value: w.Spec.Template},
+		{Op: opTest, Path: pausedPath}, // null equals a missing field in kube-apiserver
 		{Op: "replace", Path: templatePath, Value: chosen.template},
 	}
 	if withAnnotations {

@@ -52,6 +52,7 @@ func TestSteps(t *testing.T) {
 	want := []step{
 		{"test", "/metadata/uid", types.UID("42")},
 		{"test", "/spec/template", object{"metadata": object{}}},
+		{"test", "/spec/paused", nil},
 		{"replace", "/spec/template", object{"spec": object{}}},
 		{"test", "/metadata/annotations", before},
 		{"add", "/metadata/annotations", map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "old"}},
@@ -59,7 +60,7 @@ func TestSteps(t *testing.T) {
 	if diff := cmp.Diff(want, patchSteps(w, chosen, true)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(want[:3], patchSteps(w, chosen, false)); diff != "" {
+	if diff := cmp.Diff(want[:4], patchSteps(w, chosen, false)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -205,7 +205,7 @@ const tagChunk = 4 << 10
 const tagBytes = 18
 
 // keyToken is the token of the next page of a list from the read cache. Namespace and Name identify the last object of
-// the page.
+// the page before it.
 type keyToken struct {
 	Version   string `json:"v"`
 	Of        string `json:"of"`
