@@ -2642,7 +2642,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data states that passkeys are not enabled, because KubeVision does not have passkeys. */
+            /** @description data says that passkeys are disabled. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeature"] | null;
             /**
              * @description message describes the result.
@@ -4236,7 +4236,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.NodeSchedulingEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the node. */
+            /** @description data is the scheduling state of the node. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.NodeScheduling"] | null;
             /**
              * @description message describes the result.
@@ -4789,7 +4789,7 @@ export interface components {
         /** @description RegistryTags contains the tags of a container image. */
         "io.kubevision.dashboard.v1alpha1.RegistryTags": {
             /**
-             * @description cached is always false, because KubeVision does not contact registries.
+             * @description cached is always false, because KubeVision does not read or cache the tags of registries.
              * @default false
              */
             cached: boolean;
@@ -5052,7 +5052,7 @@ export interface components {
             /** @description summary contains the subjects, clusters and namespaces of the role binding as short texts. */
             summary?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSummary"];
         };
-        /** @description RoleBindingSubject is a user, group or account that gets a role. */
+        /** @description RoleBindingSubject is a user, group or ServiceAccount that gets a role. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSubject": {
             /**
              * @description kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.
@@ -5318,7 +5318,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Setup is a second factor before its activation with the first code. It is returned once. */
+        /** @description Setup contains a new second factor. The server returns it only once. The second factor becomes active when the user sends its first code. */
         "io.kubevision.dashboard.v1alpha1.Setup": {
             /**
              * @description otpauthUrl is the content of the QR code.
@@ -5659,7 +5659,7 @@ export interface components {
             /** @description status is the phase of a Pod, or the number of ready Pods of a workload. */
             status?: string;
         };
-        /** @description TwoFactorChallenge is the data of code 40102: the next step of the login. */
+        /** @description TwoFactorChallenge is the data of a response with code 40102. It describes the next step of the login. */
         "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge": {
             /** @description accessToken is the credential for the requests that set up a second factor. It is set only if the user must set up a second factor. */
             accessToken?: string;

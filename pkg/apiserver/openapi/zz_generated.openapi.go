@@ -579,7 +579,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data states that passkeys are not enabled, because KubeVision does not have passkeys.",
+							Description: "data says that passkeys are disabled.",
 							Ref:         ref(v1alpha1.AbsentFeature{}.OpenAPIModelName()),
 						},
 					},
@@ -4946,7 +4946,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.Refere
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the node.",
+							Description: "data is the scheduling state of the node.",
 							Ref:         ref(v1alpha1.NodeScheduling{}.OpenAPIModelName()),
 						},
 					},
@@ -6171,7 +6171,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallbac
 					},
 					"cached": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cached is always false, because KubeVision does not contact registries.",
+							Description: "cached is always false, because KubeVision does not read or cache the tags of registries.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -7021,7 +7021,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingSubject is a user, group or account that gets a role.",
+				Description: "RoleBindingSubject is a user, group or ServiceAccount that gets a role.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7731,7 +7731,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Setup is a second factor before its activation with the first code. It is returned once.",
+				Description: "Setup contains a new second factor. The server returns it only once. The second factor becomes active when the user sends its first code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secret": {
@@ -8690,7 +8690,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TwoFactorChallenge is the data of code 40102: the next step of the login.",
+				Description: "TwoFactorChallenge is the data of a response with code 40102. It describes the next step of the login.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requires2fa": {
