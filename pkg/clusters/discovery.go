@@ -36,8 +36,8 @@ const (
 	// renewInterval is the time between two background checks for new resources of a cluster. It is shorter than
 	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	// useTimeout ends the background checks for new resources of a cluster. They end if no request uses the resource
-	// list for this time.
+	// useTimeout is the time after the last use of a cluster's resource list. After this time, the background checks
+	// for new resources of the cluster end.
 	useTimeout       = time.Minute
 	checkPauseFactor = 10
 

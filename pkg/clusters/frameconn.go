@@ -190,8 +190,8 @@ func (c *frameConn) beginControl(kind uint16) error {
 	return nil
 }
 
-// beginData adds the payload of a data frame to the unread bytes of its stream. It returns an error if the frame is too
-// large, or if the client has not requested a stream with this identifier.
+// beginData adds the length of a data frame's payload to the number of unread bytes of the stream. It returns an error
+// if the frame is too large, or if the client has not requested a stream with this identifier.
 func (c *frameConn) beginData(stream uint32) error {
 	switch {
 	case c.payload > maxFrameBytes:

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// listShare multiplied by GOMAXPROCS limits the total size of the concurrent lists of one user on one cluster, in
-	// bytes.
+	// listShare is the limit for the total size of the concurrent lists of one user on one cluster, in bytes for each
+	// processor.
 	listShare   = 128 << 10
 	maxListCost = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same

@@ -45,8 +45,8 @@ type Cluster interface {
 const (
 	firstListTimeout         = 5 * time.Second
 	firstListProgressTimeout = time.Second
-	// longestFirstList bounds the wait of requests for the first list of a resource, even if data of the list still
-	// arrives.
+	// longestFirstList bounds the time for which requests wait until the first list of a resource is complete. It
+	// applies even if data of the list still arrives.
 	longestFirstList = 20 * time.Second
 	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute

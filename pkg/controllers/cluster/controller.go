@@ -127,8 +127,8 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the KubeVisionClusters that an event of a member cluster affects. The kind of
-// the event is determined by the object o (see clustercache.Registry.Source). The requests are for:
+// requestsForMembers returns requests for the KubeVisionClusters that an event of package clustercache affects. The
+// object o determines the kind of the event (see clustercache.Registry.Source). The requests are for:
 //
 //   - if o is nil: all KubeVisionClusters for which clustercache.Registry.NeedsProof returns true
 //   - if o is a KubeVisionCluster: the KubeVisionCluster with its name

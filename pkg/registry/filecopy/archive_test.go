@@ -141,7 +141,7 @@ func TestRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := &request{Grant: &podaccess.Grant{Call: clusters.Call{}}}
+		q := &request{Access: &podaccess.Access{Call: clusters.Call{}}}
 		if err := q.parse(parsed, 10); (err == nil) != (want != "") || err == nil && q.path != want {
 			t.Errorf("%s: %q (%v)", query, q.path, err)
 		}

@@ -81,7 +81,7 @@ func (p *Provider) Routes() []routes.Route {
 
 // request contains the validated parameters of a copy.
 type request struct {
-	*podaccess.Grant
+	*podaccess.Access
 
 	// in is true for a copy into the container.
 	in bool
@@ -95,15 +95,15 @@ type request struct {
 }
 
 func (p *Provider) review(r *routes.Request, u user.Info) (*request, error) {
-	grant, err := podaccess.Find(r, u, p.Access, execSubresource)
+	access, err := podaccess.Find(r, u, p.Access, execSubresource)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{Grant: grant}
+	q := &request{Access: access}
 	if err := q.parse(r.URL.Query(), p.MaxBytes); err != nil {
 		return nil, err
 	}
-	return q, grant.Review(r.Context())
+	return q, access.Review(r.Context())
 }
 
 func (q *request) parse(query url.Values, maxBytes int64) error {

@@ -31,9 +31,10 @@ func Docs() map[string]string {
 	}
 }
 
-// Grant is a request of a user for a subresource of a Pod, such as exec or portforward. Before the request is sent to
-// the cluster, the method Review must check that the user may create the subresource.
-type Grant struct {
+// Access contains the connection of a user to a cluster, and the request with which the user creates a subresource of a
+// Pod, such as exec or portforward. Before the request is sent, the method Review must check that the user may create
+// the subresource.
+type Access struct {
 	Caller  *clusters.Client
 	User    user.Info
 	Cluster string
@@ -47,24 +48,24 @@ type Grant struct {
 // Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. A request
 // that opens a WebSocket may be a GET, and older versions of kube-apiserver require only the verb get for a GET.
 // Attributes requires create for all requests.
-func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
+func (a *Access) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
-		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
-		Subresource: g.Call.Subresource, Name: g.Call.Name,
+		Namespace: a.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
+		Subresource: a.Call.Subresource, Name: a.Call.Name,
 	}
 }
 
-// Find returns the Grant for a subresource of the Pod in the path of r. Before the Grant is used, its method Review
+// Find returns the Access to a subresource of the Pod in the path of r. Before the Access is used, its method Review
 // must succeed.
-func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
+func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Access, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod returns the Grant for a subresource of the Pod namespace/name. Before the Grant is used, its method Review
+// FindPod returns the Access to a subresource of the Pod namespace/name. Before the Access is used, its method Review
 // must succeed.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
-) (*Grant, error) {
+) (*Access, error) {
 	caller, err := access.Cluster(r, u)
 	if err != nil {
 		return nil, err
@@ -74,42 +75,44 @@ func FindPod(
 		return nil, err
 	}
 	inbound := r.Context()
-	g := &Grant{
+	a := &Access{
 		Caller: caller, User: u, Cluster: r.Path(authorization.ClusterParameter), Call: target.Call(http.MethodPost),
 		access: access, proof: func() error { return stepup.Require(inbound) },
 	}
-	g.Call.Subresource = subresource
-	return g, nil
+	a.Call.Subresource = subresource
+	return a, nil
 }
 
 // Review returns an error if the user may not create the subresource. It also returns an error if creating the
 // subresource requires a one-time code of the user's second factor, and the user's request contains no valid code.
-func (g *Grant) Review(ctx context.Context) error {
-	if err := authorization.Require(ctx, g.Caller, g.Attributes()); err != nil {
+func (a *Access) Review(ctx context.Context) error {
+	if err := authorization.Require(ctx, a.Caller, a.Attributes()); err != nil {
 		return err
 	}
-	return g.Caller.Prove(ctx, g.Call)
+	return a.Caller.Prove(ctx, a.Call)
 }
 
 // Check repeats the access review for an open stream. It returns an error if the user may no longer use the cluster or
 // create the subresource.
-func (g *Grant) Check(ctx context.Context) error {
-	caller, err := g.access.ClusterByName(ctx, g.User, g.Cluster)
+func (a *Access) Check(ctx context.Context) error {
+	caller, err := a.access.ClusterByName(ctx, a.User, a.Cluster)
 	if err != nil {
 		return err
 	}
-	return authorization.Require(ctx, caller, g.Attributes())
+	return authorization.Require(ctx, caller, a.Attributes())
 }
 
 // WithProof returns a context for calls to the cluster. With this context, the calls use the one-time code of the
 // request that opened the stream. The code remains usable after the end of that request.
-func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
+func (a *Access) WithProof(ctx context.Context) context.Context {
+	return stepup.WithProof(ctx, a.proof)
+}
 
 // CallError converts err to an error with a code for the client. The parameter err is the error of the request that
 // creates the subresource of the Pod, such as exec.
-func (g *Grant) CallError(ctx context.Context, err error) error {
+func (a *Access) CallError(ctx context.Context, err error) error {
 	if refused, ok := errors.AsType[*clusters.UpgradeRefusedError](err); ok {
 		return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", refused.Error()).WithCause(err)
 	}
-	return authorization.CallError(ctx, g.Caller, g.Attributes(), err)
+	return authorization.CallError(ctx, a.Caller, a.Attributes(), err)
 }

@@ -57,21 +57,21 @@ func (p *Provider) Routes() []routes.Route {
 
 // request contains the validated parameters of a stream.
 type request struct {
-	*podaccess.Grant
+	*podaccess.Access
 
 	ports []uint16
 }
 
 func (p *Provider) review(r *routes.Request, u user.Info) (*request, error) {
-	grant, err := podaccess.Find(r, u, p.Access, subresource)
+	access, err := podaccess.Find(r, u, p.Access, subresource)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{Grant: grant}
+	q := &request{Access: access}
 	if q.ports, err = parsePorts(r.Query("ports")); err != nil {
 		return nil, err
 	}
-	return q, grant.Review(r.Context())
+	return q, access.Review(r.Context())
 }
 
 func parsePorts(text string) ([]uint16, error) {

@@ -100,7 +100,8 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	return nil
 }
 
-// compare returns a negative number if a precedes b on the page. Objects with equal keys are in the order of the list.
+// compare returns a negative number if a precedes b on the page, and a positive number if b precedes a. If the sort
+// keys are equal, it compares the indexes of a and b in the list.
 func (s *selection) compare(a, b encodedObject) int {
 	if c := s.view.order.compare(a.key, b.key); c != 0 {
 		return c

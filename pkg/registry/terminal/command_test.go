@@ -28,7 +28,7 @@ func TestCommands(t *testing.T) {
 		"too long": {[]string{strings.Repeat("x", maxCommandBytes+1)}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}
+			r := &request{Access: &podaccess.Access{Call: clusters.Call{Subresource: streams.VerbExec}}}
 			err := r.parse(url.Values{"command": test.in})
 			if (err != nil) != test.fails || !test.fails && !slices.Equal(r.Call.Query["command"], test.want) {
 				t.Errorf("the command is %q (%v)", r.Call.Query["command"], err)
@@ -40,7 +40,7 @@ func TestCommands(t *testing.T) {
 // TestStreamsOfACommand verifies that a terminal has no separate error stream, because API servers reject it.
 func TestStreamsOfACommand(t *testing.T) {
 	for tty, want := range map[string]string{"true": "false", "false": "true"} {
-		r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}
+		r := &request{Access: &podaccess.Access{Call: clusters.Call{Subresource: streams.VerbExec}}}
 		if err := r.parse(url.Values{"tty": {tty}}); err != nil || r.Call.Query.Get("stderr") != want {
 			t.Errorf("tty=%s: %v (%v)", tty, r.Call.Query, err)
 		}
@@ -50,7 +50,7 @@ func TestStreamsOfACommand(t *testing.T) {
 // TestTimesOfATerminal verifies that the time limits of a terminal equal the limits that the client receives.
 func TestTimesOfATerminal(t *testing.T) {
 	p := &Provider{IdleTime: time.Minute, MaxTime: time.Hour}
-	s := newSession(&request{Grant: &podaccess.Grant{Caller: &clusters.Client{}}}, p)
+	s := newSession(&request{Access: &podaccess.Access{Caller: &clusters.Client{}}}, p)
 	h, told := s.handler(), s.limits()
 	if h.IdleTime != p.IdleTime || h.MaxTime != p.MaxTime {
 		t.Errorf("the limits are %s and %s", h.IdleTime, h.MaxTime)

@@ -66,7 +66,7 @@ func (p *Provider) nodeRoute() routes.Route {
 
 // nodeShell is a shell on a node, which runs in a privileged Pod.
 type nodeShell struct {
-	grant  *podaccess.Grant
+	access *podaccess.Access
 	target objectref.Target
 	node   string
 	pod    []byte
@@ -88,10 +88,10 @@ func (p *Provider) reviewNode(r *routes.Request, u user.Info) (*request, error) 
 	}
 	shell := &nodeShell{node: r.Path(nodeParameter)}
 	name := "node-shell-" + suffix()
-	if shell.grant, err = podaccess.FindPod(r, u, p.Access, namespace, name, streams.VerbAttach); err != nil {
+	if shell.access, err = podaccess.FindPod(r, u, p.Access, namespace, name, streams.VerbAttach); err != nil {
 		return nil, err
 	}
-	caller := shell.grant.Caller
+	caller := shell.access.Caller
 	if shell.target, err = objectref.Find(r.Context(), caller, "create", "pods", namespace, ""); err != nil {
 		return nil, err
 	}
@@ -101,12 +101,12 @@ func (p *Provider) reviewNode(r *routes.Request, u user.Info) (*request, error) 
 	if err := authorization.Require(r.Context(), caller, shell.attributes()); err != nil {
 		return nil, err
 	}
-	t := &request{Grant: shell.grant, nodeShell: shell, verb: streams.VerbNodeShell}
+	t := &request{Access: shell.access, nodeShell: shell, verb: streams.VerbNodeShell}
 	query := url.Values{"container": {nodeContainer}, "binary": r.URL.Query()["binary"]}
 	if err := t.parse(query); err != nil {
 		return nil, err
 	}
-	if err := shell.grant.Review(r.Context()); err != nil {
+	if err := shell.access.Review(r.Context()); err != nil {
 		return nil, err
 	}
 	return t, stepup.Require(r.Context())
@@ -127,21 +127,21 @@ func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error
 func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	call := n.target.Call(http.MethodPost)
 	call.Body, call.Query = n.pod, query
-	_, err := n.grant.Caller.Do(ctx, call)
-	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
+	_, err := n.access.Caller.Do(ctx, call)
+	return authorization.CallError(ctx, n.access.Caller, n.attributes(), err)
 }
 
 // start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run within
 // nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
-	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {
+	if err := n.create(n.access.WithProof(ctx), nil); err != nil {
 		return err
 	}
 	target := n.target
-	target.Name = n.grant.Call.Name
+	target.Name = n.access.Call.Name
 	phase := corev1.PodPending
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, nodePatience, true, func(ctx context.Context) (bool, error) {
-		pod, err := readPod(ctx, n.grant.Caller, target)
+		pod, err := readPod(ctx, n.access.Caller, target)
 		if err != nil {
 			return false, err
 		}
@@ -155,24 +155,24 @@ func (n *nodeShell) start(ctx context.Context) error {
 		return streams.NewEnd(streams.Failed, "the Pod on the node does not run: its phase is "+string(phase))
 	case err != nil:
 		attributes := target.Attributes("get")
-		return authorization.CallError(ctx, n.grant.Caller, attributes, err)
+		return authorization.CallError(ctx, n.access.Caller, attributes, err)
 	}
 	return nil
 }
 
 // deletePod deletes the Pod of the shell with the rights of the caller.
 func (n *nodeShell) deletePod(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.access.WithProof(ctx)), removalTime)
 	defer cancel()
 	target := n.target
-	target.Name = n.grant.Call.Name
+	target.Name = n.access.Call.Name
 	call := target.Call(http.MethodDelete)
 	call.Query = url.Values{"gracePeriodSeconds": {"1"}}
 	// If the caller may no longer delete the Pod, the shell still ends: stdinOnce closes its stdin when the terminal
 	// detaches.
-	if _, err := n.grant.Caller.Do(ctx, call); err != nil && !apierrors.IsNotFound(err) {
+	if _, err := n.access.Caller.Do(ctx, call); err != nil && !apierrors.IsNotFound(err) {
 		klog.FromContext(ctx).Error(err, "The Pod of a node shell cannot be removed",
-			"cluster", n.grant.Cluster, "namespace", target.Namespace, "pod", target.Name)
+			"cluster", n.access.Cluster, "namespace", target.Namespace, "pod", target.Name)
 	}
 }
 

@@ -88,7 +88,7 @@ func parameters() map[string]string {
 
 // request contains the validated parameters of a terminal.
 type request struct {
-	*podaccess.Grant
+	*podaccess.Access
 
 	// verb is the kind of stream in metrics and recordings, for example exec.
 	verb string
@@ -100,15 +100,15 @@ type request struct {
 
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
-		grant, err := podaccess.Find(r, u, p.Access, verb)
+		access, err := podaccess.Find(r, u, p.Access, verb)
 		if err != nil {
 			return nil, err
 		}
-		t := &request{Grant: grant, verb: verb}
+		t := &request{Access: access, verb: verb}
 		if err := t.parse(r.URL.Query()); err != nil {
 			return nil, err
 		}
-		return t, grant.Review(r.Context())
+		return t, access.Review(r.Context())
 	}
 }
 

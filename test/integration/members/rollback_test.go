@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRollbackDuringAChange verifies that a rollback fails if the Deployment is changed or paused after the rollback has
-// read it, and before the rollback writes it.
+// TestRollbackDuringAChange verifies that a rollback fails if the Deployment is changed or paused between the read and
+// the write of the rollback.
 func TestRollbackDuringAChange(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
@@ -36,8 +36,10 @@ func TestRollbackDuringAChange(t *testing.T) {
 	path := "/namespaces/" + d.Namespace + "/deployments/" + d.Name
 	p.becomes(t, fixture.Patience, c.Name, path+"/history", wire.OK)
 
-	rollback := wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + path + "/rollback",
-		Bearer: p.token, Body: `{"revision":1}`}
+	rollback := wire.Request{
+		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + path + "/rollback",
+		Bearer: p.token, Body: `{"revision":1}`,
+	}
 	for _, change := range []string{
 		`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:3"}]}}}}`,
 		`{"spec":{"paused":true}}`,
