@@ -89,7 +89,7 @@ type Cache struct {
 	evicting sync.Mutex
 
 	writesMu sync.Mutex
-	// writes contains the recent writes of each user and resource.
+	// writes contains the recent writes by each user to each resource.
 	writes *lru.Cache
 }
 
@@ -179,7 +179,8 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// LatestChange is a time after which no object of the list has changed. It is zero if Stale is false.
+	// LatestChange is an upper bound for the time of the last change that the list includes. It is zero if Stale is
+	// false.
 	LatestChange time.Time
 
 	store *store

@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// latestChange is a time after which no stored object has changed.
+	// latestChange is an upper bound for the time of the last change of a stored object.
 	latestChange time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// writeTimeout bounds the time for which a read waits until the cache contains earlier writes of the same user.
+	// writeTimeout bounds the time for which a read waits until the cache contains earlier writes by the same user.
 	// After this time, the read is sent to the API server.
 	writeTimeout = time.Second
 	// writeRetention is the time for which a write is remembered.
 	writeRetention = 10 * time.Second
 )
 
-// Write describes a successful write of a user, which later reads of the same user must include.
+// Write describes a successful write by a user. Objects that this user reads later must include the write.
 type Write struct {
 	Resource        schema.GroupResource
 	Namespace, Name string
@@ -39,12 +39,12 @@ type writeKey struct {
 
 const maxDeletions = 32
 
-// written contains the recent writes of one user to one resource. Lists that the user reads must include these writes.
+// written contains the recent writes by one user to one resource. Lists that the user reads must include these writes.
 type written struct {
 	lastVersion string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
-	// uncheckable is true if the cache cannot check whether a list includes all writes of the user, for example because
+	// uncheckable is true if the cache cannot check whether a list includes all writes by the user, for example because
 	// there were more than maxDeletions deletions.
 	uncheckable bool
 	expires     time.Time
@@ -91,7 +91,7 @@ func (w Write) hasValidName() bool {
 // versionOf returns the resource version in the JSON of an object, or an empty string.
 func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
-// awaitWrite waits until the cached list includes the remembered writes of the user, and returns the list. It returns
+// awaitWrite waits until the cached list includes the remembered writes by the user, and returns the list. It returns
 // false if the list does not include them after writeTimeout. s is the current list.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}

@@ -34,16 +34,19 @@ const (
 	// LoginBlocked means that a login was rejected without a check of the password, because too many earlier logins
 	// failed.
 	LoginBlocked Reason = "LoginBlocked"
-	// AccountLocked means that further logins of a user must wait, because too many logins failed.
+	// AccountLocked means that the server rejects further logins of a user for some time, because too many logins
+	// failed.
 	AccountLocked Reason = "AccountLocked"
-	// AddressBlocked means that further logins from an IP address must wait, because too many logins failed.
+	// AddressBlocked means that the server rejects further logins from an IP address for some time, because too many
+	// logins failed.
 	AddressBlocked Reason = "AddressBlocked"
 	// SecondFactorDue means that the password of a login was correct, and the login now requires a code of the second
 	// factor.
 	SecondFactorDue Reason = "SecondFactorDue"
 	// SecondFactorFailed means that a code of the second factor was rejected during a login.
 	SecondFactorFailed Reason = "SecondFactorFailed"
-	// SecondFactorBlocked means that further codes for logins of a user must wait, because too many codes were wrong.
+	// SecondFactorBlocked means that the server rejects further one-time codes for logins of a user for some time,
+	// because too many codes were wrong.
 	SecondFactorBlocked Reason = "SecondFactorBlocked"
 	// SecondFactorSetUp means that a user has begun to set up a second factor, and must confirm it with a code.
 	SecondFactorSetUp Reason = "SecondFactorSetUp"
@@ -51,7 +54,8 @@ const (
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
 	// FreshCodeFailed means that a code of the second factor was rejected in a session, after the login.
 	FreshCodeFailed Reason = "FreshCodeFailed"
-	// FreshCodeBlocked means that further codes in a session must wait, because too many codes were wrong.
+	// FreshCodeBlocked means that the server rejects further one-time codes in a session for some time, because too
+	// many codes were wrong.
 	FreshCodeBlocked Reason = "FreshCodeBlocked"
 	// SecondFactorEnabled means that a user has confirmed a new second factor, which is now valid.
 	SecondFactorEnabled Reason = "SecondFactorEnabled"

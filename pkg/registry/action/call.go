@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// maxCalls bounds the number of concurrent calls of one request to the cluster.
+// maxCalls bounds the number of concurrent calls to the cluster that one request of a client causes.
 const maxCalls = 8
 
 // read gets the target from the cluster and decodes it to object, which must be a pointer.
