@@ -80,7 +80,8 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 		})
 }
 
-// verifyChallenge verifies a challenge token, verifies the code, and starts a session. It returns these errors:
+// verifyChallenge verifies a challenge token, calls check to verify the code of the user, and starts a session. It
+// returns these errors:
 //   - token.ErrExpired if the token has expired
 //   - ErrRevoked if the token is invalid or the user may no longer log in
 //   - a CodeError if the code is wrong or the challenge no longer exists

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package authentication authenticates users of the dashboard. It implements logins with passwords and second factors,
-// the set-up of second factors, sessions and their renewal, access, refresh, device and set-up tokens, and tickets of
-// streams.
+// the set-up of second factors, and sessions. It also implements the credentials: access tokens, refresh tokens, device
+// tokens, set-up tokens, and tickets of streams.
 package authentication
 
 import (

@@ -19,7 +19,7 @@ type collector struct {
 	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
 	impersonation Impersonation
 	addedUsers    sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// addedGroups contains the names of the KubeVision groups whose members were added to impersonation.
+	// addedGroups contains the names of the KubeVision groups whose members were added to the field impersonation.
 	addedGroups sets.Set[string]
 	// accounts contains the number of added ServiceAccounts in each namespace.
 	accounts map[string]int

@@ -46,8 +46,8 @@ func (c *Connection) ReaderDone() <-chan struct{} {
 	return c.reader.done()
 }
 
-// watchReadCache adds an event handler to the cache, so that a change of spec.readCache takes effect at once instead of
-// at the next request.
+// watchReadCache adds an event handler for KubeVisionClusters, so that a change of spec.readCache takes effect at once
+// instead of at the next request. The parameter clusters is a cache of KubeVisionClusters.
 func (c *Connections) watchReadCache(ctx context.Context, clusters cache.Cache) error {
 	informer, err := clusters.GetInformer(ctx, &kubevisionv1alpha1.KubeVisionCluster{}, cache.BlockUntilSynced(false))
 	if err == nil {

@@ -98,8 +98,8 @@ func cutAll(texts []string) []string {
 	return out
 }
 
-// Encode returns data as JSON. Values of type Raw and Body are not encoded again. The returned error can be sent to the
-// caller.
+// Encode returns data as JSON. Values of type Raw and Body are not encoded again. It returns an error with CodeInternal
+// if data cannot be encoded.
 func Encode(data any) (Body, error) {
 	switch d := data.(type) {
 	case nil:

@@ -3,8 +3,8 @@
 
 // Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
 // the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
-// kubevision:group:g. It impersonates other users of the host cluster with their own names. On member clusters, it
-// changes only names that begin with "system:" (see OnMember).
+// kubevision:group:g. It impersonates other users of the host cluster with their own names. On member clusters, it also
+// impersonates them with their own names, unless a name begins with "system:" (see OnMember).
 package identity
 
 import "strings"

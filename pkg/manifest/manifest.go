@@ -74,8 +74,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object has no fields besides "manifest" and, in JSON, the one-time code totpCode. The
-// caller must check that the field "manifest" exists.
+// isWrapper returns true if object has no fields besides the field "manifest". In JSON, it may also have the field
+// totpCode, which contains a one-time code. The caller must check that the field "manifest" exists.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

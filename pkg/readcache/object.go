@@ -108,8 +108,8 @@ func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	return o, s.End()
 }
 
-// scanObject reads an object at the position of the scanner. API servers omit kind and apiVersion from the objects of a
-// list. If these fields are missing, scanObject adds them from kind.
+// scanObject reads an object at the position of the scanner. API servers omit the fields kind and apiVersion from the
+// objects of a list. If these fields are missing, scanObject adds them with the values of the given GroupVersionKind.
 func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{}
 	hasKind, hasVersion := false, false

@@ -170,8 +170,8 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// ObjectsAfter returns the objects that API servers list after the key namespace/name. No object needs to have this
-// key.
+// ObjectsAfter returns the objects that API servers list after the key namespace/name. The Group need not contain an
+// object with this key.
 func (g *Group) ObjectsAfter(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0

@@ -32,7 +32,8 @@ type events struct {
 	done <-chan struct{}
 }
 
-// write sends each line of data as a separate event. Server-sent events are always text.
+// write sends each line of data as a separate event. It ignores the parameter for binary data, because server-sent
+// events are always text.
 func (e *events) write(_ bool, data []byte) error {
 	var out bytes.Buffer
 	for line := range bytes.SplitSeq(data, []byte{'\n'}) {

@@ -67,8 +67,8 @@ type Process struct {
 	running int
 	// lastEnd is the time at which the last hash was complete.
 	lastEnd time.Time
-	// lastNeeded is the last time at which the child process was needed or became ready. The child process ends when it
-	// was not needed for the time in the field idle.
+	// lastNeeded is the last time at which the child process was needed or became ready. The child process ends when
+	// the duration idle has passed since this time.
 	lastNeeded time.Time
 	// calls is the number of hashes that the child process must compute and has not completed.
 	calls int
@@ -110,7 +110,7 @@ func newService() service {
 	return service{freeTimer: time.AfterFunc(freeDelay, debug.FreeOSMemory)}
 }
 
-// Key derives the key of a hash from the password in r, and stores it in *key. The returned error is always nil;
+// Key computes the argon2id hash of the password in r, and stores its bytes in *key. The returned error is always nil;
 // net/rpc requires this result.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.freeTimer.Stop()

@@ -25,8 +25,7 @@ const probeTimeout = 10 * time.Second
 
 // ProbeResult is the result of a probe of a cluster.
 type ProbeResult struct {
-	// ID is the UID of the namespace kube-system with which the API server has responded. A hostile API server can
-	// choose it.
+	// ID is the UID of the namespace kube-system in the response of the API server. A hostile API server can choose it.
 	ID      string
 	Version string
 	Nodes   kubevisionv1alpha1.NodeCount

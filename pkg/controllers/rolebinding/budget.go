@@ -146,8 +146,8 @@ func (l *budgets) setReserved(
 	}
 }
 
-// isWithinBudget returns true if the objects of all bindings on one cluster are within the size limits of a cluster:
-// for all bindings together, and for the bindings of each role.
+// isWithinBudget returns true if the objects of all bindings on one cluster are within two size limits: the limit for
+// all bindings together, and the limit for the bindings of each role.
 func isWithinBudget(sizes map[types.UID]*bindingSize) bool {
 	s := newSizeSum()
 	for _, size := range sizes {

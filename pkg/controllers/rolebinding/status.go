@@ -28,7 +28,7 @@ type verdict struct {
 }
 
 // report sets b.Status to the result of a reconciliation, without writing it to the API server. p contains the results
-// of the clusters, and err is the error of the host cluster, or nil.
+// of applying the plan to the clusters, and err is the error of the host cluster, or nil.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)

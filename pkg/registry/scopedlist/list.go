@@ -32,8 +32,8 @@ type Result struct {
 	Partial bool
 	// Namespaces contains the namespaces whose objects were listed, if Partial is true. Otherwise, it is nil.
 	Namespaces []string
-	// Omitted records the objects that are too large to be decoded. If Omitted is nil, an object that is too large
-	// causes an error.
+	// Omitted records the objects that the function Items omits, because they are too large. If Omitted is nil, Items
+	// returns an error for such an object.
 	Omitted *Omissions
 }
 
