@@ -3,7 +3,7 @@
 
 // Package authentication authenticates users of the dashboard. It implements logins with passwords and second factors,
 // the set-up of second factors, and sessions. It also implements the credentials: access tokens, refresh tokens, device
-// tokens, set-up tokens, and tickets of streams.
+// tokens, set-up tokens, tokens of logins that wait for a code, and tickets of streams.
 package authentication
 
 import (

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters connects to clusters and calls their API servers with the identity of a user. All requests
-// impersonate a user, except for discovery, token requests and requests of the read cache.
+// Package clusters connects to clusters and calls their API servers with the identity of a user. Requests of users
+// impersonate the user. The requests for discovery and tokens, and the requests of the read cache, of the watches of
+// RBAC objects and of the controllers do not impersonate a user.
 //
 // The package contains:
 //   - the connection to each cluster, which is renewed when the kubeconfig changes, and a circuit breaker for a
@@ -214,8 +215,8 @@ type Connection struct {
 	bound        *BoundNames
 	// tokens is the source of the impersonating ServiceAccount's tokens.
 	tokens *tokenSource
-	// robot sends discovery requests with the token of KubeVision's ServiceAccount. These requests do not impersonate a
-	// user.
+	// robot sends discovery requests with the token of the impersonating ServiceAccount. These requests do not
+	// impersonate a user.
 	robot discovery.DiscoveryInterfaceWithContext
 	// registration is the name of the KubeVisionCluster that represents the cluster. It is nil until setName is called.
 	registration atomic.Pointer[string]

@@ -36,8 +36,8 @@ const (
 	// renewInterval is the time between two background checks for new resources of a cluster. It is shorter than
 	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	// useTimeout is the time after the last use of a cluster's resource list. After this time, the background checks
-	// for new resources of the cluster end.
+	// useTimeout bounds the time for which background checks for new resources of a cluster continue after the last use
+	// of the resource list.
 	useTimeout       = time.Minute
 	checkPauseFactor = 10
 

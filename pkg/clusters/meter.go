@@ -103,8 +103,8 @@ func countable(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts n bytes for the member cluster, and also in l if l is not nil. It disconnects the member cluster if the
-// memory exceeds a limit. It returns false for a disconnected cluster.
+// spend counts n bytes for the member cluster, and also in l if l is not nil. If the memory exceeds a limit, spend
+// disconnects this or another member cluster. It returns false if this cluster is disconnected.
 func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)

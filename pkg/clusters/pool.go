@@ -64,7 +64,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n bytes of cached objects. If a limit is then exceeded, it disconnects the cluster and returns false.
+// spend counts n bytes of cached objects. If a limit is then exceeded, it disconnects this or another cluster. It
+// returns false if this cluster is disconnected.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()

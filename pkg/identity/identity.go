@@ -4,7 +4,8 @@
 // Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
 // the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
 // kubevision:group:g. It impersonates other users of the host cluster with their own names. On member clusters, it also
-// impersonates them with their own names, unless a name begins with "system:" (see OnMember).
+// impersonates them with their own names, unless a name begins with "system:" (see OnMember). Users of the host cluster
+// who have access only through a Kubernetes group are impersonated as GroupMember instead.
 package identity
 
 import "strings"

@@ -51,8 +51,8 @@ func IsSensitive(r *http.Request) bool {
 	return parsed.IsSensitive()
 }
 
-// parse parses the path and query of a request by the same rules as kube-apiserver. It returns false for an ambiguous
-// request, which kube-apiserver might interpret in another way.
+// parse parses the path and query of a request by the same rules as kube-apiserver. It returns false if the request is
+// not for a resource, cannot be parsed completely, or might be interpreted in another way by kube-apiserver.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false

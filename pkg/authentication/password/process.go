@@ -48,9 +48,9 @@ const (
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes. The server process computes single hashes itself. If hashes overlap or follow each other
-// closely, a child process with a low CPU priority computes them, so that a flood of logins does not delay other
-// requests. The child process ends some seconds after the last of these hashes.
+// Process computes hashes. If hashes overlap or follow each other closely, it starts a child process with a low CPU
+// priority, so that a flood of logins does not delay other requests. While the child process is ready, it computes all
+// hashes. Otherwise, the server process computes them. The child process ends some seconds after it was last needed.
 type Process struct {
 	command     []string
 	concurrency int

@@ -74,9 +74,9 @@ type Turn struct {
 // is the context of the request. If ctx ends, Turn.Enter stops waiting and returns an error.
 func (p *Pace) Turn(ctx context.Context) *Turn { return &Turn{pace: p, context: ctx} }
 
-// Enter begins a turn, which is a period in which the goroutine processes data. It waits until two limits allow the
-// turn: the limit for this cluster, and the limit for all clusters together. It returns an error if the context ends
-// first. If a turn has already begun, Enter has no effect.
+// Enter begins a turn, which is a period in which the goroutine processes data. It waits until three limits allow the
+// turn: the number of goroutines and the processor time for this cluster, and the number of goroutines for all clusters
+// together. It returns an error if the context ends first. If a turn has already begun, Enter has no effect.
 func (t *Turn) Enter() error {
 	if t == nil || !t.began.IsZero() {
 		return nil

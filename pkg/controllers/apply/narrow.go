@@ -76,9 +76,9 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns a copy of the existing object without the rights that the desired object does not grant. The second
-// result is true if this changes the object. If it is true and the first result is nil, the existing object must be
-// deleted.
+// narrow returns the desired object with only those rights that the existing object also grants. The second result is
+// true if the existing object grants other rights, which must be revoked. If it is true and the first result is nil,
+// the existing object must be deleted.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:

@@ -270,7 +270,7 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the last ConflictError of Confirm for the KubeVisionCluster, or nil if there was none. It also
+// Conflict returns the ConflictError that is recorded for the KubeVisionCluster, or nil if none is recorded. It also
 // returns nil if Confirm must decide again. This is necessary if the KubeVisionCluster now has another revision, or if
 // the holder of the identity or its connection has changed.
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {

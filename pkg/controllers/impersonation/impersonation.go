@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package impersonation maintains the impersonating ServiceAccount on a cluster, and the RBAC objects that grant it the
-// verb "impersonate". They allow it to impersonate only the users, groups and ServiceAccounts that are subjects of
-// KubeVisionRoleBindings.
+// verb "impersonate". They allow it to impersonate only the names that KubeVisionRoleBindings require (see
+// bindings.CollectImpersonation).
 package impersonation
 
 import (

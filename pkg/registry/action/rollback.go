@@ -129,7 +129,7 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: opTest, Path: "/metadata/uid", Value: w.Metadata.UID},
 		{Op: opTest, Path: templatePath, Value: w.Spec.Template},
-		{Op: opTest, Path: pausedPath}, // null equals a missing field in kube-apiserver
+		{Op: opTest, Path: pausedPath}, // null, because kube-apiserver omits paused if it is false
 		{Op: "replace", Path: templatePath, Value: chosen.template},
 	}
 	if withAnnotations {

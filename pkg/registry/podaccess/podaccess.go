@@ -41,8 +41,8 @@ type Access struct {
 	// Call is the request that creates the subresource. Call.Query may be changed before the request is sent.
 	Call clusters.Call
 
-	access *authorization.Access
-	proof  func() error
+	authorization *authorization.Access
+	proof         func() error
 }
 
 // Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. A request
@@ -77,7 +77,7 @@ func FindPod(
 	inbound := r.Context()
 	a := &Access{
 		Caller: caller, User: u, Cluster: r.Path(authorization.ClusterParameter), Call: target.Call(http.MethodPost),
-		access: access, proof: func() error { return stepup.Require(inbound) },
+		authorization: access, proof: func() error { return stepup.Require(inbound) },
 	}
 	a.Call.Subresource = subresource
 	return a, nil
@@ -95,7 +95,7 @@ func (a *Access) Review(ctx context.Context) error {
 // Check repeats the access review for an open stream. It returns an error if the user may no longer use the cluster or
 // create the subresource.
 func (a *Access) Check(ctx context.Context) error {
-	caller, err := a.access.ClusterByName(ctx, a.User, a.Cluster)
+	caller, err := a.authorization.ClusterByName(ctx, a.User, a.Cluster)
 	if err != nil {
 		return err
 	}

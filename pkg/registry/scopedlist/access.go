@@ -5,8 +5,8 @@
 // cluster. If the cluster denies this request, it requests one list for each namespace whose Namespace object the
 // caller may get. Therefore, the result does not reveal the names or the number of other namespaces.
 //
-// If the read cache contains the objects, the package does not request lists, and reviews the rights of the caller
-// instead. It also records the objects that are omitted from a list, because they are too large or cannot be decoded.
+// ListCached and Cached use the read cache if possible. They then review the rights of the caller instead of requesting
+// lists. The package also records the objects that are omitted from a list because they are too large to be decoded.
 package scopedlist
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package terminal runs commands in containers, attaches to containers, adds debug containers to Pods and opens shells
-// on nodes, through WebSockets. It records terminals if recordings are enabled.
+// Package terminal runs commands in containers, attaches to containers and opens shells on nodes, through WebSockets.
+// It also adds debug containers to Pods, and records terminals if recordings are enabled.
 package terminal
 
 import (
