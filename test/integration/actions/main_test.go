@@ -6,12 +6,9 @@
 package actions
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
-	"strconv"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,8 +25,6 @@ import (
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
-
-	revisionAnnotation = "deployment.kubernetes.io/revision"
 )
 
 var env *environment.Environment
@@ -130,22 +125,8 @@ func deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.De
 		Spec:       appsv1.DeploymentSpec{Replicas: &replicas, Selector: selector(), Template: template("web:1")},
 	}
 	set().Create(t, d)
-	atRevision(t, d, 1)
+	set().AtRevision(t, d, 1)
 	return d
-}
-
-// atRevision waits until the controller has created a revision.
-func atRevision(t *testing.T, d *appsv1.Deployment, number int64) {
-	t.Helper()
-	fixture.Eventually(t, fmt.Sprintf("wait for revision %d of %s", number, d.Name), func(ctx context.Context) error {
-		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return err
-		}
-		if got := d.Annotations[revisionAnnotation]; got != strconv.FormatInt(number, 10) {
-			return fmt.Errorf("it is %q", got)
-		}
-		return nil
-	})
 }
 
 // update changes an object with a merge patch, as an administrator.

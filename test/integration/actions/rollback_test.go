@@ -57,7 +57,7 @@ func TestRollbackDeployment(t *testing.T) {
 			`"spec":{"template":{"metadata":{"annotations":{"added":"x"}},`+
 			`"spec":{"terminationGracePeriodSeconds":7,"containers":[{"name":"main","image":"web:2"},{"name":"side",`+
 			`"image":"side:2"}]}}}}`)
-	atRevision(t, d, 2)
+	set().AtRevision(t, d, 2)
 	list, short := history(t, dev, path)
 	if short != "1:[web:1] 2:[web:2 side:2] " || *list[1].ChangeCause != "two" || *list[0].ChangeCause != "" {
 		t.Fatalf("the history is %s%+v", short, list)
@@ -75,12 +75,12 @@ func TestRollbackDeployment(t *testing.T) {
 		d.Annotations["kubernetes.io/change-cause"] != "" {
 		t.Errorf("after a rollback, %+v: %+v %+v", done, d.Annotations, spec)
 	}
-	atRevision(t, d, 3) // the ReplicaSet of revision 1 now has revision 3
+	set().AtRevision(t, d, 3) // the ReplicaSet of revision 1 now has revision 3
 	if _, short := history(t, dev, path); short != "2:[web:2 side:2] 3:[web:1] " {
 		t.Errorf("the history is %s", short)
 	}
 	dev.post(t, "/resources/deployments/web/rollback?namespace="+ns, `{"revision":2}`).Want(t, wire.OK)
-	atRevision(t, d, 4)
+	set().AtRevision(t, d, 4)
 	if spec := d.Spec.Template; len(spec.Spec.Containers) != 2 || spec.Annotations["added"] != "x" ||
 		d.Annotations["kubernetes.io/change-cause"] != "two" {
 		t.Errorf("after a rollback to 2: %+v %+v", d.Annotations, spec)
@@ -116,7 +116,7 @@ func TestRollbackWhileAnnotationsChange(t *testing.T) {
 	dev := newActor(t, "dev", ns)
 	d := deployment(t, ns, "web", 0)
 	update(t, d, `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`)
-	atRevision(t, d, 2)
+	set().AtRevision(t, d, 2)
 
 	path := "/namespaces/" + ns + "/deployments/web/rollback"
 	begun := time.Now()

@@ -20,7 +20,7 @@ func TestViewers(t *testing.T) {
 	viewer := newActor(t, "readonly")
 	d := deployment(t, ns, "web", 1)
 	update(t, d, `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`)
-	atRevision(t, d, 2)
+	set().AtRevision(t, d, 2)
 	alone := bare(t, ns, "alone", n, func(*corev1.Pod) {})
 	config := &corev1.ConfigMap{}
 	config.Namespace, config.Name = ns, "config"

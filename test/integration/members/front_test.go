@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/environment"
 )
@@ -102,6 +103,15 @@ func (f *front) traffic() (connections, requests int) {
 func (f *front) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
+}
+
+// registerThroughFront registers the member with the address of a new front, and waits until the registration is Ready.
+func registerThroughFront(tb testing.TB, member *plane) (*front, *kubevisionv1alpha1.KubeVisionCluster) {
+	tb.Helper()
+	f := newFront(tb, member)
+	c := register(tb, f.config(member.token(tb)), nil)
+	ready(tb, c)
+	return f, c
 }
 
 // token returns a token of an account with all rights on the member. It is valid for an hour.

@@ -127,9 +127,7 @@ func secretFor(tb testing.TB, s *standin, token string) string {
 // watch that would connect again.
 func TestRemovalEndsConnections(t *testing.T) {
 	member := theOther(t)
-	f := newFront(t, member)
-	c := register(t, f.config(member.token(t)), nil)
-	ready(t, c)
+	f, c := registerThroughFront(t, member)
 	p := login(t, "leaver")
 	set().Bind(t, "leaver", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
 		Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})

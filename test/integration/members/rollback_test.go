@@ -4,8 +4,6 @@
 package members
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,9 +24,7 @@ import (
 // the write of the rollback.
 func TestRollbackDuringAChange(t *testing.T) {
 	member := theOther(t)
-	f := newFront(t, member)
-	c := register(t, f.config(member.token(t)), nil)
-	ready(t, c)
+	f, c := registerThroughFront(t, member)
 	p := login(t, "rollback")
 	set().Bind(t, "rollback", fixture.Grant{Role: kubevisionv1alpha1.RoleDev, Cluster: c.Name,
 		Subjects: fixture.KubeVisionUsers(p.User)})
@@ -83,25 +79,12 @@ func deploymentWithHistory(t *testing.T, member *plane) *appsv1.Deployment {
 		},
 	}
 	member.set().Create(t, d)
-	awaitRevision(t, member, d, "1")
+	member.set().AtRevision(t, d, 1)
 	patch := client.RawPatch(types.StrategicMergePatchType,
 		[]byte(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`))
 	if err := member.admin.Patch(t.Context(), d, patch); err != nil {
 		t.Fatal(err)
 	}
-	awaitRevision(t, member, d, "2")
+	member.set().AtRevision(t, d, 2)
 	return d
-}
-
-func awaitRevision(t *testing.T, member *plane, d *appsv1.Deployment, revision string) {
-	t.Helper()
-	fixture.Eventually(t, "record the revision "+revision, func(ctx context.Context) error {
-		if err := member.admin.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return err
-		}
-		if found := d.Annotations["deployment.kubernetes.io/revision"]; found != revision {
-			return fmt.Errorf("the revision is %q", found)
-		}
-		return nil
-	})
 }
