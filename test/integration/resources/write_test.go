@@ -183,6 +183,22 @@ func TestDeletion(t *testing.T) {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
 		}
 	}
+	kept := in(ns, "configmaps", "kept")
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), yamlType,
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\n").Want(t, wire.OK)
+	for body, field := range map[string]string{
+		`{"propagationPolicy":"Orphan"}`:             "propagationPolicy",
+		`{"preconditions":{"uid":"another"}}`:        "preconditions",
+		`{"totpCode":"123456","dryRun":["All"]}`:     "dryRun",
+		`{"kind":"DeleteOptions","apiVersion":"v1"}`: "kind",
+		`not JSON`: "body",
+	} {
+		if e := dev.send(t, http.MethodDelete, kept, jsonType, body).Want(t, wire.Invalid); e.Meta.Field != field {
+			t.Errorf("%s: the field is %q", body, e.Meta.Field)
+		}
+	}
+	dev.get(t, kept).Want(t, wire.OK)
+	dev.send(t, http.MethodDelete, kept, jsonType, "{}").Want(t, wire.OK)
 }
 
 // TestWhereAManifestMayGo verifies that a body that contradicts the URL is rejected, and that the body may contain the
