@@ -98,6 +98,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	}
 	var changed struct {
 		Spec struct {
+			Paused         bool `json:"paused"`
 			UpdateStrategy struct {
 				Type string `json:"type"`
 			} `json:"updateStrategy"`
@@ -107,6 +108,9 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 		return nil, err
 	}
 	warnings := answer.Warnings
+	if changed.Spec.Paused { // after the read
+		warnings = append(warnings, fmt.Sprintf("deployment %q was paused: its Pods restart when it is resumed", t.Name))
+	}
 	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
 		warnings = append(warnings,
 			fmt.Sprintf("the update strategy of %q is OnDelete: its Pods restart when they are deleted", t.Name))

@@ -4,6 +4,7 @@
 package members
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,9 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRollbackDuringAChange verifies that a rollback fails if the Deployment is changed or paused between the read and
-// the write of the rollback.
-func TestRollbackDuringAChange(t *testing.T) {
+// TestDeploymentChangesBeforePatch verifies that a rollback fails if the Deployment is changed or paused between the
+// read and the write of the rollback, and that a restart returns a warning if the Deployment is paused in this moment.
+func TestDeploymentChangesBeforePatch(t *testing.T) {
 	member := theOther(t)
 	f, c := registerThroughFront(t, member)
 	p := login(t, "rollback")
@@ -32,34 +33,57 @@ func TestRollbackDuringAChange(t *testing.T) {
 	path := "/namespaces/" + d.Namespace + "/deployments/" + d.Name
 	p.becomes(t, fixture.Patience, c.Name, path+"/history", wire.OK)
 
-	rollback := wire.Request{
-		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + path + "/rollback",
-		Bearer: p.token, Body: `{"revision":1}`,
-	}
-	for _, change := range []string{
-		`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:3"}]}}}}`,
-		`{"spec":{"paused":true}}`,
-	} {
-		var once sync.Once
-		f.set(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, path) {
-				once.Do(func() {
-					patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
-					if err := member.admin.Patch(r.Context(), d.DeepCopy(), patch); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			next.ServeHTTP(w, r)
+	// post sends the action, and applies change to the Deployment immediately before the patch of the action.
+	post := func(action, body, change string) wire.Envelope {
+		t.Helper()
+		defer f.set(nil)
+		f.set(beforePatch(path, func(ctx context.Context) error {
+			patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
+			return member.admin.Patch(ctx, d.DeepCopy(), patch)
+		}))
+		return p.client.Call(t, wire.Request{
+			Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + path + action,
+			Bearer: p.token, Body: body,
 		})
-		p.client.Call(t, rollback).Want(t, wire.Stale)
-		f.set(nil)
+	}
+	const pause = `{"spec":{"paused":true}}`
+	for _, change := range []string{
+		`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:3"}]}}}}`, pause,
+	} {
+		post("/rollback", `{"revision":1}`, change).Want(t, wire.Stale)
 		if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(d), d); err != nil {
 			t.Fatal(err)
 		}
 		if image := d.Spec.Template.Spec.Containers[0].Image; image != "web:3" {
 			t.Errorf("after the change %s, the image is %s", change, image)
 		}
+	}
+
+	resume := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"paused":false}}`))
+	if err := member.admin.Patch(t.Context(), d, resume); err != nil {
+		t.Fatal(err)
+	}
+	e := post("/restart", "", pause).Want(t, wire.OK)
+	if !strings.Contains(strings.Join(e.Meta.Warnings, "\n"), "was paused") {
+		t.Errorf("a restart during a pause returned the warnings %q", e.Meta.Warnings)
+	}
+}
+
+// beforePatch returns a handler that calls change before it forwards the first patch of the object at path.
+func beforePatch(
+	path string, change func(context.Context) error,
+) func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	var once sync.Once
+	return func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, path) {
+			var err error
+			once.Do(func() { err = change(r.Context()) })
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusTeapot)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
 	}
 }
 
