@@ -175,10 +175,11 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types, routes, metrics and config/: CRDs, OpenAPI, clients, the chart.
+generate: ## Generate what is made from types, routes, metrics and config/: CRDs, OpenAPI, clients, the chart, rights.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
 	@hack/update-metrics.sh
+	@hack/update-rights.sh
 	@hack/update-chart.sh
 
 ##@ Building

@@ -4,41 +4,38 @@
 package docs
 
 import (
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestRightsOfServiceAccounts verifies that the rights that the manifests grant to ServiceAccounts equal the reviewed
-// list in testdata/rights.txt.
+var updateRights = flag.Bool("update-rights", false, "write the list of rights instead of comparing it")
+
+// TestRightsOfServiceAccounts verifies that the rights that the manifests grant to ServiceAccounts equal the list in
+// rights.txt, so that a review sees each new right in one place.
 func TestRightsOfServiceAccounts(t *testing.T) {
-	path := filepath.Join("testdata", "rights.txt")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			want = append(want, line)
+	granted := grantedRights(t)
+	if *updateRights {
+		text := grants.RightsHeader + strings.Join(granted, "\n") + "\n"
+		path := filepath.Join(readTree(t).root, "test", "grants", "rights.txt")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		return
 	}
-	got := grantedRights(t)
-	for _, right := range got {
-		if !slices.Contains(want, right) {
-			t.Errorf("%s lacks: %s", path, right)
-		}
-	}
-	for _, right := range want {
-		if !slices.Contains(got, right) {
-			t.Errorf("the manifests lack: %s", right)
-		}
+	if diff := cmp.Diff(grants.Rights(), granted); diff != "" {
+		t.Errorf("test/grants/rights.txt and the manifests differ (-list +manifests): review the new rights, and "+
+			"run make generate\n%s", diff)
 	}
 }
 
@@ -51,8 +48,7 @@ type rbacObject struct {
 	Subjects []rbacv1.Subject
 }
 
-// grantedRights returns one line for each right of each ServiceAccount. The line contains the account, the namespace,
-// the verbs, and the resource or the role of Kubernetes.
+// grantedRights returns the rights of all ServiceAccounts in the manifests, in the format of grants.DescribeRights.
 func grantedRights(t *testing.T) []string {
 	t.Helper()
 	roles := map[rbacv1.RoleRef]map[string][]rbacv1.PolicyRule{}
@@ -85,47 +81,11 @@ func grantedRights(t *testing.T) []string {
 			if b.RoleRef.Kind == "ClusterRole" {
 				namespace = ""
 			}
-			for _, right := range rights(b.RoleRef, roles[b.RoleRef][namespace]) {
-				in := place(b.Metadata.Namespace)
-				out = append(out, fmt.Sprintf("%s/%s in %s: %s", s.Namespace, s.Name, in, right))
-			}
+			account := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+			rules := roles[b.RoleRef][namespace]
+			out = append(out, grants.DescribeRights(account, b.Metadata.Namespace, b.RoleRef, rules)...)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func place(namespace string) string {
-	if namespace == "" {
-		return "all"
-	}
-	return namespace
-}
-
-// rights describes the rules of a role, or a role that the manifests do not define.
-func rights(ref rbacv1.RoleRef, rules []rbacv1.PolicyRule) []string {
-	if rules == nil {
-		return []string{ref.Kind + " " + ref.Name}
-	}
-	var out []string
-	for i := range rules {
-		r := &rules[i]
-		verbs := strings.Join(slices.Sorted(slices.Values(r.Verbs)), ",")
-		for _, url := range r.NonResourceURLs {
-			out = append(out, verbs+" "+url)
-		}
-		for _, group := range r.APIGroups {
-			for _, resource := range r.Resources {
-				right := verbs + " " + resource
-				if group != "" {
-					right += "." + group
-				}
-				if len(r.ResourceNames) > 0 {
-					right += " named " + strings.Join(r.ResourceNames, ",")
-				}
-				out = append(out, right)
-			}
-		}
-	}
-	return out
 }

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package grants describes the RBAC objects that implement a KubeVisionRoleBinding, for comparison in tests.
+// Package grants describes the RBAC objects that implement a KubeVisionRoleBinding, and the rights of ServiceAccounts,
+// for comparison in tests.
 package grants
 
 import (
