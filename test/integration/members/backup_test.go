@@ -89,7 +89,7 @@ func indented(page string) []string {
 }
 
 // backupPage returns the blocks of commands of the page, up to the section on Velero.
-func backupPage(tb testing.TB) (save, install, create, start, look string) {
+func backupPage(tb testing.TB) (save, install, create, start, look, restoreUser string) {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -100,10 +100,10 @@ func backupPage(tb testing.TB) (save, install, create, start, look string) {
 		tb.Fatal(err)
 	}
 	blocks := indented(string(page))
-	if len(blocks) != 7 || !strings.Contains(blocks[1], "--replicas=0") || !strings.Contains(blocks[6], "velero") {
+	if len(blocks) != 8 || !strings.Contains(blocks[1], "--replicas=0") || !strings.Contains(blocks[7], "velero") {
 		tb.Fatalf("the page has %d blocks", len(blocks))
 	}
-	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5]
+	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5], blocks[6]
 }
 
 // theAlice creates a user who has chosen a password and has a second factor and a favorite, and who may read the Pods
@@ -167,7 +167,7 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 // password, her second factor, her favorites and her rights on a member.
 func TestPageOnBackup(t *testing.T) {
 	member, in := theOther(t), newShell(t)
-	save, install, create, start, look := backupPage(t)
+	save, install, create, start, look, restoreUser := backupPage(t)
 	alice, factor := theAlice(t, member)
 	in.must(t, env.Cluster.Config(), save)
 	if err := env.KubeVision.ControllerManager().Stop(); err != nil {
@@ -200,16 +200,20 @@ func TestPageOnBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for entry := range strings.SplitSeq(strings.TrimPrefix(look, "$ "), "\n$ ") {
-		command, want, _ := strings.Cut(entry, "\n")
-		fixture.Eventually(t, command, func(ctx context.Context) error {
-			got, err := in.run(ctx, fresh.Config(), command)
-			if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got)); err == nil && diff != "" {
-				err = fmt.Errorf("(-want +got):\n%s", diff)
-			}
-			return err
-		})
+	lookUp := func() {
+		t.Helper()
+		for entry := range strings.SplitSeq(strings.TrimPrefix(look, "$ "), "\n$ ") {
+			command, want, _ := strings.Cut(entry, "\n")
+			fixture.Eventually(t, command, func(ctx context.Context) error {
+				got, err := in.run(ctx, fresh.Config(), command)
+				if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got)); err == nil && diff != "" {
+					err = fmt.Errorf("(-want +got):\n%s", diff)
+				}
+				return err
+			})
+		}
 	}
+	lookUp()
 	wireClient, err := wire.New(restored.Endpoint(), restored.CAPEM())
 	if err != nil {
 		t.Fatal(err)
@@ -242,4 +246,9 @@ func TestPageOnBackup(t *testing.T) {
 	if _, err := in.run(ctx, fresh.Config(), "kubectl get kvu admin -o jsonpath={.metadata.uid}"); err != nil {
 		t.Errorf("the first user does not exist: %v", err)
 	}
+
+	in.must(t, fresh.Config(), "kubectl delete kvu alice")
+	// The password Secret still exists, so that the first command of the page returns an error.
+	in.must(t, fresh.Config(), "set +e\n"+restoreUser)
+	lookUp()
 }
