@@ -76,8 +76,8 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 	return response, nil
 }
 
-// windows returns an HTTP/2 configuration with small flow-control windows, so that responses that nobody reads yet use
-// little memory.
+// windows returns an HTTP/2 configuration with small flow-control windows, so that a response uses little memory until
+// it is read.
 func windows() http.HTTP2Config {
 	return http.HTTP2Config{
 		SendPingTimeout: pingAfter, PingTimeout: pingTimeout,

@@ -21,7 +21,7 @@ const (
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
 	// time. This limit is usersAtOnce times the limit of one user.
 	usersAtOnce = 32
-	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
+	// maxWaitingLists bounds the number of list requests of one user that wait for one cluster.
 	maxWaitingLists = 64
 	// minListCost is the minimum cost of one list, in bytes. A smaller list counts as minListCost towards the limit for
 	// concurrent lists.

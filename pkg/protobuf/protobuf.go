@@ -40,7 +40,7 @@ const (
 	namespaceField = 3
 )
 
-// Name returns the namespace and name of a protobuf message that contains an object of a built-in kind. It returns
+// Name returns the namespace and name of an object of a built-in kind, which a protobuf message contains. It returns
 // empty strings if the object cannot be read.
 func Name(object []byte) (namespace, name string) {
 	metadata := field(object, metadataField)

@@ -66,7 +66,8 @@ const (
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
 	maxKinds      = 4096
-	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
+	// watchBytes is the memory of a cached resource in bytes, without the memory of its objects. It contains goroutines
+	// and buffers.
 	watchBytes = 128 << 10
 	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeletions names of the maximum
 	// length, all entries use about 12 MiB.

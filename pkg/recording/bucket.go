@@ -95,7 +95,7 @@ const (
 	// joinsAtOnce bounds the number of recordings that are joined concurrently. To join a recording, its pieces are
 	// copied to one object. This takes partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings that are joined or wait to be joined.
+	// maxJoins bounds the number of recordings whose pieces are being copied to one object, or wait for this.
 	maxJoins = 1000
 )
 

@@ -230,7 +230,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	known    bool
 	// asked is true after the first request on the connection.
 	asked bool
-	// taken is the memory of the connection, in bytes.
+	// taken is the memory that is reserved for the connection, in bytes.
 	taken        int64
 	requestBytes int64
 	// used is the value of Listener.clock at the last use of the connection.

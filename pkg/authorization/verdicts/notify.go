@@ -45,7 +45,7 @@ func (c *Cache) Term(cluster *clusters.Connection) Term {
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true while the period t lasts. The method Term returns the period.
+// InForce returns true until t ends. t is a Term that the method Term of this Cache has returned.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	httpsPort = "443"
-	// lookupTimeout bounds the DNS lookup of the name of the host's API server.
+	// lookupTimeout bounds the DNS lookup of the name of the host cluster's API server.
 	lookupTimeout = time.Second
 )
 

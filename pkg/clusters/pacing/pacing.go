@@ -26,8 +26,8 @@ var processing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) //nolint:g
 
 // Pace limits the processor time for the responses of one cluster.
 type Pace struct {
-	// places bounds the number of goroutines that process data of this cluster concurrently. This limit is half of the
-	// limit for all clusters, so that one cluster does not delay the others.
+	// places is a semaphore. It bounds the number of goroutines that process data of this cluster concurrently. This
+	// limit is half of the limit for all clusters, so that one cluster does not delay the others.
 	places chan struct{}
 	// work limits the processor time for the responses of the cluster. One token is one microsecond.
 	work *rate.Limiter

@@ -1,11 +1,12 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster reconciles KubeVisionClusters. It probes each cluster, and writes the version, the number of nodes
-// and the conditions to the status. After a failed probe of a member cluster, it tries again with increasing delays. It
-// creates the built-in roles, the impersonating ServiceAccount and the ServiceAccount of the read cache on each
-// cluster, and corrects them when they change there. When a KubeVisionCluster is deleted, the package removes these
-// objects from the cluster.
+// Package cluster contains the controller of KubeVisionClusters. It probes each cluster, and writes the version, the
+// number of nodes and the conditions to the status. After a failed probe of a member cluster, it tries again with
+// increasing delays. It creates the built-in roles, the impersonating ServiceAccount and the ServiceAccount of the read
+// cache on each cluster, and corrects them when they change there. When a KubeVisionCluster is deleted, its finalizer
+// removes these objects from the cluster. The controller keeps state in memory for each KubeVisionCluster by its UID,
+// for example the delay until the next try, and discards the state when the KubeVisionCluster no longer exists.
 //
 // The connections to the clusters are in package clustercache, which also compares the identities of clusters.
 package cluster

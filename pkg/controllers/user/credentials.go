@@ -277,8 +277,9 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update stores the version of the imported password Secret in the credentials. If hash is not nil, it also replaces
-// the password hash. It returns a Conflict error if the credentials have changed since they were read.
+// update changes the stored credentials. It records version, which is the version of the password Secret that was
+// imported, and replaces the password hash if hash is not nil. It returns a Conflict error if the credentials have
+// changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {

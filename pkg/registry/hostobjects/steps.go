@@ -47,8 +47,9 @@ func Create(description string, newObject func() client.Object, errorMapper func
 	}
 }
 
-// Patch returns a Step that writes the difference between oldObject and newObject. If requestVersion is empty, the Step
-// applies to any version of the object. Otherwise, the Step fails if the object has changed since oldObject was read.
+// Patch returns a Step that writes the difference between oldObject and newObject. requestVersion is the resource
+// version in the request. If it is empty, the Step applies to any version of the object. Otherwise, the Step fails if
+// the object has changed since oldObject was read; the caller compares requestVersion with the version of oldObject.
 // errorMapper converts the error of the write to an error with a code of KubeVision's API. For a nil error, errorMapper
 // must return nil.
 func Patch(

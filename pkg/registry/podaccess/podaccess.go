@@ -38,7 +38,8 @@ type Access struct {
 	Caller  *clusters.Client
 	User    user.Info
 	Cluster string
-	// Call is the request that creates the subresource. Call.Query may be changed before the request is sent.
+	// Call is the request for the subresource, for example exec. RBAC requires the verb create for it. Call.Query may
+	// be changed before the request is sent.
 	Call clusters.Call
 
 	authorization *authorization.Access

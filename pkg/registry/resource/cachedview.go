@@ -21,8 +21,8 @@ type ranked struct {
 	key    sortKey
 }
 
-// rankedBytes is the number of bytes of memory for each object in a list that is sorted or searched. It does not
-// include the JSON and the sort key of the object.
+// rankedBytes is the additional memory for each object in a list that is sorted or searched, in bytes. The JSON and the
+// sort key of the object are counted separately.
 const rankedBytes = 64
 
 func (q *cachedQuery) addViewPage(

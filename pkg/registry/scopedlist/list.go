@@ -85,7 +85,7 @@ func (a Result) Count() (int64, error) {
 	return all, nil
 }
 
-// Items decodes the objects in a.Bodies or a.Cached to T, a type with few fields.
+// Items decodes the objects in a.Bodies or a.Cached to T. To save memory, T should be a type with few fields.
 func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
 	if a.Cached != nil {

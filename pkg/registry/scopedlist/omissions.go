@@ -30,7 +30,7 @@ type Omissions struct {
 // newOmissions returns an empty Omissions for a list of the given resource.
 func newOmissions(resource string) *Omissions { return &Omissions{resource: resource} }
 
-// Add records an omitted object. It counts all objects, and stores the names of the first maxOmittedNames.
+// Add records an omitted object. It counts each omitted object, but stores only the first maxOmittedNames names.
 func (o *Omissions) Add(namespace, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

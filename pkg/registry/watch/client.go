@@ -20,7 +20,8 @@ import (
 const (
 	// maxTopics bounds the number of topics of a client.
 	maxTopics = 64
-	// messageBytes is the size in bytes at which a message gets no further events. The last event may exceed this size.
+	// messageBytes is a size in bytes. A message that has reached this size gets no further events, so that it exceeds
+	// the size by less than one event.
 	messageBytes = 256 << 10
 	// implicitInterval is the minimum time between two events of an implicit topic. The server adds implicit topics for
 	// clients that do not subscribe to topics.

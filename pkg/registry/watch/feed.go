@@ -81,7 +81,7 @@ type feed struct {
 
 	// objectMessage is the last message that contains whole objects.
 	objectMessage sharedMessage
-	// summaryMessage is the last message that contains only the metadata of objects.
+	// summaryMessage is the latest of the messages that contain only the metadata of objects.
 	summaryMessage sharedMessage
 }
 

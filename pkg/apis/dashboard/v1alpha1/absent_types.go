@@ -25,7 +25,7 @@ type AbsentFeature struct {
 // the request when they load a page.
 type AbsentFeatureEnvelope struct {
 	Header `json:",inline"`
-	// data says that passkeys are disabled.
+	// data is always {"enabled": false}, because KubeVision has no passkeys.
 	// +optional
 	Data *AbsentFeature `json:"data"`
 	// meta contains information about the response.

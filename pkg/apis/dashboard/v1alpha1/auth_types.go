@@ -48,7 +48,8 @@ type Login struct {
 	SetupRequired bool `json:"setupRequired,omitempty"`
 }
 
-// PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.
+// PasswordChangeRequired is the data of a response with the code 40900, if the session of the request is restricted to
+// a change of the password.
 type PasswordChangeRequired struct {
 	// passwordChangeRequired is always true: the user must change the password before any other request.
 	PasswordChangeRequired bool `json:"passwordChangeRequired"`

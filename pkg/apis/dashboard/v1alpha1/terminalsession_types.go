@@ -11,7 +11,7 @@ type TerminalSession struct {
 	ID string `json:"id"`
 	// createdAt is the time at which the recording started.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// userId is the name of the user.
+	// userId is the user name of the caller who opened the terminal.
 	UserID string `json:"userId"`
 	// cluster is the name of the cluster.
 	Cluster string `json:"cluster"`
@@ -36,8 +36,8 @@ type TerminalSession struct {
 	DurationMS int64 `json:"durationMs"`
 	// bytes is the size of the recording in bytes.
 	Bytes int64 `json:"bytes"`
-	// encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or
-	// bucket can change or forge files that are not encrypted.
+	// encrypted is true if the recording is encrypted with a key of KubeVision. Everyone with write access to the
+	// folder or bucket of the recordings can change or forge recordings that are not encrypted.
 	Encrypted bool `json:"encrypted"`
 	// expiresAt is the time at which the recording is deleted.
 	// +optional
