@@ -158,7 +158,7 @@ conformance: ## Run the conformance tests only; URL= and CA= point them at an in
 .PHONY: bench
 bench: ## Run the benchmarks.
 	@$(CONTROL_PLANE) && \
-	go test -p 1 -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./test/benchmark/... -flood=$(FLOOD)
+	go test -p 1 -run '^$$' -bench . -benchmem -timeout 60m ./test/benchmark/... -flood=$(FLOOD) $(TESTFLAGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME each.

@@ -28,7 +28,7 @@ type collector struct {
 	remaining       int
 	maxBytesPerRole int
 	// remainingOfRole contains the number of bytes that further bindings of a role may add, by the name of the
-	// ClusterRole. A role is missing before its first binding was added.
+	// ClusterRole. The map has no entry for a role until the first binding of the role is added.
 	remainingOfRole map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()

@@ -18,8 +18,9 @@ import (
 const (
 	// maxPause bounds the time for which requests to an unreachable member cluster fail without being sent.
 	maxPause = 15 * time.Second
-	// maxHostPause is the longest pause between two attempts to reach a host cluster that does not respond. All other
-	// requests fail during the pause. It is short, because every request to KubeVision needs the host cluster.
+	// maxHostPause is the longest pause between two attempts to reach a host cluster that does not respond. During a
+	// pause, all requests fail immediately. The pause is short, because every request to KubeVision needs the host
+	// cluster.
 	maxHostPause = 2 * time.Second
 )
 

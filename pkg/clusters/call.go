@@ -50,8 +50,8 @@ type Response struct {
 
 // Do sends the call as the user, and returns the response or the error of the API server. It also returns an error if
 // the API server cannot be reached. The status 404 or 405 can mean that the cluster no longer serves this version of
-// the resource. Unless the status 404 is for a single object, Do then looks up the resource again. Do repeats the call
-// if the cluster serves another version to which it can send the call unchanged.
+// the resource. For these statuses, Do looks up the resource again, and repeats the call if the cluster serves another
+// version to which it can send the call unchanged. A status 404 for a single object is an exception: Do returns it.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {

@@ -27,8 +27,8 @@ const (
 	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
 	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// maxRecentAge is the maximum age of a cached resource list that lacks a wanted resource. An older list is read
-	// again, because the resource may be new.
+	// maxRecentAge is the age at which a cached resource list is read again because it does not contain a requested
+	// resource. The resource may be new.
 	maxRecentAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer list of the cluster's resources. After this time,
 	// the request uses the old list.

@@ -3,9 +3,9 @@
 
 // Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
 // the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
-// kubevision:group:g. It impersonates other users of the host cluster with their own names. On member clusters, it also
-// impersonates them with their own names, unless a name begins with "system:" (see OnMember). Users of the host cluster
-// who have access only through a Kubernetes group are impersonated as GroupMember instead.
+// kubevision:group:g. It impersonates a user of the host cluster whom a binding names with the user's own name; on
+// member clusters, a name that begins with "system:" is changed (see OnMember). If bindings name only a Kubernetes
+// group of a user of the host cluster, KubeVision impersonates the user as GroupMember on all clusters.
 package identity
 
 import "strings"

@@ -83,7 +83,7 @@ const (
 	freeBytes = 32 << 10
 )
 
-// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to account.
+// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to a budget.Account.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account

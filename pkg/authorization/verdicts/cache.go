@@ -108,8 +108,8 @@ func (c *Cache) Stop() {
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
-// unreachable, AllowedStale can use an earlier result. latestChange must be a time after which none of these objects
-// has changed. Errors have the code 50200.
+// unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time of the last change
+// of the objects to be read, or later. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 	latestChange time.Time, roles Roles,

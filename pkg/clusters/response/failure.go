@@ -103,7 +103,7 @@ func describeTLS(err error) string {
 
 // Error returns an error with a text that may be shown to users. It sanitizes a Status, and returns a Failure, a
 // url.Error or a context error unchanged. The text of any other error, for example of a decoder, may quote the
-// response. Error logs such an error and returns a Failure instead.
+// response. Therefore, such an error is logged, and Error returns a Failure instead.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -23,11 +23,11 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster is the name of the ClusterRole for bindings of the role dev to all namespaces. The name omits the
-	// prefix "kubevision:".
+	// devCluster is the name of the ClusterRole that a binding of the role dev without namespaces grants in the whole
+	// cluster. The name omits the prefix "kubevision:".
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
-	// opsCluster is the name of the ClusterRole for bindings of the role ops to all namespaces. The name omits the
-	// prefix "kubevision:".
+	// opsCluster is the name of the ClusterRole that a binding of the role ops without namespaces grants in the whole
+	// cluster. The name omits the prefix "kubevision:".
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"

@@ -29,9 +29,9 @@ import (
 // Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
 // must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster
-	// is unreachable, AllowedStale can use an earlier result. latestChange must be a time after which none of these
-	// objects has changed.
+	// AllowedStale returns true if the cluster allows the caller to make the read that the attributes describe. While
+	// the cluster is unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time
+	// of the last change of the objects to be read, or later.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 		latestChange time.Time, roles verdicts.Roles,

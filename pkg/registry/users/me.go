@@ -34,7 +34,7 @@ type Provider struct {
 	// Hash hashes a new password that a user has sent. The first string is the name of the user, and the second one is
 	// the password.
 	Hash func(context.Context, string, string) (password.Hash, error)
-	// Audit records an event for each change of a login or session.
+	// Audit records resets of passwords and second factors, and the end of sessions.
 	Audit *audit.Log
 	// Client returns the address, the user agent and the device token of the client that sent a request.
 	Client func(*http.Request) authentication.Client
