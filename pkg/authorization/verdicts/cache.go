@@ -107,9 +107,9 @@ func (c *Cache) Stop() {
 // returns the roles for the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller to read objects with the attributes. While the cluster is
-// unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time of the last change
-// of the objects to be read, or later. Errors have the code 50200.
+// AllowedStale returns true if the cluster allows the caller to make the read that the attributes describe. While the
+// cluster is unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time of the
+// last change of the objects to be read, or later. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 	latestChange time.Time, roles Roles,
