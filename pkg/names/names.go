@@ -61,8 +61,8 @@ const (
 	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
 	// verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. It protects the groups and the
-	// credentials of users that KubeVisionRoleBindings name.
+	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. If KubeVisionRoleBindings name a
+	// user or a group of the user, it protects the groups and the credentials of the user.
 	UsersPolicy = "kubevision-users"
 	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
 	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind
