@@ -56,7 +56,7 @@ func (s *State) SetRoute(route string) {
 	s.route = route
 }
 
-// SetCluster records the name of the cluster that the request addresses, for metrics.
+// SetCluster records the name of the cluster that the request addresses, for metrics and the log.
 func (s *State) SetCluster(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

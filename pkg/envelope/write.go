@@ -68,6 +68,9 @@ func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashbo
 func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
+	if s := StateFrom(ctx); s != nil && s.Cluster() != "" {
+		logger = logger.WithValues("cluster", s.Cluster())
+	}
 	switch {
 	case e.Code >= dashboardv1alpha1.CodeInternal && IsGone(ctx):
 		logger.V(3).Info("Client went away before the response", "err", redaction.Cut(err.Error()))

@@ -2642,7 +2642,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that passkeys are disabled. */
+            /** @description data is always {"enabled": false}, because KubeVision has no passkeys. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeature"] | null;
             /**
              * @description message describes the result.
@@ -4612,7 +4612,7 @@ export interface components {
              */
             metricsAvailable: boolean;
         };
-        /** @description PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password. */
+        /** @description PasswordChangeRequired is the data of a response with the code 40900, if the session of the request is restricted to a change of the password. */
         "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired": {
             /**
              * @description passwordChangeRequired is always true: the user must change the password before any other request.
@@ -5494,7 +5494,7 @@ export interface components {
              */
             durationMs: number;
             /**
-             * @description encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket can change or forge files that are not encrypted.
+             * @description encrypted is true if the recording is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket of the recordings can change or forge recordings that are not encrypted.
              * @default false
              */
             encrypted: boolean;
@@ -5522,7 +5522,7 @@ export interface components {
              */
             pod: string;
             /**
-             * @description userId is the name of the user.
+             * @description userId is the user name of the caller who opened the terminal.
              * @default
              */
             userId: string;

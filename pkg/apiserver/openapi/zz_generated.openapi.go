@@ -579,7 +579,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that passkeys are disabled.",
+							Description: "data is always {\"enabled\": false}, because KubeVision has no passkeys.",
 							Ref:         ref(v1alpha1.AbsentFeature{}.OpenAPIModelName()),
 						},
 					},
@@ -5665,7 +5665,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.",
+				Description: "PasswordChangeRequired is the data of a response with the code 40900, if the session of the request is restricted to a change of the password.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"passwordChangeRequired": {
@@ -8197,7 +8197,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"userId": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userId is the name of the user.",
+							Description: "userId is the user name of the caller who opened the terminal.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8287,7 +8287,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"encrypted": {
 						SchemaProps: spec.SchemaProps{
-							Description: "encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket can change or forge files that are not encrypted.",
+							Description: "encrypted is true if the recording is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket of the recordings can change or forge recordings that are not encrypted.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",

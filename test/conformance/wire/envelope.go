@@ -64,6 +64,7 @@ type Meta struct {
 	AsOf              string   `json:"asOf"`
 	NotModified       bool     `json:"notModified"`
 	Namespaces        []string `json:"namespaces"`
+	Warnings          []string `json:"warnings"`
 }
 
 // Envelope is a response of the API.

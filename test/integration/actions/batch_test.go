@@ -145,7 +145,7 @@ func TestBatchRestart(t *testing.T) {
 	if _, ok := read(t, web).Spec.Template.Annotations[restartedAt]; !ok {
 		t.Error("it was not restarted")
 	}
-	if got := warnings(t, e); len(got) != 1 || !strings.Contains(got[0], "alone") {
+	if got := e.Meta.Warnings; len(got) != 1 || !strings.Contains(got[0], "alone") {
 		t.Errorf("warnings %q", got)
 	}
 }

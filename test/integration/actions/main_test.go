@@ -6,7 +6,6 @@
 package actions
 
 import (
-	"encoding/json"
 	"net/http"
 	"os"
 	"testing"
@@ -82,19 +81,6 @@ func refused(t *testing.T, e wire.Envelope, code int, field string) {
 	if e.Code != code || e.Meta.Field != field {
 		t.Errorf("code %d, field %q (%s), want %d, field %q", e.Code, e.Meta.Field, e.Message, code, field)
 	}
-}
-
-func warnings(t *testing.T, e wire.Envelope) []string {
-	t.Helper()
-	var found struct {
-		Meta struct {
-			Warnings []string `json:"warnings"`
-		} `json:"meta"`
-	}
-	if err := json.Unmarshal(e.Raw, &found); err != nil {
-		t.Fatal(err)
-	}
-	return found.Meta.Warnings
 }
 
 // read reads the current version of an object as an administrator.

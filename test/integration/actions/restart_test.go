@@ -57,7 +57,7 @@ func TestRestart(t *testing.T) {
 			if err != nil || time.Since(at).Abs() > time.Minute {
 				t.Errorf("restarted at %s (%v)", at, err)
 			}
-			if got := warnings(t, e); tc.warned != (len(got) == 1) {
+			if got := e.Meta.Warnings; tc.warned != (len(got) == 1) {
 				t.Errorf("warnings %q", got)
 			}
 		})
@@ -93,8 +93,8 @@ func TestRestartPod(t *testing.T) {
 	dev := newActor(t, "dev", ns)
 	deployment(t, ns, "web", 1)
 	first := pods(t, ns, 1)[0]
-	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/"+first.Name+"/restart",
-		"").Want(t, wire.OK)); len(got) != 0 {
+	e := dev.post(t, "/namespaces/"+ns+"/pods/"+first.Name+"/restart", "").Want(t, wire.OK)
+	if got := e.Meta.Warnings; len(got) != 0 {
 		t.Errorf("warnings %q", got)
 	}
 	fixture.Eventually(t, "wait for another Pod", func(ctx context.Context) error {
@@ -108,8 +108,8 @@ func TestRestartPod(t *testing.T) {
 		return nil
 	})
 	set().Pod(t, ns, "alone")
-	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/alone/restart", "").Want(t, wire.OK)); len(got) != 1 ||
-		!strings.Contains(got[0], "alone") {
+	e = dev.post(t, "/namespaces/"+ns+"/pods/alone/restart", "").Want(t, wire.OK)
+	if got := e.Meta.Warnings; len(got) != 1 || !strings.Contains(got[0], "alone") {
 		t.Errorf("warnings %q, want one that nothing recreates it", got)
 	}
 	set().Gone(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "alone"}})
