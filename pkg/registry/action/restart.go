@@ -109,7 +109,8 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	}
 	warnings := answer.Warnings
 	if changed.Spec.Paused { // after the read
-		warnings = append(warnings, fmt.Sprintf("deployment %q was paused: its Pods restart when it is resumed", t.Name))
+		warnings = append(warnings,
+			fmt.Sprintf("deployment %q was paused: its Pods restart when it is resumed", t.Name))
 	}
 	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
 		warnings = append(warnings,

@@ -88,8 +88,11 @@ func indented(page string) []string {
 	return out
 }
 
-// backupPage returns the blocks of commands of the page, up to the section on Velero.
-func backupPage(tb testing.TB) (save, install, create, start, look, restoreUser string) {
+// backupCommands contains the blocks of commands of the page that the test runs.
+type backupCommands struct{ save, install, create, start, look, restoreUser string }
+
+// readBackupPage returns the blocks of commands of the page, up to the section on Velero.
+func readBackupPage(tb testing.TB) backupCommands {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -103,7 +106,9 @@ func backupPage(tb testing.TB) (save, install, create, start, look, restoreUser 
 	if len(blocks) != 8 || !strings.Contains(blocks[1], "--replicas=0") || !strings.Contains(blocks[7], "velero") {
 		tb.Fatalf("the page has %d blocks", len(blocks))
 	}
-	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5], blocks[6]
+	return backupCommands{
+		save: blocks[0], install: blocks[2], create: blocks[3], start: blocks[4], look: blocks[5], restoreUser: blocks[6],
+	}
 }
 
 // theAlice creates a user who has chosen a password and has a second factor and a favorite, and who may read the Pods
@@ -166,10 +171,9 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 // TestPageOnBackup verifies that the commands of the page restore an installation in a new control plane: alice has her
 // password, her second factor, her favorites and her rights on a member.
 func TestPageOnBackup(t *testing.T) {
-	member, in := theOther(t), newShell(t)
-	save, install, create, start, look, restoreUser := backupPage(t)
+	member, in, page := theOther(t), newShell(t), readBackupPage(t)
 	alice, factor := theAlice(t, member)
-	in.must(t, env.Cluster.Config(), save)
+	in.must(t, env.Cluster.Config(), page.save)
 	if err := env.KubeVision.ControllerManager().Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,13 +192,13 @@ func TestPageOnBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = fresh.Stop() })
-	in.must(t, fresh.Config(), install)
+	in.must(t, fresh.Config(), page.install)
 	fixture.Eventually(t, "wait for the admission policies", func(ctx context.Context) error {
 		_, err := in.run(ctx, fresh.Config(), "kubectl annotate namespace kubevision-system a=b --dry-run=server")
 		return err
 	})
-	in.must(t, fresh.Config(), create)
-	in.must(t, fresh.Config(), start)
+	in.must(t, fresh.Config(), page.create)
+	in.must(t, fresh.Config(), page.start)
 	restored, err := env.Install(ctx, fresh)
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +206,7 @@ func TestPageOnBackup(t *testing.T) {
 
 	lookUp := func() {
 		t.Helper()
-		for entry := range strings.SplitSeq(strings.TrimPrefix(look, "$ "), "\n$ ") {
+		for entry := range strings.SplitSeq(strings.TrimPrefix(page.look, "$ "), "\n$ ") {
 			command, want, _ := strings.Cut(entry, "\n")
 			fixture.Eventually(t, command, func(ctx context.Context) error {
 				got, err := in.run(ctx, fresh.Config(), command)
@@ -249,6 +253,6 @@ func TestPageOnBackup(t *testing.T) {
 
 	in.must(t, fresh.Config(), "kubectl delete kvu alice")
 	// The password Secret still exists, so that the first command of the page returns an error.
-	in.must(t, fresh.Config(), "set +e\n"+restoreUser)
+	in.must(t, fresh.Config(), "set +e\n"+page.restoreUser)
 	lookUp()
 }
