@@ -107,7 +107,8 @@ func readBackupPage(tb testing.TB) backupCommands {
 		tb.Fatalf("the page has %d blocks", len(blocks))
 	}
 	return backupCommands{
-		save: blocks[0], install: blocks[2], create: blocks[3], start: blocks[4], look: blocks[5], restoreUser: blocks[6],
+		save: blocks[0], install: blocks[2], create: blocks[3], start: blocks[4], look: blocks[5],
+		restoreUser: blocks[6],
 	}
 }
 
