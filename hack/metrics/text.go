@@ -19,8 +19,12 @@ The HTTP status is always 200.
 The stability levels are those of Kubernetes. A STABLE metric keeps its name, type and labels. A BETA metric keeps them,
 but may get more labels. A release may change or remove an ALPHA metric; CHANGELOG.md lists such changes.
 
+A metric of controllers is 0 on the replica of kubevision-controller-manager that is not active: use ` + "`max()`" + `.
+
 Clients cannot choose label values. ` + "`route`" + ` is the template of a route, or ` + "`none`" + `;
-` + "`method`" + ` is a known method, or ` + "`other`" + `; ` + "`cluster`" + ` is the name of a registered cluster. The
+` + "`method`" + ` is a known method, or ` + "`other`" + `; ` + "`cluster`" + ` is the name of a registered cluster. For the
+values of ` + "`reason`" + ` of authentication events, see [reference.md](reference.md#events-of-logins), and for those of
+streams, see [streams.md](streams.md). The
 series of a cluster end when its registration is deleted.
 `
 

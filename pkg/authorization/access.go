@@ -188,9 +188,7 @@ func CallError(
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
 	case apierrors.IsForbidden(reviewErr):
-		// The access review was also forbidden. Therefore, KubeVision may not impersonate this user.
-		return envelope.New(dashboardv1alpha1.CodeForbidden,
-			"your role binding is not applied on this cluster yet: try again shortly").WithCause(err)
+		return bindingNotApplied(err)
 	case reviewErr != nil:
 		return NewReviewFailed(errors.Join(reviewErr, err))
 	case allowed:

@@ -19,9 +19,8 @@ import (
 func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
 	allowed, err := caller.Allowed(ctx, attributes)
 	switch {
-	case apierrors.IsForbidden(err): // the impersonating account may not impersonate this user
-		return envelope.New(dashboardv1alpha1.CodeForbidden,
-			"your role binding is not in force on this cluster: try again shortly").WithCause(err)
+	case apierrors.IsForbidden(err):
+		return bindingNotApplied(err)
 	case err != nil:
 		return NewReviewFailed(err)
 	case allowed:
@@ -39,4 +38,11 @@ func Require(ctx context.Context, caller *clusters.Client, attributes authorizat
 		}
 	}
 	return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not %s", describeAttributes(attributes))
+}
+
+// bindingNotApplied returns the error for a caller whom KubeVision may not impersonate on a cluster yet. This is the
+// case if the cluster has also forbidden an access review as the caller.
+func bindingNotApplied(cause error) error {
+	return envelope.New(dashboardv1alpha1.CodeForbidden,
+		"your role binding is not applied on this cluster yet: try again shortly").WithCause(cause)
 }

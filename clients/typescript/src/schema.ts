@@ -5127,7 +5127,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RollbackRequest": {
             /**
              * Format: int64
-             * @description revision is the target of the rollback; 0 means the revision before the current one.
+             * @description revision is the target of the rollback; 0 means the revision before the newest recorded one.
              */
             revision: number;
         };

@@ -7216,7 +7216,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision is the target of the rollback; 0 means the revision before the current one.",
+							Description: "revision is the target of the rollback; 0 means the revision before the newest recorded one.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},

@@ -98,8 +98,8 @@ func isRejected(err error) bool {
 	return code == dashboardv1alpha1.CodeRejected || code == dashboardv1alpha1.CodeStale
 }
 
-// findRevision returns the revision with the given number. For 0, it returns the revision before the current one. It
-// returns an error if there is no such revision.
+// findRevision returns the revision with the given number. For 0, it returns the revision before the newest recorded
+// one. It returns an error if there is no such revision.
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {

@@ -59,7 +59,7 @@ type RevisionListEnvelope struct {
 
 // RollbackRequest is the body of POST .../rollback.
 type RollbackRequest struct {
-	// revision is the target of the rollback; 0 means the revision before the current one.
+	// revision is the target of the rollback; 0 means the revision before the newest recorded one.
 	Revision *int64 `json:"revision"`
 }
 
