@@ -145,6 +145,9 @@ func IsOwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
 
+// PasswordSecret returns the name of the password Secret that the dashboard's API creates with a user.
+func PasswordSecret(user string) string { return user + "-password" }
+
 // FavoritesConfigMap returns the name of the ConfigMap with the favorites of a user.
 func FavoritesConfigMap(user string) string { return favoritesPrefix + user }
 

@@ -27,7 +27,7 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
 	}
-	if err := r.adoptFavorites(ctx, u); err != nil {
+	if err := r.adoptDependents(ctx, u); err != nil {
 		return false, err
 	}
 	secret := &corev1.Secret{}
@@ -69,23 +69,44 @@ func isOrphan(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
 }
 
-func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
-	favorites := &corev1.ConfigMap{}
-	key := types.NamespacedName{Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name)}
-	err := r.Live.Get(ctx, key, favorites)
-	if apierrors.IsNotFound(err) {
-		return nil
+// adoptDependents sets u as the owner of the other restored objects that had belonged to the user: the favorites, and
+// the password Secret and the role binding that the dashboard's API had created with the user.
+func (r *Reconciler) adoptDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+	favorites, password := &corev1.ConfigMap{}, &corev1.Secret{}
+	for name, o := range map[string]client.Object{
+		names.FavoritesConfigMap(u.Name): favorites, names.PasswordSecret(u.Name): password,
+	} {
+		err := r.adoptOrphan(ctx, u, types.NamespacedName{Namespace: names.Namespace, Name: name}, o, func() error {
+			if o == favorites {
+				favorites.Labels[names.ManagedByLabel] = names.ManagedBy
+			}
+			return r.Client.Update(ctx, o)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("reading the favorites from a backup: %w", err)
+	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
+	return r.adoptOrphan(ctx, u, types.NamespacedName{Name: names.UserGrant(u.Name)}, b, func() error {
+		old := b.DeepCopy()
+		old.OwnerReferences = nil
+		return r.Client.Patch(ctx, b, client.MergeFromWithOptions(old, client.MergeFromWithOptimisticLock{}))
+	})
+}
+
+// adoptOrphan reads the object o with the given name, sets u as its owner, and calls write to store the change. It does
+// nothing if the object does not exist, or is no orphan.
+func (r *Reconciler) adoptOrphan(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name types.NamespacedName, o client.Object,
+	write func() error,
+) error {
+	err := r.Live.Get(ctx, name, o)
+	if err == nil && isOrphan(o, u) {
+		o.SetOwnerReferences(ownedBy(u))
+		err = write()
 	}
-	if !isOrphan(favorites, u) {
-		return nil
-	}
-	favorites.Labels[names.ManagedByLabel] = names.ManagedBy
-	favorites.OwnerReferences = ownedBy(u)
-	if err := r.Client.Update(ctx, favorites); err != nil {
-		return fmt.Errorf("adopting the favorites from a backup: %w", err)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("adopting %s from a backup: %w", name, err)
 	}
 	return nil
 }

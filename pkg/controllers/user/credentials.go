@@ -261,10 +261,9 @@ func (r *Reconciler) create(
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
-			Labels:      map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
-			Annotations: map[string]string{credentials.PasswordSourceAnnotation: version},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u,
-				kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
+			Labels:          map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
+			Annotations:     map[string]string{credentials.PasswordSourceAnnotation: version},
+			OwnerReferences: ownedBy(u),
 		},
 		Type: credentials.SecretType,
 	}

@@ -181,6 +181,33 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 }
 
+// TestRestoredDependents verifies that the password Secret and the role binding that the API had created with a user
+// belong to the restored user again, and that objects without the label of the user do not.
+func TestRestoredDependents(t *testing.T) {
+	guard(t)
+	for _, label := range []labelSet{{}, {names.UserLabel: "another"}, nil} {
+		u := newUser(t, "")
+		isRestored := label != nil && len(label) == 0
+		if isRestored {
+			label = labelSet{names.UserLabel: u.Name}
+		}
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.PasswordSecret(u.Name), Labels: label,
+		}}
+		create(t, secret)
+		b := grants.NewBinding(names.UserGrant(u.Name), "none", kubevisionv1alpha1.RoleReadonly, nil,
+			grants.ToUser(u.Name))
+		b.Labels = label
+		create(t, b)
+		annotate(t, u)
+		for _, o := range []client.Object{read(t, secret), read(t, b)} {
+			if metav1.IsControlledBy(o, u) != isRestored {
+				t.Errorf("%T with the labels %v belongs to %v", o, label, o.GetOwnerReferences())
+			}
+		}
+	}
+}
+
 // TestNobodyTakesANameOverByARestore verifies that neither an author of users and Secrets, nor a new user with the same
 // name, gets restored credentials.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
