@@ -8,4 +8,5 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 cd "${root}"
-CGO_ENABLED=0 go test -vet=off -count 1 -run TestRightsOfServiceAccounts ./test/docs -update-rights >/dev/null
+output="$(CGO_ENABLED=0 go test -vet=off -count 1 -run TestRightsOfServiceAccounts ./test/docs -update-rights)" ||
+  die "${output}"

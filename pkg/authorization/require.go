@@ -41,7 +41,7 @@ func Require(ctx context.Context, caller *clusters.Client, attributes authorizat
 }
 
 // bindingNotApplied returns the error for a caller whom KubeVision may not impersonate on a cluster yet. This is the
-// case if the cluster has also forbidden an access review as the caller.
+// case if the cluster forbids an access review as the caller.
 func bindingNotApplied(cause error) error {
 	return envelope.New(dashboardv1alpha1.CodeForbidden,
 		"your role binding is not applied on this cluster yet: try again shortly").WithCause(cause)

@@ -106,8 +106,9 @@ const (
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
 // AdoptCredentialsAnnotation is an annotation of a KubeVisionUser that has a new UID after a restore from a backup. Any
-// value makes the controller set the user as the owner of the restored credentials and favorites. The controller then
-// removes the annotation.
+// value makes the controller set the user as the owner of the restored credentials and favorites, and of the password
+// Secret and role binding that the dashboard's API had created for the user. The controller then removes the
+// annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation is an annotation of a KubeVisionCluster that is being deleted. Any value makes the controller
@@ -144,9 +145,6 @@ func CredentialsOwner(secret string) (string, bool) {
 func IsOwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
-
-// PasswordSecret returns the name of the password Secret that the dashboard's API creates with a user.
-func PasswordSecret(user string) string { return user + "-password" }
 
 // FavoritesConfigMap returns the name of the ConfigMap with the favorites of a user.
 func FavoritesConfigMap(user string) string { return favoritesPrefix + user }

@@ -4,9 +4,7 @@
 package routes
 
 import (
-	"bytes"
 	"errors"
-	"net/http"
 	"slices"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -67,9 +65,7 @@ func Public(handler func(*Request) (Result, error)) Endpoint {
 // Self returns an endpoint for authenticated users. The endpoint rejects anonymous requests. The handler must access
 // only data of the caller.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
-	return Endpoint{rule: RuleSelf, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
-		return handle(r, u, handler)
-	})}
+	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
 // AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. If newClient
@@ -82,7 +78,7 @@ func AsCaller[C any](
 		if err != nil {
 			return Result{}, err
 		}
-		return handle(r, client, handler)
+		return handler(r, client)
 	})}
 }
 
@@ -94,29 +90,13 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 		if err != nil {
 			return Result{}, err
 		}
-		return handle(r, granted, handler)
+		return handler(r, granted)
 	})}
 }
 
-// handle calls handler(). It first rejects a DELETE request whose body has fields other than totpCode. Options of a
-// deletion are query parameters. If an option in the body were ignored, for example a precondition, the request could
-// delete more than the caller wants.
-func handle[A any](r *Request, access A, handler func(*Request, A) (Result, error)) (Result, error) {
-	if r.Method == http.MethodDelete {
-		body, err := r.ReadBody()
-		if err == nil && len(bytes.TrimSpace(body)) > 0 {
-			err = r.ReadJSON(&struct{}{})
-		}
-		if err != nil {
-			return Result{}, err
-		}
-	}
-	return handler(r, access)
-}
-
 // authenticated returns a handler that calls the given handler with the authenticated user of the request. It rejects
-// anonymous requests with the code 40100. The HTTP filters do not reject anonymous requests, because public endpoints
-// accept them.
+// anonymous requests with the code 40100, and DELETE requests with unknown options with the code 40002. The HTTP
+// filters do not reject anonymous requests, because public endpoints accept them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
@@ -125,6 +105,9 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 		}
 		if IsAnonymous(u) {
 			return Result{}, envelope.Unauthenticated()
+		}
+		if err := r.checkDeletion(); err != nil {
+			return Result{}, err
 		}
 		return handler(r, u)
 	}

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
@@ -36,6 +38,8 @@ type Request struct {
 	code string
 	// codeInBody is true if the JSON body contains a one-time code in the field totpCode.
 	codeInBody bool
+	// parameters contains the documentation of the parameters of the route, by name.
+	parameters map[string]string
 }
 
 // Path returns the value of a path parameter, or an empty string if the route has no parameter with this name.
@@ -102,9 +106,15 @@ func (r *Request) ReadJSON(target any) error {
 	if err != nil {
 		return err
 	}
+	return r.decodeStrictly(body, target)
+}
+
+// decodeStrictly decodes a JSON body into target. It returns an error for unknown and duplicate fields, except for the
+// field totpCode if it contains a one-time code.
+func (r *Request) decodeStrictly(body []byte, target any) error {
 	var strict []error
 	var malformed error
-	err = r.Decode(len(body), func() { strict, malformed = decodeJSON(body, target) })
+	err := r.Decode(len(body), func() { strict, malformed = decodeJSON(body, target) })
 	if err := cmp.Or(err, malformed); err != nil {
 		return err
 	}
@@ -112,6 +122,29 @@ func (r *Request) ReadJSON(target any) error {
 		strict = slices.DeleteFunc(strict, isCodeField)
 	}
 	return refuseStrict(strict)
+}
+
+// checkDeletion returns an error for a DELETE request with an option that the route does not have: a query parameter
+// without documentation, or a field of the body other than totpCode. If such an option were ignored, for example dryRun
+// or a precondition, the request could delete more than the caller wants. It returns nil for other methods.
+func (r *Request) checkDeletion() error {
+	if r.Method != http.MethodDelete {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
+		if r.parameters[name] == "" {
+			return envelope.Invalid(name, "a deletion of this kind has no query parameter %q", name)
+		}
+	}
+	body, err := r.ReadBody()
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	err = r.decodeStrictly(body, &struct{}{})
+	if refused := envelope.As(err); err != nil && refused.Code == dashboardv1alpha1.CodeInvalid {
+		return envelope.Invalid(refused.Field, "%s: send options of a deletion as query parameters", refused.Message)
+	}
+	return err
 }
 
 const (

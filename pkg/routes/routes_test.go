@@ -93,6 +93,51 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	}
 }
 
+// TestDeletionWithUnknownOptions verifies that no endpoint serves a DELETE request with an option that its route does
+// not have, in the query or in the body.
+func TestDeletionWithUnknownOptions(t *testing.T) {
+	served := 0
+	serve := func() (Result, error) { served++; return Result{}, nil }
+	endpoints := []Endpoint{
+		Self(func(*Request, user.Info) (Result, error) { return serve() }),
+		AsCaller(func(*Request, user.Info) (int, error) { return 0, nil },
+			func(*Request, int) (Result, error) { return serve() }),
+		Reviewed(func(*Request, user.Info) (int, error) { return 0, nil },
+			func(*Request, int) (Result, error) { return serve() }),
+	}
+	ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"})
+	request := func(method, query, body string) *Request {
+		inbound := httptest.NewRequestWithContext(ctx, method, "/users/bob"+query, nil)
+		inbound.Body = NewBody([]byte(body))
+		code, inBody := freshCode(inbound, RuleSelf)
+		return &Request{Request: inbound, code: code, codeInBody: inBody, parameters: map[string]string{"dryRun": "x"}}
+	}
+	for _, endpoint := range endpoints {
+		for _, tc := range []struct{ query, body, field string }{
+			{"?force=true", "", "force"}, {"", `{"dryRun":["All"]}`, "dryRun"},
+			{"", `{"totpCode":"123456","preconditions":{}}`, "preconditions"}, {"", "[]", "body"}, {"", "x", "body"},
+		} {
+			_, err := endpoint.serve(request(http.MethodDelete, tc.query, tc.body))
+			if e := envelope.As(err); e.Code != dashboardv1alpha1.CodeInvalid || e.Field != tc.field {
+				t.Errorf("%s: %s %s: %v", endpoint.Rule(), tc.query, tc.body, err)
+			}
+		}
+		if served != 0 {
+			t.Fatalf("%s served %d deletions", endpoint.Rule(), served)
+		}
+		for _, r := range []*Request{
+			request(http.MethodDelete, "", ""), request(http.MethodDelete, "?dryRun=All", " \n"),
+			request(http.MethodDelete, "", `{}`), request(http.MethodDelete, "", `{"totpCode":"123456"}`),
+			request(http.MethodPost, "?force=true", `{"dryRun":["All"]}`),
+		} {
+			if _, err := endpoint.serve(r); err != nil {
+				t.Errorf("%s: %s %s: %v", endpoint.Rule(), r.Method, r.URL, err)
+			}
+		}
+		served = 0
+	}
+}
+
 func TestAFailedReviewIsNotServed(t *testing.T) {
 	ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"})
 	r := &Request{Request: httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)}

@@ -56,8 +56,8 @@ func grantedRights(t *testing.T) []string {
 	for _, file := range manifests(t) {
 		for text := range strings.SplitSeq(file, "\n---\n") {
 			var o rbacObject
-			if yaml.Unmarshal([]byte(text), &o) != nil {
-				continue
+			if err := yaml.Unmarshal([]byte(text), &o); err != nil {
+				t.Fatalf("decoding a manifest: %v\n%s", err, text)
 			}
 			switch o.Kind {
 			case "ClusterRole", "Role":

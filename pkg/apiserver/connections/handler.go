@@ -16,8 +16,8 @@ const (
 	// streamBytes is the estimated memory of an HTTP/2 stream without its headers, in bytes. It covers a response that
 	// waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size of the URL and the headers, in bytes, up to which an HTTP/1 request needs no memory
-	// in addition to idleBytes, which is the fixed estimate for each connection.
+	// freeHeaderBytes is the size in bytes up to which the URL and the headers of an HTTP/1 request are not counted,
+	// because the fixed estimate for each connection (idleBytes) contains them.
 	freeHeaderBytes = 16 << 10
 	// valueBytes is the memory of a header value in addition to its text, in bytes.
 	valueBytes = 32

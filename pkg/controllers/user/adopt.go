@@ -5,54 +5,79 @@ package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials sets u as the owner of credentials and favorites that were restored from a backup. It does nothing
-// and returns false if u lacks the annotation names.AdoptCredentialsAnnotation.
-func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
-	// A restored KubeVisionUser has a new UID, and does not own the restored credentials. They may belong to another
-	// person: a deleted user with the same name. With the annotation, an administrator confirms that both users are the
-	// same person. Admission rejects the annotation if the administrator may not bind all roles of the user.
+// adopt sets u as the owner of objects that were restored from a backup: the credentials, the favorites, and the
+// password Secret and the role binding that the dashboard's API had created for the user. It does nothing and returns
+// false if u lacks the annotation names.AdoptCredentialsAnnotation.
+//
+// A restored KubeVisionUser has a new UID, and does not own the restored objects. They may belong to another person: a
+// deleted user with the same name. With the annotation, an administrator confirms that both users are the same person.
+// Admission rejects the annotation if the administrator may not bind all roles of the user.
+func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
 	}
-	if err := r.adoptDependents(ctx, u); err != nil {
+	hasCredentials, err := r.adoptCredentials(ctx, u)
+	if err != nil {
 		return false, err
 	}
-	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
-		secret)
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading the restored credentials: %w", err)
-	}
-	adopted := err == nil && isOrphanedCredentials(secret, u)
-	if adopted {
-		if err := adopt(secret, u); err != nil {
-			return false, err
-		}
-		if err := r.Client.Update(ctx, secret); err != nil {
-			return false, fmt.Errorf("adopting the restored credentials: %w", err)
-		}
+	// An error for one of the other objects must not prevent logins. The annotation is removed in any case, and an event
+	// reports the error.
+	if err := r.adoptDependents(ctx, u); err != nil {
+		r.Recorder.Eventf(u, nil, corev1.EventTypeWarning, "AdoptionFailed", "Reconcile", "%s",
+			condition.Truncate(err.Error()))
 	}
 	done := u.DeepCopy()
 	delete(done.Annotations, names.AdoptCredentialsAnnotation)
 	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("removing the annotation %s: %w", names.AdoptCredentialsAnnotation, err)
 	}
-	if adopted {
+	if hasCredentials {
 		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
 			"the restored password and second factor are in force")
+	}
+	return true, nil
+}
+
+// adoptCredentials adopts the credentials. It returns false if there are none, or if they do not belong to a user of
+// this name.
+func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
+	secret := &corev1.Secret{}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading the restored credentials: %w", err)
+	}
+	if err != nil || !isOrphanedCredentials(secret, u) {
+		return false, nil
+	}
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return false, err
+	}
+	// Logins, and the setup of a second factor, that were unfinished at the time of the backup must not continue.
+	factor.Challenges, factor.Pending = nil, nil
+	if err := factor.Write(secret); err != nil {
+		return false, err
+	}
+	credentials.BeginEpoch(secret, "")
+	secret.Labels[names.ManagedByLabel] = names.ManagedBy
+	secret.OwnerReferences = controlledBy(u)
+	if err := r.Client.Update(ctx, secret); err != nil {
+		return false, fmt.Errorf("adopting the restored credentials: %w", err)
 	}
 	return true, nil
 }
@@ -69,66 +94,60 @@ func isOrphan(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
 }
 
-// adoptDependents sets u as the owner of the other restored objects that had belonged to the user: the favorites, and
-// the password Secret and the role binding that the dashboard's API had created with the user.
+// adoptDependents adopts the favorites, the password Secret and the role binding. An error for one object does not
+// prevent the adoption of the others.
 func (r *Reconciler) adoptDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
-	favorites, password := &corev1.ConfigMap{}, &corev1.Secret{}
-	for name, o := range map[string]client.Object{
-		names.FavoritesConfigMap(u.Name): favorites, names.PasswordSecret(u.Name): password,
-	} {
-		err := r.adoptOrphan(ctx, u, types.NamespacedName{Namespace: names.Namespace, Name: name}, o, func() error {
-			if o == favorites {
-				favorites.Labels[names.ManagedByLabel] = names.ManagedBy
-			}
-			return r.Client.Update(ctx, o)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
-	return r.adoptOrphan(ctx, u, types.NamespacedName{Name: names.UserGrant(u.Name)}, b, func() error {
-		old := b.DeepCopy()
-		old.OwnerReferences = nil
-		return r.Client.Patch(ctx, b, client.MergeFromWithOptions(old, client.MergeFromWithOptimisticLock{}))
+	favorites := &corev1.ConfigMap{}
+	favorites.Namespace, favorites.Name = names.Namespace, names.FavoritesConfigMap(u.Name)
+	failed := r.adoptOrphan(ctx, u, favorites, func() error {
+		favorites.Labels[names.ManagedByLabel] = names.ManagedBy
+		return r.Client.Update(ctx, favorites)
 	})
+	if ref := u.Spec.PasswordSecretRef; ref != nil && !names.IsOwnSecret(ref.Name) {
+		password := &corev1.Secret{}
+		password.Namespace, password.Name = names.Namespace, ref.Name
+		failed = errors.Join(failed, r.adoptOrphan(ctx, u, password, func() error {
+			return r.Client.Update(ctx, password)
+		}))
+	}
+	grant := &kubevisionv1alpha1.KubeVisionRoleBinding{}
+	grant.Name = names.UserGrant(u.Name)
+	return errors.Join(failed, r.adoptOrphan(ctx, u, grant, func() error {
+		if !isGrantOf(grant, u) {
+			return nil // a binding with other subjects must not be deleted with the user
+		}
+		old := grant.DeepCopy()
+		old.OwnerReferences = nil
+		return r.Client.Patch(ctx, grant, client.MergeFromWithOptions(old, client.MergeFromWithOptimisticLock{}))
+	}))
 }
 
-// adoptOrphan reads the object o with the given name, sets u as its owner, and calls write to store the change. It does
-// nothing if the object does not exist, or is no orphan.
+// isGrantOf returns true if u is the only subject of the role binding.
+func isGrantOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, u *kubevisionv1alpha1.KubeVisionUser) bool {
+	return len(b.Spec.Subjects) == 1 && b.Spec.Subjects[0].Kind == kubevisionv1alpha1.SubjectKubeVisionUser &&
+		b.Spec.Subjects[0].Name == u.Name
+}
+
+// adoptOrphan reads the object o, sets the owner reference that the dashboard's API sets, and calls write to store the
+// object. It does nothing if the object does not exist, or is no orphan.
 func (r *Reconciler) adoptOrphan(
-	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name types.NamespacedName, o client.Object,
-	write func() error,
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, o client.Object, write func() error,
 ) error {
+	name := client.ObjectKeyFromObject(o)
 	err := r.Live.Get(ctx, name, o)
 	if err == nil && isOrphan(o, u) {
-		o.SetOwnerReferences(ownedBy(u))
+		o.SetOwnerReferences(kubevisionv1alpha1.OwnerReferences(kind, u))
 		err = write()
 	}
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("adopting %s from a backup: %w", name, err)
+		return fmt.Errorf("adopting %T %s from a backup: %w", o, name, err)
 	}
 	return nil
 }
 
-func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
-	return []metav1.OwnerReference{
-		*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
-	}
-}
+// kind is the kind of KubeVisionUsers, for owner references.
+const kind = "KubeVisionUser"
 
-func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
-	factor, err := credentials.ReadSecondFactor(secret)
-	if err != nil {
-		return err
-	}
-	// Logins, and the setup of a second factor, that were unfinished at the time of the backup must not continue.
-	factor.Challenges, factor.Pending = nil, nil
-	if err := factor.Write(secret); err != nil {
-		return err
-	}
-	credentials.BeginEpoch(secret, "")
-	secret.Labels[names.ManagedByLabel] = names.ManagedBy
-	secret.OwnerReferences = ownedBy(u)
-	return nil
+func controlledBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
+	return []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind))}
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package user reconciles KubeVisionUsers. It imports passwords from Secrets, resets second factors, deletes sessions
-// that are no longer valid, and adopts credentials that were restored from a backup. It writes the status, for example
-// the time of the last login and the end of a lockout.
+// that are no longer valid, and adopts objects of users that were restored from a backup. It writes the status, for
+// example the time of the last login and the end of a lockout.
 package user
 
 import (
@@ -122,7 +122,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if r.statuses.IsStale(u) {
 		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
 	}
-	if adopted, err := r.adoptCredentials(ctx, u); err != nil || adopted {
+	if adopted, err := r.adopt(ctx, u); err != nil || adopted {
 		return ctrl.Result{}, err
 	}
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {

@@ -263,7 +263,7 @@ func (r *Reconciler) create(
 			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
 			Labels:          map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
 			Annotations:     map[string]string{credentials.PasswordSourceAnnotation: version},
-			OwnerReferences: ownedBy(u),
+			OwnerReferences: controlledBy(u),
 		},
 		Type: credentials.SecretType,
 	}

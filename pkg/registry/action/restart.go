@@ -108,9 +108,9 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 		return nil, err
 	}
 	warnings := answer.Warnings
-	if changed.Spec.Paused { // after the read
-		warnings = append(warnings,
-			fmt.Sprintf("deployment %q was paused: its Pods restart when it is resumed", t.Name))
+	if changed.Spec.Paused { // another client has paused it between the read and the patch
+		warnings = append(warnings, fmt.Sprintf(
+			"deployment %q in namespace %q was paused: its Pods restart when it is resumed", t.Name, t.Namespace))
 	}
 	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
 		warnings = append(warnings,

@@ -36,7 +36,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	}
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	secret, hash := names.PasswordSecret(body.Username), password.Placeholder()
+	secret, hash := passwordSecret(body.Username), password.Placeholder()
 	steps := []hostobjects.Step{a.createUser(&body, u), hostobjects.Create("Secret "+secret, func() client.Object {
 		return newPasswordSecret(u, secret, names.PasswordKey, hash.String())
 	}, a.WriteErrorFor(hostobjects.SecretAction("create", secret)))}
@@ -98,7 +98,7 @@ func (a *administrator) createUser(
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
 				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups,
 				TwoFactor:          kubevisionv1alpha1.TwoFactorPolicy(body.TwoFactor),
-				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: names.PasswordSecret(body.Username)},
+				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(body.Username)},
 				MustChangePassword: body.MustChangePassword == nil || *body.MustChangePassword,
 			},
 		}

@@ -46,8 +46,8 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 // left to the garbage collector.
 func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
 	for key, object := range map[types.NamespacedName]client.Object{
-		{Name: names.UserGrant(u.Name)}:                                  &kubevisionv1alpha1.KubeVisionRoleBinding{},
-		{Namespace: names.Namespace, Name: names.PasswordSecret(u.Name)}: &corev1.Secret{},
+		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},
+		{Namespace: names.Namespace, Name: passwordSecret(u.Name)}: &corev1.Secret{},
 	} {
 		err := a.Get(ctx, key, object)
 		if err == nil && hostobjects.IsOwnedBy(object, u) {

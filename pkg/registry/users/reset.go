@@ -42,7 +42,7 @@ func (a *administrator) replacePassword(
 ) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
-		ref = &kubevisionv1alpha1.SecretKeyReference{Name: names.PasswordSecret(u.Name)}
+		ref = &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(u.Name)}
 	}
 	key := cmp.Or(ref.Key, names.PasswordKey)
 	changed := u.DeepCopy()
@@ -108,6 +108,8 @@ func (a *administrator) writeSecret(
 	}
 	return secret, nil
 }
+
+func passwordSecret(user string) string { return user + "-password" }
 
 // newPasswordSecret returns a Secret with the given name, key and value. The owner of the Secret is u.
 func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {

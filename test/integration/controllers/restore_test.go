@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
@@ -181,30 +182,57 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 }
 
-// TestRestoredDependents verifies that the password Secret and the role binding that the API had created with a user
-// belong to the restored user again, and that objects without the label of the user do not.
+// TestRestoredDependents verifies that the password Secret and the role binding that the API had created for a user
+// belong to the restored user again, as if the API had created them, and that foreign objects do not.
 func TestRestoredDependents(t *testing.T) {
 	guard(t)
-	for _, label := range []labelSet{{}, {names.UserLabel: "another"}, nil} {
-		u := newUser(t, "")
-		isRestored := label != nil && len(label) == 0
-		if isRestored {
-			label = labelSet{names.UserLabel: u.Name}
-		}
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.PasswordSecret(u.Name), Labels: label,
-		}}
-		create(t, secret)
-		b := grants.NewBinding(names.UserGrant(u.Name), "none", kubevisionv1alpha1.RoleReadonly, nil,
-			grants.ToUser(u.Name))
-		b.Labels = label
-		create(t, b)
-		annotate(t, u)
-		for _, o := range []client.Object{read(t, secret), read(t, b)} {
-			if metav1.IsControlledBy(o, u) != isRestored {
-				t.Errorf("%T with the labels %v belongs to %v", o, label, o.GetOwnerReferences())
+	other := newUser(t, "")
+	for name, tc := range map[string]struct {
+		change          func(secret *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding)
+		secret, binding bool
+	}{
+		"of the user": {
+			change: func(*corev1.Secret, *kubevisionv1alpha1.KubeVisionRoleBinding) {}, secret: true, binding: true,
+		},
+		"of another user": {change: func(s *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+			s.Labels[names.UserLabel], b.Labels[names.UserLabel] = other.Name, other.Name
+		}},
+		"without a label": {change: func(s *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+			s.Labels, b.Labels = nil, nil
+		}},
+		"with an owner": {change: func(s *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+			s.OwnerReferences = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", other)
+			b.OwnerReferences = s.OwnerReferences
+		}},
+		"with another subject": {
+			change: func(_ *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+				b.Spec.Subjects = append(b.Spec.Subjects, grants.ToUser(other.Name))
+			},
+			secret: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := userObject(unique("restored-password"))
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+				Namespace: names.Namespace, Name: u.Spec.PasswordSecretRef.Name,
+				Labels: labelSet{names.UserLabel: u.Name},
+			}}
+			b := grants.NewBinding(names.UserGrant(u.Name), "none", kubevisionv1alpha1.RoleReadonly, nil,
+				grants.ToUser(u.Name))
+			b.Labels = labelSet{names.UserLabel: u.Name}
+			tc.change(secret, b)
+			create(t, secret)
+			create(t, u)
+			create(t, b)
+			annotate(t, u)
+			want := kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+			if got := read(t, secret).OwnerReferences; cmp.Equal(got, want) != tc.secret {
+				t.Errorf("the Secret belongs to %v", got)
 			}
-		}
+			if got := read(t, b).OwnerReferences; cmp.Equal(got, want) != tc.binding {
+				t.Errorf("the binding belongs to %v", got)
+			}
+		})
 	}
 }
 

@@ -86,8 +86,8 @@ func expectedRights(account types.NamespacedName) []string {
 	return slices.DeleteFunc(all, func(line string) bool { return !strings.HasPrefix(line, account.String()+" ") })
 }
 
-// TestRightsOfThePrograms verifies that the rights of the programs in the cluster equal those in the
-// manifests. The controllers, which may escalate, must not grant them others.
+// TestRightsOfThePrograms verifies that the rights of the programs in the cluster equal those in the manifests. The
+// controllers, which may escalate, must not grant them other rights.
 func TestRightsOfThePrograms(t *testing.T) {
 	guard(t)
 	host(t)

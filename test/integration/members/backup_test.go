@@ -253,7 +253,7 @@ func TestPageOnBackup(t *testing.T) {
 	}
 
 	in.must(t, fresh.Config(), "kubectl delete kvu alice")
-	// The password Secret still exists, so that the first command of the page returns an error.
+	// The password Secret still exists. Therefore, the command that creates the Secrets returns an error.
 	in.must(t, fresh.Config(), "set +e\n"+page.restoreUser)
 	lookUp()
 }

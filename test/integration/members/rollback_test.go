@@ -67,6 +67,12 @@ func TestDeploymentChangesBeforePatch(t *testing.T) {
 	if !strings.Contains(strings.Join(e.Meta.Warnings, "\n"), "was paused") {
 		t.Errorf("a restart during a pause returned the warnings %q", e.Meta.Warnings)
 	}
+	if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(d), d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
+		t.Error("the restart has not changed the Pod template")
+	}
 }
 
 // beforePatch returns a handler that calls change before it forwards the first patch of the object at path.

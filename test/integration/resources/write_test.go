@@ -176,8 +176,9 @@ func TestDeletion(t *testing.T) {
 	pods := in(ns, "pods", "none")
 	for query, field := range map[string]string{
 		"propagationPolicy=background": "propagationPolicy", "gracePeriodSeconds=-1": "gracePeriodSeconds",
-		"gracePeriodSeconds=x": "gracePeriodSeconds",
-		"dryRun=some":          "dryRun",
+		"gracePeriodSeconds=x":  "gracePeriodSeconds",
+		"dryRun=some":           "dryRun",
+		"orphanDependents=true": "orphanDependents", "resourceVersion=1": "resourceVersion",
 	} {
 		if e := dev.send(t, http.MethodDelete, pods+"?"+query, "", "").Want(t, wire.Invalid); e.Meta.Field != field {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
