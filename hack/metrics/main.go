@@ -38,8 +38,10 @@ func run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	parts := []string{header, introduction, "## kubevision-apiserver\n", table(ofServer), "## kubevision-controller-manager\n",
-		table(ofControllers), librariesIntroduction, table(libraries())}
+	parts := []string{
+		header, introduction, "## kubevision-apiserver\n", table(ofServer), "## kubevision-controller-manager\n",
+		table(ofControllers), librariesIntroduction, table(libraries()),
+	}
 	if _, err := io.WriteString(out, strings.Join(parts, "\n")); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}

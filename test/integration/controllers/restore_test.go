@@ -160,7 +160,8 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 	t.Cleanup(func() { remove(t, favorites) })
 	annotate(t, u)
-	if got := read(t, favorites); !metav1.IsControlledBy(got, u) ||
+	owned := kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+	if got := read(t, favorites); !cmp.Equal(got.OwnerReferences, owned) ||
 		got.Labels[names.ManagedByLabel] != names.ManagedBy {
 		t.Errorf("the favorites belong to %v and have the labels %v", got.OwnerReferences, got.Labels)
 	}
