@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,8 +35,8 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	if err != nil {
 		return false, err
 	}
-	// An error for one of the other objects must not prevent logins. The annotation is removed in any case, and an event
-	// reports the error.
+	// An error for one of the other objects must not prevent logins. The annotation is removed in any case, and an
+	// event reports the error.
 	if err := r.adoptDependents(ctx, u); err != nil {
 		r.Recorder.Eventf(u, nil, corev1.EventTypeWarning, "AdoptionFailed", "Reconcile", "%s",
 			condition.Truncate(err.Error()))
@@ -58,10 +59,13 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
 		secret)
-	if client.IgnoreNotFound(err) != nil {
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("reading the restored credentials: %w", err)
 	}
-	if err != nil || !isOrphanedCredentials(secret, u) {
+	if !isOrphanedCredentials(secret, u) {
 		return false, nil
 	}
 	factor, err := credentials.ReadSecondFactor(secret)
