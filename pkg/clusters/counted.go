@@ -34,7 +34,8 @@ type countedBody struct {
 	count func(piece []byte) error
 }
 
-// Read reads from the body, and calls count() with the bytes. If count() returns an error, Read returns this error.
+// Read reads from the body, and passes the bytes that it has read to count(). If count() returns an error, Read returns
+// this error.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if failure := b.count(p[:n]); failure != nil {

@@ -26,7 +26,7 @@ type retry struct {
 	revision clusters.Revision
 }
 
-// next counts a failed probe, and returns the time until the next one.
+// next counts a failed probe, and returns the duration until the next probe.
 func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -87,8 +87,8 @@ func newIdentities() identities {
 // Confirm returns nil if the KubeVisionCluster c may be used. id is the UID of the namespace kube-system, as returned
 // by the API server of c. The parameter all must contain all KubeVisionClusters. Confirm returns these errors:
 //
-//   - ConflictError: The host cluster or another KubeVisionCluster already has this UID, and there is no proof that c
-//     leads to the same Kubernetes cluster as that one.
+//   - ConflictError: The host cluster or another KubeVisionCluster already has this UID, and there is no proof that
+//     both lead to the same Kubernetes cluster.
 //   - ErrUndecided: The proof is not possible yet, because the other KubeVisionCluster is still being connected.
 //   - clusters.ErrNotConnected: The connection of c was closed.
 func (r *Registry) Confirm(

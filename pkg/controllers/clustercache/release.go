@@ -29,7 +29,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// replaceHolderLocked replaces oldHolder as the holder of the identity id by another KubeVisionCluster, if possible.
+// replaceHolderLocked makes another KubeVisionCluster the holder of the identity id instead of oldHolder, if there is
+// one.
 func (r *Registry) replaceHolderLocked(id string, oldHolder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

@@ -41,7 +41,7 @@ const (
 	initialPatience = time.Minute
 )
 
-// sender is the part of streams.Stream that a client uses.
+// sender contains the methods of streams.Stream that the type client calls.
 type sender interface {
 	SendText(data []byte) error
 	Go(f func())
