@@ -95,8 +95,8 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 }
 
 // authenticated returns a handler that calls the given handler with the authenticated user of the request. It rejects
-// anonymous requests with the code 40100, and DELETE requests with unknown options with the code 40002. The HTTP
-// filters do not reject anonymous requests, because public endpoints accept them.
+// anonymous requests with the code 40100, and requests with options that the route does not have with the code 40002.
+// The HTTP filters do not reject anonymous requests, because public endpoints accept them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
@@ -106,7 +106,7 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 		if IsAnonymous(u) {
 			return Result{}, envelope.Unauthenticated()
 		}
-		if err := r.checkDeletion(); err != nil {
+		if err := r.checkOptions(); err != nil {
 			return Result{}, err
 		}
 		return handler(r, u)

@@ -124,17 +124,28 @@ func (r *Request) decodeStrictly(body []byte, target any) error {
 	return refuseStrict(strict)
 }
 
-// checkDeletion returns an error for a DELETE request with an option that the route does not have: a query parameter
-// without documentation, or a field of the body other than totpCode. If such an option were ignored, for example dryRun
-// or a precondition, the request could delete more than the caller wants. It returns nil for other methods.
-func (r *Request) checkDeletion() error {
-	if r.Method != http.MethodDelete {
+// checkOptions returns an error for a request with an option that the route does not have. If the option were ignored,
+// the request could change or delete more than the caller wants. The options are dryRun in the query of any request
+// that may change something, all other parameters in the query of a DELETE, and the fields of its body except totpCode.
+func (r *Request) checkOptions() error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
-		if r.parameters[name] == "" {
-			return envelope.Invalid(name, "a deletion of this kind has no query parameter %q", name)
+	query := r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if r.Method != http.MethodDelete && name != "dryRun" {
+			continue
 		}
+		inPath, isInPath := r.path[name]
+		switch {
+		case len(query[name]) > 1:
+			return envelope.Invalid(name, "the query parameter %q must not be repeated", name)
+		case r.parameters[name] == "", isInPath && query.Get(name) != inPath:
+			return envelope.Invalid(name, "this request has no query parameter %q", name)
+		}
+	}
+	if r.Method != http.MethodDelete {
+		return nil
 	}
 	body, err := r.ReadBody()
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
@@ -142,7 +153,8 @@ func (r *Request) checkDeletion() error {
 	}
 	err = r.decodeStrictly(body, &struct{}{})
 	if refused := envelope.As(err); err != nil && refused.Code == dashboardv1alpha1.CodeInvalid {
-		return envelope.Invalid(refused.Field, "%s: send options of a deletion as query parameters", refused.Message)
+		return envelope.Invalid(refused.Field, "%s: the body of a DELETE may only contain %s, a string", refused.Message,
+			dashboardv1alpha1.CodeField)
 	}
 	return err
 }

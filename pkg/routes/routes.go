@@ -3,8 +3,8 @@
 
 // Package routes registers the endpoints of the dashboard's API. Each endpoint is created together with its access
 // rule, and its handler gets only the access that the rule allows. The package decodes the bodies of requests and
-// rejects unknown fields, and unknown options of a DELETE. It limits the concurrent requests and responses of each
-// user, ends responses that a client does not read, and supports ETags and compression.
+// rejects unknown fields, and unknown options of requests that change something. It limits the concurrent requests and
+// responses of each user, ends responses that a client does not read, and supports ETags and compression.
 //
 // The package also determines which requests may open a stream. Only these requests may contain a ticket, which is a
 // one-time credential in the URL.

@@ -93,9 +93,9 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	}
 }
 
-// TestDeletionWithUnknownOptions verifies that no endpoint serves a DELETE request with an option that its route does
-// not have, in the query or in the body.
-func TestDeletionWithUnknownOptions(t *testing.T) {
+// TestUnknownOptions verifies that no endpoint serves a request with an option that its route does not have, in the
+// query or in the body.
+func TestUnknownOptions(t *testing.T) {
 	served := 0
 	serve := func() (Result, error) { served++; return Result{}, nil }
 	endpoints := []Endpoint{
@@ -110,29 +110,39 @@ func TestDeletionWithUnknownOptions(t *testing.T) {
 		inbound := httptest.NewRequestWithContext(ctx, method, "/users/bob"+query, nil)
 		inbound.Body = NewBody([]byte(body))
 		code, inBody := freshCode(inbound, RuleSelf)
-		return &Request{Request: inbound, code: code, codeInBody: inBody, parameters: map[string]string{"dryRun": "x"}}
+		return &Request{Request: inbound, code: code, codeInBody: inBody, path: map[string]string{"user": "bob"},
+			parameters: map[string]string{"user": "x", "limit": "x"}}
 	}
+	const deletion = http.MethodDelete
 	for _, endpoint := range endpoints {
-		for _, tc := range []struct{ query, body, field string }{
-			{"?force=true", "", "force"}, {"", `{"dryRun":["All"]}`, "dryRun"},
-			{"", `{"totpCode":"123456","preconditions":{}}`, "preconditions"}, {"", "[]", "body"}, {"", "x", "body"},
+		for _, tc := range []struct{ method, query, body, field string }{
+			{deletion, "?force=true", "", "force"}, {deletion, "?dryRun=All", "", "dryRun"},
+			{deletion, "?limit=1&limit=2", "", "limit"}, {deletion, "?user=alice", "", "user"},
+			{deletion, "", `{"dryRun":["All"]}`, "dryRun"},
+			{deletion, "", `{"totpCode":"123456","preconditions":{}}`, "preconditions"},
+			{deletion, "", `{"totpCode":123456}`, "totpCode"}, {deletion, "", "[]", "body"}, {deletion, "", "x", "body"},
+			{http.MethodPost, "?dryRun=All", "", "dryRun"}, {http.MethodPut, "?dryRun=", "{}", "dryRun"},
 		} {
-			_, err := endpoint.serve(request(http.MethodDelete, tc.query, tc.body))
+			_, err := endpoint.serve(request(tc.method, tc.query, tc.body))
 			if e := envelope.As(err); e.Code != dashboardv1alpha1.CodeInvalid || e.Field != tc.field {
-				t.Errorf("%s: %s %s: %v", endpoint.Rule(), tc.query, tc.body, err)
+				t.Errorf("%s: %s %s %s: %v", endpoint.Rule(), tc.method, tc.query, tc.body, err)
 			}
 		}
 		if served != 0 {
-			t.Fatalf("%s served %d deletions", endpoint.Rule(), served)
+			t.Fatalf("%s served %d requests", endpoint.Rule(), served)
 		}
-		for _, r := range []*Request{
-			request(http.MethodDelete, "", ""), request(http.MethodDelete, "?dryRun=All", " \n"),
-			request(http.MethodDelete, "", `{}`), request(http.MethodDelete, "", `{"totpCode":"123456"}`),
+		accepted := []*Request{
+			request(deletion, "", ""), request(deletion, "?limit=1&user=bob", " \n"), request(deletion, "", `{}`),
+			request(deletion, "", `{"totpCode":"123456"}`), request(http.MethodGet, "?dryRun=All", ""),
 			request(http.MethodPost, "?force=true", `{"dryRun":["All"]}`),
-		} {
+		}
+		for _, r := range accepted {
 			if _, err := endpoint.serve(r); err != nil {
 				t.Errorf("%s: %s %s: %v", endpoint.Rule(), r.Method, r.URL, err)
 			}
+		}
+		if served != len(accepted) {
+			t.Errorf("%s served %d of %d requests", endpoint.Rule(), served, len(accepted))
 		}
 		served = 0
 	}

@@ -31,30 +31,27 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
 	}
-	hasCredentials, err := r.adoptCredentials(ctx, u)
-	if err != nil {
-		return false, err
+	// The favorites are adopted before the credentials, because a user who can log in could overwrite them. An error of
+	// these objects does not prevent the login. The annotation remains, so that the adoption is tried again.
+	failed := r.adoptDependents(ctx, u)
+	adopted, err := r.adoptCredentials(ctx, u)
+	if adopted {
+		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
+			"the restored password and second factor are in force")
 	}
-	// An error for one of the other objects must not prevent logins. The annotation is removed in any case, and an
-	// event reports the error.
-	if err := r.adoptDependents(ctx, u); err != nil {
-		r.Recorder.Eventf(u, nil, corev1.EventTypeWarning, "AdoptionFailed", "Reconcile", "%s",
-			condition.Truncate(err.Error()))
+	if err := errors.Join(failed, err); err != nil {
+		return false, err
 	}
 	done := u.DeepCopy()
 	delete(done.Annotations, names.AdoptCredentialsAnnotation)
 	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("removing the annotation %s: %w", names.AdoptCredentialsAnnotation, err)
 	}
-	if hasCredentials {
-		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
-			"the restored password and second factor are in force")
-	}
 	return true, nil
 }
 
-// adoptCredentials adopts the credentials. It returns false if there are none, or if they do not belong to a user of
-// this name.
+// adoptCredentials adopts the credentials. It returns false if there are no credentials without an owner and with the
+// label of u.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -122,6 +119,7 @@ func (r *Reconciler) adoptDependents(ctx context.Context, u *kubevisionv1alpha1.
 		}
 		old := grant.DeepCopy()
 		old.OwnerReferences = nil
+		// The account of the controllers may patch role bindings, but not update them.
 		return r.Client.Patch(ctx, grant, client.MergeFromWithOptions(old, client.MergeFromWithOptimisticLock{}))
 	}))
 }
@@ -133,20 +131,27 @@ func isGrantOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, u *kubevisionv1alpha
 }
 
 // adoptOrphan reads the object o, sets the owner reference that the dashboard's API sets, and calls write to store the
-// object. It does nothing if the object does not exist, or is no orphan.
+// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write, it reports
+// this in an event and returns nil, because another attempt would also be rejected.
 func (r *Reconciler) adoptOrphan(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, o client.Object, write func() error,
 ) error {
-	name := client.ObjectKeyFromObject(o)
-	err := r.Live.Get(ctx, name, o)
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(o), o)
 	if err == nil && isOrphan(o, u) {
 		o.SetOwnerReferences(kubevisionv1alpha1.OwnerReferences(kind, u))
 		err = write()
 	}
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("adopting %T %s from a backup: %w", o, name, err)
+	switch {
+	case err == nil, apierrors.IsNotFound(err):
+		return nil
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		r.Recorder.Eventf(u, nil, corev1.EventTypeWarning, "AdoptionFailed", "Reconcile",
+			"%q was not adopted: correct the cause, and set the annotation %s again (%s)", o.GetName(),
+			names.AdoptCredentialsAnnotation, condition.Truncate(err.Error()))
+		return nil
+	default:
+		return fmt.Errorf("adopting %q from a backup: %w", o.GetName(), err)
 	}
-	return nil
 }
 
 // kind is the kind of KubeVisionUsers, for owner references.

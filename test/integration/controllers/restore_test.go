@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
@@ -234,6 +235,56 @@ func TestRestoredDependents(t *testing.T) {
 				t.Errorf("the binding belongs to %v", got)
 			}
 		})
+	}
+}
+
+// TestRejectedAdoption verifies that an admission policy that rejects the adoption of the favorites does not prevent the
+// adoption of the role binding, and that an event reports the rejection.
+func TestRejectedAdoption(t *testing.T) {
+	u := userObject("")
+	favorites := favoritesOf(u)
+	create(t, favorites)
+	policy := unique("reject-favorites")
+	create(t, &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: policy},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					ResourceNames: []string{favorites.Name},
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+						Rule: admissionregistrationv1.Rule{
+							APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
+						},
+					},
+				}},
+			},
+			Validations: []admissionregistrationv1.Validation{
+				{Expression: "false", Reason: new(metav1.StatusReasonForbidden)},
+			},
+		},
+	})
+	create(t, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: policy},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName:        policy,
+			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		},
+	})
+	becomesRefused(t, policy, env.Client, func(ctx context.Context, as client.Client) error {
+		return as.Update(ctx, favorites.DeepCopy(), client.DryRunAll)
+	})
+	create(t, u)
+	b := grants.NewBinding(names.UserGrant(u.Name), "none", kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b.Labels = labelSet{names.UserLabel: u.Name}
+	create(t, b)
+	annotate(t, u)
+	awaitEvent(t, u.Name, "Warning", "AdoptionFailed", "Reconcile")
+	if got := read(t, favorites).OwnerReferences; len(got) > 0 {
+		t.Errorf("the favorites belong to %v", got)
+	}
+	if got := read(t, b).OwnerReferences; len(got) != 1 || got[0].UID != u.UID {
+		t.Errorf("the binding belongs to %v", got)
 	}
 }
 
