@@ -23,10 +23,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// refuse makes the API server reject writes of RBAC objects for which an expression is false, until the end of the
-// test.
+// refuse makes the API server reject writes of objects for which an expression is false, until the end of the test.
 func refuse(
-	tb testing.TB, resource, condition, expression string, operations ...admissionregistrationv1.OperationType,
+	tb testing.TB, group, resource, condition, expression string,
+	operations ...admissionregistrationv1.OperationType,
 ) {
 	tb.Helper()
 	name := unique("refuse")
@@ -37,7 +37,7 @@ func refuse(
 				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
 					RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations,
 						Rule: admissionregistrationv1.Rule{
-							APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"},
+							APIGroups: []string{group}, APIVersions: []string{"*"},
 							Resources: []string{resource},
 						}},
 				}}},
@@ -70,7 +70,7 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		awaitReady(t, b)
 	}
 	// The policy rejects each addition of a name, even if another name is removed.
-	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
+	refuse(t, rbacv1.GroupName, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
 		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
 			oldObject.rules.exists(o, n in o.resourceNames)))`,
 		admissionregistrationv1.Create, admissionregistrationv1.Update)
@@ -134,7 +134,7 @@ func TestRevocationThatFails(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
-	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false",
+	refuse(t, rbacv1.GroupName, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false",
 		admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
 		o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}

@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -238,41 +240,18 @@ func TestRestoredDependents(t *testing.T) {
 	}
 }
 
-// TestRejectedAdoption verifies that an admission policy that rejects the adoption of the favorites does not prevent the
-// adoption of the role binding, and that an event reports the rejection.
+// TestRejectedAdoption verifies that an admission policy that rejects the adoption of the favorites does not prevent
+// the adoption of the role binding, and that an event reports the rejection.
 func TestRejectedAdoption(t *testing.T) {
 	u := userObject("")
 	favorites := favoritesOf(u)
 	create(t, favorites)
-	policy := unique("reject-favorites")
-	create(t, &admissionregistrationv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: policy},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					ResourceNames: []string{favorites.Name},
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
-						Rule: admissionregistrationv1.Rule{
-							APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
-						},
-					},
-				}},
-			},
-			Validations: []admissionregistrationv1.Validation{
-				{Expression: "false", Reason: new(metav1.StatusReasonForbidden)},
-			},
-		},
-	})
-	create(t, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: policy},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName:        policy,
-			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-		},
-	})
-	becomesRefused(t, policy, env.Client, func(ctx context.Context, as client.Client) error {
-		return as.Update(ctx, favorites.DeepCopy(), client.DryRunAll)
+	refuse(t, "", "configmaps", "object.metadata.name == '"+favorites.Name+"'", "false", admissionregistrationv1.Update)
+	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
+		if err := env.Client.Update(ctx, favorites.DeepCopy(), client.DryRunAll); !apierrors.IsInvalid(err) {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
 	})
 	create(t, u)
 	b := grants.NewBinding(names.UserGrant(u.Name), "none", kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
