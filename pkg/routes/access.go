@@ -95,7 +95,7 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 }
 
 // authenticated returns a handler that calls the given handler with the authenticated user of the request. It rejects
-// anonymous requests with the code 40100, and requests with options that the route does not have with the code 40002.
+// anonymous requests with the code 40100, and requests with options that the route does not have (see checkOptions).
 // The HTTP filters do not reject anonymous requests, because public endpoints accept them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {

@@ -31,6 +31,15 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
 	}
+	// The cache may contain an older user of the same name. Kubernetes would delete the objects of an owner that no
+	// longer exists.
+	current := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(u), current); err != nil {
+		return true, client.IgnoreNotFound(err) //nolint:wrapcheck // it names the user
+	}
+	if current.UID != u.UID || !current.DeletionTimestamp.IsZero() {
+		return true, nil // the event of the change triggers another reconciliation
+	}
 	// The favorites are adopted before the credentials, because a user who can log in could overwrite them. An error of
 	// these objects does not prevent the login. The annotation remains, so that the adoption is tried again.
 	failed := r.adoptDependents(ctx, u)
@@ -44,7 +53,8 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	}
 	done := u.DeepCopy()
 	delete(done.Annotations, names.AdoptCredentialsAnnotation)
-	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
+	err = r.Client.Patch(ctx, done, client.MergeFromWithOptions(u, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("removing the annotation %s: %w", names.AdoptCredentialsAnnotation, err)
 	}
 	return true, nil

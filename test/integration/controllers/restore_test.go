@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,6 +209,12 @@ func TestRestoredDependents(t *testing.T) {
 			s.OwnerReferences = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", other)
 			b.OwnerReferences = s.OwnerReferences
 		}},
+		"of another subject": {
+			change: func(_ *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+				b.Spec.Subjects = []kubevisionv1alpha1.Subject{grants.ToUser(other.Name)}
+			},
+			secret: true,
+		},
 		"with another subject": {
 			change: func(_ *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 				b.Spec.Subjects = append(b.Spec.Subjects, grants.ToUser(other.Name))
@@ -225,16 +232,23 @@ func TestRestoredDependents(t *testing.T) {
 				grants.ToUser(u.Name))
 			b.Labels = labelSet{names.UserLabel: u.Name}
 			tc.change(secret, b)
+			owners := slices.Clone(secret.OwnerReferences)
 			create(t, secret)
 			create(t, u)
 			create(t, b)
 			annotate(t, u)
-			want := kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
-			if got := read(t, secret).OwnerReferences; cmp.Equal(got, want) != tc.secret {
-				t.Errorf("the Secret belongs to %v", got)
+			ofSecret, ofBinding := owners, owners
+			if tc.secret {
+				ofSecret = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
 			}
-			if got := read(t, b).OwnerReferences; cmp.Equal(got, want) != tc.binding {
-				t.Errorf("the binding belongs to %v", got)
+			if tc.binding {
+				ofBinding = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+			}
+			if diff := cmp.Diff(ofSecret, read(t, secret).OwnerReferences); diff != "" {
+				t.Errorf("the owner of the Secret (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(ofBinding, read(t, b).OwnerReferences); diff != "" {
+				t.Errorf("the owner of the binding (-want +got):\n%s", diff)
 			}
 		})
 	}
