@@ -153,8 +153,8 @@ func (r *Request) checkOptions() error {
 	}
 	err = r.decodeStrictly(body, &struct{}{})
 	if refused := envelope.As(err); err != nil && refused.Code == dashboardv1alpha1.CodeInvalid {
-		return envelope.Invalid(refused.Field, "%s: the body of a DELETE may only contain %s, a string", refused.Message,
-			dashboardv1alpha1.CodeField)
+		return envelope.Invalid(refused.Field, "%s: the body of a DELETE may only contain %s, a string",
+			refused.Message, dashboardv1alpha1.CodeField)
 	}
 	return err
 }

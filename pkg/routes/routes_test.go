@@ -120,7 +120,8 @@ func TestUnknownOptions(t *testing.T) {
 			{deletion, "?limit=1&limit=2", "", "limit"}, {deletion, "?user=alice", "", "user"},
 			{deletion, "", `{"dryRun":["All"]}`, "dryRun"},
 			{deletion, "", `{"totpCode":"123456","preconditions":{}}`, "preconditions"},
-			{deletion, "", `{"totpCode":123456}`, "totpCode"}, {deletion, "", "[]", "body"}, {deletion, "", "x", "body"},
+			{deletion, "", `{"totpCode":123456}`, "totpCode"}, {deletion, "", "[]", "body"},
+			{deletion, "", "x", "body"},
 			{http.MethodPost, "?dryRun=All", "", "dryRun"}, {http.MethodPut, "?dryRun=", "{}", "dryRun"},
 		} {
 			_, err := endpoint.serve(request(tc.method, tc.query, tc.body))

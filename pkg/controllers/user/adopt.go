@@ -141,8 +141,8 @@ func isGrantOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, u *kubevisionv1alpha
 }
 
 // adoptOrphan reads the object o, sets the owner reference that the dashboard's API sets, and calls write to store the
-// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write, it reports
-// this in an event and returns nil, because another attempt would also be rejected.
+// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write, it
+// reports this in an event and returns nil, because another attempt would also be rejected.
 func (r *Reconciler) adoptOrphan(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, o client.Object, write func() error,
 ) error {
