@@ -125,7 +125,7 @@ func (m *SessionManager) startNamed(
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            name,
 			Labels:          map[string]string{names.UserLabel: u.Name, names.ManagedByLabel: names.ManagedBy},
-			OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u),
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
 			UserName: u.Name, UserUID: u.UID, AuthenticationMethods: methods,

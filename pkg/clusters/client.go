@@ -131,8 +131,10 @@ func (c *Client) objects() (client.Client, error) {
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
-	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession",
-		"KubeVisionLoginThrottle"} {
+	for _, kind := range []string{
+		kubevisionv1alpha1.KindUser, kubevisionv1alpha1.KindCluster, kubevisionv1alpha1.KindRoleBinding,
+		kubevisionv1alpha1.KindSession, kubevisionv1alpha1.KindLoginThrottle,
+	} {
 		mapper.Add(kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	s, err := c.senders()

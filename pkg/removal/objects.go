@@ -21,10 +21,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-const clusterKind = "KubeVisionCluster"
-
 func kindsInDeletionOrder() []string {
-	return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"}
+	return []string{
+		kubevisionv1alpha1.KindRoleBinding, kubevisionv1alpha1.KindCluster, kubevisionv1alpha1.KindUser,
+	}
 }
 
 // removeObjects deletes all role bindings, then all clusters, then all users.
@@ -118,10 +118,10 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 // r.Abandon, the annotation makes the controller remove o without first deleting KubeVision's objects on the cluster.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
-	if o.GetKind() == clusterKind {
+	if o.GetKind() == kubevisionv1alpha1.KindCluster {
 		annotation = names.AbandonAnnotation
 	}
-	if o.GetKind() != clusterKind || slices.Contains(r.Abandon, o.GetName()) {
+	if o.GetKind() != kubevisionv1alpha1.KindCluster || slices.Contains(r.Abandon, o.GetName()) {
 		if err := r.annotate(ctx, o, annotation); err != nil {
 			return err
 		}

@@ -177,8 +177,8 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 // references are equal.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
-		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
-		Name: u.Name, UID: u.UID,
+		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kubevisionv1alpha1.KindUser,
+		Namespace: names.Namespace, Name: u.Name, UID: u.UID,
 	}
 }
 

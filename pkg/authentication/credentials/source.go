@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -18,6 +19,6 @@ func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) ||
 		slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {
-			return r.Kind == "KubeVisionUser" && r.Name != user
+			return r.Kind == kubevisionv1alpha1.KindUser && r.Name != user
 		})
 }

@@ -76,7 +76,7 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
 		labels: map[string]string{names.UserLabel: u.Name},
-		owner:  kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u),
+		owner:  kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u),
 		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUser,
 			UserName: u.Name},
 	}

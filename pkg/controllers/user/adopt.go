@@ -148,7 +148,7 @@ func (r *Reconciler) adoptOrphan(
 ) error {
 	err := r.Live.Get(ctx, client.ObjectKeyFromObject(o), o)
 	if err == nil && isOrphan(o, u) {
-		o.SetOwnerReferences(kubevisionv1alpha1.OwnerReferences(kind, u))
+		o.SetOwnerReferences(kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u))
 		err = write()
 	}
 	switch {
@@ -164,9 +164,7 @@ func (r *Reconciler) adoptOrphan(
 	}
 }
 
-// kind is the kind of KubeVisionUsers, for owner references.
-const kind = "KubeVisionUser"
-
 func controlledBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
-	return []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind))}
+	kind := kubevisionv1alpha1.SchemeGroupVersion.WithKind(kubevisionv1alpha1.KindUser)
+	return []metav1.OwnerReference{*metav1.NewControllerRef(u, kind)}
 }

@@ -124,7 +124,7 @@ func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) 
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: name,
-			OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionCluster", c),
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindCluster, c),
 		},
 		Data: map[string][]byte{key: []byte(text)},
 	}

@@ -108,7 +108,7 @@ func (e *Provider) save(
 	}
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.ManagedByLabel, names.ManagedBy)
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.UserLabel, u.Name)
-	found.OwnerReferences = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+	found.OwnerReferences = kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u)
 	found.Data, found.BinaryData = map[string]string{key: text}, nil
 	var err error
 	if made {

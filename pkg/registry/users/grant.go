@@ -21,9 +21,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// kind is the kind of KubeVisionUsers, for owner references.
-const kind = "KubeVisionUser"
-
 // builtIn returns the built-in role of KubeVision for a dashboard role, for example "dev" for the dashboard role
 // "editor". It returns an empty string for "custom", because no built-in role corresponds to this dashboard role.
 func builtIn(role string) string {
@@ -53,7 +50,7 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name},
-			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},

@@ -116,7 +116,7 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
-			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u),
 		},
 		Data: map[string][]byte{key: []byte(value)},
 	}

@@ -164,7 +164,7 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 	t.Cleanup(func() { remove(t, favorites) })
 	annotate(t, u)
-	owned := kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+	owned := kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u)
 	if got := read(t, favorites); !cmp.Equal(got.OwnerReferences, owned) ||
 		got.Labels[names.ManagedByLabel] != names.ManagedBy {
 		t.Errorf("the favorites belong to %v and have the labels %v", got.OwnerReferences, got.Labels)
@@ -206,7 +206,7 @@ func TestRestoredDependents(t *testing.T) {
 			s.Labels, b.Labels = nil, nil
 		}},
 		"with an owner": {change: func(s *corev1.Secret, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-			s.OwnerReferences = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", other)
+			s.OwnerReferences = kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, other)
 			b.OwnerReferences = s.OwnerReferences
 		}},
 		"of another subject": {
@@ -239,10 +239,10 @@ func TestRestoredDependents(t *testing.T) {
 			annotate(t, u)
 			ofSecret, ofBinding := owners, owners
 			if tc.secret {
-				ofSecret = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+				ofSecret = kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u)
 			}
 			if tc.binding {
-				ofBinding = kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u)
+				ofBinding = kubevisionv1alpha1.OwnerReferences(kubevisionv1alpha1.KindUser, u)
 			}
 			if diff := cmp.Diff(ofSecret, read(t, secret).OwnerReferences); diff != "" {
 				t.Errorf("the owner of the Secret (-want +got):\n%s", diff)
@@ -302,7 +302,7 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		"of another type": func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque },
 		"with an owner": func(s *corev1.Secret) {
 			s.OwnerReferences = []metav1.OwnerReference{{
-				APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser", Name: v.user.Name, UID: v.user.UID,
+				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kubevisionv1alpha1.KindUser, Name: v.user.Name, UID: v.user.UID,
 			}}
 		},
 	} {
@@ -319,7 +319,7 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },
 		"with an owner": func(s *corev1.Secret) {
 			s.OwnerReferences = []metav1.OwnerReference{
-				*metav1.NewControllerRef(other, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
+				*metav1.NewControllerRef(other, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kubevisionv1alpha1.KindUser)),
 			}
 		},
 	} {

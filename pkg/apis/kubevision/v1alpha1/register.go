@@ -21,6 +21,15 @@ const (
 	ResourceLoginThrottles = "kubevisionloginthrottles"
 )
 
+// Kinds of the custom resources, for owner references and for clients that build objects by kind.
+const (
+	KindUser          = "KubeVisionUser"
+	KindCluster       = "KubeVisionCluster"
+	KindRoleBinding   = "KubeVisionRoleBinding"
+	KindSession       = "KubeVisionSession"
+	KindLoginThrottle = "KubeVisionLoginThrottle"
+)
+
 // VerbUse is the verb on kubevisionclusters that allows a user to use a cluster through the dashboard.
 const VerbUse = "use"
 
