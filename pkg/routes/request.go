@@ -106,15 +106,9 @@ func (r *Request) ReadJSON(target any) error {
 	if err != nil {
 		return err
 	}
-	return r.decodeStrictly(body, target)
-}
-
-// decodeStrictly decodes a JSON body into target. It returns an error for unknown and duplicate fields, except for the
-// field totpCode if it contains a one-time code.
-func (r *Request) decodeStrictly(body []byte, target any) error {
 	var strict []error
 	var malformed error
-	err := r.Decode(len(body), func() { strict, malformed = decodeJSON(body, target) })
+	err = r.Decode(len(body), func() { strict, malformed = decodeJSON(body, target) })
 	if err := cmp.Or(err, malformed); err != nil {
 		return err
 	}
@@ -122,6 +116,16 @@ func (r *Request) decodeStrictly(body []byte, target any) error {
 		strict = slices.DeleteFunc(strict, isCodeField)
 	}
 	return refuseStrict(strict)
+}
+
+// ReadOptionalJSON decodes the JSON body of the request into target like ReadJSON. If the body is empty, it does nothing
+// and returns nil.
+func (r *Request) ReadOptionalJSON(target any) error {
+	body, err := r.ReadBody()
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	return r.ReadJSON(target)
 }
 
 // checkOptions returns an error for a request with an option that the route does not have. If the option were ignored,
@@ -147,11 +151,7 @@ func (r *Request) checkOptions() error {
 	if r.Method != http.MethodDelete {
 		return nil
 	}
-	body, err := r.ReadBody()
-	if err != nil || len(bytes.TrimSpace(body)) == 0 {
-		return err
-	}
-	err = r.decodeStrictly(body, &struct{}{})
+	err := r.ReadOptionalJSON(&struct{}{})
 	if refused := envelope.As(err); err != nil && refused.Code == dashboardv1alpha1.CodeInvalid {
 		return envelope.Invalid(refused.Field, "%s: the body of a DELETE may only contain %s, a string",
 			refused.Message, dashboardv1alpha1.CodeField)

@@ -83,10 +83,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 // contain none, and returns an error if an option is invalid.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
-	if r.ContentLength != 0 {
-		if err := r.ReadJSON(&options); err != nil {
-			return options, err
-		}
+	if err := r.ReadOptionalJSON(&options); err != nil {
+		return options, err
 	}
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds < 0 {
 		return options, envelope.Invalid("gracePeriodSeconds",

@@ -127,7 +127,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 		return routes.Result{}, err
 	}
 	var body dashboardv1alpha1.SetupRequest
-	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // The body is optional shortly after a login.
+	if err := r.ReadOptionalJSON(&body); err != nil { // the password is optional shortly after a login
 		return routes.Result{}, err
 	}
 	made, err := e.SecondFactors.Setup(r.Context(), p, body.Password, e.Client(r.Request))

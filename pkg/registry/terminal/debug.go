@@ -99,14 +99,8 @@ func (p *Provider) debug(r *routes.Request, d *debugTarget) (routes.Result, erro
 // debugContainer returns the container that the body of r describes. It returns an error if a field is not valid.
 func (p *Provider) debugContainer(r *routes.Request) (*corev1.EphemeralContainer, error) {
 	body := dashboardv1alpha1.DebugRequest{}
-	raw, err := r.ReadBody()
-	if err != nil {
+	if err := r.ReadOptionalJSON(&body); err != nil {
 		return nil, err
-	}
-	if len(raw) > 0 {
-		if err := r.ReadJSON(&body); err != nil {
-			return nil, err
-		}
 	}
 	if body.Target != "" {
 		if err := routes.CheckLabel("target", body.Target); err != nil {

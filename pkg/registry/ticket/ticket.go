@@ -63,11 +63,7 @@ func (p *Provider) create(r *routes.Request, u user.Info) (routes.Result, error)
 
 func read(r *routes.Request) (dashboardv1alpha1.TicketRequest, error) {
 	body := dashboardv1alpha1.TicketRequest{}
-	raw, err := r.ReadBody()
-	if err != nil || len(raw) == 0 {
-		return body, err
-	}
-	if err := r.ReadJSON(&body); err != nil {
+	if err := r.ReadOptionalJSON(&body); err != nil {
 		return body, err
 	}
 	for _, part := range []struct {
