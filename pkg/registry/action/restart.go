@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -80,25 +82,20 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
 	}
+	at := time.Now().UTC().Format(time.RFC3339)
 	if isDeployment(t) {
-		var found appsv1.Deployment
-		if err := read(ctx, caller, t, nil, &found); err != nil {
-			return nil, err
-		}
-		if found.Spec.Paused {
-			return nil, pausedError(t)
-		}
+		answer, err := restartDeployment(ctx, caller, t, at)
+		return answer.Warnings, err
 	}
 	answer, err := patch(ctx, caller, t,
 		change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
-			"metadata": object{"annotations": object{restartedAt: time.Now().UTC().Format(time.RFC3339)}},
+			"metadata": object{"annotations": object{restartedAt: at}},
 		}}}})
 	if err != nil {
 		return nil, err
 	}
 	var changed struct {
 		Spec struct {
-			Paused         bool `json:"paused"`
 			UpdateStrategy struct {
 				Type string `json:"type"`
 			} `json:"updateStrategy"`
@@ -108,15 +105,56 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 		return nil, err
 	}
 	warnings := answer.Warnings
-	if changed.Spec.Paused { // another client has paused it between the read and the patch
-		warnings = append(warnings, fmt.Sprintf(
-			"deployment %q in namespace %q was paused: its Pods restart when it is resumed", t.Name, t.Namespace))
-	}
 	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
-		warnings = append(warnings,
-			fmt.Sprintf("the update strategy of %q is OnDelete: its Pods restart when they are deleted", t.Name))
+		warnings = append(warnings, fmt.Sprintf(
+			"the update strategy of %q in namespace %q is OnDelete: its Pods restart when they are deleted",
+			t.Name, t.Namespace))
 	}
 	return warnings, nil
+}
+
+// restartDeployment sets the annotation restartedAt of a Deployment to the time at. It returns an error with
+// CodeConflict if the Deployment is paused, because a rollout would only begin when the Deployment is resumed.
+func restartDeployment(
+	ctx context.Context, caller *clusters.Client, t objectref.Target, at string,
+) (answer clusters.Response, err error) {
+	var found appsv1.Deployment
+	if err := read(ctx, caller, t, nil, &found); err != nil {
+		return answer, err
+	}
+	for range maxTries {
+		if found.Spec.Paused {
+			return answer, pausedError(t)
+		}
+		steps := restartSteps(&found, at)
+		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: steps})
+		if err == nil || !isRejected(err) {
+			return answer, err
+		}
+		found = appsv1.Deployment{}
+		if err := read(ctx, caller, t, nil, &found); err != nil {
+			return answer, err
+		}
+		if !found.Spec.Paused && reflect.DeepEqual(restartSteps(&found, at), steps) {
+			return answer, err // the cluster does not accept the annotation
+		}
+	}
+	return answer, err
+}
+
+// restartSteps returns the JSON patch that sets the annotation restartedAt of the Deployment d. The patch fails if the
+// Deployment has been paused since d was read.
+func restartSteps(d *appsv1.Deployment, at string) []step {
+	notPaused := step{Op: opTest, Path: pausedPath}
+	if d.Spec.Template.Annotations == nil {
+		return []step{
+			notPaused, {Op: opTest, Path: templateAnnotationsPath},
+			{Op: "add", Path: templateAnnotationsPath, Value: map[string]string{restartedAt: at}},
+		}
+	}
+	// RFC 6901 escapes the slash.
+	path := templateAnnotationsPath + "/" + strings.ReplaceAll(restartedAt, "/", "~1")
+	return []step{notPaused, {Op: "add", Path: path, Value: at}}
 }
 
 // restartPod deletes the Pod t, so that its controller replaces it. It adds a warning if the Pod has no controller.
@@ -131,7 +169,8 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	}
 	warnings := answer.Warnings
 	if deleted.Kind == "Pod" && metav1.GetControllerOf(&deleted) == nil {
-		warnings = append(warnings, fmt.Sprintf("pod %q has no controller that would recreate it", t.Name))
+		warnings = append(warnings, fmt.Sprintf("pod %q in namespace %q has no controller that would recreate it",
+			t.Name, t.Namespace))
 	}
 	return warnings, nil
 }

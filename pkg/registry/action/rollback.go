@@ -20,14 +20,16 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the attempts of a rollback. An attempt fails if an annotation changes between the read and the
-	// patch.
+	// maxTries bounds the attempts of a rollback or restart. An attempt fails if an annotation changes between the read
+	// and the patch.
 	maxTries = 5
 
 	opTest          = "test"
 	templatePath    = "/spec/template"
 	annotationsPath = "/metadata/annotations"
 	pausedPath      = "/spec/paused"
+
+	templateAnnotationsPath = "/spec/template/metadata/annotations"
 )
 
 func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error) {

@@ -1,0 +1,125 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// concurrentDeployment is a Deployment on a member. It changes while KubeVision handles the requests of a user.
+type concurrentDeployment struct {
+	*appsv1.Deployment
+
+	member *plane
+	front  *front
+	user   *person
+	path   string
+	target string // the path of the Deployment in the API of KubeVision
+}
+
+// newConcurrentDeployment creates a Deployment with two revisions and a user with the role dev. The argument is the
+// prefix of the names.
+func newConcurrentDeployment(t *testing.T, name string) concurrentDeployment {
+	t.Helper()
+	member := theOther(t)
+	f, c := registerThroughFront(t, member)
+	p := login(t, name)
+	set().Bind(t, name, fixture.Grant{Role: kubevisionv1alpha1.RoleDev, Cluster: c.Name,
+		Subjects: fixture.KubeVisionUsers(p.User)})
+	d := deploymentWithHistory(t, member)
+	path := "/namespaces/" + d.Namespace + "/deployments/" + d.Name
+	p.becomes(t, fixture.Patience, c.Name, path+"/history", wire.OK)
+	return concurrentDeployment{Deployment: d, member: member, front: f, user: p, path: path,
+		target: wire.DirectPath + "/clusters/" + c.Name + path}
+}
+
+// post sends the action, and applies change to the Deployment immediately before the first patch of the action.
+func (d concurrentDeployment) post(t *testing.T, action, body, change string) wire.Envelope {
+	t.Helper()
+	defer d.front.set(nil)
+	d.front.set(beforePatch(d.path, func(ctx context.Context) error {
+		patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
+		return d.member.admin.Patch(ctx, d.DeepCopy(), patch)
+	}))
+	return d.user.client.Call(t, wire.Request{
+		Method: http.MethodPost, Path: d.target + action, Bearer: d.user.token, Body: body,
+	})
+}
+
+// patch changes the Deployment as an administrator of the member.
+func (d concurrentDeployment) patch(t *testing.T, change string) {
+	t.Helper()
+	patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
+	if err := d.member.admin.Patch(t.Context(), d.DeepCopy(), patch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// template returns the current Pod template.
+func (d concurrentDeployment) template(t *testing.T) corev1.PodTemplateSpec {
+	t.Helper()
+	var found appsv1.Deployment
+	if err := d.member.admin.Get(t.Context(), client.ObjectKeyFromObject(d), &found); err != nil {
+		t.Fatal(err)
+	}
+	return found.Spec.Template
+}
+
+// beforePatch returns a handler that calls change before it forwards the first patch of the object at path.
+func beforePatch(
+	path string, change func(context.Context) error,
+) func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	var once sync.Once
+	return func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, path) {
+			var err error
+			once.Do(func() { err = change(r.Context()) })
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusTeapot)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
+// deploymentWithHistory creates a Deployment, and changes it once the Deployment controller has recorded the first
+// revision. It returns when the second revision is recorded.
+func deploymentWithHistory(t *testing.T, member *plane) *appsv1.Deployment {
+	t.Helper()
+	labels := map[string]string{"app": "web"}
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: member.set().Namespace(t, "rollback"), Name: "web"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "web:1"}}},
+			},
+		},
+	}
+	member.set().Create(t, d)
+	member.set().AtRevision(t, d, 1)
+	patch := client.RawPatch(types.StrategicMergePatchType,
+		[]byte(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`))
+	if err := member.admin.Patch(t.Context(), d, patch); err != nil {
+		t.Fatal(err)
+	}
+	member.set().AtRevision(t, d, 2)
+	return d
+}

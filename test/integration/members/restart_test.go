@@ -1,0 +1,35 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// TestRestartOfChangedDeployment verifies that a restart changes nothing if the Deployment is paused between the read
+// and the write of the restart, and that the restart succeeds if only annotations of the Pod template change.
+func TestRestartOfChangedDeployment(t *testing.T) {
+	const restartedAt = "kubectl.kubernetes.io/restartedAt"
+	d := newConcurrentDeployment(t, "restart")
+	d.post(t, "/restart", "", `{"spec":{"paused":true}}`).Want(t, wire.Conflict)
+	if got := d.template(t).Annotations; len(got) > 0 {
+		t.Errorf("a restart during a pause has set the annotations %v", got)
+	}
+
+	d.patch(t, `{"spec":{"paused":false}}`)
+	for _, tc := range []struct {
+		change string
+		want   int // annotations after the restart
+	}{
+		{`{"spec":{"template":{"metadata":{"annotations":{"a":"1"}}}}}`, 2},
+		{`{"spec":{"template":{"metadata":{"annotations":null}}}}`, 1},
+	} {
+		d.post(t, "/restart", "", tc.change).Want(t, wire.OK)
+		if got := d.template(t).Annotations; got[restartedAt] == "" || len(got) != tc.want {
+			t.Errorf("after the change %s and a restart, the annotations are %v", tc.change, got)
+		}
+	}
+}
