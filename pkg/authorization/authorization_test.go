@@ -41,18 +41,7 @@ func newReviewer(t *testing.T, config *rest.Config) *authorization.Reviewer {
 func newUser(t *testing.T, s fixture.Set, clusters ...string) user.Info {
 	t.Helper()
 	name := fixture.Name("reviewed")
-	s.Create(t, &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceClusters},
-			Verbs: []string{kubevisionv1alpha1.VerbUse}, ResourceNames: clusters,
-		}},
-	})
-	s.Create(t, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}},
-	})
+	s.AllowUse(t, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}, clusters...)
 	return &user.DefaultInfo{Name: "kubevision:" + name, Groups: []string{name}}
 }
 
