@@ -83,6 +83,9 @@ func grantedRights(t *testing.T) []string {
 			}
 			account := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 			rules := roles[b.RoleRef][namespace]
+			if rules == nil && strings.HasPrefix(b.RoleRef.Name, "kubevision") {
+				t.Errorf("the manifests contain no %s %s", b.RoleRef.Kind, b.RoleRef.Name)
+			}
 			out = append(out, grants.DescribeRights(account, b.Metadata.Namespace, b.RoleRef, rules)...)
 		}
 	}

@@ -147,8 +147,9 @@ func TestValues(t *testing.T) {
 			values{"imagePullSecrets": []any{values{"name": "pull"}}}, controllerManager,
 			"imagePullSecrets:\n      - name: pull\n",
 		},
-		"replicas":  {values{"apiserver": values{"replicas": 5}}, apiserver, "replicas: 5\n"},
-		"arguments": {values{"apiserver": values{"extraArgs": []any{"--v=4"}}}, apiserver, "- --v=4\n"},
+		"replicas":    {values{"apiserver": values{"replicas": 5}}, apiserver, "replicas: 5\n"},
+		"no replicas": {values{"controllerManager": values{"replicas": 0}}, controllerManager, "replicas: 0\n"},
+		"arguments":   {values{"apiserver": values{"extraArgs": []any{"--v=4"}}}, apiserver, "- --v=4\n"},
 		"arguments of the controllers": {
 			values{"controllerManager": values{"extraArgs": []any{"--v=4"}}}, controllerManager, "- --v=4\n",
 		},
@@ -234,7 +235,8 @@ func TestValues(t *testing.T) {
 func TestValuesThatLeaveOut(t *testing.T) {
 	off := values{"podDisruptionBudget": values{"enabled": false}}
 	got := render(t, values{
-		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "apiserver": off, "controllerManager": off,
+		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "controllerManager": off,
+		"apiserver": values{"podDisruptionBudget": off["podDisruptionBudget"], "replicas": nil},
 	})
 	for key, o := range got {
 		switch o.Kind() {
@@ -244,6 +246,9 @@ func TestValuesThatLeaveOut(t *testing.T) {
 	}
 	if strings.Contains(encode(t, got[apiserver]), "priorityClassName") {
 		t.Error("the Pods have a priority class")
+	}
+	if strings.Contains(encode(t, got[apiserver]), "replicas") {
+		t.Error("the Deployment has a number of replicas")
 	}
 }
 
