@@ -52,7 +52,7 @@ func run(args []string) error {
 	case "rootfs":
 		return r.writeRootFiles(ctx)
 	case "template":
-		return printChart(r.root, *values)
+		return printChart(ctx, r.root, *values)
 	default:
 		return fmt.Errorf("there is no command %q", args[0])
 	}
@@ -72,7 +72,7 @@ func printManifests(root, reference string) error {
 }
 
 // printChart prints the objects of the chart with the values of a file, as "helm template" does.
-func printChart(root, file string) error {
+func printChart(ctx context.Context, root, file string) error {
 	text, err := os.ReadFile(file) //nolint:gosec // a file of the caller
 	if err != nil {
 		return fmt.Errorf("read the values: %w", err)
@@ -85,7 +85,7 @@ func printChart(root, file string) error {
 	if err != nil {
 		return err
 	}
-	out, err := chart.Render(c, chart.Namespace, values)
+	out, err := chart.Render(ctx, c, chart.Namespace, values)
 	if err != nil {
 		return err
 	}

@@ -118,8 +118,8 @@ func (r *Request) ReadJSON(target any) error {
 	return refuseStrict(strict)
 }
 
-// ReadOptionalJSON decodes the JSON body of the request into target like ReadJSON. If the body is empty, it does nothing
-// and returns nil.
+// ReadOptionalJSON decodes the JSON body of the request into target like ReadJSON. If the body is empty,
+// ReadOptionalJSON does nothing and returns nil.
 func (r *Request) ReadOptionalJSON(target any) error {
 	body, err := r.ReadBody()
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {

@@ -29,7 +29,7 @@ type containers struct{ dir string }
 // directory returns the directory of a Pod, and creates it if necessary. It is the working directory of commands.
 func (c containers) directory(pod string) (string, error) {
 	dir := filepath.Join(c.dir, filepath.FromSlash(pod))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // kube-apiserver sends names of Pods
 		return "", fmt.Errorf("create the directory of the Pod: %w", err)
 	}
 	return dir, nil
@@ -47,10 +47,13 @@ func (c containers) ExecInContainer(
 	if len(command) == 0 {
 		return errors.New("there is no command")
 	}
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the purpose of exec
 	cmd.Dir, cmd.WaitDelay = dir, killDelay
 	_, name, _ := strings.Cut(pod, "/")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "HOSTNAME=" + name, "TERM=xterm-256color", "PS1=" + name + ":\\w\\$ "}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "HOSTNAME=" + name, "TERM=xterm-256color",
+		"PS1=" + name + ":\\w\\$ ",
+	}
 	if tty {
 		return terminal(cmd, in, out, resize)
 	}

@@ -58,5 +58,6 @@ func (c containers) servePortForward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	portforward.ServePortForward(w, r, c, podOf(r), "", options, idleTimeout, creationTimeout, portforward.SupportedProtocols)
+	portforward.ServePortForward(w, r, c, podOf(r), "", options, idleTimeout, creationTimeout,
+		portforward.SupportedProtocols)
 }

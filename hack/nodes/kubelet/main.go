@@ -31,7 +31,8 @@ func main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("kubelet", flag.ContinueOnError)
 	address := flags.String("address", "", "address and port to serve on")
-	dir := flags.String("dir", "", "directory with a directory for each Pod, NAMESPACE/NAME, in which CONTAINER.log is the log of a container")
+	dir := flags.String("dir", "",
+		"directory with a directory for each Pod, NAMESPACE/NAME, in which CONTAINER.log is the log of a container")
 	clientCA := flags.String("client-ca-file", "", "file with the CA of client certificates")
 	clientName := flags.String("client-name", "", "common name in the certificate of the only client")
 	certFile := flags.String("tls-cert-file", "", "serving certificate")
@@ -48,7 +49,8 @@ func run(args []string) error {
 		return errors.New("the file with the CA of client certificates has no certificate")
 	}
 	server := &http.Server{
-		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})), ReadHeaderTimeout: headerTimeout,
+		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})),
+		ReadHeaderTimeout: headerTimeout,
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 			NextProtos: []string{"http/1.1"}, // streams are upgraded connections

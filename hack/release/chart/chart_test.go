@@ -45,7 +45,7 @@ func render(t *testing.T, v values) map[string]manifests.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := Render(c, Namespace, v)
+	out, err := Render(t.Context(), c, Namespace, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +102,8 @@ func TestTheChartIsTheConfiguration(t *testing.T) {
 			}
 			for _, key := range slices.Sorted(maps.Keys(want)) {
 				if !reflect.DeepEqual(want[key], got[key]) {
-					t.Errorf("%s differs; run \"make generate\" if only config/ was changed\nconfig: %s\nchart: %s", key,
-						encode(t, want[key]), encode(t, got[key]))
+					t.Errorf("%s differs; run \"make generate\" if only config/ was changed\nconfig: %s\nchart: %s",
+						key, encode(t, want[key]), encode(t, got[key]))
 				}
 			}
 			for key := range got {
@@ -139,10 +139,12 @@ func TestValues(t *testing.T) {
 		values    values
 		key, want string
 	}{
-		"repository":  {values{"image": values{"repository": "r.example/k"}}, apiserver, "image: r.example/k:v0.1.0\n"},
-		"tag":         {values{"image": values{"tag": "v9"}}, controllerManager, "image: kubevision:v9\n"},
-		"digest":      {values{"image": values{"digest": digest}}, apiserver, "image: kubevision@" + digest + "\n"},
-		"pull policy": {values{"image": values{"pullPolicy": "Always"}}, controllerManager, "imagePullPolicy: Always\n"},
+		"repository": {values{"image": values{"repository": "r.example/k"}}, apiserver, "image: r.example/k:v0.1.0\n"},
+		"tag":        {values{"image": values{"tag": "v9"}}, controllerManager, "image: kubevision:v9\n"},
+		"digest":     {values{"image": values{"digest": digest}}, apiserver, "image: kubevision@" + digest + "\n"},
+		"pull policy": {
+			values{"image": values{"pullPolicy": "Always"}}, controllerManager, "imagePullPolicy: Always\n",
+		},
 		"pull secrets": {
 			values{"imagePullSecrets": []any{values{"name": "pull"}}}, controllerManager,
 			"imagePullSecrets:\n      - name: pull\n",
@@ -176,14 +178,22 @@ func TestValues(t *testing.T) {
 			recordings(values{"claim": "shared"}), apiserver, "persistentVolumeClaim:\n          claimName: shared\n",
 		},
 		"resources": {
-			values{"apiserver": values{"resources": values{"limits": values{"memory": "2Gi"}}}}, apiserver, "memory: 2Gi\n",
+			values{"apiserver": values{"resources": values{"limits": values{"memory": "2Gi"}}}}, apiserver,
+			"memory: 2Gi\n",
 		},
-		"soft limit":  {values{"apiserver": values{"goMemLimit": "1600MiB"}}, apiserver, "value: 1600MiB\n"},
-		"annotations": {values{"apiserver": values{"podAnnotations": values{"a": "b"}}}, apiserver, "annotations:\n        a: b\n"},
-		"labels":      {values{"apiserver": values{"podLabels": values{"a": "b"}}}, apiserver, "labels:\n        a: b\n"},
-		"nodes":       {values{"apiserver": values{"nodeSelector": values{"a": "b"}}}, apiserver, "nodeSelector:\n        a: b\n"},
+		"soft limit": {values{"apiserver": values{"goMemLimit": "1600MiB"}}, apiserver, "value: 1600MiB\n"},
+		"annotations": {
+			values{"apiserver": values{"podAnnotations": values{"a": "b"}}}, apiserver, "annotations:\n        a: b\n",
+		},
+		"labels": {
+			values{"apiserver": values{"podLabels": values{"a": "b"}}}, apiserver, "labels:\n        a: b\n",
+		},
+		"nodes": {
+			values{"apiserver": values{"nodeSelector": values{"a": "b"}}}, apiserver, "nodeSelector:\n        a: b\n",
+		},
 		"tolerations": {
-			values{"controllerManager": values{"tolerations": []any{values{"key": "infra"}}}}, controllerManager, "- key: infra\n",
+			values{"controllerManager": values{"tolerations": []any{values{"key": "infra"}}}}, controllerManager,
+			"- key: infra\n",
 		},
 		"affinity": {
 			values{"apiserver": values{"affinity": values{"nodeAffinity": values{}}}}, apiserver, "nodeAffinity: {}\n",
@@ -193,17 +203,21 @@ func TestValues(t *testing.T) {
 				"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
 			}}}}, apiserver, "topologyKey: zone\n",
 		},
-		"priority class": {values{"priorityClass": values{"create": false, "name": "other"}}, apiserver, "priorityClassName: other\n"},
+		"priority class": {
+			values{"priorityClass": values{"create": false, "name": "other"}}, apiserver, "priorityClassName: other\n",
+		},
 		"disruptions": {
 			values{"apiserver": values{"podDisruptionBudget": values{"spec": values{"minAvailable": 2}}}},
 			"policy/v1 PodDisruptionBudget kubevision-system/kubevision-apiserver", "minAvailable: 2\n",
 		},
 		"dashboard": {
-			values{"dashboard": values{"enabled": true, "image": values{"repository": "r.example/d", "tag": "v2"}}}, apiserver,
-			"image: r.example/d:v2\n",
+			values{"dashboard": values{"enabled": true, "image": values{"repository": "r.example/d", "tag": "v2"}}},
+			apiserver, "image: r.example/d:v2\n",
 		},
 		"host": {
-			values{"ingress": values{"enabled": true, "host": "k.example", "className": "other", "tlsSecret": "public"}},
+			values{"ingress": values{
+				"enabled": true, "host": "k.example", "className": "other", "tlsSecret": "public",
+			}},
 			"networking.k8s.io/v1 Ingress kubevision-system/kubevision", "host: k.example\n",
 		},
 		"labels of monitors": {
@@ -211,12 +225,15 @@ func TestValues(t *testing.T) {
 			"monitoring.coreos.com/v1 ServiceMonitor kubevision-system/kubevision-apiserver", "release: prometheus\n",
 		},
 		"account of Prometheus": {
-			values{"serviceMonitor": values{"enabled": true, "prometheus": values{"serviceAccount": "p", "namespace": "m"}}},
+			values{"serviceMonitor": values{
+				"enabled": true, "prometheus": values{"serviceAccount": "p", "namespace": "m"},
+			}},
 			"rbac.authorization.k8s.io/v1 ClusterRoleBinding /kubevision:metrics-reader", "name: p\n  namespace: m\n",
 		},
 		"definitions stay": {
 			values{"crds": values{"keep": true}},
-			"apiextensions.k8s.io/v1 CustomResourceDefinition /kubevisionusers.kubevision.io", "helm.sh/resource-policy: keep\n",
+			"apiextensions.k8s.io/v1 CustomResourceDefinition /kubevisionusers.kubevision.io",
+			"helm.sh/resource-policy: keep\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +257,8 @@ func TestValuesThatLeaveOut(t *testing.T) {
 	})
 	for key, o := range got {
 		switch o.Kind() {
-		case "CustomResourceDefinition", "PriorityClass", "PodDisruptionBudget", "Namespace", "Ingress", "NetworkPolicy":
+		case "CustomResourceDefinition", "PriorityClass", "PodDisruptionBudget", "Namespace", "Ingress",
+			"NetworkPolicy":
 			t.Errorf("%s is there", key)
 		}
 	}
@@ -273,11 +291,12 @@ func TestValuesAreRefused(t *testing.T) {
 		"a bucket that is none":        recordings(values{"bucket": "b", "endpoint": "https://s"}),
 		"recordings of controllers":    {"controllerManager": values{"recordings": values{"claim": "c"}}},
 	} {
-		if _, err := Render(c, Namespace, v); err == nil {
+		if _, err := Render(t.Context(), c, Namespace, v); err == nil {
 			t.Errorf("%s is accepted", name)
 		}
 	}
-	if _, err := Render(c, "default", nil); err == nil || !strings.Contains(err.Error(), Namespace) {
+	if _, err := Render(t.Context(), c, "default", nil); err == nil ||
+		!strings.Contains(err.Error(), Namespace) {
 		t.Errorf("another namespace: %v", err)
 	}
 }
@@ -311,11 +330,12 @@ func TestPackage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := Render(packaged, Namespace, nil)
+		out, err := Render(t.Context(), packaged, Namespace, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := encode(t, byKey(t, out)[apiserver]); !strings.Contains(got, "registry.example.com/kubevision:v1.2.3\n") {
+		got := encode(t, byKey(t, out)[apiserver])
+		if !strings.Contains(got, "registry.example.com/kubevision:v1.2.3\n") {
 			t.Errorf("the image is not that of the release:\n%s", got)
 		}
 		sums = append(sums, sum(t, path))

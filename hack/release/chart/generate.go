@@ -6,6 +6,7 @@ package chart
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,7 +90,7 @@ func keepable(text string) (string, error) {
 	const annotations = "\n  annotations:\n"
 	before, after, found := strings.Cut(text, annotations)
 	if !found {
-		return "", fmt.Errorf("the CustomResourceDefinition has no annotations")
+		return "", errors.New("the CustomResourceDefinition has no annotations")
 	}
 	return before + annotations + keepAnnotation + after, nil
 }

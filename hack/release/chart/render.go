@@ -4,6 +4,7 @@
 package chart
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,13 +30,15 @@ func Load(path string) (*chartv2.Chart, error) {
 }
 
 // Render renders a chart with values, as "helm install" does.
-func Render(c *chartv2.Chart, namespace string, values map[string]any) ([]byte, error) {
+func Render(
+	ctx context.Context, c *chartv2.Chart, namespace string, values map[string]any,
+) ([]byte, error) {
 	release := common.ReleaseOptions{Name: "kubevision", Namespace: namespace, Revision: 1, IsInstall: true}
 	all, err := util.ToRenderValues(c, values, release, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the values: %w", err)
 	}
-	files, err := engine.Engine{Strict: true}.Render(c, all)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(ctx, c, all)
 	if err != nil {
 		return nil, fmt.Errorf("render the chart: %w", err)
 	}

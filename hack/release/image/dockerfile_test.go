@@ -69,7 +69,7 @@ func TestWriteFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		archived++
-		path := filepath.Join(folder, header.Name)
+		path := filepath.Join(folder, header.Name) //nolint:gosec // the test has made the archive
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestWriteFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(path) //nolint:gosec // the test has written it
+		got, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s has the content %q, and in the layer %q: %v", header.Name, got, want, err)
 		}

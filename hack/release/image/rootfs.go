@@ -39,14 +39,13 @@ func BaseFiles(goroot string) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{
+	return append([]File{
 		{Path: "/etc/passwd", Mode: 0o644, Content: []byte("root:x:0:0:root:/root:/sbin/nologin\n" +
 			"nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n")},
 		{Path: "/etc/group", Mode: 0o644, Content: []byte("root:x:0:\nnonroot:x:65532:\n")},
 		{Path: "/etc/ssl/certs/ca-certificates.crt", Mode: 0o644, Content: certificates()},
 		{Path: "/tmp/", Mode: 0o1777},
-	}
-	return append(files, zones...), nil
+	}, zones...), nil
 }
 
 // certificates returns the CA certificates that Mozilla trusts. It omits CAs that are trusted only for certificates
@@ -77,7 +76,8 @@ func timeZones(archive string) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, File{Path: path.Join("/usr/share/zoneinfo", entry.Name), Mode: 0o644, Content: content})
+		zone := path.Join("/usr/share/zoneinfo", entry.Name) //nolint:gosec // an archive of the Go toolchain
+		out = append(out, File{Path: zone, Mode: 0o644, Content: content})
 	}
 	return out, nil
 }
@@ -119,7 +119,7 @@ func WriteFiles(folder string, files []File) error {
 }
 
 func modeOf(f File) fs.FileMode {
-	mode := fs.FileMode(f.Mode & 0o777) //nolint:gosec // permissions
+	mode := fs.FileMode(f.Mode & 0o777)
 	if f.Mode&0o1000 != 0 {
 		mode |= fs.ModeSticky
 	}

@@ -13,12 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	yamldocuments "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
-
-	yamldocuments "go.yaml.in/yaml/v3"
 )
 
 // ProgramsImage is the name by which config/ refers to the image of the programs.

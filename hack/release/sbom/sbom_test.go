@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(path) //nolint:gosec // this program
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,14 +81,14 @@ func TestModules(t *testing.T) {
 	}
 	var got []string
 	for _, p := range d.Packages {
-		text := p.Name + " " + p.VersionInfo
+		words := []string{p.Name, p.VersionInfo}
 		for _, c := range p.Checksums {
-			text += " " + c.Algorithm + ":" + c.Value
+			words = append(words, c.Algorithm+":"+c.Value)
 		}
 		for _, r := range p.ExternalRefs {
-			text += " " + r.Locator
+			words = append(words, r.Locator)
 		}
-		got = append(got, text)
+		got = append(got, strings.Join(words, " "))
 	}
 	of := " v1.2.3 SHA256:" + hex.EncodeToString(sum[:])
 	want := []string{

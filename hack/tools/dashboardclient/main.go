@@ -47,7 +47,8 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 		return err
 	}
 	limit := 500
-	answer, err := client.ListNamespaceObjectsWithResponse(ctx, cluster, namespace, "pods", &ListNamespaceObjectsParams{Limit: &limit},
+	parameters := &ListNamespaceObjectsParams{Limit: &limit}
+	answer, err := client.ListNamespaceObjectsWithResponse(ctx, cluster, namespace, "pods", parameters,
 		func(_ context.Context, r *http.Request) error {
 			r.Header.Set("X-KubeVision-Token", token)
 			return nil
@@ -58,7 +59,8 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 	case answer.JSON200 == nil:
 		return fmt.Errorf("listing pods: %s %s", answer.Status(), answer.Body)
 	case answer.JSON200.Code != 0 || answer.JSON200.Data == nil:
-		return fmt.Errorf("listing pods: code %d: %s (%s)", answer.JSON200.Code, answer.JSON200.Message, answer.JSON200.Meta.RequestId)
+		return fmt.Errorf("listing pods: code %d: %s (%s)", answer.JSON200.Code, answer.JSON200.Message,
+			answer.JSON200.Meta.RequestId)
 	}
 	for _, pod := range *answer.JSON200.Data {
 		if pod.Metadata.Name != nil {

@@ -13,11 +13,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -50,7 +50,7 @@ func run(ctx context.Context, files []string) error {
 
 // readRules reads the spec of a PrometheusRule as Prometheus reads a rule file.
 func readRules(file string) (*rulefmt.RuleGroups, error) {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // an argument of the program
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +65,13 @@ func readRules(file string) (*rulefmt.RuleGroups, error) {
 		return nil, err
 	}
 	groups, errs := rulefmt.Parse(spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}),
-		slog.New(slog.DiscardHandler))
+		promslog.NewNopLogger())
 	return groups, errors.Join(errs...)
 }
 
 // checkDashboard parses the query of each panel.
 func checkDashboard(file string) error {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // an argument of the program
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ type testCase struct {
 
 // runTests runs the tests of a file. It returns an error if a test fails, or if an alert fires in no test.
 func runTests(ctx context.Context, groups *rulefmt.RuleGroups, file string) error {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // an argument of the program
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (c *testCase) compare(e *evaluation, now time.Duration, fired map[string]bo
 		if time.Duration(expected.EvalTime) != now {
 			continue
 		}
-		var want []string
+		want := make([]string, 0, len(expected.ExpAlerts))
 		for _, alert := range expected.ExpAlerts {
 			want = append(want, labels.FromMap(alert.ExpLabels).String())
 		}

@@ -23,8 +23,8 @@ import (
 const maxCalls = 8
 
 // read gets the target from the cluster and decodes it to object, which must be a pointer.
-func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, object any) error {
-	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
+func read(ctx context.Context, caller *clusters.Client, t objectref.Target, object any) error {
+	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}

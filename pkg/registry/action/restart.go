@@ -119,7 +119,7 @@ func restartDeployment(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, at string,
 ) (answer clusters.Response, err error) {
 	var found appsv1.Deployment
-	if err := read(ctx, caller, t, nil, &found); err != nil {
+	if err := read(ctx, caller, t, &found); err != nil {
 		return answer, err
 	}
 	for range maxTries {
@@ -132,7 +132,7 @@ func restartDeployment(
 			return answer, err
 		}
 		found = appsv1.Deployment{}
-		if err := read(ctx, caller, t, nil, &found); err != nil {
+		if err := read(ctx, caller, t, &found); err != nil {
 			return answer, err
 		}
 		if !found.Spec.Paused && reflect.DeepEqual(restartSteps(&found, at), steps) {

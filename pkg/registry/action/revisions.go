@@ -74,7 +74,7 @@ func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target
 			"%s have no revisions: only deployments, statefulsets and daemonsets do", plural(t))
 	}
 	w := &workload{}
-	if err := read(r.Context(), caller, t, nil, w); err != nil {
+	if err := read(r.Context(), caller, t, w); err != nil {
 		return objectref.Target{}, nil, nil, err
 	}
 	records, err := readRecords(r.Context(), caller, t, w)

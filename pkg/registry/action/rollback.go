@@ -78,7 +78,7 @@ func rollbackTo(
 			return answer, err
 		}
 		now := &workload{}
-		if err := read(ctx, caller, t, nil, now); err != nil {
+		if err := read(ctx, caller, t, now); err != nil {
 			return answer, err
 		}
 		if now.Metadata.UID != w.Metadata.UID || !reflect.DeepEqual(now.Spec, w.Spec) {

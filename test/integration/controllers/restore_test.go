@@ -302,7 +302,8 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		"of another type": func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque },
 		"with an owner": func(s *corev1.Secret) {
 			s.OwnerReferences = []metav1.OwnerReference{{
-				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kubevisionv1alpha1.KindUser, Name: v.user.Name, UID: v.user.UID,
+				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kubevisionv1alpha1.KindUser,
+				Name: v.user.Name, UID: v.user.UID,
 			}}
 		},
 	} {
@@ -319,7 +320,8 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },
 		"with an owner": func(s *corev1.Secret) {
 			s.OwnerReferences = []metav1.OwnerReference{
-				*metav1.NewControllerRef(other, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kubevisionv1alpha1.KindUser)),
+				*metav1.NewControllerRef(other,
+					kubevisionv1alpha1.SchemeGroupVersion.WithKind(kubevisionv1alpha1.KindUser)),
 			}
 		},
 	} {

@@ -9,8 +9,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRollbackOfChangedDeployment verifies that a rollback fails if the Deployment is changed or paused between the read
-// and the write of the rollback.
+// TestRollbackOfChangedDeployment verifies that a rollback fails if the Deployment is changed or paused between the
+// read and the write of the rollback.
 func TestRollbackOfChangedDeployment(t *testing.T) {
 	d := newConcurrentDeployment(t, "rollback")
 	for _, change := range []string{
