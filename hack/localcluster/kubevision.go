@@ -30,7 +30,8 @@ const (
 	controllerManagerProgram = "kubevision-controller-manager"
 	servingSecret            = "kubevision-apiserver-tls"
 
-	// clustersOnLoopback allows the registration of clusters that run on this machine.
+	// clustersOnLoopback allows the registration of clusters that run on this machine. The default of the flag also
+	// denies the loopback addresses.
 	clustersOnLoopback = "--cluster-addresses-denied=169.254.0.0/16"
 
 	servingTimeout = time.Minute

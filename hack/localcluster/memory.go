@@ -72,8 +72,8 @@ func memoryLimitOf(d *appsv1.Deployment) (MemoryLimit, bool) {
 	return limit, limit.Bytes > 0 && limit.Soft != ""
 }
 
-// confine applies the memory limit in the Deployment of a program. folder is the folder of the Deployment in the
-// configuration.
+// confine limits the memory of the program to the limit in its Deployment. folder is the folder of the Deployment in
+// the configuration.
 func (k *KubeVision) confine(p *Program, folder string) error {
 	if !k.options.ConfineMemory {
 		return nil
@@ -97,8 +97,9 @@ type ProcessMemory struct {
 	Peak uint64
 }
 
-// ReadMemory returns the memory of a process and its child processes together. A child must be the same program, so the
-// pages of its file are not counted again. ReadMemory fails if the process has exited. It requires Linux.
+// ReadMemory returns the memory of a process and its child processes together. The child processes must run the same
+// executable as the process, because ReadMemory counts the pages of the executable once. ReadMemory fails if the
+// process has exited. It requires Linux.
 func ReadMemory(pid int) (ProcessMemory, error) {
 	status, err := readStatus(pid)
 	if err != nil {
@@ -155,7 +156,7 @@ func Children(pid int) []int {
 	return out
 }
 
-// ForgetPeak resets the peak of a process and its child processes to the current value.
+// ForgetPeak sets the recorded peak of the memory of a process and its child processes to the current value.
 func ForgetPeak(pid int) error {
 	for _, id := range append(Children(pid), pid) {
 		const resetPeak = "5" // value from proc(5)

@@ -97,9 +97,10 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 	return nil
 }
 
-// StartKubelet starts a program that serves logs, commands and ports of Pods like a kubelet, and returns its port. It
-// serves Nodes with the address 127.0.0.1 and that port. Logs are the files PodsDir/NAMESPACE/POD/CONTAINER.log,
-// commands run on this machine, and ports are those of the loopback interface.
+// StartKubelet starts a program that serves logs, commands and ports of Pods like a kubelet, and returns its port. The
+// program acts as the kubelet of all Nodes whose status contains the address 127.0.0.1 and this port. Logs are the
+// files PodsDir/NAMESPACE/POD/CONTAINER.log, commands run on this machine, and ports are those of the loopback
+// interface.
 func (c *Cluster) StartKubelet(ctx context.Context) (port int, err error) {
 	assets, err := NodeAssets(ctx, c.log, kubeletName)
 	if err != nil {

@@ -16,8 +16,8 @@ func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// limitMemory limits the private memory of a process. A Go program that exceeds it exits. Memory that was returned to
-// the kernel counts, so the limit is slightly stricter than in a container.
+// limitMemory limits the private memory of a process. A Go program that exceeds the limit exits. The limit is slightly
+// stricter than in a container, because it includes memory that the program has returned to the kernel.
 func limitMemory(pid int, bytes uint64) error {
 	limit := &unix.Rlimit{Cur: bytes, Max: bytes}
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, limit, nil); err != nil {

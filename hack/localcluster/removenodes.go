@@ -38,7 +38,7 @@ func (c *Cluster) RemoveNodes(ctx context.Context, count int) error {
 	return nil
 }
 
-// removeNode deletes the node first, so that no controller creates a Pod on the node again.
+// removeNode deletes the node, and then its Pods. In this order, no controller creates a Pod on the node again.
 func removeNode(ctx context.Context, client kubernetes.Interface, name string) error {
 	now := metav1.NewDeleteOptions(0)
 	if err := client.CoreV1().Nodes().Delete(ctx, name, *now); err != nil {

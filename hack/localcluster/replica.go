@@ -19,7 +19,7 @@ type APIServer struct {
 	port int
 }
 
-// Endpoint returns the address of this process.
+// Endpoint returns the address of the API server.
 func (a *APIServer) Endpoint() string { return endpoint(a.port) }
 
 // StartAPIServer starts another kubevision-apiserver, and waits until it is ready. Port 0 selects a free port. The

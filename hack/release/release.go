@@ -169,7 +169,8 @@ func (r *release) writeChart(context.Context) error {
 	return err
 }
 
-// writeChecksums writes the checksums of the files in the format of sha256sum. It skips the layout.
+// writeChecksums writes the checksums of the files in the format of sha256sum. It skips folders, such as the OCI image
+// layout.
 func (r *release) writeChecksums(context.Context) error {
 	entries, err := os.ReadDir(r.output)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// detachTimeout bounds a build without a cache plus the start.
+	// detachTimeout bounds the sum of the times for a build without a cache and for the start.
 	detachTimeout  = 90 * time.Minute
 	followInterval = 200 * time.Millisecond
 )

@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// logInterval is the time between two lines of each container of the samples. firstInterval is the time between two
-	// searches for containers without a line. kubectl may ask for a log as soon as the Pod is Running.
-	logInterval   = 10 * firstInterval
+	// logInterval is the time between two lines in the log of each container of the samples.
+	logInterval = 10 * firstInterval
+	// firstInterval is the time between two searches for containers that have no log. It is short, because kubectl may
+	// request a log as soon as the Pod is Running.
 	firstInterval = 100 * time.Millisecond
 	// maxLogBytes is the size at which a log is rotated, as in a kubelet.
 	maxLogBytes = 1 << 20
@@ -60,7 +61,8 @@ func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(),
 	}, nil
 }
 
-// writeRound writes a line for each container, or only for containers without a log.
+// writeRound writes a line to the log of each container. If onlyFirst is true, it omits containers that already have a
+// log.
 func writeRound(dir string, pods []corev1.Pod, round int, onlyFirst bool) {
 	for i := range pods {
 		pod := &pods[i]

@@ -69,8 +69,8 @@ func (s state) kept() bool {
 	return err == nil
 }
 
-// forget makes the next start begin with an empty cluster, unless keep is called. It deletes the data of the second
-// cluster, which the next start may not need.
+// forget removes the mark that the data of the host cluster are complete. Without this mark, which keep sets, the next
+// start begins with an empty cluster. forget also deletes the data of the second cluster at once.
 func (s state) forget() error {
 	err := os.Remove(s.path(completeFile))
 	if errors.Is(err, os.ErrNotExist) {

@@ -46,7 +46,7 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
-	// Programs has the same rights, but acts as a ServiceAccount of KubeVision. Admission allows only such
+	// Programs is a client with all rights that acts as a ServiceAccount of KubeVision. Admission allows only these
 	// ServiceAccounts to write sessions, credentials and statuses.
 	Programs client.Client
 
@@ -124,17 +124,17 @@ const (
 	racesVariable = "KUBEVISION_DETECT_RACES"
 )
 
-// DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or if
-// racesVariable is set. The variable exists because tests that only send requests do not need the race detector
-// themselves: it would find no races of the programs, and make the tests several times slower.
+// DetectsRaces returns true if the tests are built with the race detector, or if racesVariable is set. Programs under
+// test may then have the race detector. The variable exists for tests that only send requests. The race detector in
+// such tests would find no races of the programs, and would make the tests several times slower.
 func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
 type Options struct {
 	// APIServerArgs are additional flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces contains the programs that have the race detector if DetectsRaces returns true. Such programs need
-	// several times the processor time and the memory.
+	// DetectRaces contains the names of programs. They are built with the race detector if DetectsRaces returns true.
+	// The race detector multiplies the processor time and the memory of a program.
 	DetectRaces []string
 	// DetectRacesInReplicas enables the race detector only in the replicas of StartReplica.
 	DetectRacesInReplicas bool

@@ -127,7 +127,7 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Delay delays the events of the watches of the read cache that begin after the call.
+// Delay delays the events of the read cache. It affects only watches that begin after the call.
 func (p *WatchProxy) Delay(lag time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -251,8 +251,8 @@ func isReadCache(r *http.Request) bool {
 	return err == nil && json.Unmarshal(claims, &token) == nil && strings.HasSuffix(token.Subject, ":kubevision-reader")
 }
 
-// StartAPIServerThrough starts a replica of kubevision-apiserver that calls the host through a proxy. Port 0 means a
-// free port.
+// StartAPIServerThrough starts a replica of kubevision-apiserver that calls the kube-apiserver of the host cluster
+// through a proxy. Port 0 means a free port.
 func (e *Environment) StartAPIServerThrough(
 	ctx context.Context, proxy *WatchProxy, port int, args ...string,
 ) (*localcluster.APIServer, error) {

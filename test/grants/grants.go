@@ -23,18 +23,18 @@ import (
 // Objects maps the name of each RBAC object to a description of its grant.
 type Objects map[string]string
 
-// User returns the description of a KubeVisionUser as a subject.
+// User returns the text that describes a KubeVisionUser in Objects.
 func User(name string) string { return "User kubevision:" + name }
 
-// Group returns the description of a group of KubeVisionUsers as a subject.
+// Group returns the text that describes a group of KubeVisionUsers in Objects.
 func Group(name string) string { return "Group kubevision:group:" + name }
 
-// InWholeCluster returns the object that grants a role in the whole cluster.
+// InWholeCluster returns the ClusterRoleBinding with which the role binding b grants a role in the whole cluster.
 func InWholeCluster(b *kubevisionv1alpha1.KubeVisionRoleBinding, role string, subjects ...string) Objects {
 	return Objects{"ClusterRoleBinding kubevision:binding:" + b.Name: role + " to " + strings.Join(subjects, ", ")}
 }
 
-// InNamespaces returns the objects that grant a role in namespaces.
+// InNamespaces returns the RoleBindings with which the role binding b grants a role in namespaces.
 func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject string, namespaces ...string) Objects {
 	out := Objects{}
 	for _, n := range namespaces {
@@ -43,8 +43,8 @@ func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject str
 	return out
 }
 
-// Using returns the objects that allow the subjects to use clusters. The names of the clusters are separated by commas.
-// "*" means all clusters.
+// Using returns the objects with which the role binding b allows the subjects to use clusters. The names of the
+// clusters are separated by commas. "*" means all clusters.
 func Using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subjects ...string) Objects {
 	name := "kubevision:use:" + b.Name
 	return Objects{
@@ -78,8 +78,8 @@ func List(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVision
 	return out, nil
 }
 
-// describeUse returns "use" and the names of the clusters if rules has only the rule of such a role. Otherwise, it
-// returns all rules.
+// describeUse returns "use" and the names of the clusters if rules contains only one rule, which allows the use of
+// clusters. Otherwise, it returns all rules as text.
 func describeUse(rules []rbacv1.PolicyRule) string {
 	if len(rules) == 1 {
 		named := rules[0].ResourceNames

@@ -31,7 +31,7 @@ const (
 	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
-	// TokenHeader contains an access token in addition to another credential.
+	// TokenHeader is the header for the access token in a request with another credential in the header Authorization.
 	TokenHeader = "X-KubeVision-Token"
 
 	timeout = 90 * time.Second

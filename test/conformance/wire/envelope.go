@@ -79,7 +79,7 @@ type Envelope struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// Envelope decodes a response. It fails the test if the response does not have the general properties of the contract.
+// Envelope decodes a response. It fails the test if the response is not a valid envelope (see Parse).
 func (r *Response) Envelope(tb testing.TB) Envelope {
 	tb.Helper()
 	e, err := r.Parse()

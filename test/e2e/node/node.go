@@ -73,7 +73,8 @@ func (n *Node) Import(ctx context.Context, archive string) error {
 	return nil
 }
 
-// env returns the environment in which the programs of the packages find each other and their libraries.
+// env returns the environment for programs of the unpacked Debian packages. They find each other and their libraries
+// there.
 func (n *Node) env() []string {
 	var libraries []string
 	for _, pattern := range []string{"lib/*-linux-gnu*", "usr/lib/*-linux-gnu*"} {

@@ -18,8 +18,8 @@ import (
 func Inside() bool { return os.Getpid() == 1 && os.Getenv(marker) != "" }
 
 // Run runs this program again, with the same arguments, as the first process of a sandbox, and returns its exit code.
-// The kernel ends all processes of the sandbox with its first process, and the first process with this process. An
-// interrupt ends the sandbox at once.
+// If the calling process exits, the kernel ends the first process of the sandbox, and then all other processes of the
+// sandbox. An interrupt ends the sandbox at once.
 func Run(ctx context.Context, env ...string) (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("only root can make a network and mounts of its own")
