@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// standIn writes the files that foreground writes to the state directory, which is its working directory.
+// standIn simulates the function foreground in a child process of the tests. The working directory of the child process
+// is the state directory.
 func standIn(mode string) (err error) {
 	files := state{dir: "."}
 	release, err := files.lock()

@@ -35,7 +35,7 @@ type registrations struct {
 	registered string
 }
 
-// Get returns NotFound for all other clusters.
+// Get finds only the cluster with the name r.registered. For any other name, Get returns NotFound.
 func (r *registrations) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
 	if key.Name == r.registered {
 		return nil

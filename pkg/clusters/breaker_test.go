@@ -138,8 +138,10 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestBounded verifies that responses that do not begin, or do not end, time out and are bounded, but that watches and
-// the lists of the read cache are not.
+// TestBounded verifies the limits of the duration and the size of responses:
+//   - Most responses have a time limit and a size limit.
+//   - A watch of a user has only a size limit.
+//   - The lists of the read cache, and all watches of the ServiceAccount kubevision-reader, have no limit.
 func TestBounded(t *testing.T) {
 	const limit = 100
 	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit,

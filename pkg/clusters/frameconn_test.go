@@ -239,8 +239,8 @@ func (c *silentConnection) CreateStream(http.Header) (httpstream.Stream, error) 
 	return nil, errors.New("no reply")
 }
 
-// TestEndDuringCreation verifies that the end of a connection waits for the streams that are being created, because the
-// library holds the memory of the connection meanwhile, and that no further stream is created.
+// TestEndDuringCreation verifies that awaitCreation waits until a running call of CreateStream returns. Until then, the
+// call may use the memory of the connection. After awaitCreation has begun, new calls of CreateStream fail.
 func TestEndDuringCreation(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _, _ = near.Close(), far.Close() }()

@@ -92,8 +92,11 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestWorkOfOneUser verifies that the work on large responses of a user gets a share of the time, that other users and
-// slow clients do not wait, and that the entries of idle users are removed.
+// TestWorkOfOneUser verifies the limit of the processor time for large responses of one user:
+//   - After a burst, the user gets only a part of the time of one processor.
+//   - The limit does not delay other users.
+//   - The limit does not delay a slow client, because the time to send data is not processor time.
+//   - The state of idle users is removed from memory.
 func TestWorkOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := userlimit.NewWork(), newGates(10)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// poolMember is a member of a Pool.
+// poolMember is a member cluster in a Pool. The Pool bounds the memory of the cached objects of all its clusters.
 type poolMember struct {
 	*share
 	ended chan struct{}
@@ -29,15 +29,15 @@ func newPoolMember(p *Pool, registered int64) poolMember {
 func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
 	t.Helper()
 	if m.isDisconnected() != want {
-		t.Errorf("%s: it is ended: %t, want %t", what, !want, want)
+		t.Fatalf("%s: it is ended: %t, want %t", what, !want, want)
 	}
 	if want {
 		<-m.ended
 	}
 }
 
-// TestPool verifies that a member that exceeds its limit is ended, and that a recently registered member is ended if
-// all members together exceed the limit of the pool.
+// TestPool verifies that the Pool disconnects a member cluster if the cached objects of this cluster need too much
+// memory. If all clusters together need too much memory, the Pool disconnects a recently registered large cluster.
 func TestPool(t *testing.T) {
 	p := NewPool(200)
 	old, small, young := newPoolMember(p, 1), newPoolMember(p, 3), newPoolMember(p, 2)
@@ -68,24 +68,25 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestPoolOfChanges verifies that changes are added up even if they replace objects, and that the objects of the member
-// with the most changes are then read again, without ending another member.
+// TestPoolOfChanges verifies that each change counts as additional memory, even if it replaces a cached object. If
+// changes fill the Pool, it disconnects the member cluster with the most changes.
 func TestPoolOfChanges(t *testing.T) {
 	p := NewPool(200)
-	busy, quiet := newPoolMember(p, 1), newPoolMember(p, 2)
-	for _, m := range []poolMember{busy, quiet} {
-		m.spend(40)
+	busy, large, young := newPoolMember(p, 1), newPoolMember(p, 2), newPoolMember(p, 3)
+	for m, initial := range map[poolMember]int64{busy: 20, large: 90, young: 20} {
+		m.spend(initial)
 		m.markSynced()
 	}
-	quiet.spend(60)
-	busy.spend(59)
-	quiet.wantsEnd(t, "before", false)
-	busy.spend(2)
-	busy.wantsEnd(t, "the one with most changes", true)
-	quiet.wantsEnd(t, "the other one", false)
+	busy.spend(70)
+	large.wantsEnd(t, "before the Pool is full", false)
+	young.spend(1)
+	busy.wantsEnd(t, "the cluster with the most changes", true)
+	large.wantsEnd(t, "a large cluster that was registered later", false)
+	young.wantsEnd(t, "the cluster that was registered last", false)
 }
 
-// TestPoolOfManyMembers verifies that many new members that send many objects do not end an older member.
+// TestPoolOfManyMembers verifies that the Pool does not disconnect an old member cluster if many new clusters need too
+// much memory.
 func TestPoolOfManyMembers(t *testing.T) {
 	p := NewPool(200)
 	old := newPoolMember(p, 0)
@@ -99,7 +100,8 @@ func TestPoolOfManyMembers(t *testing.T) {
 	}
 }
 
-// TestPoolWaitsForRelease verifies that memory that an ended member still holds is not granted to other members.
+// TestPoolWaitsForRelease verifies that a member cluster waits for memory until a disconnected cluster has released its
+// cached objects. The wait ends after releaseTimeout at the latest.
 func TestPoolWaitsForRelease(t *testing.T) {
 	for name, test := range map[string]struct{ release, want time.Duration }{
 		"in time":  {3 * time.Second, 3 * time.Second},

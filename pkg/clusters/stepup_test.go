@@ -103,7 +103,8 @@ func TestNoSensitiveRequestLeaves(t *testing.T) {
 	}
 }
 
-// TestRetriesSpendOneCode verifies that retries of a request need only one code.
+// TestRetriesSpendOneCode verifies that the code of the second factor is checked only once for a request and all its
+// retries.
 func TestRetriesSpendOneCode(t *testing.T) {
 	cluster := &busy{}
 	cluster.times.Store(maxRetries)

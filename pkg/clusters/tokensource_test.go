@@ -139,8 +139,8 @@ func TestVoidToken(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfOtherServers verifies that servers behind a cluster that refuse all requests do not make all users wait
-// for new tokens.
+// TestRefusalsOfOtherServers verifies that many 401 responses from a proxied Service or a kubelet cause at most one
+// request for a new token. A request for a new token makes all users of the cluster wait.
 func TestRefusalsOfOtherServers(t *testing.T) {
 	given := 0
 	kube := fake.NewClientset()

@@ -242,8 +242,9 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 	}
 }
 
-// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages, whatever
-// their status is, and that an object that does not fit its kind is an error of the caller without a value.
+// TestRefusalsByTheirWords verifies that FromAPIError recognizes the rejection by a webhook or a policy by the message.
+// The status code does not matter. If an object does not match the schema of its kind, the returned error has the code
+// CodeInvalid, and contains no value of the object.
 func TestRefusalsByTheirWords(t *testing.T) {
 	const canary = "12345678"
 	plain := func(code int32, message string) error {

@@ -172,8 +172,8 @@ func largePod(name string) *corev1.Pod {
 	}
 }
 
-// TestTooLargeObjectIsOmitted verifies that an object that needs too much memory is omitted by its name, and that the
-// other objects are read with the memory of one such object.
+// TestTooLargeObjectIsOmitted verifies that an object whose decoding needs too much memory is omitted from a list. The
+// namespace and the name of the omitted object must be reported. The other objects must be read.
 func TestTooLargeObjectIsOmitted(t *testing.T) {
 	list := corev1.PodList{Items: []corev1.Pod{*largePod("first"), {}, *largePod("last")}}
 	list.Items[1].Name = "small"

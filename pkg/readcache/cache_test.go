@@ -102,7 +102,8 @@ func checkReleased(t *testing.T, c *Cache) {
 	}
 }
 
-// TestSecretsAreNotCached verifies that Secrets are not cached, even if the cluster allows the account to read them.
+// TestSecretsAreNotCached verifies that Secrets are not cached, even if the cluster allows the ServiceAccount of the
+// cache to read Secrets.
 func TestSecretsAreNotCached(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	for _, version := range []string{"v1", "v2"} {
@@ -180,7 +181,8 @@ func (absent) Reader(context.Context) (rest.Interface, error) {
 	return nil, fmt.Errorf("%w: no account", ErrNotCached)
 }
 
-// TestNoAccount verifies that kinds of a cluster without the account are not cached and that the request does not wait.
+// TestNoAccount verifies that no objects of a cluster are cached if the cache has no ServiceAccount on the cluster.
+// Cache.Get then returns without waiting for a list.
 func TestNoAccount(t *testing.T) {
 	c, f := runCache(t, 1<<20), absent{newFakeCluster(t, 10)}
 	begun := time.Now()

@@ -73,8 +73,8 @@ func TestConcurrentGrowth(t *testing.T) {
 	}
 }
 
-// TestShares verifies that a new kind displaces a kind in use only if its cluster uses at most its share of the cache,
-// and that the displaced kind belongs to the cluster that uses the most memory.
+// TestShares verifies when a new kind displaces a kind in use. The cluster of the new kind must use at most an equal
+// share of the cache. The displaced kind is the largest kind of the cluster that uses the most memory.
 func TestShares(t *testing.T) {
 	const limit = 8 << 20
 	for name, test := range map[string]struct {

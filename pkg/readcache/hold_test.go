@@ -15,8 +15,8 @@ func filledObject(name string, size, version int) *Object {
 	return o
 }
 
-// TestHolds verifies that replaced objects that slow clients use are charged and bounded, and that only the responses
-// that use most of them are aborted.
+// TestHolds verifies that the cache counts the memory of replaced objects while slow clients still read these objects.
+// If this memory exceeds the limit, the cache aborts only the oldest responses, which keep the most memory.
 func TestHolds(t *testing.T) {
 	const size, limit = 1000, 80_000
 	p := &pool{limit: limit}

@@ -55,8 +55,8 @@ func TestRepeatedObjects(t *testing.T) {
 	t.Errorf("%d bytes are counted", c.Bytes())
 }
 
-// TestRefusedErrors verifies that a kind is not listed again in a pause if it cannot be cached, and that other errors
-// cause no pause.
+// TestRefusedErrors verifies that the function refused returns true for errors that mean that a kind cannot be cached.
+// After a broken connection or a timeout, the function returns false, because the next list may succeed.
 func TestRefusedErrors(t *testing.T) {
 	for _, err := range []error{
 		errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, errLongVersion, errLargeFields,
@@ -103,7 +103,7 @@ func TestLongSelectors(t *testing.T) {
 	}
 }
 
-// labelValues returns n values of a label.
+// labelValues returns n different values of a label, separated by commas.
 func labelValues(n int) string {
 	var all []string
 	for i := range n {

@@ -87,8 +87,8 @@ func TestStaleDuringAList(t *testing.T) {
 	})
 }
 
-// TestStaleAfterAnErrorEvent verifies that a watch without events does not make old objects current. API servers
-// respond with such a watch if its resource version is too old.
+// TestStaleAfterAnErrorEvent verifies that cached objects remain stale if a new watch sends only an error event, or no
+// event. An API server sends the error event if the resource version in the request is too old.
 func TestStaleAfterAnErrorEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{noted: func(error) {}}

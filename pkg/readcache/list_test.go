@@ -68,8 +68,8 @@ func TestFirstListIsConsistent(t *testing.T) {
 	}
 }
 
-// TestRepeatedLists verifies that a list is a consistent read, also if a Reflector repeats it with the last resource
-// version. API servers could otherwise respond with older objects than the time of the request shows.
+// TestRepeatedLists verifies that each list is a consistent read, even if a Reflector asks for a resource version. With
+// a resource version, an API server may return a state from before the request.
 func TestRepeatedLists(t *testing.T) {
 	f := &emptyCluster{}
 	s := &source{

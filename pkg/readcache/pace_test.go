@@ -22,16 +22,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// work is the processor time for each object in the tests of the pace.
-const work = time.Millisecond
+// processingTime is the simulated processor time for each object.
+const processingTime = time.Millisecond
 
-// workingSource returns a source whose objects take the time work.
+// workingSource returns a source, which lists and watches a resource. To simulate processor time, the source sleeps for
+// one millisecond per object.
 func workingSource(cluster Cluster, resource string, p *pace) *source {
 	return &source{
 		cluster: cluster, resource: core(resource), kind: podKind, pace: p,
 		beforeList: func() {}, late: func() {}, noted: func(error) {}, countMemory: func(int64) error { return nil },
 		keep: func(o *Object, _ bool) (*Object, error) {
-			time.Sleep(work)
+			time.Sleep(processingTime)
 			return o, nil
 		},
 	}
@@ -58,7 +59,7 @@ func endlessCluster(objects int) *scriptedCluster {
 // after workBurst, and that a list within workBurst is not slowed.
 func TestProcessorTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const objects = int(workBurst / work)
+		const objects = int(workBurst / processingTime)
 		f, p := endlessCluster(objects), newPace()
 		began := time.Now()
 		if _, err := workingSource(f, "a", p).ListWithContext(t.Context(), metav1.ListOptions{}); err != nil {
@@ -86,12 +87,12 @@ func TestProcessorTime(t *testing.T) {
 	})
 }
 
-// TestWorkOfStores verifies that the changes of the stored objects count as processor time.
+// TestWorkOfStores verifies that the time for a change of a stored object counts as processor time.
 func TestWorkOfStores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pool{limit: 1 << 20}
 		s := pacedStore{store: &store{account: &account{pool: p}}, pace: newPace()}
-		s.subscriptions = map[*Subscription]bool{{deliver: func(Changes) { time.Sleep(work) }}: true}
+		s.subscriptions = map[*Subscription]bool{{deliver: func(Changes) { time.Sleep(processingTime) }}: true}
 		o := testObject("n", "o", 1)
 		for name, change := range map[string]func() error{
 			"replace": func() error { return s.Replace([]any{o}, "1") },
@@ -145,7 +146,8 @@ func TestWorkOfSubscribers(t *testing.T) {
 	})
 }
 
-// compressedCluster is an API server that compresses its responses if the client decompresses them itself.
+// compressedCluster is an API server that compresses each response. It rejects a request without the header
+// Accept-Encoding, because the HTTP transport would then decompress the response.
 type compressedCluster struct{ emptyCluster }
 
 func (c *compressedCluster) Reader(context.Context) (rest.Interface, error) {
@@ -184,8 +186,9 @@ func TestCompressedLists(t *testing.T) {
 	}
 }
 
-// TestPaceOfDroppedKinds verifies that a cluster whose kinds were dropped does not get the processor time of a burst
-// again at once, and that its pace is forgotten later.
+// TestPaceOfDroppedKinds verifies that the cache keeps the rate limits of a cluster after it has dropped all kinds of
+// the cluster. Otherwise, the cluster could use another burst of processor time at once. The cache deletes the rate
+// limits when the full burst is available again.
 func TestPaceOfDroppedKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := New(1<<20), endlessCluster(1)

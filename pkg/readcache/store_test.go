@@ -177,7 +177,8 @@ func TestEventOfManyNamespaces(t *testing.T) {
 	}
 }
 
-// TestChunks verifies the positions of groups while chunks are split and merged.
+// TestChunks verifies that the objects of a store remain sorted and complete while chunks are split and merged. A chunk
+// is a slice of groups, which are blocks of consecutive objects.
 func TestChunks(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the sequence is the same in each run
 	const namespaces = 4 * chunkSize
@@ -210,8 +211,8 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// TestAscendingNames verifies that an object after the last object of its namespace becomes a part of the last group. A
-// new group would be compressed separately.
+// TestAscendingNames verifies that objects with ascending names do not each get a separate group. A group is a block of
+// cached objects that are compressed together.
 func TestAscendingNames(t *testing.T) {
 	const objects = 1000
 	s := spreadStore(t, 0)

@@ -23,8 +23,8 @@ func isCollected[T any](p weak.Pointer[T]) bool {
 	return false
 }
 
-// TestSubscriptionsHoldNoObjects verifies that a subscription does not keep objects in memory that the cache has
-// replaced, because the account no longer includes them.
+// TestSubscriptionsHoldNoObjects verifies that a subscription does not keep replaced objects in memory. The cache no
+// longer counts the memory of replaced objects.
 func TestSubscriptionsHoldNoObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	s, first, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})
@@ -41,8 +41,9 @@ func TestSubscriptionsHoldNoObjects(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// TestRelistedObjectsAreDelivered verifies that subscribers get each object that a new list replaces, even if its
-// resource version is the same. They would otherwise keep an object that the account no longer includes.
+// TestRelistedObjectsAreDelivered verifies that subscribers receive each new copy of an object after a new list, even
+// if the resource version is unchanged. Otherwise, subscribers would keep the old copy. The cache no longer counts the
+// memory of the old copy.
 func TestRelistedObjectsAreDelivered(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	got := map[string]Change{}
@@ -72,8 +73,9 @@ func TestRelistedObjectsAreDelivered(t *testing.T) {
 	}
 }
 
-// TestUnknownDeletions verifies that the deletion of an object that is not cached changes no group. The account would
-// otherwise release the compressed JSON of a group that subscribers keep, because they get no change.
+// TestUnknownDeletions verifies that a store ignores the deletion of an object that is not cached. Otherwise, the store
+// would replace a group, which is a block of objects. Subscribers would keep the old group, but the cache would no
+// longer count the compressed JSON of this group.
 func TestUnknownDeletions(t *testing.T) {
 	s := &store{account: &account{pool: &pool{limit: 1 << 20}}}
 	if err := s.Replace([]any{filledObject("a", 1000, 1)}, "1"); err != nil {
@@ -90,8 +92,9 @@ func TestUnknownDeletions(t *testing.T) {
 	}
 }
 
-// TestStoppedKindsHoldNoObjects verifies that a kind that is no longer cached drops all its objects, even if
-// subscriptions and responses in progress exist. Its account is closed.
+// TestStoppedKindsHoldNoObjects verifies that no objects of a kind remain in memory after the cache has dropped the
+// kind. The cache no longer counts this memory. Therefore, subscriptions and responses in progress must not keep the
+// objects.
 func TestStoppedKindsHoldNoObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	s, first, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})

@@ -28,8 +28,8 @@ type fakeBucket struct {
 	// list writes the response to a list. get writes the response to a read of an object. Nil means that the service
 	// does not respond.
 	list, get func(w http.ResponseWriter)
-	// refusesDeletes is true if the service does not respond to deletions.
-	refusesDeletes bool
+	// ignoresDeletes is true if the service does not respond to requests with the method DELETE.
+	ignoresDeletes bool
 
 	deletions atomic.Int64
 }
@@ -42,7 +42,7 @@ func (f *fakeBucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodDelete:
 		f.deletions.Add(1)
-		if f.refusesDeletes {
+		if f.ignoresDeletes {
 			hang()
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -101,7 +101,7 @@ func (f *fakeBucket) store(t *testing.T) *Store {
 
 // TestBucketThatDoesNotDelete verifies that terminals do not wait for the deletion of old recordings.
 func TestBucketThatDoesNotDelete(t *testing.T) {
-	f := &fakeBucket{refusesDeletes: true, list: listed(oldID+".cast", newestID+".cast", newestID+"/000001")}
+	f := &fakeBucket{ignoresDeletes: true, list: listed(oldID+".cast", newestID+".cast", newestID+"/000001")}
 	s := f.store(t)
 	begun := time.Now()
 	for range 3 {
@@ -205,7 +205,8 @@ func TestLargeErrors(t *testing.T) {
 	}
 }
 
-// TestInventedPieces verifies that only as many pieces are deleted as exist, whatever their numbers are.
+// TestInventedPieces verifies that the store deletes only existing objects. The bucket lists piece 999999 of a
+// recording, but no piece with a lower number.
 func TestInventedPieces(t *testing.T) {
 	f := &fakeBucket{list: listed(newestID+".cast", newestID+"/999999")}
 	s := f.store(t)
@@ -229,7 +230,8 @@ func TestNegativeSizes(t *testing.T) {
 	}
 }
 
-// TestManyJoins verifies that the number of recordings that wait to become one object is bounded.
+// TestManyJoins verifies that at most maxJoins goroutines join recordings. To join a recording, a goroutine copies all
+// pieces of the recording to one object.
 func TestManyJoins(t *testing.T) {
 	f := &fakeBucket{}
 	b, ok := f.store(t).files.(*bucket)

@@ -106,7 +106,8 @@ func TestTheEndOfTheRequest(t *testing.T) {
 	}
 }
 
-// TestNoValueSurvives verifies that no value of the minimum length is in the result, and that the length is bounded.
+// TestNoValueSurvives verifies that a redacted text contains no confidential value of at least minValue bytes. The
+// redacted text must have at most MaxText bytes.
 func TestNoValueSurvives(t *testing.T) {
 	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the texts are the same in each run
 	word := func(most int) string {

@@ -112,7 +112,8 @@ func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	}
 }
 
-// TestHandlersEnd verifies that a handler ends before the library would end the request without an envelope.
+// TestHandlersEnd verifies that the context of a handler ends after handlerTimeout. Without this limit,
+// k8s.io/apiserver would later end the request with an error in another format.
 func TestHandlersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := &Table{}

@@ -159,8 +159,9 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// checkLostRight revokes the right to a stream of a member by a change on the cluster where.
-func checkLostRight(t *testing.T, member, host, where Cluster) {
+// checkLostRight opens a stream that depends on member. It revokes the right to the stream, and reports a change of
+// RBAC objects on changedCluster. It verifies that the stream ends in time, with the reason Forbidden.
+func checkLostRight(t *testing.T, member, host, changedCluster Cluster) {
 	t.Helper()
 	var changed atomic.Int64
 	h := &Handler{Depends: []Cluster{member}, Check: func(context.Context) error {
@@ -176,7 +177,7 @@ func checkLostRight(t *testing.T, member, host, where Cluster) {
 	conn := dial(t, address)
 	time.Sleep(50 * time.Millisecond)
 	changed.Store(time.Now().UnixNano())
-	m.ClusterChanged(where)
+	m.ClusterChanged(changedCluster)
 	if _, reason, _ := endOf(t, conn); reason != Forbidden {
 		t.Errorf("it ends with %s", reason)
 	}

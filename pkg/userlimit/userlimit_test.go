@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestTasksOfOneUser verifies that one user gets half of the tasks, and that another user does not wait for them.
+// TestTasksOfOneUser verifies the limit of concurrent tasks for each user. When one user has reached this limit,
+// another user can still start tasks.
 func TestTasksOfOneUser(t *testing.T) {
 	limits := New(4, 2)
 	ended, cancel := context.WithCancel(t.Context())

@@ -23,14 +23,15 @@ import (
 )
 
 const (
-	// audienceVariable is the environment variable that makes this program act as an audience.
+	// audienceVariable is the environment variable that makes this program act as an audience. An audience is a process
+	// whose clients open watch streams and discard the messages.
 	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
 	// openAtOnce bounds the clients that open their streams at the same time.
 	openAtOnce = 16
 )
 
-// audience describes clients of the watch that discard their messages. They run in a separate process with the lowest
-// priority, because real clients run on other machines and must not slow down the measured clients.
+// audience describes clients that open watch streams and discard the messages. The clients run in a separate process.
+// This process has the lowest priority, because real clients run on other machines and do not slow down the server.
 type audience struct {
 	Endpoint     string
 	AuthorityPEM []byte
@@ -40,13 +41,13 @@ type audience struct {
 	Message string
 }
 
-// audience returns the description of clients of all users.
+// audience returns the description of clients that open watch streams. The clients share the tokens of all users.
 func (l *library) audience(clients int, message string) audience {
 	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: l.tokens,
 		Clients: clients, Message: message}
 }
 
-// aside opens streams of clients that discard their messages until the benchmark ends.
+// aside opens watch streams in a separate process. This process discards the messages until the benchmark ends.
 func (l *library) aside(b *testing.B, clients int, message string) {
 	b.Helper()
 	in, out := aside(b, audienceVariable)
@@ -59,7 +60,7 @@ func (l *library) aside(b *testing.B, clients int, message string) {
 	}
 }
 
-// watchers opens streams in this process.
+// watchers opens watch streams in this process, and returns the connections.
 func (l *library) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
 	b.Helper()
 	conns, err := l.audience(clients, message).open(b.Context())
@@ -69,7 +70,8 @@ func (l *library) watchers(b *testing.B, clients int, message string) []*websock
 	return conns
 }
 
-// attend is the main function of the audience. It exits at the end of its input.
+// attend is the main function of an audience, which is a separate process with many clients. The clients open watch
+// streams and discard the messages. attend returns at the end of in.
 func attend(in io.Reader, out io.Writer) error {
 	orders := json.NewDecoder(in)
 	var a audience
@@ -94,7 +96,7 @@ func attend(in io.Reader, out io.Writer) error {
 	return err //nolint:wrapcheck // an error of the standard input
 }
 
-// open opens the streams, and subscribes them.
+// open opens a watch stream for each client. If Message is not empty, each client sends it to subscribe.
 func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(a.AuthorityPEM) {

@@ -21,10 +21,15 @@ type series struct {
 	turns  int
 }
 
-// contestants returns the process that is measured and a client of it. If another version is given, it starts a process
-// of each version, because a process that has served other tests is slower than a new one. Otherwise other is nil. It
-// sends the first request to each process.
-func contestants(b *testing.B, first wire.Request) (pid int, ours *wire.Client, other *series) {
+// contestants returns the process ID of the measured server and a client of this server. other sends requests to a
+// server of another version, or is nil.
+//
+//   - Without the flag -baseline, the measured server is the one that all benchmarks share. other is nil.
+//   - With the flag -baseline, contestants starts a new server of each version. A server that has served other
+//     benchmarks would be slower.
+//
+// Before contestants returns, it sends request once to each of the servers.
+func contestants(b *testing.B, request wire.Request) (pid int, ours *wire.Client, other *series) {
 	b.Helper()
 	server := env.KubeVision.APIServer()
 	if *baseline != "" {
@@ -39,10 +44,10 @@ func contestants(b *testing.B, first wire.Request) (pid int, ours *wire.Client, 
 		}
 		b.Cleanup(func() { _ = old.Kill() })
 		other = &series{client: clientOf(b, old)}
-		succeeded(b, other.client.Send(b, first))
+		succeeded(b, other.client.Send(b, request))
 	}
 	ours = clientOf(b, server)
-	succeeded(b, ours.Send(b, first))
+	succeeded(b, ours.Send(b, request))
 	return server.PID(), ours, other
 }
 
@@ -55,8 +60,9 @@ func clientOf(b *testing.B, server *localcluster.APIServer) *wire.Client {
 	return c
 }
 
-// beside calls send, and sends the same request to the other version. The two take turns in being the first, because a
-// request that follows one of kube-apiserver takes longer.
+// beside calls send, which sends request to the measured server. It also sends request to the server of the other
+// version, unless s is nil. Each call reverses the order of the two requests, because the first one takes longer if it
+// follows a request to kube-apiserver.
 func (s *series) beside(b *testing.B, request wire.Request, send func()) {
 	b.Helper()
 	if s == nil {

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// readers are the users whose tokens the clients of BenchmarkCachedList share.
+	// readers is the number of users whose tokens the clients of BenchmarkCachedList share.
 	readers = 8
 	// largeMiB is the size of a response above which fewer clients send requests.
 	largeMiB = 4
@@ -51,10 +51,10 @@ func BenchmarkCachedList(b *testing.B) {
 	}
 }
 
-// library is a server with a read cache, and its readers.
+// library contains the users who send requests to a server with a read cache.
 type library struct {
 	users []fixture.User
-	// tokens are the access tokens of the readers.
+	// tokens contains an access token for each user.
 	tokens []string
 	pods   int
 	// namespace has crowdedPods Pods.
@@ -131,7 +131,7 @@ func (l *library) restart(b *testing.B) time.Duration {
 	return took
 }
 
-// logIn logs the readers in again, because tokens expire after some minutes.
+// logIn logs all users in again, because access tokens expire after some minutes.
 func (l *library) logIn(b *testing.B) {
 	b.Helper()
 	client := direct(b)
@@ -171,8 +171,9 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// contenders returns the servers that serve a path: Go's file server first, and kube-apiserver second. The entity tag
-// belongs to the first reader, so that only this reader sends conditional requests.
+// contenders returns the contenders for q, which are servers whose responses to one read are compared. The first
+// contender is Go's file server. The second contender is kube-apiserver. The contender "unchanged" receives conditional
+// requests with the token of only one user, because the entity tag comes from a response to this user.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	l.logIn(b)

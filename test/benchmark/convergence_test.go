@@ -38,10 +38,18 @@ const (
 	benchmarkLabel = "benchmark"
 )
 
-// BenchmarkConvergence creates many bindings on many registrations, and counts the calls to the two API servers: the
-// total, the calls for each binding, and the calls in a period without changes. The minimum is one write for each
-// object: a ClusterRoleBinding on the member, a ClusterRole and a ClusterRoleBinding for the use on the host, and the
-// finalizer and the status of the binding.
+// BenchmarkConvergence creates many KubeVisionRoleBindings for many registrations of one member cluster. It reports the
+// time until all bindings are Ready. For each of the two API servers, it also reports:
+//
+//   - the reads and the writes for each binding
+//   - the writes per minute in a period without changes
+//
+// Each binding requires at least one write of each of the following:
+//
+//   - a ClusterRoleBinding on the member cluster
+//   - a ClusterRole and a ClusterRoleBinding on the host cluster, which grant the verb "use" on the registrations
+//   - the finalizer of the binding
+//   - the status of the binding
 func BenchmarkConvergence(b *testing.B) {
 	member, err := env.StartCluster(b.Context())
 	if err != nil {

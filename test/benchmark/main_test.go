@@ -1,13 +1,17 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package benchmark_test measures kubevision-apiserver in a real control plane, on loopback: the memory and the delay
-// of other users during floods of wrong logins or of requests of one user, and the cost of a login, an authenticated
-// request and a list of many Pods in comparison with the necessary part of each.
+// Package benchmark_test measures KubeVision in a real control plane on one machine. For example, the benchmarks
+// measure:
 //
-// KubeVision's programs run under the memory limits of config/. The absolute figures depend on the machine: the load,
-// the server, kube-apiserver and etcd share its processors. The ratios compare measurements that alternate in the same
-// run. A slow result does not fail the benchmark; a wrong response does.
+//   - the memory of kubevision-apiserver during floods of requests, such as wrong logins
+//   - the duration of one user's requests during a flood of another user's requests
+//   - the duration of a login, in comparison with a hash of the password
+//   - the duration of an authenticated request and of a list of many Pods, in comparison with kube-apiserver
+//
+// The programs of KubeVision run with the memory limits in config/. The absolute figures depend on the machine, because
+// the clients, KubeVision, kube-apiserver and etcd share the processors. The ratios compare measurements that alternate
+// in the same run. A slow result does not fail a benchmark. A wrong response fails the benchmark.
 package benchmark_test
 
 import (
@@ -28,13 +32,18 @@ const host = "host"
 // env is the installation that all benchmarks of the package share.
 var env *environment.Environment
 
-// Selections of BenchmarkCachedList.
+// These variables are the flags of BenchmarkCachedList, which compares the responses of several servers.
 var (
+	// turnTime is the time for which one server receives requests before the next server does.
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
-	rounds    = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
+	// rounds is the number of times that each server receives requests for turnTime.
+	rounds = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
+	// crowdSize is a larger number of Pods with which BenchmarkCachedList runs again. 0 means that it runs only once.
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
-	answers   = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
+	// answers is a regular expression that selects the measured responses by name, such as "cached". Go's file server
+	// and kube-apiserver are always measured.
+	answers = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
@@ -74,7 +83,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// Without benchmarks, "go test ./..." needs no control plane.
+// direct returns a client that connects to kubevision-apiserver directly, and not through kube-apiserver.
 func direct(b *testing.B) *wire.Client {
 	b.Helper()
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())

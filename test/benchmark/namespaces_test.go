@@ -154,7 +154,8 @@ func changeSubjects(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding, u
 	}
 }
 
-// awaitDenied waits until a user has lost all rights of dev in every namespace.
+// awaitDenied waits until the user may not create Pods in any namespace of the benchmark. Before, the user has this
+// right through the built-in role dev.
 func awaitDenied(b *testing.B, user string) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the end of a right",

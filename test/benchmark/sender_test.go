@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// senderVariable is the environment variable that makes this program act as a sender.
+	// senderVariable is the environment variable that makes this program act as a sender. A sender is a process that
+	// sends waves of concurrent requests.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
 	// waveInterval is the minimum time between the starts of two waves. Without it, logins that are rejected at once
 	// would be sent as fast as possible.
@@ -33,8 +34,8 @@ type report struct {
 	Error string `json:",omitempty"`
 }
 
-// sender is a separate process that sends waves. It has the lowest priority, because real clients run on other machines
-// and must not slow down the measured requests.
+// sender is a separate process that sends waves of concurrent requests. The process has the lowest priority, because
+// real clients run on other machines and do not slow down the server.
 type sender struct {
 	orders  *json.Encoder
 	reports *json.Decoder
@@ -52,23 +53,25 @@ func newSender(b *testing.B, c crowd) *sender {
 	return s
 }
 
-// aside starts this program again with the lowest priority. The environment variable selects its function. The program
-// exits at the end of its input, with the benchmark.
+// aside runs this test binary as a child process with the lowest priority. variable is the name of the environment
+// variable that determines what the process does. At the end of the benchmark, in is closed, and the process must exit.
 func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	b.Helper()
 	p := startProgram(b, []string{"nice", "-n", "19"}, variable, "1")
 	return p.in, p.out
 }
 
-// program is another process of this program, with another function.
+// program is a child process that runs this test binary. An environment variable determines what the process does.
 type program struct {
 	in  io.Writer
 	out io.Reader
 	pid int
 }
 
-// startProgram starts this program again. command contains the words of a command that precede it, and the environment
-// variable selects its function. The program exits at the end of its input, with the benchmark.
+// startProgram runs this test binary as a child process. command precedes the path of the binary on the command line,
+// for example "nice -n 19". variable and value are the name and the value of the environment variable that determines
+// what the process does. At the end of the benchmark, the standard input of the process is closed, and the process must
+// exit.
 func startProgram(b *testing.B, command []string, variable, value string) program {
 	b.Helper()
 	self, err := os.Executable()
@@ -112,8 +115,8 @@ func (s *sender) wave() error {
 	return nil
 }
 
-// waves sends waves one after the other for a time. A wave begins when the previous one has ended, and after an
-// interval.
+// waves sends waves of concurrent requests for the given time. A wave begins after the previous wave has ended. The
+// starts of two waves are at least waveInterval apart.
 func (s *sender) waves(ctx context.Context, length time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
@@ -140,7 +143,8 @@ func (s *sender) report(b *testing.B) {
 	}
 }
 
-// send is the main function of the sender.
+// send is the main function of a sender, which is a separate process that sends waves of concurrent requests. send
+// returns at the end of in.
 func send(in io.Reader, out io.Writer) error {
 	orders, reports := json.NewDecoder(in), json.NewEncoder(out)
 	var c crowd

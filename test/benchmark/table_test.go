@@ -39,8 +39,8 @@ func (t *table) line(cells ...any) {
 	_, _ = fmt.Fprintln(t.text)
 }
 
-// add adds a line for each contender. If they are among the contenders, Go's file server is the first and
-// kube-apiserver the second.
+// add adds a line for each contender, which is a server whose responses are measured. If the first contender is Go's
+// file server, the second one must be kube-apiserver. The lines then contain the rates relative to these two servers.
 func (t *table) add(r row, all []*contender) {
 	for _, c := range all {
 		limit, kube := "", ""

@@ -29,8 +29,8 @@ import (
 )
 
 const (
-	// parallel is the default number of concurrent requests in a wave.
-	parallel = 500
+	// defaultClients is the default number of clients that send requests concurrently.
+	defaultClients = 500
 	// patience bounds the time of a request, after which the benchmark fails. The timeouts of the server are much
 	// shorter.
 	patience = time.Minute
@@ -41,20 +41,21 @@ const (
 type crowd struct {
 	Endpoint     string
 	AuthorityPEM []byte
-	// Size is the number of clients. 0 means parallel.
+	// Size is the number of clients. 0 means defaultClients.
 	Size int
 	// Forwarded is true if each request has a different client address, in the header of a trusted proxy.
 	Forwarded bool
 	// Lists is the path of a list that the clients request. Bearer is the token for it.
 	Lists, Bearer string
-	// Body is the size of a body that the clients send instead of a login, with an invalid token.
+	// Body is the size of the request body in bytes. If Body is not 0, the clients do not log in. They send a body of
+	// spaces with an invalid access token.
 	Body int
 	// Invented is true if the clients send refresh tokens that were never issued.
 	Invented bool
 	// Password is the correct password of the user.
 	Password string
-	// Codes are the allowed codes of responses. The default is the code of a success or of a wrong login, and the
-	// code of too many requests.
+	// Codes are the allowed codes of responses. If Codes is nil, two codes are allowed. One is wire.TooManyRequests.
+	// The other is wire.OK if Lists or Password is set, and wire.Unauthenticated if not.
 	Codes []int
 	// Repeat is the number of sequential requests of each client in a wave. 0 means one.
 	Repeat int
@@ -88,7 +89,7 @@ func newFlood(c crowd) (*flood, error) {
 	}
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: parallel, MaxConnsPerHost: parallel, DisableKeepAlives: c.Reconnect,
+		MaxIdleConnsPerHost: defaultClients, MaxConnsPerHost: defaultClients, DisableKeepAlives: c.Reconnect,
 	}
 	var address atomic.Uint32
 	address.Store(0x7f_01_00_00) // 127.1.0.0
@@ -110,7 +111,7 @@ func newFlood(c crowd) (*flood, error) {
 // wave sends one request for each client concurrently, and waits until the server has responded to all of them.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
-	failures := make([]error, cmp.Or(f.Size, parallel))
+	failures := make([]error, cmp.Or(f.Size, defaultClients))
 	for i := range failures {
 		group.Go(func() {
 			for range max(f.Repeat, 1) {

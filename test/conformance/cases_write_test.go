@@ -17,12 +17,12 @@ const (
 	mergePatchType = "application/merge-patch+json"
 	jsonPatchType  = "application/json-patch+json"
 	applyType      = "application/apply-patch+yaml"
-	// refusedLabel is the label that the admission policy of the cast rejects, with any value.
+	// refusedLabel is a label key. The tests create an admission policy that rejects ConfigMaps with this label.
 	refusedLabel = "conformance-refused"
 )
 
-// writer creates probes that change ConfigMaps in the member's namespace. The caller is the operator unless a probe has
-// another role.
+// writer creates probes, which are requests with an expected response. The requests change ConfigMaps. The caller has
+// the role operator unless a probe sets another role.
 type writer struct {
 	c *cast
 }
@@ -67,8 +67,8 @@ func (c *cast) writes() map[string]probe {
 	return out
 }
 
-// successes returns changes that restore the initial state at their end. The test makes them in the order of their
-// names.
+// successes returns requests that must succeed, by name. The test sends the requests in the order of the names. The
+// numbered requests create a ConfigMap, change it and finally delete it.
 func (w writer) successes() map[string]probe {
 	const life = "conformance-life"
 	one := w.c.configs() + "/" + life
@@ -121,7 +121,8 @@ func (w writer) several() map[string]probe {
 	}
 }
 
-// deletion returns a probe that deletes an object. Its result has no data, because nothing delays the deletion.
+// deletion returns a request that deletes the object at path. The object must not have finalizers, because the expected
+// response contains no object.
 func (w writer) deletion(path string) probe {
 	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
 	p.silent = true

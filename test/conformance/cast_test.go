@@ -35,12 +35,12 @@ type cast struct {
 	logins     map[role]fixture.Login
 	kubernetes map[role]string
 
-	// own is the namespace of the member. other is a namespace that the member may not read.
+	// own is the host namespace that users with the role member may read. other is a host namespace that these users
+	// may not read.
 	own, other string
-	// remote is a registered cluster without a connection. hidden is another such cluster that only the operator may
-	// use.
+	// remote and hidden are registered clusters without a connection. Only users with the role operator may use hidden.
 	remote, hidden string
-	// config is an object in the member's namespace.
+	// config is the name of a ConfigMap in the namespace own.
 	config        string
 	configVersion string
 

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package conformance_test verifies an installation of KubeVision from outside against the contract of its codes.
+// Package conformance_test verifies a running installation of KubeVision with requests to the API. The most important
+// test verifies the field "code" of each response, for example 40001 if a required parameter is missing.
 package conformance_test
 
 import (
@@ -13,11 +14,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestCodes verifies that requests have the expected code, through each path of access to the API.
+// TestCodes verifies the field "code" of the response to each request. It sends the requests directly to KubeVision and
+// through kube-apiserver.
 func TestCodes(t *testing.T) {
 	c := newCast(t)
 	ways := doors(t, c)
-	results.through(ways)
+	results.setDoors(ways)
 	probes := c.probes()
 	for _, d := range ways {
 		target.forgive(t) // clears the wrong passwords that were sent through the previous path

@@ -11,8 +11,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// authManaging manages a user with and without a second factor, with a code in the request and with a verification
-// that is valid for five minutes.
+// authManaging verifies when an administrator must send a second-factor code to change another user:
+//
+//   - An administrator without a second factor sends no code.
+//   - An administrator with a second factor sends a code in each request.
+//   - Alternatively, this administrator sends one code to /auth/2fa/reverify for several requests.
 func authManaging(t *testing.T, d door) {
 	s, v := target.set(), visit(t, d)
 	s.HostCluster(t, target.Host)

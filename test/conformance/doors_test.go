@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// door is a path of access to the API.
+// door is a way to send requests to the API, for example through kube-apiserver.
 type door struct {
 	name string
 	base string
@@ -28,8 +28,8 @@ type door struct {
 	strangers bool
 }
 
-// doors returns all paths of access to the API. The last path requires the optional overlay, which the test applies if
-// it has started the installation.
+// doors returns all ways to send requests to the API. Anonymous access through kube-apiserver is omitted if
+// kube-apiserver rejects anonymous requests.
 func doors(t *testing.T, c *cast) []door {
 	t.Helper()
 	direct := target.direct(t)
@@ -71,7 +71,8 @@ func openToAnonymous(t *testing.T) {
 	fixture.Eventually(t, "wait until kube-apiserver forwards anonymous requests", reaches(anonymous))
 }
 
-// request adds the credential of a role to a request. It returns false if this path cannot transport the credential.
+// request adds the base path and the credential of the caller to the request of tc. It returns false if tc cannot be
+// sent through d, for example because kube-apiserver rejects anonymous requests.
 func (d door) request(c *cast, tc probe) (wire.Request, *wire.Client, bool) {
 	r := tc.request
 	r.Path = d.base + r.Path

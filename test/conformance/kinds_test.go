@@ -18,9 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed bounds the time until the server uses a change of a kind: two seconds, and the time that kube-apiserver
-// needs.
-const noticed = 5 * time.Second
+// discoveryTimeout bounds the time until the server uses a changed CustomResourceDefinition. The server needs up to
+// two seconds after kube-apiserver has applied the change.
+const discoveryTimeout = 5 * time.Second
 
 // kind is a custom kind of the tests.
 type kind struct {
@@ -28,8 +28,8 @@ type kind struct {
 	versions    []any
 }
 
-// TestKindsOfNow verifies that a resource name is resolved to the kind that the cluster currently serves, after a
-// change of its versions, its kind or its scope.
+// TestKindsOfNow verifies that a resource name always refers to the kind that the cluster currently serves. The test
+// changes the versions, the kind and the scope in the CustomResourceDefinition.
 func TestKindsOfNow(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
@@ -103,7 +103,7 @@ func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.U
 	return d
 }
 
-// change replaces the versions of a kind.
+// change replaces the versions in a CustomResourceDefinition.
 func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
@@ -121,7 +121,7 @@ func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions 
 func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
-	if err := localcluster.Poll(t.Context(), noticed, "ask for "+what, func(ctx context.Context) error {
+	if err := localcluster.Poll(t.Context(), discoveryTimeout, "ask for "+what, func(ctx context.Context) error {
 		response, err := c.Do(ctx, r)
 		if err != nil {
 			return err

@@ -14,7 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// leastWays is the minimum number of different requests for each code and each path of access.
+// leastWays is the minimum number of different requests for each response code and each door. A door is a way to reach
+// the API, for example through kube-apiserver.
 const leastWays = 2
 
 // results collects the results of all tests of this package.
@@ -26,7 +27,8 @@ type cell struct {
 	door string
 }
 
-// table contains the number of requests for each code and each path of access, and the unexpected codes.
+// table counts the requests for each expected response code and each door. A door is a way to reach the API, for
+// example through kube-apiserver.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -34,8 +36,8 @@ type table struct {
 	tests map[string]bool
 }
 
-// through sets the paths of access.
-func (r *table) through(ways []door) {
+// setDoors sets the columns of the table. A door is a way to reach the API, for example through kube-apiserver.
+func (r *table) setDoors(ways []door) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.doors = nil
@@ -64,8 +66,8 @@ func (r *table) done(t *testing.T) {
 	r.tests[t.Name()] = true
 }
 
-// count returns the number of requests through a path of access that had the expected code, and the number of requests
-// that had another code.
+// count counts the requests of one table cell. passed is the number of requests whose response had the expected code.
+// failed is the number of other requests.
 func (r *table) count(at cell) (passed, failed int) {
 	for _, ok := range r.ways[at] {
 		if ok {
@@ -77,7 +79,7 @@ func (r *table) count(at cell) (passed, failed int) {
 	return passed, failed
 }
 
-// gaps returns the cells of the contract that have too few requests.
+// gaps describes the table cells that have too few successful requests or any failed request.
 func (r *table) gaps() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -101,7 +101,8 @@ func usesNode(pod *corev1.PodSpec) bool {
 		func(v corev1.Volume) bool { return v.HostPath != nil })
 }
 
-// isConfined returns true if a container is confined, and does not replace what confines its Pod.
+// isConfined returns true if a container has no capabilities, cannot gain privileges and cannot write to its root file
+// system. It returns false if the container sets RunAsNonRoot or SeccompProfile. Only the Pod may set these fields.
 func isConfined(c *corev1.SecurityContext) bool {
 	return c != nil && c.RunAsNonRoot == nil && (c.RunAsUser == nil || *c.RunAsUser != 0) &&
 		c.SeccompProfile == nil && c.Privileged == nil &&

@@ -229,7 +229,8 @@ func rotateSigningKey(t *testing.T) string {
 	return name
 }
 
-// replicaKilled verifies that only connections fail, until a probe has removed the killed replica.
+// replicaKilled verifies that requests fail only with connection errors after a replica is killed. The errors must end
+// when the readiness probe has removed the replica from the Service.
 func replicaKilled(t *testing.T, l load) {
 	var at time.Time
 	r := l.during(t, func() {

@@ -35,21 +35,21 @@ const (
 	// longWait is the time that no request of another user may spend in the queues of kube-apiserver. It is a bucket
 	// bound of the histogram of these times.
 	longWait = 1.0 // seconds
-	// leastSeats is the minimum number of requests that must wait for the cluster. A user may send this number of
-	// concurrent requests.
-	leastSeats = 64
+	// minFloodRequests is the minimum number of requests that the flood must send through kube-apiserver. It equals the
+	// default limit of KubeVision for concurrent requests of one user.
+	minFloodRequests = 64
 
 	dashboardLevel = "kubevision-dashboard"
 	userLevel      = "global-default"
 )
 
-// testFlood verifies that a user who sends many requests through kube-apiserver to a cluster that does not respond does
-// not delay other users of the host.
+// testFlood verifies that one user cannot delay other users of kube-apiserver. The user sends many requests through
+// kube-apiserver to a cluster that does not respond.
 func testFlood(t *testing.T) {
 	d := doors(t)[1]
 	p := newPerson(t, d, "readonly")
 	bystander := newBystander(t)
-	before := queueTimes(t)
+	before := readWaitCounts(t)
 	ctx, stop := context.WithTimeout(t.Context(), floodTime)
 	defer stop()
 	member := world.member.APIServer().PID()
@@ -78,7 +78,7 @@ func testFlood(t *testing.T) {
 		waits = append(waits, time.Since(begun))
 	}
 	wg.Wait()
-	after := queueTimes(t)
+	after := readWaitCounts(t)
 	if len(waits) == 0 {
 		t.Fatalf("no request of another user ends within %s", floodTime)
 	}
@@ -88,28 +88,30 @@ func testFlood(t *testing.T) {
 		"the level %s have waited long in a queue\n", t.Name(), dashboard.all, len(waits),
 		waits[len(waits)/2].Round(time.Millisecond), waits[len(waits)-1].Round(time.Millisecond), others.long(),
 		others.all, userLevel)
-	if dashboard.all < leastSeats {
-		t.Errorf("%d requests have reached the level of the dashboard, want %d or more", dashboard.all, leastSeats)
+	if dashboard.all < minFloodRequests {
+		t.Errorf("%d requests have reached the level of the dashboard, want %d or more", dashboard.all,
+			minFloodRequests)
 	}
 	if others.all < uint64(len(waits)) || others.long() > 0 {
 		t.Errorf("%d of %d requests of other users have waited long in a queue", others.long(), others.all)
 	}
 }
 
-// queued contains the numbers of requests that have left the queues of a priority level.
-type queued struct {
+// waitCounts counts the requests that have left the queues of a priority level in kube-apiserver.
+type waitCounts struct {
 	// all is the number of all requests. short is the number of requests that waited for at most longWait.
 	all, short uint64
 }
 
-func (q queued) minus(other queued) queued {
-	return queued{all: q.all - other.all, short: q.short - other.short}
+func (c waitCounts) minus(other waitCounts) waitCounts {
+	return waitCounts{all: c.all - other.all, short: c.short - other.short}
 }
 
-func (q queued) long() uint64 { return q.all - q.short }
+func (c waitCounts) long() uint64 { return c.all - c.short }
 
-// queueTimes returns the numbers for all priority levels of the host.
-func queueTimes(t *testing.T) map[string]queued {
+// readWaitCounts counts the requests that have left the queues of kube-apiserver on the host. The keys of the map are
+// the names of the priority levels.
+func readWaitCounts(t *testing.T) map[string]waitCounts {
 	t.Helper()
 	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // the last line must end with a line feed
 	parser := expfmt.NewTextParser(model.LegacyValidation)
@@ -117,7 +119,7 @@ func queueTimes(t *testing.T) map[string]queued {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]queued{}
+	out := map[string]waitCounts{}
 	for _, m := range families["apiserver_flowcontrol_request_wait_duration_seconds"].GetMetric() {
 		level := ""
 		for _, label := range m.GetLabel() {
@@ -125,14 +127,14 @@ func queueTimes(t *testing.T) map[string]queued {
 				level = label.GetValue()
 			}
 		}
-		q := out[level]
-		q.all += m.GetHistogram().GetSampleCount()
+		counts := out[level]
+		counts.all += m.GetHistogram().GetSampleCount()
 		for _, bucket := range m.GetHistogram().GetBucket() {
 			if bucket.GetUpperBound() == longWait {
-				q.short += bucket.GetCumulativeCount()
+				counts.short += bucket.GetCumulativeCount()
 			}
 		}
-		out[level] = q
+		out[level] = counts
 	}
 	return out
 }

@@ -100,12 +100,13 @@ func registerMember(t *testing.T) {
 	}
 }
 
-// door is a path of access to the API.
+// door is a way to send requests to the API: through the Service or through kube-apiserver.
 type door struct {
 	name, base string
 	client     *wire.Client
-	// header has the name of the header with the access token.
-	asToken bool
+	// usesTokenHeader is true if requests contain the access token in wire.TokenHeader. It is false if they contain the
+	// access token in the header Authorization.
+	usesTokenHeader bool
 }
 
 // doors returns the access through the Service, and the access through kube-apiserver with the certificate of a user.
@@ -121,7 +122,7 @@ func doors(t *testing.T) []door {
 	}
 	return []door{
 		{name: "service", base: wire.DirectPath, client: direct},
-		{name: "kube-apiserver", base: wire.GroupPath, client: through, asToken: true},
+		{name: "kube-apiserver", base: wire.GroupPath, client: through, usesTokenHeader: true},
 	}
 }
 
@@ -145,7 +146,7 @@ func (c *cluster) servingCA(t *testing.T) string {
 	return string(secret.Data["ca.crt"])
 }
 
-// person is a user with a session, who sends requests through one path of access.
+// person is a user with a session. The user sends all requests through one door, which is a way to reach the API.
 type person struct {
 	door
 	fixture.User
@@ -171,7 +172,7 @@ func newPerson(t *testing.T, d door, role string, namespaces ...string) person {
 // request returns a request for a path below the base path.
 func (p person) request(path string) wire.Request {
 	r := wire.Request{Path: p.base + path}
-	if p.asToken {
+	if p.usesTokenHeader {
 		r.Token = p.token
 	} else {
 		r.Bearer = p.token
@@ -179,7 +180,8 @@ func (p person) request(path string) wire.Request {
 	return r
 }
 
-// checkUse verifies that a user of each role can list the objects of both clusters through both paths of access.
+// checkUse verifies that a user with read access can list objects of both clusters. The user sends the requests through
+// the Service and through kube-apiserver.
 func checkUse(t *testing.T) {
 	t.Helper()
 	for _, d := range doors(t) {

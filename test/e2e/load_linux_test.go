@@ -104,7 +104,7 @@ func newLoad(t *testing.T) load {
 		transport := each.transport.Clone()
 		transport.DisableKeepAlives = each.fresh
 		base := serviceURL
-		if each.door.asToken {
+		if each.door.usesTokenHeader {
 			base = world.host.Config().Host
 		}
 		kind := "kept"

@@ -33,9 +33,9 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// restartAPIServerFor restarts kube-apiserver of the host after an earlier removal if the admission policies of a
-// release have ConfigMaps as parameters. kube-apiserver stops its watch of ConfigMaps when the last such policy is
-// deleted and does not restart it, so that later policies would use outdated parameters.
+// restartAPIServerFor restarts kube-apiserver of the host if the given release uses ConfigMaps as parameters of
+// admission policies. An earlier test has deleted such policies. Since then, kube-apiserver does not watch ConfigMaps,
+// and new policies would use outdated parameters.
 func restartAPIServerFor(t *testing.T, version string) {
 	t.Helper()
 	text, err := os.ReadFile(world.release(version, "install.yaml"))
@@ -70,8 +70,8 @@ func steps(t *testing.T, all []step) {
 	}
 }
 
-// testConformance runs the conformance suite against the installation, through each path of access. It omits the tests
-// that compile generated clients, because these need package registries.
+// testConformance runs the conformance tests against the installation. It omits the tests that compile generated
+// clients, because these tests need package registries.
 func testConformance(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), world.conformance(),
 		"-test.skip=TestTypeScriptClient|TestGeneratedClient", "-url="+serviceURL, "-test.timeout=6m")

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestWatchProxyEndsEarlyErrors verifies that the proxy ends an error response that the API server has sent before the
-// client has sent the body of the request.
+// TestWatchProxyEndsEarlyErrors verifies that a request through a WatchProxy does not hang after an early error
+// response. The API server of the test responds before the client has sent the body of the request.
 func TestWatchProxyEndsEarlyErrors(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "forbidden", http.StatusForbidden)

@@ -27,8 +27,8 @@ const (
 
 type values = map[string]any
 
-// whole returns values with which the chart renders the same objects as config/. They include the namespace, and
-// exclude the annotation of Helm.
+// whole returns Helm values with which the chart renders the same objects as config/. With these values, the chart
+// creates the namespace and omits the annotation helm.sh/resource-policy.
 func whole() values {
 	return values{"namespace": values{"create": true}, "crds": values{"keep": false}, "image": values{"tag": "v0.1.0"}}
 }

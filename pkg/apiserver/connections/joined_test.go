@@ -123,8 +123,8 @@ func TestSmallResponses(t *testing.T) {
 	}
 }
 
-// TestFailedSmallResponses verifies that the handler gets the error of a joined write, and that the connection is
-// closed. Otherwise, the client would wait for the response.
+// TestFailedSmallResponses verifies that the handler gets the error if a small response cannot be sent. The server must
+// then close the connection, because the client would wait for the response on an open connection.
 func TestFailedSmallResponses(t *testing.T) {
 	var counting *countingListener
 	failed := make(chan error, 1)

@@ -119,18 +119,21 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// handle lets the server handle a request that has arrived on a connection. The server reads body bytes of its body.
-func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
+// handle calls a handler for a request that has arrived on a connection. The handler reads a request body of bodySize
+// bytes.
+func (h *harness) handle(server net.Conn, bodySize int, isTrusted bool) {
 	ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, server.LocalAddr())
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/",
-		strings.NewReader(strings.Repeat("x", body)))
+		strings.NewReader(strings.Repeat("x", bodySize)))
 	r.RemoteAddr = server.RemoteAddr().String()
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// TestArrivedRequests verifies that headers of complete requests, and bytes of bodies that were read, no longer count.
-// During a response, a header that arrives still counts.
+// TestArrivedRequests verifies how long received bytes count toward the memory of a connection:
+//   - Bytes of headers count until the headers are complete.
+//   - Bytes of a body count until a handler reads the bytes.
+//   - Bytes of the next headers count even if the server sends a response meanwhile.
 func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")

@@ -104,8 +104,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// TestUnreadResponses verifies that the headers of requests count while the client does not accept the responses, and
-// no longer.
+// TestUnreadResponses verifies how long the headers of an HTTP/2 request count toward the memory of a connection. The
+// headers count until the client accepts the response or cancels the request.
 func TestUnreadResponses(t *testing.T) {
 	const requests, header = 10, 100 << 10
 	l, dial := serveUnread(t, 1<<30)

@@ -85,7 +85,8 @@ func awaitChild(t *testing.T, p *Process) *child {
 	return nil
 }
 
-// verify verifies a hash with the process, and another one without it.
+// verify hashes a password with p. It verifies that the hash matches only this password. A Hasher with p and a Hasher
+// without p must give the same result.
 func verify(t *testing.T, p *Process) {
 	t.Helper()
 	h, err := newHasher(t.Context(), 1, Parameters{Memory: 64, Time: 1, Threads: 1}, p)
@@ -258,8 +259,8 @@ func TestProcessOfFewHashes(t *testing.T) {
 	}
 }
 
-// TestProcessIsIdle verifies that a child process without hashes ends, but not during a hash, and that the next hashes
-// start another child process.
+// TestProcessIsIdle verifies that an idle child process ends, but never while it computes a hash. It also verifies that
+// later hashes start another child process.
 func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond

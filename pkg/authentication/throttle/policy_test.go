@@ -129,8 +129,9 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// TestAddresses verifies which addresses count as one client. For IPv6, these are the networks that one customer may
-// have. A network counts as four of the next smaller networks.
+// TestAddresses verifies the networks for which the failed logins from an address are counted. A failure from an
+// IPv6 address counts for the /64, the /56 and the /48 network of the address, because one customer may own any of the
+// three. The limit of a /56 is 4 times the limit of a /64. The limit of a /48 is 16 times the limit of a /64.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string][]string{
 		"203.0.113.7":        {"203.0.113.7 203.0.113.7"},

@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// shares returns the flows of an attempt on an account without an address.
-func shares(account string) []flow { return []flow{{account, 1}} }
+// accountFlows returns only the flow of the account, without flows of networks. A flow is a group of login attempts.
+func accountFlows(account string) []flow { return []flow{{account, 1}} }
 
-// flowsFrom returns the flows of an attempt on an account from an address.
+// flowsFrom returns the flow of the account, and the flows of the networks that contain the address. A flow is a group
+// of login attempts.
 func flowsFrom(address, account string) []flow {
 	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: keyedCounter{key: key{name: account}}}
 	return a.flows()
@@ -33,7 +34,7 @@ func TestTurns(t *testing.T) {
 	)
 	for range Stranger.maxWaiting() {
 		group.Go(func() {
-			turn, err := turns.enter(t.Context(), Stranger, "a", shares("a"))
+			turn, err := turns.enter(t.Context(), Stranger, "a", accountFlows("a"))
 			if err != nil {
 				t.Error(err)
 				return
@@ -46,16 +47,16 @@ func TestTurns(t *testing.T) {
 		})
 	}
 	group.Wait()
-	turn, err := turns.enter(t.Context(), Stranger, "a", shares("a"))
+	turn, err := turns.enter(t.Context(), Stranger, "a", accountFlows("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := turns.enter(ctx, Stranger, "a", shares("a")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := turns.enter(ctx, Stranger, "a", accountFlows("a")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("where somebody else's turn does not end: %v", err)
 	}
-	other, err := turns.enter(t.Context(), Stranger, "b", shares("b"))
+	other, err := turns.enter(t.Context(), Stranger, "b", accountFlows("b"))
 	if err != nil {
 		t.Fatalf("another account: %v", err)
 	}
@@ -91,7 +92,7 @@ func TestStrangersAreBounded(t *testing.T) {
 		for i := range 3 * Stranger.maxWaiting() {
 			go func() {
 				name := strconv.Itoa(1000 + i)
-				_, err := turns.enter(ctx, Stranger, name, shares(name))
+				_, err := turns.enter(ctx, Stranger, name, accountFlows(name))
 				if errors.Is(err, context.Canceled) {
 					waited.Add(1)
 					return
@@ -105,7 +106,7 @@ func TestStrangersAreBounded(t *testing.T) {
 		synctest.Wait()
 		for class := KnownAddress; class < classes; class++ {
 			begun := time.Now()
-			known, err := turns.enter(ctx, class, "known", shares("known"))
+			known, err := turns.enter(ctx, class, "known", accountFlows("known"))
 			if err != nil || time.Since(begun) > 0 {
 				t.Fatalf("class %d waits for %s: %v", class, time.Since(begun), err)
 			}
@@ -247,7 +248,7 @@ func TestTurnsRest(t *testing.T) {
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
 	for i := range 100 * flowsPerAttempt {
-		waiting := &ticket{flows: shares(strconv.Itoa(i)), rank: float64(i % 7)}
+		waiting := &ticket{flows: accountFlows(strconv.Itoa(i)), rank: float64(i % 7)}
 		l.join(waiting)
 		l.leave(waiting)
 		if n := len(l.nextRanks); n > flowsPerAttempt*l.limit+len(waiting.flows) {

@@ -41,10 +41,10 @@ func TestLastVerdicts(t *testing.T) {
 			h.scope.disconnected("roles")
 			broken := h.clock.Now()
 			test.during(h)
-			if got := h.wasAllowed(member, number(1), viewer(), broken.Add(test.asOf)); got != test.want {
+			if got := h.wasAllowed(member, number(1), viewerGrants(), broken.Add(test.asOf)); got != test.want {
 				t.Errorf("allowed: %t, want %t", got, test.want)
 			}
-			if h.wasAllowed(member, number(2), viewer(), broken) {
+			if h.wasAllowed(member, number(2), viewerGrants(), broken) {
 				t.Error("somebody is allowed for whom there was no verdict")
 			}
 		})
@@ -60,7 +60,7 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.after(maxAge)
 	h.expect(t, "a denial", false, 2)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewerGrants(), h.clock.Now()) {
 		t.Error("a denial is taken for the yes before it")
 	}
 	h.scope.connected("roles")
@@ -68,14 +68,14 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.expect(t, "allowed anew", true, 3)
 	h.after(maxAgeAtOutage + time.Second)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewerGrants(), h.clock.Now()) {
 		t.Error("a verdict is used that was old when the outage began")
 	}
 	h.scope.connected("roles")
 	h.expect(t, "allowed once more", true, 4)
 	h.scope.recordChange()
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewerGrants(), h.clock.Now()) {
 		t.Error("a verdict is used that a change had ended before the outage")
 	}
 }
@@ -115,8 +115,9 @@ func TestRolesOfLastVerdicts(t *testing.T) {
 	}
 }
 
-// TestReviewsDuringOutages verifies that a review is bounded only during an outage, only if the last verdict can be
-// used, and without counting as a failure of the cluster.
+// TestReviewsDuringOutages verifies that an access review has a short timeout only during an outage of the cluster. The
+// timeout applies only if the result of an earlier review can be used. An expired timeout must not count as a failure
+// of the cluster.
 func TestReviewsDuringOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 10)
@@ -142,8 +143,8 @@ func TestReviewsDuringOutages(t *testing.T) {
 	})
 }
 
-// viewer returns the digest of the role in the harness.
-func viewer() grants {
+// viewerGrants returns the hash of the roles that the user has in the tests.
+func viewerGrants() grants {
 	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return viewerRoles(), nil
 	})

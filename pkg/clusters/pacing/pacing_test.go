@@ -212,8 +212,8 @@ func packed(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-// TestBody verifies that compressed and other responses are read, and that each read from the network is outside of a
-// turn, also while compressed data contains no text.
+// TestBody verifies that a Body returns the text of plain and compressed responses. It also verifies that no read from
+// the network counts as processor time. This includes compressed data that decompresses to an empty text.
 func TestBody(t *testing.T) {
 	text := strings.Repeat(`{"a":"b"}`, 10_000)
 	empty := bytes.Repeat(packed(t, ""), 10_000)

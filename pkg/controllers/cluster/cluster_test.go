@@ -47,11 +47,12 @@ func start(t *testing.T) (fixture.Set, *kubevisionv1alpha1.KubeVisionCluster) {
 	return s, c
 }
 
-// kubeconfig returns a valid kubeconfig of a cluster that cannot be reached. user is an additional text for its user.
-func kubeconfig(user string) map[string][]byte {
+// kubeconfig returns a kubeconfig of a cluster that cannot be reached. userFields is appended to the YAML fields of the
+// user in the kubeconfig, for example ", tokenFile: /etc/passwd".
+func kubeconfig(userFields string) map[string][]byte {
 	return map[string][]byte{clusters.KubeconfigKey: []byte(`{current-context: x, contexts: [{name: x, context:
 {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
-users: [{name: u, user: {token: s3cr3t-` + canary + user + `}}]}`)}
+users: [{name: u, user: {token: s3cr3t-` + canary + userFields + `}}]}`)}
 }
 
 // newMember registers a cluster, and returns the Secret with its kubeconfig.

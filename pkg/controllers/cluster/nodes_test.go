@@ -55,8 +55,8 @@ func TestCountNodes(t *testing.T) {
 	}
 }
 
-// TestCountNodesOfHostileServers verifies that the parts of a response that are read and held are bounded, for each
-// response.
+// TestCountNodesOfHostileServers verifies that countNodes returns an error for the responses of a hostile server. In
+// each case, countNodes must allocate at most 128 MiB.
 func TestCountNodesOfHostileServers(t *testing.T) {
 	large := func(w io.Writer) {
 		_, _ = io.WriteString(w, `{"kind":"Table","rows":[{"cells":["`)

@@ -63,8 +63,8 @@ func (r *Registry) hold(id, name string) {
 	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
 }
 
-// proven records the proof that a registration leads to the cluster of another registration, for their current
-// connections.
+// proven records that two registrations lead to the same cluster. The record applies only to the current connections of
+// both registrations.
 func (r *Registry) proven(name, holder string) {
 	r.recordProof(types.UID(name), proof{
 		ownRevision: r.members[name].revision, holderRevision: r.members[holder].revision,
@@ -82,7 +82,8 @@ func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	}
 }
 
-// TestTwins verifies that two registrations are one target while a proof for their current connections exists.
+// TestTwins verifies that registrations share one *Cluster if they are proven to lead to the same Kubernetes cluster.
+// The proof becomes invalid when a registration gets another connection.
 func TestTwins(t *testing.T) {
 	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -116,8 +117,8 @@ func TestTwins(t *testing.T) {
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
 }
 
-// TestProofsAreAnnounced verifies that the subscribers are notified of a new proof of a connected registration. Its
-// bindings were not applied to the cluster before.
+// TestProofsAreAnnounced verifies that controllers are notified when two registrations are proven to be the same
+// cluster. Without this notification, the role bindings of the second registration might not be applied.
 func TestProofsAreAnnounced(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	r.hold("1", "b")
@@ -188,8 +189,8 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies the release of the holder of an identity. Registrations with a valid proof must remain
-// connected, and a registration without a proof must not.
+// TestReleaseHandsOver verifies that other registrations of a cluster remain usable after Release removes the first
+// registration. Registrations that are not proven to lead to this cluster must not become usable.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
@@ -233,8 +234,9 @@ func TestAViewStays(t *testing.T) {
 	}
 }
 
-// TestRetired verifies that a cluster in cleanup is available only to its cleanup, even if the cleanup connects it
-// again, and that it does not replace another registration.
+// TestRetired verifies that only Retired returns the cluster of a registration that is being deleted. Get and All must
+// omit this cluster, even if the cleanup connects to it again. Another registration of the same cluster must use its
+// own connection.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)

@@ -16,9 +16,10 @@ import (
 
 const mib = 1 << 20
 
-// served returns for each binding, from the oldest to the newest, whether its wanted size is granted, and the held size
-// of all bindings. An entry contains the wanted size and the held size in MiB. Each binding has a different role.
-func served(entries [][2]int64) ([]bool, int64) {
+// allocateSizes reserves space on a cluster for role bindings with different roles. Each entry contains the required
+// size and the already reserved size of one binding, in MiB. The oldest binding comes first. The first result says for
+// each binding whether the required size is reserved. The second result is the total reserved size in bytes.
+func allocateSizes(entries [][2]int64) ([]bool, int64) {
 	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i, e := range entries {
@@ -56,7 +57,7 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 		"one that shrinks is not refused": {append(full[:7:7], [2]int64{2, 16}),
 			[]bool{true, true, true, true, true, true, true, true}},
 	} {
-		got, total := served(tc.entries)
+		got, total := allocateSizes(tc.entries)
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}

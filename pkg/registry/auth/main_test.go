@@ -41,7 +41,8 @@ const (
 
 	accessTokenTTL = 15 * time.Minute
 	hashesAtOnce   = 2
-	// manyFailures is more than the failures of all tests, which have the same address.
+	// manyFailures is more than the number of failed logins in all tests. The server counts these failures together,
+	// because all tests use the same IP address.
 	manyFailures = 10000
 )
 

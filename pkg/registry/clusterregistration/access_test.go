@@ -152,7 +152,8 @@ func TestDenialsDoNotDependOnTheCluster(t *testing.T) {
 	e.present(t, clusterNamed(existing))
 }
 
-// TestExamination verifies the result of a test of a cluster, whose problems are not errors.
+// TestExamination verifies that the response to a connection test contains the results, even if the cluster has a
+// problem. The problem must not cause an error response.
 func TestExamination(t *testing.T) {
 	e := newEndpoints(t)
 	c := e.register(t)

@@ -31,7 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// canary is a part of each kubeconfig, with which leaks are detected.
+// canary is a text in each kubeconfig. Tests detect leaks of a kubeconfig by this text.
 const canary = "canary-in-the-kubeconfig"
 
 // unregistered is the cluster that the provider cannot examine.
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 type fields map[string]any
 
-// endpoints are the endpoints of the package, with the control plane as the host. A caller is impersonated on the host
-// without a role binding.
+// endpoints are the HTTP endpoints of the package clusterregistration, with a test control plane as the host cluster.
+// The endpoints impersonate each caller on the host, even if no KubeVisionRoleBinding names the caller.
 type endpoints struct {
 	*controlplane.Endpoints
 	fixture.Set
@@ -80,7 +80,7 @@ func examine(_ context.Context, name string) (clusters.Examination, error) {
 	return clusters.Examination{Reachable: true, Version: "v1.2.3", Message: "the token has expired"}, nil
 }
 
-// onClusters returns a rule for registrations. Without names, it applies to all.
+// onClusters returns a rule for registrations. Without names, the rule applies to all registrations.
 func onClusters(verb string, names ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{kubevisionv1alpha1.GroupName},
 		Resources: []string{kubevisionv1alpha1.ResourceClusters}, Verbs: []string{verb}, ResourceNames: names}
@@ -96,7 +96,7 @@ func (e *endpoints) operator(t *testing.T) user.Info {
 	return e.caller(t, onClusters("*"), onSecrets("get", "create", "update"))
 }
 
-// caller returns a user with rights on the host, which are in force.
+// caller creates a user with the given rights on the host, and waits until the rights are in force.
 func (e *endpoints) caller(t *testing.T, rules ...rbacv1.PolicyRule) user.Info {
 	t.Helper()
 	name := fixture.Name("caller")

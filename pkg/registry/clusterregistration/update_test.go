@@ -141,8 +141,8 @@ func TestRejectedUpdates(t *testing.T) {
 	}
 }
 
-// TestRotation verifies that the kubeconfig is replaced in the key of the registration, and that a missing Secret is
-// created.
+// TestRotation verifies that an update with a kubeconfig replaces the value of one data key of a Secret. The
+// registration specifies the Secret and the data key. If the Secret does not exist, the update must create the Secret.
 func TestRotation(t *testing.T) {
 	e := newEndpoints(t)
 	operator := e.operator(t)

@@ -24,8 +24,8 @@ func numbered(n int) []*readcache.Object {
 	return out
 }
 
-// TestLooseObjects verifies that the plain and the compressed array are equal, and that an array with too many objects
-// outside of complete groups is not compressed.
+// TestLooseObjects verifies the compression of objects for a single response. The compressed response must contain the
+// same JSON as the uncompressed response. A response with too many objects must not be compressed.
 func TestLooseObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}

@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestKeysOfLargeObjects verifies that the keys of objects with many elements use little memory.
+// TestKeysOfLargeObjects verifies that the computation of a sort key allocates little memory. The object may contain
+// very large arrays, which must not be decoded.
 func TestKeysOfLargeObjects(t *testing.T) {
 	const count = 1 << 20
 	many := "[" + strings.Repeat("{},", count) + "{}]"
@@ -70,8 +71,8 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	}
 }
 
-// TestCompressedCopies verifies that the objects that are compressed for one response are bounded, and charged to its
-// account.
+// TestCompressedCopies verifies that a response with more than maxCompressedBytes is not compressed. A smaller response
+// is not compressed either if the memory limit of the request is too low.
 func TestCompressedCopies(t *testing.T) {
 	object := func(size int) []*readcache.Object {
 		return []*readcache.Object{{JSON: []byte(strings.Repeat("1", size))}}
@@ -94,8 +95,8 @@ func TestCompressedCopies(t *testing.T) {
 	}
 }
 
-// TestManyGroups verifies that the groups of a response are charged to its account. A member may have as many
-// namespaces as objects.
+// TestManyGroups verifies that a list with too many groups of objects fails because of the memory limit. A group
+// contains objects of one namespace, and a hostile cluster may have very many namespaces.
 func TestManyGroups(t *testing.T) {
 	const groups = 100_000
 	all := readcache.Groups{slices.Repeat([]*readcache.Group{readcache.NewGroup(numbered(1))}, groups)}

@@ -28,8 +28,8 @@ func allocated(do func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestElementsAreNotDecodedForAKey verifies that the key of an object with many elements uses little memory, wherever
-// the elements are.
+// TestElementsAreNotDecodedForAKey verifies that the computation of a sort key allocates little memory. Any field of
+// the object may contain a very large array, which must not be decoded.
 func TestElementsAreNotDecodedForAKey(t *testing.T) {
 	const count, most = 1 << 17, 1 << 20 // a decoded element takes at least 24 bytes
 	many := func(element string) string { return "[" + element + strings.Repeat(","+element, count) + "]" }
@@ -65,7 +65,7 @@ func TestElementsAreNotDecodedForAKey(t *testing.T) {
 	}
 }
 
-// TestALongTextIsCharged verifies that a large value is charged before it is decoded.
+// TestALongTextIsCharged verifies that memory for a large value is reserved before the value is decoded.
 func TestALongTextIsCharged(t *testing.T) {
 	const size = 1 << 20
 	from := &readcache.Object{JSON: []byte(`{"a":"` + strings.Repeat(`\n`, size/2) + `"}`)}

@@ -22,8 +22,8 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// TestEachEndsTheReading verifies that a request that reads metrics after a list of Pods no longer holds the places of
-// a large response.
+// TestEachEndsTheReading verifies that Listing.Each closes the response of the list. An open response counts against
+// the limits for concurrent lists. Therefore, a request that then reads metrics must not keep the response open.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

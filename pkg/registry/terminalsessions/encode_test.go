@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/recording"
 )
 
-// TestEncode verifies that the JSON of a recording contains its text, wherever the pieces end in which it is read.
+// TestEncode verifies that the JSON of a recording contains the whole text, even if a read ends within a character.
 func TestEncode(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one event": `[0.1,"o","a<b\r\n"]` + "\n",

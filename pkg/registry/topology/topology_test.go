@@ -69,8 +69,10 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestManyEdges verifies that the edges are bounded and charged. Services and Pods may have as many edges as the
-// product of their numbers.
+// TestManyEdges verifies the limits of a topology with many Services and Pods:
+//   - The topology has at most maxEdges edges, even if every Service selects every Pod.
+//   - The edges count toward the memory limit of the user.
+//   - The comparison of Services with Pods stops at the end of the request.
 func TestManyEdges(t *testing.T) {
 	const count = 400
 	var all []object

@@ -45,7 +45,8 @@ func changeOf(c readcache.Change) readcache.Changes {
 	return readcache.Changes{All: slices.Values([]readcache.Change{c}), Version: c.Version}
 }
 
-// step makes one random change, or several changes between two lists.
+// step changes random objects. It delivers one change to the feed like a watch event, or several changes like a new
+// list.
 func (w *world) step(random *rand.Rand) {
 	names := []string{"a", "b", "c", "d", "e", "f"}
 	one := func() (readcache.Change, bool) {
@@ -213,7 +214,7 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 }
 
 // TestRelistedKindsAreNotResumed verifies that a bookmark expires if it is older than the last list of the kind. The
-// client may know an object from another replica that was created and deleted before the list.
+// client may have received a short-lived object from another replica. A list does not show the deletion of this object.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(relist("110"))

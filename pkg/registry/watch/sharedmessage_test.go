@@ -35,9 +35,9 @@ func TestSharedMessages(t *testing.T) {
 	summary.summary = true
 	partial.scope = scopedlist.Scope{Namespaces: map[string]bool{"other": true}}
 	renamed.resource = "other"
-	w.large("a", 10)
+	w.updateObject("a", 10)
 	late := follow()
-	w.large("b", 20)
+	w.updateObject("b", 20)
 
 	first := next(t, one)
 	if !strings.Contains(string(first), `"name":"a"`) || !strings.Contains(string(first), `"name":"b"`) {
@@ -61,7 +61,7 @@ func TestSharedMessages(t *testing.T) {
 		t.Errorf("a client gets an event again: %s", own)
 	}
 	next(t, one)
-	w.large("b", 30)
+	w.updateObject("b", 30)
 	if again := next(t, one); !strings.Contains(string(again), strings.Repeat("x", 30)) {
 		t.Errorf("the message after a change is %s", again)
 	}
@@ -71,7 +71,7 @@ func TestSharedMessages(t *testing.T) {
 func TestLargeMessagesAreNotKept(t *testing.T) {
 	w := newWorld()
 	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))
-	w.large("a", maxShared)
+	w.updateObject("a", maxShared)
 	if message := next(t, followed); len(message) < maxShared || w.feed.objectMessage.last != nil {
 		t.Errorf("a message of %d bytes is kept", len(message))
 	}
@@ -83,8 +83,8 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 	release()
 }
 
-// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold it.
-// If shared messages have used up their share of the memory, the memory must be charged to the client.
+// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold the
+// message. If the memory for shared messages is used up, the next message is charged to its client.
 func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	const size, clients = 100 << 10, 100
 	w, total := newWorld(), budget.NewShared(budget.Options{Total: 4 * size, Step: 1})
@@ -93,7 +93,7 @@ func TestSharedMessagesAreChargedOnce(t *testing.T) {
 		_, followed := w.follow(newSlowStream(total))
 		topics = append(topics, followed)
 	}
-	w.large("a", size)
+	w.updateObject("a", size)
 	hold := func(of *topic) func() {
 		b := of.feed.collect(of.cursor, of.resumeVersion, of.selects)
 		_, release, err := of.client.message(of, b.events, b.revision)
@@ -110,7 +110,7 @@ func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	if once < size || once > 2*size {
 		t.Errorf("%d bytes are charged for a message of %d that %d clients hold", once, size, clients)
 	}
-	w.large("a", size+1) // the shared messages have no memory left for this message
+	w.updateObject("a", size+1) // the shared messages have no memory left for this message
 	releases = append(releases, hold(topics[0]))
 	if used := total.Used(); used < once+size {
 		t.Errorf("%d bytes are charged for two messages", used)

@@ -42,8 +42,8 @@ func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: 
 func (*slowStream) Context() context.Context   { return context.Background() }
 func (s *slowStream) Account() *budget.Account { return s.account }
 
-// large changes an object of the given size.
-func (w *world) large(name string, size int) {
+// updateObject creates or updates an object with size bytes of data, and delivers the change to the feed.
+func (w *world) updateObject(name string, size int) {
 	c := w.change(name, false)
 	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))
 	w.feed.deliver(changeOf(c))
@@ -66,7 +66,7 @@ func TestSlowClientsAreCounted(t *testing.T) {
 	s := newSlowStream(total)
 	c, followed := w.follow(s)
 	for i := range 8 {
-		w.large(fmt.Sprint("o", i), size)
+		w.updateObject(fmt.Sprint("o", i), size)
 	}
 	done := make(chan error)
 	go func() {
@@ -83,7 +83,7 @@ func TestSlowClientsAreCounted(t *testing.T) {
 		t.Errorf("%d bytes are counted for a message of %d", used, len(first))
 	}
 	for i := range 8 { // changes during the write
-		w.large(fmt.Sprint("o", i), size+1)
+		w.updateObject(fmt.Sprint("o", i), size+1)
 	}
 	s.takes <- struct{}{}
 	for range 8 {
@@ -106,7 +106,7 @@ func TestStarvingClient(t *testing.T) {
 	s := newSlowStream(budget.New(size)) // One user may use half of the budget.
 	close(s.takes)
 	c, followed := w.follow(s)
-	w.large("o", size)
+	w.updateObject("o", size)
 	if more, err := c.sendBatch(followed); err != nil || more || len(s.sent) > 0 {
 		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
 	}

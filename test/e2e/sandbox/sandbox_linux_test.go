@@ -20,20 +20,21 @@ import (
 	"time"
 )
 
-// manner is the environment variable that determines how the program of a test ends. outside is set in the process that
-// starts the sandbox.
 const (
-	manner  = "KUBEVISION_E2E_TEST_END"
-	outside = "KUBEVISION_E2E_TEST_SECONDS"
-
-	soon = 20 * time.Second
+	// endEnv is the environment variable that determines how the first process of a sandbox ends.
+	endEnv = "KUBEVISION_E2E_TEST_END"
+	// sleepEnv is the environment variable that makes this test binary start a sandbox. The value is the time for which
+	// a process in the sandbox sleeps, in seconds.
+	sleepEnv = "KUBEVISION_E2E_TEST_SECONDS"
+	// awaitTimeout is the maximum time for which await waits.
+	awaitTimeout = 20 * time.Second
 )
 
 func TestMain(m *testing.M) {
 	switch {
 	case Inside():
 		os.Exit(inside())
-	case os.Getenv(outside) != "":
+	case os.Getenv(sleepEnv) != "":
 		code, err := Run(context.Background())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -44,13 +45,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside makes all changes that a sandbox permits, and starts a process in a control group. It then exits or waits.
+// inside is the main function of the first process of a sandbox. It makes all changes that a sandbox permits, and
+// starts another process in a control group. Depending on the test, inside then returns an exit code at once, or waits
+// until a signal ends the sandbox.
 func inside() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
 		err = errors.Join(err, os.WriteFile(setting, []byte("1"), 0o600))
 	}
-	sleep := exec.Command("sleep", os.Getenv(outside)) //nolint:gosec,noctx // a number; it must outlive its parent
+	sleep := exec.Command("sleep", os.Getenv(sleepEnv)) //nolint:gosec,noctx // a number; it must outlive its parent
 	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = errors.Join(err, sleep.Start()); err == nil {
 		group := filepath.Join(hierarchy(), Cgroup, "container")
@@ -61,7 +64,7 @@ func inside() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	switch os.Getenv(manner) {
+	switch os.Getenv(endEnv) {
 	case "success":
 		return 0
 	case "failure":
@@ -109,7 +112,7 @@ func TestNothingStays(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			cmd.Env = append(os.Environ(), outside+"="+seconds, manner+"="+test.name)
+			cmd.Env = append(os.Environ(), sleepEnv+"="+seconds, endEnv+"="+test.name)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -172,9 +175,9 @@ func sleepers(t *testing.T, seconds string) []string {
 
 func await(t *testing.T, what string, check func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(soon); !check(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(awaitTimeout); !check(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s", what, soon)
+			t.Fatalf("%s: not within %s", what, awaitTimeout)
 		}
 	}
 }

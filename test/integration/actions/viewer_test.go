@@ -78,7 +78,11 @@ func TestViewers(t *testing.T) {
 	}
 }
 
-// TestStrangers verifies that responses reveal nothing about namespaces, or about clusters that the user may not use.
+// TestStrangers verifies that:
+//
+//   - A user without rights in a namespace does not learn whether the namespace exists.
+//   - Requests for a cluster that the user may not use are rejected.
+//   - Requests without a token are rejected.
 func TestStrangers(t *testing.T) {
 	ns, others := set().Namespace(t, "strangers"), set().Namespace(t, "strangers-others")
 	dev := newActor(t, "dev", ns)

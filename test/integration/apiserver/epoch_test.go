@@ -106,8 +106,13 @@ func endings(manager actor) map[string]ending {
 	}
 }
 
-// TestWhatEndsAccess verifies that each such operation ends access and refresh tokens on every replica, and does not
-// affect other users.
+// TestWhatEndsAccess verifies that these operations invalidate access and refresh tokens on every replica:
+//   - the end or the deletion of sessions
+//   - the disabling or the deletion of a user
+//   - a change or a reset of a password or of a second factor
+//
+// If users change their own password or second factor, the session of the request remains valid. The tokens of other
+// users remain valid.
 func TestWhatEndsAccess(t *testing.T) {
 	clients := pair(t)
 	neighbour := newActor(t, "")

@@ -108,9 +108,11 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 	})
 }
 
-// TestWrongFreshCodesKeepNobodyOut verifies that wrong fresh codes are counted for each session, that too many of them
-// end the session, and that they do not affect logins and other sessions.
-func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
+// TestWrongCodesEndOnlyTheirSession verifies the limit of wrong one-time codes in the sensitive requests of a session:
+//   - The server counts the wrong codes of each session separately.
+//   - Too many wrong codes end the session.
+//   - Logins and other sessions of the user are not affected.
+func TestWrongCodesEndOnlyTheirSession(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	made := enrol(t, a)
 	wrongs := []func() wire.Request{

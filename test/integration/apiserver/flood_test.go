@@ -21,8 +21,8 @@ const (
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
 	// inTime bounds a login during a flood.
 	inTime = 5 * time.Second
-	// floodTries is the number of floods, one of which must not prevent the valid logins. The machine may become slower
-	// after strangers has measured its speed.
+	// floodTries is the maximum number of floods of wrong logins. A test passes if enough valid logins succeed during
+	// one flood. The other floods may fail, because other processes can slow down the machine.
 	floodTries = 3
 )
 
@@ -53,9 +53,10 @@ func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Reques
 	return func() { cancel(); group.Wait() }
 }
 
-// strangers returns the number of clients whose logins the machine can verify in a quarter of the time that a login may
-// take, because other packages may start to use the machine after the measurement. The result is at most 60.
-func strangers(t *testing.T, c *wire.Client, u fixture.User) int {
+// floodClients returns the number of clients for a flood of wrong logins, from 1 to 60. The server can verify one login
+// of each client in a quarter of inTime, which is the time limit of a valid login. The other three quarters are a
+// reserve, because other processes can slow down the machine.
+func floodClients(t *testing.T, c *wire.Client, u fixture.User) int {
 	t.Helper()
 	const most, logins = 60, 5
 	begun := time.Now()
@@ -122,7 +123,7 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 			good := 0
 			for try := 0; good < tc.least && try < floodTries; try++ {
 				set().Forgive(t)
-				good = max(good, loginsDuringFlood(t, c, strangers(t, c, users[0]), attack, tc.login, people))
+				good = max(good, loginsDuringFlood(t, c, floodClients(t, c, users[0]), attack, tc.login, people))
 			}
 			if good < tc.least {
 				t.Errorf("%d of %d valid logins succeeded in %s, want %d", good, people, inTime, tc.least)

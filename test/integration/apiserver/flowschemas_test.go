@@ -13,8 +13,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestFlowSchemas verifies the priority levels on the host of requests to the dashboard's API, requests of the
-// programs, and requests that act as users.
+// TestFlowSchemas verifies the FlowSchema and the priority level that kube-apiserver applies to these requests:
+//   - requests to the dashboard's API
+//   - requests from the ServiceAccounts of KubeVision's programs
+//   - requests with the identity of a KubeVision user
 func TestFlowSchemas(t *testing.T) {
 	program := func(name string) *wire.Client {
 		config, err := env.Cluster.ServiceAccountConfig(t.Context(), fixture.SystemNamespace, name)

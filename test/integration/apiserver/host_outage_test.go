@@ -29,14 +29,14 @@ const (
 	outageAnswer = 5 * time.Second
 	// outageRecovery bounds the time until the server calls the host again.
 	outageRecovery = 5 * time.Second
-	// waitIsSaid bounds the time until a program logs that it waits. startAfterOutage bounds the time between the end
-	// of the outage and the readiness of the program.
-	waitIsSaid       = 20 * time.Second
+	// waitLogTimeout bounds the time until a program logs that it waits for kube-apiserver.
+	waitLogTimeout = 20 * time.Second
+	// startAfterOutage bounds the time between the end of an outage of kube-apiserver and the readiness of a program.
 	startAfterOutage = time.Minute
-	// pauseTimeout is the timeout of the requests that detect a pause. pauseBegins bounds the time until the pause is
-	// detected.
+	// pauseTimeout is the timeout of a request that checks whether the process of kube-apiserver is paused.
 	pauseTimeout = 200 * time.Millisecond
-	pauseBegins  = 10 * time.Second
+	// pauseBegins bounds the time between the signal SIGSTOP and the last response of kube-apiserver.
+	pauseBegins = 10 * time.Second
 )
 
 // pauseHost stops the process of kube-apiserver until the returned function is called or the test ends. The pause must
@@ -77,9 +77,9 @@ func awaitPause(t *testing.T) {
 	}
 }
 
-// startInOutage starts a program while the host does not respond. It returns when the program has logged that it waits.
-// The returned function started waits for the end of the start.
-func startInOutage(t *testing.T, program *localcluster.Program) (started func() error, resume func()) {
+// startInOutage starts a program while kube-apiserver is paused. It returns when the program logs that it waits for
+// kube-apiserver. The function resume ends the pause. The function awaitStart waits until the program is ready.
+func startInOutage(t *testing.T, program *localcluster.Program) (awaitStart func() error, resume func()) {
 	t.Helper()
 	begun, err := os.ReadFile(program.LogFile())
 	if err != nil {
@@ -88,7 +88,7 @@ func startInOutage(t *testing.T, program *localcluster.Program) (started func() 
 	resume = pauseHost(t)
 	ended := make(chan error, 1)
 	go func() { ended <- program.Start(t.Context()) }()
-	if err := localcluster.Poll(t.Context(), waitIsSaid, "wait for the log", func(context.Context) error {
+	if err := localcluster.Poll(t.Context(), waitLogTimeout, "wait for the log", func(context.Context) error {
 		text, err := os.ReadFile(program.LogFile())
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
@@ -118,7 +118,7 @@ func TestStartWithoutTheHost(t *testing.T) {
 		if err := replica.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		started, resume := startInOutage(t, replica.Program)
+		awaitStart, resume := startInOutage(t, replica.Program)
 		client := at(t, replica.Endpoint())
 		for path, want := range map[string]int{
 			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
@@ -130,7 +130,7 @@ func TestStartWithoutTheHost(t *testing.T) {
 		}
 		client.Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unreachable)
 		resume()
-		if err := started(); err != nil {
+		if err := awaitStart(); err != nil {
 			t.Fatal(err)
 		}
 		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
@@ -141,9 +141,9 @@ func TestStartWithoutTheHost(t *testing.T) {
 		if err := program.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		started, resume := startInOutage(t, program)
+		awaitStart, resume := startInOutage(t, program)
 		resume()
-		if err := started(); err != nil {
+		if err := awaitStart(); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -43,8 +43,8 @@ func TestInboundImpersonationIsRefused(t *testing.T) {
 	}
 }
 
-// TestConnectionOptionsChangeNobody verifies that the header Connection cannot remove the credential of a request. It
-// lists missing headers, and the headers with the credential.
+// TestConnectionOptionsChangeNobody verifies that a client cannot change the authenticated user with the header
+// Connection. Proxies remove the headers that Connection lists, for example X-Remote-User.
 func TestConnectionOptionsChangeNobody(t *testing.T) {
 	a := newActor(t, "")
 	for _, option := range []string{"Impersonate-User", "Impersonate-Group", "X-Remote-User",

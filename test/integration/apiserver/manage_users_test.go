@@ -235,8 +235,9 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
-// TestOtherBindingsDecide verifies that the role of a user with other role bindings cannot be set, because this would
-// add a binding on every cluster.
+// TestOtherBindingsDecide verifies that PUT /users/{name} does not change the role of a user in two cases:
+//   - An administrator has created all role bindings of the user. The request would add a binding for every cluster.
+//   - A role binding by an administrator grants a higher role, which would remain in force.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")

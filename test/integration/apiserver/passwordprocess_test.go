@@ -23,8 +23,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestPasswordProcess verifies that a child process hashes the passwords, also after a signal to stop, that logins
-// get a response after it was killed, and that it ends with a server that is killed.
+// TestPasswordProcess verifies the behavior of the child process in which a server hashes passwords:
+//   - The child process continues after SIGTERM.
+//   - After the child process was killed, logins get a response, and a new child process hashes passwords.
+//   - The child process ends when the server is killed.
 func TestPasswordProcess(t *testing.T) {
 	replica := replicaWith(t, behindProxy)
 	client := at(t, replica.Endpoint())
@@ -76,19 +78,19 @@ func TestPasswordProcess(t *testing.T) {
 // child may exceed its timeout. The server then starts no child for a minute.
 const hashingPatience = 150 * time.Second
 
-// hashingChild logs in until a child process of a server has hashed a password, and returns the child. It ignores the
-// process except.
-func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), except int) (child int) {
+// hashingChild calls the function logIn until a child process of the server has hashed a password. It returns the PID
+// of the child process. The child process with the PID ignoredPID is ignored.
+func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), ignoredPID int) (child int) {
 	t.Helper()
 	hash := func(context.Context) error {
 		logIn() // causes the start of a child
 		for _, pid := range localcluster.Children(server.PID()) {
-			if pid == except || !hasLowPriority(pid, server.PID()) {
+			if pid == ignoredPID || !hasLowPriority(pid, server.PID()) {
 				continue // the process still starts, or has ended
 			}
-			before := stat(pid, userTime)
+			before := stat(pid, userTimeIndex)
 			logIn()
-			if after := stat(pid, userTime); after != "" && after != before {
+			if after := stat(pid, userTimeIndex); after != "" && after != before {
 				child = pid
 				return nil
 			}
@@ -101,11 +103,14 @@ func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), ex
 	return child
 }
 
-// The values of stat are the positions of fields, as proc(5) describes them, after the name of the program. The user
-// time is in clock ticks.
+// Indices of fields in /proc/PID/stat.
 const (
-	userTime  = 11
-	niceValue = 16
+	// userTimeIndex is the index of the user CPU time, in clock ticks, in /proc/PID/stat. Index 0 is the first field
+	// after the name of the program.
+	userTimeIndex = 11
+	// niceIndex is the index of the nice value in /proc/PID/stat. Index 0 is the first field after the name of the
+	// program.
+	niceIndex = 16
 )
 
 // raisePriorities lets the children of a server compete with the other programs of a busy machine, so that they do not
@@ -135,8 +140,8 @@ func raisePriority(process int) {
 }
 
 func hasLowPriority(child, server int) bool {
-	nice := stat(child, niceValue)
-	return nice != "" && nice != stat(server, niceValue)
+	nice := stat(child, niceIndex)
+	return nice != "" && nice != stat(server, niceIndex)
 }
 
 // stat returns a field of the status of a process, or an empty string if the process has ended.

@@ -36,7 +36,7 @@ func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) boo
 	return review.Status.Allowed
 }
 
-// allowed returns a check that may returns true.
+// allowed returns a function that reports an error while a ServiceAccount of KubeVision lacks a right.
 func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes) func(context.Context) error {
 	return func(context.Context) error {
 		if !may(t, account, a) {

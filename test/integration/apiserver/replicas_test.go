@@ -24,15 +24,16 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 	return replica
 }
 
-// second starts another replica, which all tests that do not change it share.
-var second = sync.OnceValues(func() (*localcluster.APIServer, error) {
+// sharedReplica starts a replica at the first call, and returns the same replica at every call. Tests that stop a
+// replica must not use this replica.
+var sharedReplica = sync.OnceValues(func() (*localcluster.APIServer, error) {
 	return env.StartReplica(context.Background())
 })
 
-// another returns a client of the second replica.
+// another returns a client of a second replica, which several tests share.
 func another(t *testing.T) *wire.Client {
 	t.Helper()
-	replica, err := second()
+	replica, err := sharedReplica()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func sensitive(t *testing.T, token, user string) wire.Request {
 	return as(token, put(t, "/users/"+user, fields{"displayName": fixture.Name("changed")}))
 }
 
-// TestReverify verifies that one code replaces fresh codes in its session, on every replica, for a limited time.
+// TestReverify verifies that a session needs no further one-time codes for five minutes after a successful
+// POST /auth/2fa/reverify. The exemption applies on every replica, but not to other sessions of the user.
 func TestReverify(t *testing.T) {
 	clients, manager := pair(t), newActor(t, "admin")
 	c, victim := clients[0], set().User(t, "victim")
@@ -192,15 +193,16 @@ func TestCodeInTheBody(t *testing.T) {
 	}
 }
 
-// verified is the entry of a verified session in the second factor of a user.
-type verified struct {
+// verifiedSession is a session that needs no further one-time codes before the time Expires. The credentials Secret of
+// the user stores a list of verified sessions.
+type verifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
 }
 
-func verifiedSessions(t *testing.T, u fixture.User) (map[string]json.RawMessage, []verified) {
+func verifiedSessions(t *testing.T, u fixture.User) (map[string]json.RawMessage, []verifiedSession) {
 	t.Helper()
-	factor, sessions := map[string]json.RawMessage{}, []verified{}
+	factor, sessions := map[string]json.RawMessage{}, []verifiedSession{}
 	if err := json.Unmarshal(storedCredentials(t, u).Data["secondFactor"], &factor); err != nil {
 		t.Fatal("the second factor is not JSON")
 	}
@@ -226,7 +228,7 @@ func setVerifiedUntil(t *testing.T, u fixture.User, session string, until time.T
 	t.Helper()
 	factor, _ := verifiedSessions(t, u)
 	var err error
-	if factor["verified"], err = json.Marshal([]verified{{Name: session, Expires: until}}); err != nil {
+	if factor["verified"], err = json.Marshal([]verifiedSession{{Name: session, Expires: until}}); err != nil {
 		t.Fatal(err)
 	}
 	secret := storedCredentials(t, u)

@@ -27,16 +27,16 @@ func sessionsOf(ctx context.Context, options ...client.ListOption) ([]kubevision
 
 func of(u fixture.User) client.ListOption { return client.MatchingLabels{"kubevision.io/user": u.Name} }
 
-// haveSessions waits until the number of sessions is at most most.
-func haveSessions(t *testing.T, most int, options ...client.ListOption) {
+// haveSessions waits until no more than limit sessions match the options.
+func haveSessions(t *testing.T, limit int, options ...client.ListOption) {
 	t.Helper()
 	fixture.Eventually(t, "see few sessions", func(ctx context.Context) error {
 		found, err := sessionsOf(ctx, options...)
 		if err != nil {
 			return err
 		}
-		if len(found) > most {
-			return fmt.Errorf("there are %d, want %d at most", len(found), most)
+		if len(found) > limit {
+			return fmt.Errorf("there are %d, want %d at most", len(found), limit)
 		}
 		return nil
 	})

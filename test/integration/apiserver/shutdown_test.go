@@ -56,14 +56,14 @@ func terminate(t *testing.T, replica *localcluster.APIServer) <-chan time.Durati
 	return ended
 }
 
-// tally counts the responses to requests that were sent after a time.
+// tally contains the number of accepted requests and the number of requests with an authentication error.
 type tally struct {
 	accepted, refused int
 }
 
-// hammer sends reads and writes alternately until the context ends. It counts the responses to requests that were sent
-// after the time that since returns.
-func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since func() time.Time) (tally, error) {
+// hammer sends reads and writes alternately until ctx ends. It counts the responses to requests that were sent after
+// the start time. The function startTime returns the start time, or a zero time if the start time is not yet known.
+func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, startTime func() time.Time) (tally, error) {
 	var out tally
 	for i := 0; ctx.Err() == nil; i++ {
 		r := wire.Request{Path: wire.DirectPath + me, Bearer: bearer}
@@ -80,7 +80,7 @@ func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since
 		if err != nil {
 			return out, err
 		}
-		if from := since(); !from.IsZero() && sent.After(from) {
+		if from := startTime(); !from.IsZero() && sent.After(from) {
 			if e.Code == wire.Unauthenticated || e.Code == wire.TokenExpired {
 				out.refused++
 			} else {
@@ -158,7 +158,8 @@ func TestShutdownDelay(t *testing.T) {
 	}
 }
 
-// grantDuringShutdown verifies that a binding that is created for a user without a binding takes effect.
+// grantDuringShutdown creates the first role binding of a user while a server shuts down. It verifies that the server
+// then grants access to the user.
 func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor, namespace string) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("late")},
@@ -179,7 +180,8 @@ func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a ac
 	})
 }
 
-// rotateDuringShutdown verifies that a token of a signing key that is added is accepted.
+// rotateDuringShutdown adds a key for signing tokens while a server shuts down. It verifies that the server then
+// accepts a token that is signed with the new key.
 func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor) {
 	name, value, err := token.NewKey(time.Now())
 	if err != nil {

@@ -28,8 +28,8 @@ type attack struct {
 	request   wire.Request
 	// object is the object that the request changes. A request without a code must not change, create or delete it.
 	object client.Object
-	// confirmed is the code of the response to the same request with a fresh code.
-	confirmed int
+	// wantWithCode is the expected result, such as wire.OK, if the request contains a valid one-time code.
+	wantWithCode int
 }
 
 // harmless returns the writing operations that never require a fresh code.
@@ -94,7 +94,7 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 				t.Errorf("%T %s was %q and is %q", a.object, a.object.GetName(), before, after)
 			}
 			fresh := code(t, made.Secret, 0)
-			c.Call(t, withCode(fresh, r)).Want(t, a.confirmed)
+			c.Call(t, withCode(fresh, r)).Want(t, a.wantWithCode)
 			if e := c.Call(t, withCode(fresh, r)); e.Code == wire.OK && string(e.Data) != `{"revoked":0}` {
 				t.Errorf("the code was accepted twice: %s", e.Data)
 			}
@@ -190,7 +190,7 @@ func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	}
 }
 
-// later returns an object that a request creates. It deletes the object at the end of the test.
+// later registers the object o for deletion at the end of the test, and returns o. It does not create o.
 func later[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Later(t, o)

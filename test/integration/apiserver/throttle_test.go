@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// freeFailures is the number of wrong passwords that cause no delay.
+// freeFailures is the number of wrong passwords after which the server delays further attempts.
 const freeFailures = 5
 
 // replicaWith starts another kubevision-apiserver with other flags.
@@ -102,7 +102,10 @@ func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	})
 }
 
-// TestLock verifies the states of a lock: the free failures, the delays, and all events that end them.
+// TestLock verifies the lock of an account after wrong passwords:
+//   - Five wrong passwords lock the account for 30 seconds.
+//   - Each further wrong password locks the account for twice as long, up to 15 minutes.
+//   - A login with the correct password after the lock deletes the counter of failures.
 func TestLock(t *testing.T) {
 	c, u := direct(t), set().User(t, "locked")
 	u.Login(t, c, wire.DirectPath)
@@ -137,7 +140,7 @@ func TestLock(t *testing.T) {
 
 	elapse(t, name, 15*time.Minute)
 	becomes(t, c, wire.OK, right(u))
-	set().Gone(t, mustNotMind(name))
+	set().Gone(t, newThrottle(name))
 	lockedUntil(t, u, false)
 	for range freeFailures - 1 {
 		c.Call(t, wrong(u.Name)).Want(t, wire.Unauthenticated)
@@ -145,8 +148,8 @@ func TestLock(t *testing.T) {
 	c.Call(t, right(u)).Want(t, wire.OK)
 }
 
-// mustNotMind returns a throttle that need not exist.
-func mustNotMind(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
+// newThrottle returns a throttle with the given name. It does not create the throttle in the cluster.
+func newThrottle(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
@@ -206,7 +209,7 @@ func TestStrangersAreFew(t *testing.T) {
 	forgiveAfterwards(t)
 	c, u := at(t, replicaWith(t, "--login-failure-counters="+strconv.Itoa(most)).Endpoint()), set().User(t, "crowded")
 	for i := range most {
-		o := mustNotMind(fmt.Sprintf("unknown-%02x", i))
+		o := newThrottle(fmt.Sprintf("unknown-%02x", i))
 		o.Spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
 			Target: kubevisionv1alpha1.ThrottleUnknownName, Failures: 2, LastFailureTime: metav1.NowMicro(),
 		}
@@ -248,7 +251,7 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 			"session-few-": {Target: kubevisionv1alpha1.ThrottleSession, Session: fmt.Sprintf("few-%02d", i)},
 			"device-few-":  {Target: kubevisionv1alpha1.ThrottleDevice, Device: fmt.Sprintf("few-%02d", i)},
 		} {
-			o := mustNotMind(fmt.Sprintf("%s%02d", prefix, i))
+			o := newThrottle(fmt.Sprintf("%s%02d", prefix, i))
 			o.Labels, o.Spec = of, spec
 			o.Spec.Failures, o.Spec.LastFailureTime = 2, metav1.NowMicro()
 			if i == 3 {

@@ -40,8 +40,8 @@ func as(token string, r wire.Request) wire.Request {
 	return r
 }
 
-// code returns the one-time code of a step relative to the current one. It waits for the next step if the current one
-// is about to end.
+// code returns the one-time code of a period of 30 seconds. The parameter steps is the offset of this period from the
+// current period. If the current period is about to end, code waits for the next period.
 func code(tb testing.TB, secret string, steps int) string {
 	tb.Helper()
 	if into := time.Now().Unix() % 30; into >= 27 {
@@ -54,8 +54,8 @@ func code(tb testing.TB, secret string, steps int) string {
 	return made
 }
 
-// enrol sets up a second factor for an actor with the code of the previous step, so that the test can use the current
-// code.
+// enrol sets up a second factor for a user. It uses the one-time code of the previous 30 seconds. Therefore, a test can
+// still use the current code.
 func enrol(tb testing.TB, a actor) enrolment {
 	tb.Helper()
 	var made enrolment

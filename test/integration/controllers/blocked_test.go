@@ -16,9 +16,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestOneNamespaceHoldsUpNoOther verifies the effects of a RoleBinding of a tenant that has the name and the labels of
-// KubeVision's RoleBinding, binds another role and has a finalizer. It prevents the impersonation of the
-// ServiceAccounts of its own namespace, and does not delay other grants.
+// TestOneNamespaceHoldsUpNoOther verifies that a tenant cannot delay grants outside the tenant's namespace. The tenant
+// creates the RoleBinding kubevision-impersonator with KubeVision's label, but with another role. A finalizer prevents
+// KubeVision from replacing this RoleBinding.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

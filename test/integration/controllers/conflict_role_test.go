@@ -28,8 +28,9 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets", Namespace: namespace}
 }
 
-// takeOver makes a ClusterRole of KubeVision an object of another owner with one write, which removes the label and
-// changes the field manager. It returns the role. KubeVision may create another role after its deletion.
+// takeOver changes a ClusterRole of KubeVision into the role of another owner, and returns this role. One update
+// removes KubeVision's label and field manager, and replaces the rules. At the end of the test, takeOver deletes the
+// role, so that KubeVision can create it again.
 func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 	tb.Helper()
 	role := clusterRole(name)
@@ -71,8 +72,9 @@ func noBinding(name, namespace string) func(context.Context) error {
 	}
 }
 
-// TestForeignRoleForUseIsNotBound verifies that KubeVision does not bind a ClusterRole of another owner that has the
-// name of the role for the use of clusters.
+// TestForeignRoleForUseIsNotBound verifies that KubeVision does not bind a ClusterRole that another client has created
+// or taken over. The name of the ClusterRole begins with "kubevision:use:". KubeVision uses this prefix for the
+// ClusterRoles that permit the use of clusters.
 func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -98,8 +100,8 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	})
 }
 
-// TestForeignBuiltInRoleIsNotBound verifies that KubeVision does not bind a ClusterRole of another owner that has the
-// name of a built-in role, neither in the cluster nor in a namespace.
+// TestForeignBuiltInRoleIsNotBound verifies that KubeVision does not bind a ClusterRole of another owner. The
+// ClusterRole has the name of a built-in role. The test covers ClusterRoleBindings and RoleBindings.
 func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -131,8 +133,8 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	awaitReady(t, later)
 }
 
-// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the impersonating account gets no rights from a role of
-// another owner.
+// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the ServiceAccount kubevision-impersonator gets no rights
+// from a ClusterRole of another owner. This ClusterRole has the same name as the ServiceAccount.
 func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)

@@ -10,7 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// forbiddenSubjects returns users and groups of Kubernetes, and names that resemble them.
+// forbiddenSubjects returns subjects with reserved names, such as the group system:masters. It also returns subjects
+// with names that resemble reserved names.
 func forbiddenSubjects() map[string]object {
 	out := map[string]object{}
 	for _, name := range []string{
@@ -32,7 +33,9 @@ func forbiddenSubjects() map[string]object {
 	return out
 }
 
-// TestSubjectsThatPassForOthers verifies that these subjects are rejected, for each way to write a binding.
+// TestSubjectsThatPassForOthers verifies that a KubeVisionRoleBinding cannot have a subject with a reserved name, such
+// as system:masters, or with a name that resembles a reserved name. It tests a create, a merge patch and a server-side
+// apply.
 func TestSubjectsThatPassForOthers(t *testing.T) {
 	existing := kubevisionObject("KubeVisionRoleBinding", "", bindingSpec())
 	create(t, existing)

@@ -15,8 +15,9 @@ import (
 
 const parameterKind = "KubeVisionPolicyParameter"
 
-// lastAdminSpec returns the largest parameter that the controller writes.
-func lastAdminSpec() object {
+// maxLastAdminSpec returns the largest spec that a controller writes to the KubeVisionPolicyParameter about the last
+// administrator.
+func maxLastAdminSpec() object {
 	many := func(count int, item func(name string) any) []any {
 		out := make([]any, count)
 		for i := range out {
@@ -39,8 +40,10 @@ func objectQuotaSpec() object {
 	}}
 }
 
-// TestPolicyParameterValidation verifies that only the two parameters can exist, each with its own content, and that
-// the largest content that the controllers write is accepted.
+// TestPolicyParameterValidation verifies the validation of KubeVisionPolicyParameters:
+//   - Only the names kubevision-last-admin and kubevision-object-quota are valid.
+//   - Each name requires its own content.
+//   - The largest content that the controllers write is valid.
 func TestPolicyParameterValidation(t *testing.T) {
 	guard(t)
 	const one, known = "exactly one of lastAdmin and objectQuota", "the name must be kubevision-last-admin"
@@ -53,11 +56,11 @@ func TestPolicyParameterValidation(t *testing.T) {
 	}
 	subject := func(kind string) []any { return []any{object{"kind": kind, "name": "alice"}} }
 	judge(t, parameterKind, map[string]verdict{
-		"another name":          {spec: lastAdminSpec(), want: known},
-		"the name of the other": {name: names.ObjectQuotaParameter, spec: lastAdminSpec(), want: known},
+		"another name":          {spec: maxLastAdminSpec(), want: known},
+		"the name of the other": {name: names.ObjectQuotaParameter, spec: maxLastAdminSpec(), want: known},
 		"the other's name":      {name: names.LastAdminParameter, spec: objectQuotaSpec(), want: known},
 		"nothing":               {name: names.LastAdminParameter, spec: object{}, want: one},
-		"both": {name: names.LastAdminParameter, spec: with(lastAdminSpec(), objectQuotaSpec()),
+		"both": {name: names.LastAdminParameter, spec: with(maxLastAdminSpec(), objectQuotaSpec()),
 			want: one},
 		"no number of admins": {name: names.LastAdminParameter, spec: object{"lastAdmin": object{}},
 			want: "adminCount"},
@@ -65,13 +68,13 @@ func TestPolicyParameterValidation(t *testing.T) {
 			object{"users": object{"used": int64(0), "limit": int64(0)}}), want: "spec.objectQuota.users.limit"},
 		"no time": {name: names.ObjectQuotaParameter, spec: inside("objectQuota", objectQuotaSpec(),
 			object{"countTime": nil}), want: "spec.objectQuota.countTime"},
-		"a Kubernetes group": {name: names.LastAdminParameter, spec: inside("lastAdmin", lastAdminSpec(),
+		"a Kubernetes group": {name: names.LastAdminParameter, spec: inside("lastAdmin", maxLastAdminSpec(),
 			object{"bindingSubjects": subject("Group")}), want: "kind must be KubeVisionUser or KubeVisionGroup"},
-		"a long name": {name: names.LastAdminParameter, spec: inside("lastAdmin", lastAdminSpec(),
+		"a long name": {name: names.LastAdminParameter, spec: inside("lastAdmin", maxLastAdminSpec(),
 			object{"user": strings.Repeat("u", 64)}), want: "spec.lastAdmin.user"},
 	})
 	for name, spec := range map[string]object{
-		names.LastAdminParameter: lastAdminSpec(), names.ObjectQuotaParameter: objectQuotaSpec(),
+		names.LastAdminParameter: maxLastAdminSpec(), names.ObjectQuotaParameter: objectQuotaSpec(),
 	} {
 		applied := kubevisionObject(parameterKind, name, spec)
 		if err := env.Programs.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied),

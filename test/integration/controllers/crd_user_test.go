@@ -56,8 +56,9 @@ func TestUserValidation(t *testing.T) {
 	})
 }
 
-// TestUserSpecHasNoRoomForAPassword verifies that a password, or another namespace, in a spec is not stored. Strict
-// clients get an error. For other clients, the field is dropped.
+// TestUserSpecHasNoRoomForAPassword verifies that the API server drops two unknown fields of a KubeVisionUser:
+// spec.password and spec.passwordSecretRef.namespace. With strict field validation, the API server rejects
+// spec.password.
 func TestUserSpecHasNoRoomForAPassword(t *testing.T) {
 	u := kubevisionObject("KubeVisionUser", "", object{
 		"password": canary + "spec", "passwordSecretRef": object{"name": "x", "namespace": "kube-system"},

@@ -77,12 +77,13 @@ func drifts() map[string]func(testing.TB, client.Object) {
 	}
 }
 
-// patched returns a function that changes an object. The function skips the test if how changes nothing.
-func patched(how func(client.Object) bool) func(testing.TB, client.Object) {
+// patched returns a function that patches an object with the change that mutate makes. If mutate returns false, the
+// function skips the test.
+func patched(mutate func(client.Object) bool) func(testing.TB, client.Object) {
 	return func(tb testing.TB, o client.Object) {
 		tb.Helper()
 		before, ok := o.DeepCopyObject().(client.Object)
-		if !ok || !how(o) {
+		if !ok || !mutate(o) {
 			tb.Skip("the object has nothing that this change concerns")
 		}
 		if err := env.Client.Patch(tb.Context(), o, client.MergeFrom(before),
@@ -258,7 +259,8 @@ func checkDrift(t *testing.T, name string, o client.Object) {
 	})
 }
 
-// repair restores an object that was not repaired, so that the next case begins with a valid object.
+// repair restores the previous content of an object if KubeVision has not restored it. The next test case then begins
+// with a valid object.
 func repair(tb testing.TB, was client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)

@@ -35,13 +35,14 @@ func letGo(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// policyParameter returns a reference to the parameter of a policy.
+// policyParameter returns a KubeVisionPolicyParameter that has only a name.
 func policyParameter(name string) *kubevisionv1alpha1.KubeVisionPolicyParameter {
 	return &kubevisionv1alpha1.KubeVisionPolicyParameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// awaitLastAdmin waits until the parameter of the policies has the expected content.
-func awaitLastAdmin(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.LastAdminParameter) bool) {
+// awaitLastAdminParameter waits until the KubeVisionPolicyParameter about the last administrator has the expected
+// content.
+func awaitLastAdminParameter(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.LastAdminParameter) bool) {
 	tb.Helper()
 	p := policyParameter(names.LastAdminParameter)
 	eventually(tb, lease, "wait for "+what, func(ctx context.Context) error {
@@ -55,25 +56,26 @@ func awaitLastAdmin(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.
 	})
 }
 
-// awaitLast waits until a user and a binding are protected.
-func awaitLast(tb testing.TB, user, binding string) {
+// awaitLastAdmin waits until the controller has recorded the last administrator and the KubeVisionRoleBinding that
+// grants the role admin. Admission policies prevent the removal of both objects.
+func awaitLastAdmin(tb testing.TB, user, binding string) {
 	tb.Helper()
-	awaitLastAdmin(tb, "the last administrator "+user, func(p *kubevisionv1alpha1.LastAdminParameter) bool {
+	awaitLastAdminParameter(tb, "the last administrator "+user, func(p *kubevisionv1alpha1.LastAdminParameter) bool {
 		return p.User == user && p.Binding == binding
 	})
 }
 
-// awaitAdmins waits until the usable administrators are exactly the given users.
+// awaitAdmins waits until the administrators who can log in are exactly the given users.
 func awaitAdmins(tb testing.TB, want ...string) {
 	tb.Helper()
 	slices.Sort(want)
-	awaitLastAdmin(tb, "the administrators", func(p *kubevisionv1alpha1.LastAdminParameter) bool {
+	awaitLastAdminParameter(tb, "the administrators", func(p *kubevisionv1alpha1.LastAdminParameter) bool {
 		return slices.Equal(p.Admins, want) && int(p.AdminCount) == len(want)
 	})
 }
 
-// refused waits until a change that would remove the last administrator is rejected. The policies use a change of the
-// parameter after a delay.
+// refused waits until the API server rejects a change that would remove the last administrator. The wait is necessary
+// because admission policies read a new version of a KubeVisionPolicyParameter only after a delay.
 func refused(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
 	eventually(tb, soon, what, func(ctx context.Context) error {
@@ -112,8 +114,9 @@ func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 
 func disable(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true }
 
-// newAdmin creates a user with a password, and binds the subject that subject returns to the role admin.
-func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
+// newAdmin creates a user with a password, and a binding of the role admin. The subject of the binding is the result of
+// subjectOf, for example the user or a group of the user.
+func newAdmin(tb testing.TB, subjectOf func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
 	*kubevisionv1alpha1.KubeVisionUser, *kubevisionv1alpha1.KubeVisionRoleBinding,
 ) {
 	tb.Helper()
@@ -121,7 +124,7 @@ func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) ku
 	u.Spec.Groups = []string{unique("admins"), "others"}
 	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // the garbage collector would delete them later
 	create(tb, u)
-	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subject(u))
+	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subjectOf(u))
 	tb.Cleanup(func() { letGo(tb, b, u) })
 	return u, b
 }
@@ -140,7 +143,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	host(t)
 	u := read(t, &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
 	b := read(t, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
-	awaitLast(t, names.AdminUser, names.AdminUser)
+	awaitLastAdmin(t, names.AdminUser, names.AdminUser)
 	refused(t, "delete the first user", deletion(u))
 	refused(t, "disable the first user", changing(u, disable))
 	refused(t, "delete the binding", deletion(b))
@@ -183,7 +186,7 @@ func TestLastAdmin(t *testing.T) {
 		"by name": byName, "by group": byGroup} {
 		t.Run(name, func(t *testing.T) {
 			u, b := newAdmin(t, subject)
-			awaitLast(t, u.Name, b.Name)
+			awaitLastAdmin(t, u.Name, b.Name)
 			refused(t, "delete the user", deletion(u))
 			refused(t, "disable the user", changing(u, disable))
 			refused(t, "delete the binding", deletion(b))

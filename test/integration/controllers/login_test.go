@@ -55,7 +55,7 @@ func call(ctx context.Context, method, path, token string, body any, into any) e
 	return nil
 }
 
-// tryLogin returns an error unless the response to a login has a code.
+// tryLogin tries to log in once. It returns an error unless the response contains the wanted code.
 func tryLogin(
 	ctx context.Context, user, password string, want dashboardv1alpha1.Code,
 ) (*dashboardv1alpha1.Login, error) {
@@ -70,7 +70,7 @@ func tryLogin(
 	return answer.Data, nil
 }
 
-// awaitLogin waits until the response to a login has a code.
+// awaitLogin repeats a login until the response contains the wanted code.
 func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Code) *dashboardv1alpha1.Login {
 	tb.Helper()
 	var login *dashboardv1alpha1.Login

@@ -55,8 +55,8 @@ func refuse(
 	})
 }
 
-// TestNothingIsTakenAwayLaterThanItIsGiven verifies that rights are revoked even while no name can be added to the role
-// of the impersonating account.
+// TestNothingIsTakenAwayLaterThanItIsGiven verifies that KubeVision can revoke rights even while it cannot grant any.
+// In the test, an admission policy rejects new resourceNames in KubeVision's ClusterRoles for impersonation.
 func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	guard(t)
 	host(t)
@@ -166,8 +166,9 @@ func TestRevocationThatFails(t *testing.T) {
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
-// TestMoreNamesThanOneRoleHolds verifies that the names to impersonate may exceed the size of one role in etcd. A user
-// who may bind only readonly creates bindings with the maximum number of subjects with names of the maximum length.
+// TestMoreNamesThanOneRoleHolds verifies that KubeVision can impersonate more names than fit into one ClusterRole in
+// etcd. Otherwise, an attacker who may bind only the role "readonly" could fill the ClusterRole with long subject
+// names, so that KubeVision could revoke no rights.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)

@@ -47,7 +47,7 @@ func writer(o client.Object) client.Client {
 	return env.Client
 }
 
-// create creates an object until the end of the test.
+// create creates an object. At the end of the test, it deletes the object.
 func create(tb testing.TB, o client.Object) {
 	tb.Helper()
 	if err := writer(o).Create(tb.Context(), o); err != nil {
@@ -134,18 +134,18 @@ func newSource(tb testing.TB, value string) *corev1.Secret {
 	return s
 }
 
-func userObject(source string) *kubevisionv1alpha1.KubeVisionUser {
+func userObject(secretName string) *kubevisionv1alpha1.KubeVisionUser {
 	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: unique("user")}}
-	if source != "" {
-		u.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: source}
+	if secretName != "" {
+		u.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secretName}
 	}
 	return u
 }
 
-// newUser creates a user. If source is empty, the user has no password.
-func newUser(tb testing.TB, source string) *kubevisionv1alpha1.KubeVisionUser {
+// newUser creates a user whose password is in the given Secret. If secretName is empty, the user has no password.
+func newUser(tb testing.TB, secretName string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
-	u := userObject(source)
+	u := userObject(secretName)
 	create(tb, u)
 	return u
 }

@@ -62,7 +62,7 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 		for what, o := range map[string]client.Object{
 			"a session":           kubevisionObject("KubeVisionSession", "", sessionSpec()),
 			"a throttle":          kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec()),
-			"a parameter":         kubevisionObject(parameterKind, names.LastAdminParameter, lastAdminSpec()),
+			"a parameter":         kubevisionObject(parameterKind, names.LastAdminParameter, maxLastAdminSpec()),
 			"credentials":         credentialsOf(unique("nobody")),
 			"favorites":           &corev1.ConfigMap{ObjectMeta: inSystem(names.FavoritesConfigMap(unique("nobody")))},
 			"generated name":      generated.DeepCopy(),
@@ -85,7 +85,7 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// ownObjects returns one existing object of each kind.
+// ownObjects returns existing objects that only KubeVision may change, such as a session and credentials.
 func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	t.Helper()
 	u := newUser(t, newSource(t, newPassword()).Name)
@@ -124,9 +124,11 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects verifies that other clients can change only parts of these objects that do not
-// affect rights. For example, a user who may bind no role cannot delete credentials, because this would remove the
-// second factor.
+// TestOnlyKubeVisionChangesItsOwnObjects verifies the protection of KubeVision's own objects, such as sessions and the
+// credentials of users:
+//   - No other client can change the content, the owner references, or KubeVision's labels and annotations.
+//   - Other clients can change finalizers and unrelated labels.
+//   - A client that may bind no role cannot delete credentials. The deletion would reset the second factor of the user.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)

@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// placed returns all objects of KubeVision on the host that do not belong to one binding or user.
+// placed returns the objects that KubeVision has created on the host cluster, where KubeVision runs. It omits objects
+// that KubeVision has created for a single KubeVisionRoleBinding or KubeVisionUser.
 func placed(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
@@ -71,7 +72,8 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the names of the objects that the controllers create on the host for its registration.
+// onEveryHost returns the types and names of the objects that the controllers create when the host cluster is
+// registered. The host cluster is the cluster where KubeVision runs.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
@@ -145,7 +147,7 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	}
 }
 
-// versions returns the UIDs and resource versions of all placed objects.
+// versions returns the UID and the resource version of each object that placed returns.
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
 	objects, err := placed(tb.Context())

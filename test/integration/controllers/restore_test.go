@@ -88,7 +88,8 @@ func (v veteran) disappears(t *testing.T) {
 	remove(t, v.credentials)
 }
 
-// annotate sets the annotation. It retries if the user changes concurrently.
+// annotate sets the annotation kubevision.io/adopt-credentials on a user. It then waits until the controller has
+// removed the annotation.
 func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	t.Helper()
 	if err := retry.OnError(retry.DefaultBackoff, func(error) bool { return true }, func() error {
@@ -143,7 +144,7 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf returns the restored favorites of a user.
+// favoritesOf returns the favorites of a user as they are restored from a backup, without an owner.
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
@@ -154,8 +155,11 @@ func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	}
 }
 
-// TestRestoredFavorites verifies that restored favorites belong to the user after an administrator has set the
-// annotation, with or without credentials.
+// TestRestoredFavorites verifies the restore of the ConfigMap that contains the favorites of a user:
+//   - The user owns the ConfigMap after an administrator has set the annotation kubevision.io/adopt-credentials. The
+//     user needs no restored credentials.
+//   - A client that may only write ConfigMaps cannot restore favorites.
+//   - An administrator cannot restore favorites with the label of another user, or with an owner.
 func TestRestoredFavorites(t *testing.T) {
 	u := newUser(t, "")
 	favorites := favoritesOf(u)
@@ -187,8 +191,11 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 }
 
-// TestRestoredDependents verifies that the password Secret and the role binding that the API had created for a user
-// belong to the restored user again, as if the API had created them, and that foreign objects do not.
+// TestRestoredDependents verifies that a restored user becomes the owner of the restored password Secret and role
+// binding. The following objects keep their owner references:
+//   - objects without the label of this user
+//   - objects with another owner
+//   - role bindings with another subject
 func TestRestoredDependents(t *testing.T) {
 	guard(t)
 	other := newUser(t, "")
@@ -254,8 +261,8 @@ func TestRestoredDependents(t *testing.T) {
 	}
 }
 
-// TestRejectedAdoption verifies that an admission policy that rejects the adoption of the favorites does not prevent
-// the adoption of the role binding, and that an event reports the rejection.
+// TestRejectedAdoption verifies that a restored user becomes the owner of the restored role binding, even if an
+// admission policy rejects the update of the user's favorites. An event reports the rejection.
 func TestRejectedAdoption(t *testing.T) {
 	u := userObject("")
 	favorites := favoritesOf(u)

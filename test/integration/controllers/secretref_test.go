@@ -40,14 +40,14 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 		object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules removes the validation rules of a reference to a Secret from a CustomResourceDefinition until the end of
-// the test. probe returns an object that the rules reject.
-func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
+// withoutRules removes the validation rules of one field from a CustomResourceDefinition. At the end of the test, it
+// restores the rules. probe returns an object that the rules reject.
+func withoutRules(tb testing.TB, definition, field string, probe func() client.Object) {
 	tb.Helper()
 	rules := kubectl(tb, "get", "crd", definition,
-		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+reference+
+		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+field+
 			".x-kubernetes-validations}")
-	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + reference +
+	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + field +
 		"/x-kubernetes-validations"
 	patch := func(ctx context.Context, operation string) error {
 		_, err := env.Cluster.Kubectl(ctx, "patch", "crd", definition, "--type=json", "-p", "["+operation+"]")
@@ -75,8 +75,8 @@ func withoutRules(tb testing.TB, definition, reference string, probe func() clie
 	eventually(tb, soon, "wait until there are no rules", try)
 }
 
-// TestSecretsOfKubeVisionAreNotRead verifies that the programs do not read these Secrets, even if the
-// CustomResourceDefinitions do not reject references to them.
+// TestSecretsOfKubeVisionAreNotRead verifies that the controllers reject references to KubeVision's own Secrets, even
+// if the CustomResourceDefinitions have no validation rules for these references.
 func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 	guard(t)
 	for name, tc := range map[string]struct {

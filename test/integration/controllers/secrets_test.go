@@ -91,7 +91,7 @@ func TestCertificateBundleIsRepaired(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Cleanup(func() { verifyAgain(t) })
+			t.Cleanup(func() { restoreTLSVerification(t) })
 			change(t, apiService(), func(u *unstructured.Unstructured) {
 				if err := how(u); err != nil {
 					t.Fatal(err)
@@ -109,8 +109,9 @@ func TestCertificateBundleIsRepaired(t *testing.T) {
 	eventually(t, soon, "reach the API through kube-apiserver", throughTheAggregator)
 }
 
-// verifyAgain restores an object that was not repaired.
-func verifyAgain(tb testing.TB) {
+// restoreTLSVerification removes the field insecureSkipTLSVerify from KubeVision's APIService if the controller has not
+// done so.
+func restoreTLSVerification(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)
 	defer cancel()

@@ -44,7 +44,8 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 	return kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
-// boundTo creates a binding of a role on clusters. The admission policies use it after a short delay.
+// boundTo creates a KubeVisionRoleBinding that grants a role on clusters. The admission policies read this binding
+// after a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
 	b := hostBinding(role, grants.Named("nowhere"), grants.ToUser("nobody"))
@@ -52,7 +53,8 @@ func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTarge
 	create(tb, b)
 }
 
-// becomesRefused waits until the admission policies use the bindings, so that an attempt is rejected.
+// becomesRefused waits until an admission policy rejects an attempt, which is a dry run of a write. The wait is
+// necessary because the API server reads new RBAC objects and KubeVisionRoleBindings after a short delay.
 func becomesRefused(tb testing.TB, policy string, as client.Client, try attempt) {
 	tb.Helper()
 	eventually(tb, soon, "be refused by "+policy,
@@ -99,7 +101,8 @@ func patching(o client.Object, body string) attempt {
 	}
 }
 
-// patchingStatus returns a patch of a status, with which the labels of Kubernetes' own kinds can be changed, too.
+// patchingStatus returns an attempt to patch the status subresource of an object. For a built-in kind, such as
+// Namespace, this patch can also change labels.
 func patchingStatus(o client.Object, body string) attempt {
 	return func(ctx context.Context, as client.Client) error {
 		object, ok := o.DeepCopyObject().(client.Object)
@@ -143,7 +146,10 @@ func TestNewClustersGrantNothing(t *testing.T) {
 	}
 }
 
-// TestRelabelledClustersGrantNothing verifies the same for changes of the labels and of the connection of a cluster.
+// TestRelabelledClustersGrantNothing verifies that two changes of a KubeVisionCluster require the right to bind the
+// role of a KubeVisionRoleBinding:
+//   - a new label with which the binding selects the cluster
+//   - another kubeconfig Secret for a cluster that the binding selects
 func TestRelabelledClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label := unique("zone")

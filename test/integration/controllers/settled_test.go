@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until there were no writes for two seconds. It returns the number of writes until then.
+// awaitQuiet waits until KubeVision has written nothing for two seconds. It returns the total number of writes for each
+// verb and resource.
 func awaitQuiet(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	before := writes(tb)

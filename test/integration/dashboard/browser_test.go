@@ -148,8 +148,8 @@ func TestBrowser(t *testing.T) {
 	page.stayed()
 }
 
-// enrol sets up a second factor. The page requests the QR code from another site, and the script of the server replaces
-// it.
+// enrol sets up a second factor for a user, and returns the secret. The page requests the image of the QR code from
+// another site. The content security policy must block the request, and a script must insert an image from the server.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
 	t.do("open the page", chromedp.Navigate(t.base+"/"))

@@ -34,7 +34,8 @@ func publicCalls() []call {
 	}
 }
 
-// pageCalls returns the calls of every page, and of the pages of a cluster.
+// pageCalls returns the calls that every page of the web UI sends. It also returns the calls of the pages about a
+// cluster, for example of the overview.
 func pageCalls() []call {
 	return []call{
 		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deployment is a manifest. When the dashboard sends the created object back, it adds top-level fields.
+// deployment is the manifest of a Deployment. The test replaces NAMESPACE with the name of a namespace.
 const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
 "spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
@@ -58,7 +58,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// await waits until the controllers of Kubernetes no longer change the Deployment, and stores its current version.
+// await waits until the controllers of Kubernetes no longer change the Deployment. It then stores the Deployment in
+// r.words.
 func (r *replay) await(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/resources/deployments/web?namespace=" + namespace
@@ -68,6 +69,7 @@ func (r *replay) await(t *testing.T, namespace string) {
 			status["conditions"] == nil || status["updatedReplicas"] == nil {
 			return fmt.Errorf("its status is %v", status)
 		}
+		// When the dashboard updates an object, it also sends these two fields.
 		got["raw"], got["name"] = map[string]any{"kind": "Deployment"}, "web"
 		text, err := json.Marshal(got)
 		r.words["WEB"] = string(text)

@@ -26,8 +26,11 @@ import (
 // memberName is the name of the registered member.
 const memberName = "edge"
 
-// install applies the manifests, and creates a user, a binding, and a member with a grant. It creates these objects
-// before the policies, because kube-apiserver may need 30 seconds to find the kinds to which the policies refer.
+// install installs KubeVision on the host cluster. It creates a user, a role binding and a KubeVisionCluster for the
+// member cluster. On the member cluster, it creates the objects that the controllers would create.
+//
+// install applies the admission policies last. kube-apiserver may need 30 seconds to find the kinds to which the
+// policies refer. Until then, the policies reject new users and role bindings.
 func install(t *testing.T) {
 	t.Helper()
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -115,7 +118,8 @@ func checkMember(t *testing.T, abandoned bool) {
 	}
 }
 
-// remove runs the command "remove" as an administrator. The clusters of the test have loopback addresses.
+// remove runs the command "remove" of kubevision-controller-manager with the kubeconfig of an administrator. A flag
+// allows connections to loopback addresses, because the clusters of the test listen there.
 func remove(t *testing.T, args ...string) outcome {
 	t.Helper()
 	args = append([]string{

@@ -54,8 +54,9 @@ func user(name string) *kubevisionv1alpha1.KubeVisionUser {
 	return &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// writeParameters writes the parameters as the controllers do: the last administrator, and the number of users with a
-// limit of 1.
+// writeParameters writes the parameters of the admission policies, as the controllers do. lastAdmin is the name of the
+// last administrator. users is the number of existing users, and counted is the time of the count. The maximum number
+// of users is 1.
 func writeParameters(t *testing.T, lastAdmin string, users int64, counted time.Time) {
 	t.Helper()
 	usage := func(used int64) kubevisionv1alpha1.ObjectQuotaUsage {

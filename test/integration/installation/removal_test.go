@@ -24,26 +24,33 @@ import (
 )
 
 const (
-	// hang is a flag that bounds the wait of the careless commands. By default, kubectl waits forever.
-	hang = "--timeout=3s"
+	// timeoutFlag bounds the time for which "kubectl delete" waits for the end of a deletion. By default, kubectl waits
+	// forever.
+	timeoutFlag = "--timeout=3s"
 )
 
 var everyOrder = flag.Bool("every-order", false, "try each order of removal, which takes minutes")
 
-// careless returns commands with which users may try to remove an installation.
+// careless returns kubectl commands with which a careless user may try to remove an installation. Each key names the
+// objects that the command deletes.
 func careless() map[string][]string {
 	return map[string][]string{
 		"objects": {
-			"delete", "kubevisionrolebindings,kubevisionclusters,kubevisionusers", "--all", "--ignore-not-found", hang,
+			"delete", "kubevisionrolebindings,kubevisionclusters,kubevisionusers", "--all", "--ignore-not-found",
+			timeoutFlag,
 		},
-		"manifests": {"delete", "-k", "config/default", "--ignore-not-found", hang},
-		"namespace": {"delete", "namespace", names.Namespace, "--ignore-not-found", hang},
+		"manifests": {"delete", "-k", "config/default", "--ignore-not-found", timeoutFlag},
+		"namespace": {"delete", "namespace", names.Namespace, "--ignore-not-found", timeoutFlag},
 	}
 }
 
-// TestRemovalInEveryOrder verifies that no command hangs if parts of an installation are deleted while its programs do
-// not run, and before kube-apiserver enforces the protection. The command "remove" must then complete the removal,
-// including the objects on the member. The test uses two orders of deletion, or every order if a flag is set.
+// TestRemovalInEveryOrder verifies the command "remove" after a user has deleted parts of an installation with kubectl:
+//   - Each kubectl command ends, although the controllers do not run and do not remove finalizers.
+//   - The command "remove" removes the rest of the installation.
+//   - The command "remove" deletes the objects on the member cluster if the kubeconfig of the member still exists.
+//
+// The deletions start before kube-apiserver enforces the admission policies that would reject the deletions. The test
+// tries two orders of deletion. With the flag -every-order, the test tries all orders.
 func TestRemovalInEveryOrder(t *testing.T) {
 	orders := [][]string{
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
@@ -80,8 +87,8 @@ func TestRemovalInEveryOrder(t *testing.T) {
 	}
 }
 
-// losesKubeconfig returns true if the namespace with the kubeconfig is being deleted or gone. It waits until the
-// kubeconfig is gone.
+// losesKubeconfig returns false if the Namespace with the kubeconfig exists and is not being deleted. Otherwise, it
+// waits until the kubeconfig no longer exists, and returns true.
 func losesKubeconfig(t *testing.T) bool {
 	t.Helper()
 	n := &corev1.Namespace{}
@@ -103,8 +110,8 @@ func losesKubeconfig(t *testing.T) bool {
 	return true
 }
 
-// leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
-// no role binding.
+// leftovers returns RBAC objects that the controllers of KubeVision do not look for. The objects have the label of
+// KubeVision, but no label with the name of a role binding.
 func leftovers() []client.Object {
 	metadata := metav1.ObjectMeta{
 		Name: "kubevision:left", Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
@@ -118,10 +125,13 @@ func leftovers() []client.Object {
 	}
 }
 
-// TestRemove verifies that one command removes an installation, and succeeds again when no object remains. The command
-// must neither delete an object of another owner that has the label of KubeVision's parts, nor wait for such an object.
-// The Pods must end before the namespace is deleted, because the deletion would otherwise take half of their grace
-// period.
+// TestRemove verifies the command "remove", which removes an installation:
+//   - The command deletes all objects of the installation, and succeeds again if no object remains.
+//   - The command keeps the Namespace and the ClusterRoleBinding of the removal Job, unless --remove-self is set.
+//   - The command keeps objects that have the label of KubeVision but belong to other owners.
+//   - The command does not wait for an object whose finalizer another program must remove.
+//   - The command waits for the end of the Pods before it deletes the Namespace. If a Pod remained,
+//     kube-controller-manager would delay the deletion of the Namespace by half of the Pod's grace period.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}
@@ -198,8 +208,8 @@ func ownObjects() []client.Object {
 	}
 }
 
-// runPod creates a Pod on a node, and ends it like a kubelet when it is deleted. The channel receives an error if the
-// namespace was deleted before the Pod.
+// runPod creates a Pod on a node. After a request to delete the Pod, a goroutine removes the Pod like a kubelet. The
+// channel then receives nil, or an error if the Namespace was already being deleted at that time.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
 	pod := &corev1.Pod{
@@ -215,12 +225,13 @@ func runPod(t *testing.T) <-chan error {
 	}
 	create(t, host.admin, pod)
 	ended := make(chan error, 1)
-	go func() { ended <- endDeleted(t.Context(), pod) }()
+	go func() { ended <- finishDeletion(t.Context(), pod) }()
 	return ended
 }
 
-// endDeleted waits for the deletion of a Pod, and ends it.
-func endDeleted(ctx context.Context, pod *corev1.Pod) error {
+// finishDeletion waits for a request to delete a Pod, and then removes the Pod like a kubelet. It returns an error if
+// the Namespace was already being deleted at that time.
+func finishDeletion(ctx context.Context, pod *corev1.Pod) error {
 	if err := localcluster.Poll(ctx, patience, "see the deletion of a Pod", func(ctx context.Context) error {
 		if err := host.admin.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 			return err
@@ -240,9 +251,10 @@ func endDeleted(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
-// TestRemovalRetriesTheCleanup verifies that a removal changes a CustomResourceDefinition whose deletion takes long, so
-// that kube-apiserver tries again to delete its objects, and that the error contains the reason that kube-apiserver
-// gives.
+// TestRemovalRetriesTheCleanup verifies the command "remove" if the deletion of a CustomResourceDefinition takes long:
+//   - The command patches the CustomResourceDefinition. The patch makes kube-apiserver retry the deletion of the custom
+//     resources.
+//   - The error of the command contains the reason that kube-apiserver gives.
 func TestRemovalRetriesTheCleanup(t *testing.T) {
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")

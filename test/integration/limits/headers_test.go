@@ -59,8 +59,9 @@ func speak(t *testing.T, to, from string) *frames {
 	return f
 }
 
-// request sends the headers of a request. It repeats the header more several times.
-func (f *frames) request(stream uint32, method, path string, more hpack.HeaderField, times int) error {
+// request sends the headers of an HTTP/2 request, including the given number of copies of the header extra. If the
+// method is not GET, the headers announce a body that is never sent.
+func (f *frames) request(stream uint32, method, path string, extra hpack.HeaderField, copies int) error {
 	f.block.Reset()
 	fields := []hpack.HeaderField{
 		{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"},
@@ -76,8 +77,8 @@ func (f *frames) request(stream uint32, method, path string, more hpack.HeaderFi
 			return fmt.Errorf("encoding a header: %w", err)
 		}
 	}
-	for range times {
-		if err := f.encoder.WriteField(more); err != nil {
+	for range copies {
+		if err := f.encoder.WriteField(extra); err != nil {
 			return fmt.Errorf("encoding a header: %w", err)
 		}
 	}
@@ -86,8 +87,9 @@ func (f *frames) request(stream uint32, method, path string, more hpack.HeaderFi
 	})
 }
 
-// TestHeadersOfSlowBodies verifies that the memory is bounded for requests whose bodies never arrive. The server holds
-// the headers of these requests. In HTTP/2, a repeated header takes one byte.
+// TestHeadersOfSlowBodies verifies that the memory of the server is bounded if the bodies of many requests never
+// arrive. The server must hold the headers of each request. A client needs little bandwidth to send many headers,
+// because HTTP/2 encodes a repeated header in one byte.
 func TestHeadersOfSlowBodies(t *testing.T) {
 	const streams, connections = 90, 6
 	for name, tc := range map[string]struct {
@@ -127,9 +129,11 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 	}
 }
 
-// TestUnreadResponses verifies that the memory is bounded for requests whose responses the server cannot send, because
-// the client grants no flow-control window. The server holds each of these requests. It closes the connection after a
-// refusal, but not after a malformed request.
+// TestUnreadResponses verifies that the memory of the server is bounded while clients do not accept responses. The
+// clients grant no flow-control window, so that the server must hold each request.
+//
+// The path of each request is malformed. After an unauthenticated request with a valid path, the server would close the
+// connection.
 func TestUnreadResponses(t *testing.T) {
 	const streams, connections = 90, 20
 	for name, tc := range map[string]struct {

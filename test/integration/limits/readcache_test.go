@@ -23,8 +23,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// cachedMiB bounds the memory of the server during the floods of a full read cache. The sum with the memory of other
-// requests, which is measured without the cache, must remain below the limit.
+// cachedMiB is the maximum memory of the server in MiB, while the read cache is full and clients send many requests.
+// The rest of the memory limit of 1 GiB must remain free for other kinds of requests.
 const cachedMiB = 700
 
 // readCache is the flag with the size that the documentation recommends for the limit of the Deployment.

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// newConnections connects this process to clusters like kubevision-apiserver.
+// newConnections connects the test process to the registered clusters, in the same way as kubevision-apiserver does.
 func newConnections(tb testing.TB) *clusters.Connections {
 	tb.Helper()
 	scheme := runtime.NewScheme()

@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestMemoryOfTheServer verifies that data from a member are charged with their decoded size, even within one object.
+// TestMemoryOfTheServer verifies that large responses of a member do not exhaust the memory of kubevision-apiserver.
+// Some responses need much more memory after decoding, for example one object with millions of empty elements.
 func TestMemoryOfTheServer(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")

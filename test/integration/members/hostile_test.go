@@ -171,7 +171,7 @@ func TestHostileMember(t *testing.T) {
 		}, wire.Unreachable},
 		"cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
 		"one large object": {func(w http.ResponseWriter, _ *http.Request) {
-			inflate(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
+			sendCompressed(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
 		}, wire.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,17 +188,18 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// inflate sends a compressed text. The text consists of begin, repetitions of again up to a size, and end.
-func inflate(w http.ResponseWriter, begin, again, end string, size int) {
+// sendCompressed responds with a text that is compressed with gzip. The text begins with prefix and ends with suffix.
+// The middle of the text consists of copies of unit, with about size bytes before compression.
+func sendCompressed(w http.ResponseWriter, prefix, unit, suffix string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
 	defer func() { _ = compressed.Close() }()
 	const piece = 1 << 20
-	_, err := io.WriteString(compressed, begin)
+	_, err := io.WriteString(compressed, prefix)
 	for written := 0; written < size && err == nil; written += piece {
-		_, err = io.WriteString(compressed, strings.Repeat(again, piece/len(again)))
+		_, err = io.WriteString(compressed, strings.Repeat(unit, piece/len(unit)))
 	}
-	_, _ = io.WriteString(compressed, end)
+	_, _ = io.WriteString(compressed, suffix)
 }
 
 // TestRefusedAddress verifies that KubeVision does not connect to an address that the policy denies, in any notation.

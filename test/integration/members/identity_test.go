@@ -69,8 +69,8 @@ func registerAs(
 	return c
 }
 
-// disputed waits until a registration is rejected because of its identity. The other registration must have the
-// condition, and remain in use. Both must have an event that names the other registration.
+// disputed waits until the newer registration is rejected with the reason IdentityConflict. The older registration must
+// remain Ready. Each registration must have an event and a condition. The condition must name the other registration.
 func disputed(t *testing.T, newer, older *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	const reason = kubevisionv1alpha1.ReasonIdentityConflict
@@ -229,9 +229,12 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestMemberIsNotClaimed verifies the effects of a false server that claims the identity of a member, for each order of
-// the names. It receives no requests for the member, a revocation takes effect on the member, and the end of either
-// registration affects only its own cluster.
+// TestMemberIsNotClaimed verifies that a false server cannot claim the identity of a member, even with a name that
+// sorts before the name of the member:
+//   - The false server receives no writes.
+//   - Grants and revocations take effect on the member.
+//   - The deletion of the false server's registration does not affect the member.
+//   - The deletion of the member's registration removes all objects of KubeVision from the member.
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
 	production := map[string]string{"environment": fixture.Name("production")}
@@ -271,9 +274,11 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// TestTwinNeedsProof verifies that a second registration of a member with another kubeconfig is the same target, even
-// after a change of either kubeconfig. It must no longer be the same target when its kubeconfig leads to a false
-// server. A later registration with its name must not be the same target.
+// TestTwinNeedsProof verifies that a second registration of a member, the twin, is accepted only if both kubeconfigs
+// lead to the same cluster:
+//   - The twin remains accepted after a change of either kubeconfig.
+//   - The twin is rejected while its kubeconfig leads to a false server.
+//   - A later registration with the name of the deleted twin is rejected if it leads to a false server.
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
@@ -324,7 +329,8 @@ func TestTwinNeedsProof(t *testing.T) {
 	}
 }
 
-// noNonces fails the test if the Secret of a proof remains.
+// noNonces waits until the member contains no Secret whose name begins with kubevision-identity-. With such a Secret,
+// KubeVision verifies that two registrations lead to the same cluster.
 func noNonces(t *testing.T, member *plane) {
 	t.Helper()
 	fixture.Eventually(t, "wait until the Secrets of proofs are gone", func(ctx context.Context) error {
@@ -341,8 +347,11 @@ func noNonces(t *testing.T, member *plane) {
 	})
 }
 
-// TestTwinWithoutTheHolder verifies that, if the registration that holds the identity is disconnected, a registration
-// with a proof replaces it, and a registration without a proof waits.
+// TestTwinWithoutTheHolder verifies further registrations of a member whose first registration, the holder, is
+// disconnected or deleted:
+//   - The twin, a second registration that was accepted before, remains usable.
+//   - A new registration is rejected until the holder is connected again.
+//   - After the deletion of the holder, the other registrations remain in use.
 func TestTwinWithoutTheHolder(t *testing.T) {
 	member := theOther(t)
 	prod := register(t, member.Config(), nil)

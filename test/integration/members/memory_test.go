@@ -39,11 +39,11 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// shortAttack is the duration of an attack below which tests do not wait until a member that has exceeded its limit
-// recovers. The wait takes half a minute, because the controllers do not read from such a member for that time.
+// shortAttack is the upper bound for the duration of a short attack. After a short attack, tests do not wait for the
+// recovery of a member that has exceeded its memory limit, because the recovery takes half a minute.
 const shortAttack = 5 * time.Second
 
-// limitExceeded returns true if a member has exceeded its limit.
+// limitExceeded returns true if a member has exceeded its memory limit.
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	t.Helper()
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {

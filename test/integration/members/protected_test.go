@@ -25,7 +25,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// newEditor creates a user with the role editor, which is dev on every cluster, with the API as an administrator.
+// newEditor creates a user through the API, with the role "editor". This role of the API corresponds to the KubeVision
+// role dev on all clusters.
 func newEditor(tb testing.TB) *person {
 	tb.Helper()
 	const host = "host"
@@ -71,9 +72,10 @@ func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interfa
 	return c
 }
 
-// TestEditorStaysOutOfProtectedNamespaces verifies the rights of a user with dev on all clusters, on the host and on a
-// member, through the API and directly. The user can work in old and new namespaces. In the namespaces of KubeVision
-// and Kubernetes, the user can only read objects other than Secrets.
+// TestEditorStaysOutOfProtectedNamespaces verifies the rights of a user who has the role dev on all clusters. In the
+// namespaces of KubeVision and Kubernetes, the user can only read objects other than Secrets. In other namespaces, the
+// user can also read Secrets and create Pods. The test sends requests to the host and to a member, through the API and
+// directly.
 func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

@@ -147,8 +147,8 @@ func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// TestMemberWithoutTheRightToBind verifies that a cluster becomes Ready even if its kubeconfig does not allow the
-// creation of the account.
+// TestMemberWithoutTheRightToBind verifies that a cluster becomes Ready even if its kubeconfig does not allow the verb
+// bind on the ClusterRole view. Without this right, the member has no read cache.
 func TestMemberWithoutTheRightToBind(t *testing.T) {
 	member := theOther(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,
@@ -187,8 +187,8 @@ func TestMemberWithoutTheRightToBind(t *testing.T) {
 	ready(t, c)
 }
 
-// TestTwinDisablesTheReadCache verifies that two registrations of one cluster share the account, and do not revert each
-// other's changes.
+// TestTwinDisablesTheReadCache verifies that one of two registrations of the same cluster can disable the read cache
+// of the cluster. The other registration must not enable the read cache again.
 func TestTwinDisablesTheReadCache(t *testing.T) {
 	member := theOther(t)
 	one, two := register(t, member.Config(), nil), register(t, member.Config(), nil)

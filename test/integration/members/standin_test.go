@@ -26,8 +26,8 @@ const (
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
-// standin is a server that replaces a member and records requests. It behaves as a real API server cannot be made to
-// behave.
+// standin is a test server that is registered in place of a member and records requests. Tests can define
+// responses that a real API server would not send.
 type standin struct {
 	*httptest.Server
 

@@ -250,8 +250,8 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// issued returns a certificate that another certificate signs and that has the names of that certificate. It is valid
-// for an hour before its expiry.
+// issued returns a certificate that is signed by good and has the same DNS names and IP addresses. The returned
+// certificate is valid for one hour, which ends at the time end.
 func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -41,8 +41,8 @@ func everyRequest(cluster string) []wire.Request {
 	)
 }
 
-// TestUntypedAnswers verifies that a text from a member becomes a message of KubeVision only if it is a Status of an
-// API server. The code depends on the HTTP status.
+// TestUntypedAnswers verifies error responses of a member without a Status object. KubeVision must return no text from
+// such a response. The error code of KubeVision must correspond to the HTTP status of the response.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
 		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`,
@@ -168,13 +168,13 @@ func TestNoAPIServer(t *testing.T) {
 				got.Version != "" {
 				t.Errorf("the test says %+v", got)
 			}
-			silent(t, c, c, string(e.Raw), got.Message)
+			checkNoLeak(t, c, c, string(e.Raw), got.Message)
 		})
 	}
 }
 
-// silent fails the test if the status or the events of an object, or another text, contain a text of a member.
-func silent(t *testing.T, o client.Object, status any, texts ...string) {
+// checkNoLeak fails the test if content from a member appears in status, in an event of the object o, or in texts.
+func checkNoLeak(t *testing.T, o client.Object, status any, texts ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)
 	if err != nil {
@@ -291,11 +291,11 @@ func TestControllersOfUntypedAnswers(t *testing.T) {
 				}
 				return nil
 			})
-			silent(t, b, b)
+			checkNoLeak(t, b, b)
 			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
 				t.Fatal(err)
 			}
-			silent(t, c, c)
+			checkNoLeak(t, c, c)
 		})
 	}
 }

@@ -145,8 +145,8 @@ func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttribute
 	return err
 }
 
-// within waits until the verdict equals want, and returns the duration. It fails the test after a second.
-func (j *judged) within(t *testing.T, what string, want bool) {
+// awaitVerdict waits until the result of an access review equals want. The test fails after one second.
+func (j *judged) awaitVerdict(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
 	for {
@@ -162,8 +162,9 @@ func (j *judged) within(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitKept waits until verdicts are cached, so that repeated requests cause no reviews.
-func (j *judged) awaitKept(t *testing.T, want bool) {
+// awaitCached waits until repeated requests cause no access reviews, because the result is cached. The cached result
+// must equal want.
+func (j *judged) awaitCached(t *testing.T, want bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
 		before := j.reviews.Load()
@@ -200,7 +201,7 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 	}
 	j.member.set().Create(t, role)
 	rules := role.Rules
-	j.awaitKept(t, false)
+	j.awaitCached(t, false)
 	binding := j.binding(role.Name)
 	for what, step := range map[string]struct{ give, take func() error }{
 		"the RoleBinding": {
@@ -225,28 +226,28 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 			if err := errors.Join(admin.Update(t.Context(), role), step.give()); err != nil {
 				t.Fatal(err)
 			}
-			j.within(t, what+" gives", true)
-			j.awaitKept(t, true)
+			j.awaitVerdict(t, what+" gives", true)
+			j.awaitCached(t, true)
 			if err := step.take(); err != nil {
 				t.Fatal(err)
 			}
-			j.within(t, what+" is taken away", false)
+			j.awaitVerdict(t, what+" is taken away", false)
 			if err := client.IgnoreNotFound(admin.Delete(t.Context(), binding)); err != nil {
 				t.Fatal(err)
 			}
-			j.awaitKept(t, false)
+			j.awaitCached(t, false)
 		}
 	}
 }
 
-// TestNoVerdictWithoutAWatch verifies that each request causes a review while RBAC objects are not watched, and that
-// verdicts are cached again afterwards. An error must be a denial with the code 50200.
+// TestNoVerdictWithoutAWatch verifies that each request causes an access review while the RBAC objects of the member
+// are not watched. After the watches are restored, the results of access reviews must be cached again.
 func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j := newJudged(t)
 	binding := j.binding("view")
 	j.member.set().Create(t, binding)
-	j.within(t, "given", true)
-	j.awaitKept(t, true)
+	j.awaitVerdict(t, "given", true)
+	j.awaitCached(t, true)
 	j.end()
 	fixture.Eventually(t, "ask each time", func(ctx context.Context) error {
 		const times = 10
@@ -264,18 +265,19 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 	if err := j.member.admin.Delete(t.Context(), binding); err != nil {
 		t.Fatal(err)
 	}
-	j.within(t, "taken away while nobody watches", false)
+	j.awaitVerdict(t, "taken away while nobody watches", false)
 	j.mend()
-	j.awaitKept(t, false)
+	j.awaitCached(t, false)
 }
 
-// TestVerdictsOfAMemberThatIsGone verifies that an error of a review is a denial. The exceptions are callers who were
-// allowed the read just before the outage and whose roles have not changed, for objects from before the outage.
+// TestVerdictsOfAMemberThatIsGone verifies which reads are allowed while a member does not respond to access reviews:
+//   - A read that was allowed just before the outage remains allowed while the caller has the same roles.
+//   - All other reads fail with the code 50200.
 func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j := newJudged(t)
 	j.member.set().Create(t, j.binding("view"))
-	j.within(t, "given", true)
-	j.awaitKept(t, true)
+	j.awaitVerdict(t, "given", true)
+	j.awaitCached(t, true)
 	j.silent.Store(true)
 	if err := j.answer(t.Context(), listPodsIn(j.namespace), true); err != nil {
 		t.Errorf("a verdict in force is not used: %v", err)
@@ -310,7 +312,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	}
 	j.silent.Store(false)
 	j.mend()
-	j.awaitKept(t, true)
+	j.awaitCached(t, true)
 }
 
 // viewerRoles returns the roles of a caller whose binding on the host has not changed.

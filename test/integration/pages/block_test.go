@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// kind is the use of a block of a page.
+// kind is the type of a block on a documentation page. It determines how the test runs the block.
 type kind int
 
 const (
@@ -26,7 +26,7 @@ const (
 	manifest
 )
 
-// block is an indented or fenced block of a page.
+// block is an indented or fenced block of a documentation page.
 type block struct {
 	line int
 	kind kind

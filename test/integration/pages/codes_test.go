@@ -12,13 +12,15 @@ import (
 var (
 	// expected matches the expected code at the end of a line of a script.
 	expected = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
-	// tagged matches the printed code of a request with an expected code.
-	tagged = regexp.MustCompile(`(?m)^CODE (\d+) `)
-	// answered matches the code of any response.
-	answered = regexp.MustCompile(`\{"code":(\d+),"message":`)
+	// codeLine matches a line such as "CODE 40400 message". A script prints this line for each request whose expected
+	// code is on the page.
+	codeLine = regexp.MustCompile(`(?m)^CODE (\d+) `)
+	// responseCode matches the code in the JSON of a response.
+	responseCode = regexp.MustCompile(`\{"code":(\d+),"message":`)
 )
 
-// scriptStep returns the step of a script. It changes requests with an expected code to print the code of the response.
+// scriptStep returns a step that runs a script. A comment such as "# 40400" after a command is the expected code of the
+// response. scriptStep replaces the comment by a command that prints the actual code.
 func scriptStep(text string) step {
 	s := step{}
 	s.command = expected.ReplaceAllStringFunc(text, func(line string) string {
@@ -29,12 +31,12 @@ func scriptStep(text string) step {
 	return s
 }
 
-// matchCodes returns an error if the codes of the responses differ from the codes on the page. If the page contains no
-// codes, all of them must be 0.
+// matchCodes returns an error if the codes of the responses in output differ from want. If want is empty, the code of
+// each response must be 0.
 func matchCodes(want []string, output string) error {
-	pattern := tagged
+	pattern := codeLine
 	if len(want) == 0 {
-		pattern = answered
+		pattern = responseCode
 	}
 	var got []string
 	for _, m := range pattern.FindAllStringSubmatch(output, -1) {

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// unstable matches the parts of outputs that differ between runs. Each part has a named group.
-var unstable = regexp.MustCompile(strings.Join([]string{
+// varyingText matches text that differs between two runs of a command, such as a time. Each type of text has a named
+// group.
+var varyingText = regexp.MustCompile(strings.Join([]string{
 	`(?P<any>\.\.\.)`,
 	`(?P<space>\s+)`,
 	`(?P<request>req_[0-9A-Z]{26})`,
@@ -21,8 +22,9 @@ var unstable = regexp.MustCompile(strings.Join([]string{
 	`(?P<port>localhost:\d+|127\.0\.0\.1:\d+)`,
 }, "|"))
 
-// patterns returns the patterns of the named groups of unstable.
-func patterns() map[string]string {
+// outputPatterns returns a regular expression for each named group of varyingText. The expression matches the output of
+// a command where the documentation page shows text of this group.
+func outputPatterns() map[string]string {
 	return map[string]string{
 		"any": `[\s\S]*?`, "space": `\s+`, "request": `req_[0-9A-Z]{26}`, "id": `[0-9a-z]{26}`,
 		"time": `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "duration": `\d+(?:\.\d+)?(?:ms|s|m|h)(?:\d+[ms])?`,
@@ -30,15 +32,16 @@ func patterns() map[string]string {
 	}
 }
 
-// match returns an error if an output differs from the output on the page. "..." on the page matches any text.
+// match returns an error if got, the output of a command, differs from shown, the output that the page shows. The text
+// "..." in shown matches any text.
 func match(shown, got string) error {
 	shown, got = strings.TrimSpace(shown), strings.TrimSpace(got)
-	known := patterns()
+	known := outputPatterns()
 	var pattern strings.Builder
 	end := 0
-	for _, m := range unstable.FindAllStringSubmatchIndex(shown, -1) {
+	for _, m := range varyingText.FindAllStringSubmatchIndex(shown, -1) {
 		pattern.WriteString(regexp.QuoteMeta(shown[end:m[0]]))
-		for i, name := range unstable.SubexpNames() {
+		for i, name := range varyingText.SubexpNames() {
 			switch {
 			case name == "" || m[2*i] < 0:
 			case name == "space" && m[0] > 0 && shown[m[0]-1] == ',': // a page may break long lines of JSON

@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// patience bounds the time until a read-only command prints the output on the page.
+// patience bounds the time for which a read-only command is repeated until it prints the output that the documentation
+// page shows.
 const patience = 20 * time.Second
 
 // warning is printed by "kubectl auth can-i" about cluster-scoped kinds.
@@ -118,8 +119,8 @@ func runPage(t *testing.T, s *shell, page, text string) {
 	}
 }
 
-// runStep runs a command. It repeats a read-only command until the output equals the output on the page, because data
-// may appear with a delay.
+// runStep runs a command. It repeats a read-only command until the output equals the output that the page shows,
+// because data may appear with a delay.
 func runStep(s *shell, step step) error {
 	until := time.Now().Add(patience)
 	for {
@@ -182,8 +183,8 @@ if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
 `
 
-// prepare creates a directory that looks like the root of the repository without a local cluster. It returns the
-// directory, and the environment of a reader.
+// prepare creates a directory with links to the files of the repository, but without files of a local cluster. It
+// returns the directory, and the environment variables for the commands of the documentation pages.
 func prepare(t *testing.T, root string) (string, []string) {
 	t.Helper()
 	dir, bin := t.TempDir(), t.TempDir()

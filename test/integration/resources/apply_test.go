@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations returns the results of the objects, in their order.
+// operations returns the data of a response to an apply request. The string contains the operation of each result,
+// separated by spaces, for example "created failed".
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply

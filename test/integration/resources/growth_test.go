@@ -12,13 +12,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestValuesDoNotMakeAMessageGrow verifies that values that are parts of the placeholder for a value do not increase
-// the length of a message.
+// TestValuesDoNotMakeAMessageGrow verifies that error messages remain short if the values of a Secret consist of
+// asterisks. The server replaces each value in a message with asterisks, and must not replace these asterisks again.
 func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	ns, other := set().Namespace(t, "grow"), set().Namespace(t, "other")
 	dev := newPerson(t, "dev", ns)
 	values, operations := []string{`"a":"access"`}, []string{`{"op":"add","path":"/stringData/a","value":"access"}`}
-	for n := range 18 { // each value is twice as long as the previous one
+	for n := range 18 { // each value is a part of the placeholder
 		values = append(values, fmt.Sprintf(`"k%d":%q`, n, strings.Repeat("*", 3+n%2)))
 		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/stringData/k%d","value":"***"}`, n))
 	}

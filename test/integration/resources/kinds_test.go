@@ -19,9 +19,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed bounds the time until the server uses a change of a kind: two seconds, and a margin for kube-apiserver and a
-// slow machine.
-const noticed = 5 * time.Second
+// crdTimeout is the time within which the server must use a changed CustomResourceDefinition. The server may take two
+// seconds. The rest is a margin for kube-apiserver and for slow machines.
+const crdTimeout = 5 * time.Second
 
 // definition is a CustomResourceDefinition that a test changes.
 type definition struct {
@@ -68,7 +68,7 @@ func (d *definition) set(t *testing.T, versions ...any) {
 func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
-	if err := localcluster.Poll(t.Context(), noticed, "wait for "+path, func(ctx context.Context) error {
+	if err := localcluster.Poll(t.Context(), crdTimeout, "wait for "+path, func(ctx context.Context) error {
 		response, err := p.client.Do(ctx, wire.Request{
 			Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,
 		})
@@ -158,7 +158,7 @@ func TestASubresourceThatComesAndGoes(t *testing.T) {
 	}{{plain, wire.NotFound, "no scale of"}, {scaled, wire.OK, ""}, {plain, wire.NotFound, "no scale of"}} {
 		d.set(t, step.version)
 		var last wire.Envelope
-		if err := localcluster.Poll(t.Context(), noticed, "wait for the subresource", func(context.Context) error {
+		if err := localcluster.Poll(t.Context(), crdTimeout, "wait for the subresource", func(context.Context) error {
 			if last = scale(); last.Code != step.want || !strings.Contains(last.Message, step.message) {
 				return fmt.Errorf("%d: %s", last.Code, last.Message)
 			}

@@ -189,8 +189,12 @@ func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 	some.get(t, "/resources/nodes?view=table").Want(t, wire.Forbidden)
 }
 
-// testContentOfTables verifies that rows have no other fields, that lists can be searched and sorted by fields that
-// rows do not have, and that other values of the parameter are rejected.
+// testContentOfTables verifies the following properties of tables, which are lists that a user requests with
+// view=table:
+//   - A row contains only the cells, the apiVersion, the kind and a part of the metadata.
+//   - Tables can be searched, divided into pages, and sorted by fields that the rows do not contain.
+//   - Invalid query parameters are rejected.
+//   - A table of Secrets contains no confidential values.
 func testContentOfTables(t *testing.T, all person, ns string) {
 	t.Helper()
 	for _, name := range []string{"few", "many"} {

@@ -232,7 +232,8 @@ func TestFaultOfBucket(t *testing.T) {
 	}
 }
 
-// showsNothing fails the test unless a terminal ends because it cannot be recorded, without any output.
+// showsNothing verifies that a stream sends no output, and then ends with the reason "failed". The server must not send
+// output that it cannot record.
 func showsNothing(tb testing.TB, s *socket) {
 	tb.Helper()
 	if _, reason := s.awaitEnd(tb, 5*promptly); reason != "failed" {

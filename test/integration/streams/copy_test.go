@@ -24,14 +24,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// copyFrame is a text message of a copy.
+// copyFrame is a text message on a WebSocket that copies files.
 type copyFrame struct {
 	Type, Data, Reason                    string
 	Bytes, Files, Skipped, Size, MaxBytes int64
 }
 
-// copies opens a copy with a ticket, as a browser does.
-func (p person) copies(tb testing.TB, namespace, query string) *socket {
+// openCopy opens a WebSocket that copies files from or to a container. Like a browser, openCopy authenticates with a
+// ticket in the URL.
+func (p person) openCopy(tb testing.TB, namespace, query string) *socket {
 	tb.Helper()
 	ticket := p.ticket(tb, `{"cluster":"`+host+`","namespace":"`+namespace+`","pod":"web","verb":"copy"}`)
 	return open(tb, p.client, wire.Request{Path: p.base + ofPod(namespace, "web", "copy?"+query+"&ticket="+ticket)})
@@ -92,7 +93,7 @@ func TestCopyOfAFile(t *testing.T) {
 	p, namespace, dir := copying(t)
 	path, content := filepath.Join(dir, "-data; touch x"), random(3<<20)
 	query := "to=" + url.QueryEscape(path) + fmt.Sprint("&size=", len(content))
-	up := p.copies(t, namespace, query)
+	up := p.openCopy(t, namespace, query)
 	up.sendFile(t, content)
 	_, frames := up.finish(t)
 	first, last := frames[0], frames[len(frames)-1]
@@ -103,7 +104,7 @@ func TestCopyOfAFile(t *testing.T) {
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes have arrived (%v)", len(got), err)
 	}
-	got, frames := p.copies(t, namespace, "from="+url.QueryEscape(path)).finish(t)
+	got, frames := p.openCopy(t, namespace, "from="+url.QueryEscape(path)).finish(t)
 	if last := frames[len(frames)-1]; !bytes.Equal(got, content) || last.Reason != "done" ||
 		last.Size != int64(len(content)) {
 		t.Errorf("%d bytes have come back, and the end is %+v", len(got), last)
@@ -111,7 +112,7 @@ func TestCopyOfAFile(t *testing.T) {
 	if err := os.Symlink(filepath.Base(path), filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := p.copies(t, namespace, "from="+url.QueryEscape(dir+"/link")).finish(t); !bytes.Equal(got, content) {
+	if got, _ := p.openCopy(t, namespace, "from="+url.QueryEscape(dir+"/link")).finish(t); !bytes.Equal(got, content) {
 		t.Errorf("%d bytes come through a link", len(got))
 	}
 
@@ -120,7 +121,7 @@ func TestCopyOfAFile(t *testing.T) {
 		"too short":           func(s *socket) { s.send(t, fields{"type": "end"}) },
 		"too long":            func(s *socket) { s.sendFile(t, append([]byte("x"), content...)) },
 	} {
-		s := p.copies(t, namespace, query)
+		s := p.openCopy(t, namespace, query)
 		if err := s.WriteMessage(websocket.BinaryMessage, []byte("other")); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +161,7 @@ func TestCopyOfADirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	query := url.QueryEscape(into) + "&format=tar"
-	up := p.copies(t, namespace, "to="+query)
+	up := p.openCopy(t, namespace, "to="+query)
 	up.sendFile(t, tarOf(t, "sub/-file", "link -> /etc", "sub/other"))
 	if _, frames := up.finish(t); frames[len(frames)-1].Reason != "done" || frames[len(frames)-1].Skipped != 1 {
 		t.Errorf("the frames are %+v", frames)
@@ -171,7 +172,7 @@ func TestCopyOfADirectory(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", into+"/passwd"); err != nil {
 		t.Fatal(err)
 	}
-	content, frames := p.copies(t, namespace, "from="+query).finish(t)
+	content, frames := p.openCopy(t, namespace, "from="+query).finish(t)
 	if last := frames[len(frames)-1]; last.Reason != "done" || last.Skipped != 1 || last.Files != 2 {
 		t.Errorf("the end is %+v", last)
 	}
@@ -186,7 +187,7 @@ func TestCopyOfADirectory(t *testing.T) {
 	if got := strings.Join(names, " "); got != "./ sub/ sub/-file sub/other" && got != "./ sub/ sub/other sub/-file" {
 		t.Errorf("the archive has %q", got)
 	}
-	evil := p.copies(t, namespace, "to="+query)
+	evil := p.openCopy(t, namespace, "to="+query)
 	evil.sendFile(t, tarOf(t, "good", "../evil"))
 	if _, frames := evil.finish(t); frames[len(frames)-1].Reason != "malformed" {
 		t.Errorf("the frames are %+v", frames)
@@ -233,7 +234,7 @@ func TestRefusedCopies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for from, want := range map[string]string{large: "larger", dir: "tar", dir + "/none": "tar has failed"} {
-		content, frames := p.copies(t, namespace, "from="+url.QueryEscape(from)).finish(t)
+		content, frames := p.openCopy(t, namespace, "from="+url.QueryEscape(from)).finish(t)
 		if last := frames[len(frames)-1]; len(content) > 0 || last.Reason == "done" ||
 			!strings.Contains(last.Data, want) {
 			t.Errorf("%s: %d bytes, and the end is %+v", from, len(content), last)
@@ -248,7 +249,7 @@ func TestRefusedCopies(t *testing.T) {
 	reader := bound(t, "readonly", namespace)
 	refused(t, reader.client, reader.get(path)).Want(t, wire.Forbidden)
 	// The right is revoked while the copy waits for the client.
-	s := p.copies(t, namespace, "to="+url.QueryEscape(dir+"/new")+"&size=10")
+	s := p.openCopy(t, namespace, "to="+url.QueryEscape(dir+"/new")+"&size=10")
 	s.isAlive(t)
 	p.unbind(t)
 	if _, reason := s.awaitEnd(t, promptly); reason != "forbidden" {

@@ -118,7 +118,7 @@ type resumption struct {
 	namespace string
 	clients   []*resumer
 	behind    *localcluster.APIServer
-	line      *line
+	proxy     *tcpProxy
 	random    *rand.Rand
 }
 
@@ -126,7 +126,7 @@ func newResumption(tb testing.TB) *resumption {
 	tb.Helper()
 	ns := set().Namespace(tb, "resume")
 	p := bound(tb, "readonly", ns)
-	line, kubeconfig := newLine(tb)
+	proxy, kubeconfig := newTCPProxy(tb)
 	behind, err := env.KubeVision.StartAPIServer(tb.Context(), 0, "--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig)
 	if err != nil {
@@ -134,7 +134,7 @@ func newResumption(tb testing.TB) *resumption {
 	}
 	tb.Cleanup(func() { _ = behind.Kill() })
 	random := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // the seed differs between runs
-	out := &resumption{namespace: ns, behind: behind, line: line, random: random}
+	out := &resumption{namespace: ns, behind: behind, proxy: proxy, random: random}
 	for i := range 4 {
 		out.clients = append(out.clients, &resumer{
 			person: p, topic: host + ":configmaps:" + ns, copy: map[string]string{},
@@ -164,9 +164,9 @@ func (r *resumption) disturb(tb testing.TB, killed bool) {
 	}
 	for i := range 5 {
 		time.Sleep(2 * time.Second)
-		r.line.set(true)
+		r.proxy.set(true)
 		time.Sleep(time.Duration(r.random.IntN(2000)) * time.Millisecond)
-		r.line.set(false)
+		r.proxy.set(false)
 		if i == 2 {
 			restart(tb, r.behind.Program)
 		}

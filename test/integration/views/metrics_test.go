@@ -50,8 +50,8 @@ func object(gvk schema.GroupVersionKind, namespace, name string, content map[str
 	return o
 }
 
-// serveMetrics makes the cluster serve metrics of a node and of the Pod. The metrics are custom objects, which replace
-// a metrics server.
+// serveMetrics creates metrics of the node, and of the Pod named wanting in the namespace. The metrics are custom
+// resources, so that the cluster needs no metrics server.
 func serveMetrics(tb testing.TB, namespace, node string) {
 	tb.Helper()
 	define(tb, "nodes", "NodeMetrics", "Cluster")

@@ -69,8 +69,8 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	}
 }
 
-// numbered returns a list of count different names.
-func numbered(count int) string {
+// commaSeparatedNames returns the names n0, n1 and so on, separated by commas.
+func commaSeparatedNames(count int) string {
 	out := make([]string, count)
 	for i := range out {
 		out[i] = fmt.Sprintf("n%d", i)
@@ -98,7 +98,7 @@ func TestSearchReadsItsParameters(t *testing.T) {
 		"": wire.Required, "?q=": wire.Required, "?q=%20": wire.Required, "?q=a&limit=-1": wire.Invalid,
 		"?q=a&limit=x":         wire.Invalid,
 		"?q=a&namespace=A%2fB": wire.Invalid, "?q=a&types=..%2fx": wire.Invalid, "?q=a&limit=999999999": wire.OK,
-		"?q=" + strings.Repeat("a", 254): wire.Invalid, "?q=a&kinds=" + numbered(41): wire.Invalid,
+		"?q=" + strings.Repeat("a", 254): wire.Invalid, "?q=a&kinds=" + commaSeparatedNames(41): wire.Invalid,
 	} {
 		all.get(t, onHost+"/search"+query).Want(t, code)
 	}
@@ -139,7 +139,7 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	}
 	limited.get(t, "/search?q=a&clusters="+host+",other").Want(t, wire.ClusterForbidden)
 	limited.get(t, "/search?q=a&clusters=A%2fB").Want(t, wire.Invalid)
-	limited.get(t, "/search?q=a&clusters="+numbered(101)).Want(t, wire.Invalid)
+	limited.get(t, "/search?q=a&clusters="+commaSeparatedNames(101)).Want(t, wire.Invalid)
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// line is the network connection between a replica and the API server. The test can interrupt it.
-type line struct {
+// tcpProxy forwards the connections of a replica to the Kubernetes API server. The test can interrupt the connections.
+type tcpProxy struct {
 	target string
 
 	mu   sync.Mutex
@@ -26,8 +26,9 @@ type line struct {
 	ends map[net.Conn]bool
 }
 
-// newLine returns a line to the API server of the host, and the kubeconfig of a replica that uses the line.
-func newLine(tb testing.TB) (l *line, kubeconfig string) {
+// newTCPProxy starts a TCP proxy for the Kubernetes API server. It also returns a kubeconfig with the address of the
+// proxy.
+func newTCPProxy(tb testing.TB) (p *tcpProxy, kubeconfig string) {
 	tb.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(tb.Context(), fixture.SystemNamespace, "kubevision-apiserver")
 	if err != nil {
@@ -37,10 +38,10 @@ func newLine(tb testing.TB) (l *line, kubeconfig string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l = &line{target: strings.TrimPrefix(config.Host, "https://"), ends: map[net.Conn]bool{}}
+	p = &tcpProxy{target: strings.TrimPrefix(config.Host, "https://"), ends: map[net.Conn]bool{}}
 	tb.Cleanup(func() {
 		_ = listener.Close()
-		l.set(true)
+		p.set(true)
 	})
 	go func() {
 		for {
@@ -48,7 +49,7 @@ func newLine(tb testing.TB) (l *line, kubeconfig string) {
 			if err != nil {
 				return
 			}
-			go l.carry(conn)
+			go p.carry(conn)
 		}
 	}()
 	config.Host = "https://" + listener.Addr().String()
@@ -60,17 +61,17 @@ func newLine(tb testing.TB) (l *line, kubeconfig string) {
 	if err := os.WriteFile(kubeconfig, text, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	return l, kubeconfig
+	return p, kubeconfig
 }
 
-func (l *line) carry(from net.Conn) {
+func (p *tcpProxy) carry(from net.Conn) {
 	defer func() { _ = from.Close() }()
-	to, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.target)
+	to, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.target)
 	if err != nil {
 		return
 	}
 	defer func() { _ = to.Close() }()
-	if !l.add(from, to) {
+	if !p.add(from, to) {
 		return
 	}
 	go func() {
@@ -78,29 +79,29 @@ func (l *line) carry(from net.Conn) {
 		_ = to.Close()
 	}()
 	_, _ = io.Copy(from, to)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.ends, from)
-	delete(l.ends, to)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.ends, from)
+	delete(p.ends, to)
 }
 
-// add adds both ends of a connection. It returns false while the line is interrupted.
-func (l *line) add(ends ...net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// add adds both ends of a connection. It returns false while the proxy interrupts connections.
+func (p *tcpProxy) add(ends ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, conn := range ends {
-		l.ends[conn] = true
+		p.ends[conn] = true
 	}
-	return !l.cut
+	return !p.cut
 }
 
-// set interrupts or restores the line.
-func (l *line) set(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
+// set interrupts or restores the connections through the proxy.
+func (p *tcpProxy) set(cut bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = cut
 	if cut {
-		for conn := range l.ends {
+		for conn := range p.ends {
 			_ = conn.Close()
 		}
 	}
