@@ -205,6 +205,7 @@ func (r *Request) ReadBody() ([]byte, error) {
 	if err != nil {
 		return nil, envelope.Invalid("body", "the body could not be read").WithCause(err)
 	}
+	r.Body = NewBody(read) // for the next call
 	return read, nil
 }
 
