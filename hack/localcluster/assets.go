@@ -19,40 +19,47 @@ import (
 
 const (
 	modulePath = "github.com/kubevision-io/kubevision"
-	// buildTimeout bounds a cold build on a slow machine.
+	// buildTimeout bounds the duration of a build. It suffices for a build without caches on a slow machine.
 	buildTimeout = time.Hour
 )
 
-// Assets returns the folder of the control plane's programs, and builds them if they are missing. It writes progress
-// and the reason of a failure to out. If out is io.Discard, the error contains the reason instead.
+// Assets returns the folder of the control plane's programs, such as kube-apiserver. It builds the programs if they are
+// missing. It writes progress and the reason of a failure to out. If out is io.Discard, the error contains the reason
+// instead.
 func Assets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "control plane", "controlplane")
 }
 
-// NodeAssets is like Assets, for the named programs of simulated nodes, or all of them if there are no names.
+// NodeAssets returns the folder of the programs that simulate nodes, such as kwok. It builds the programs if they are
+// missing. If names are given, it builds only the programs with these names. The parameter out has the same meaning as
+// in Assets.
 func NodeAssets(ctx context.Context, out io.Writer, names ...string) (string, error) {
 	return buildPrograms(ctx, out, "programs of nodes", "nodes", names...)
 }
 
-// ObjectStoreAssets is like Assets, for the S3 server of tests.
+// ObjectStoreAssets returns the folder of the S3 server that tests use, and builds the server if it is missing. The
+// parameter out has the same meaning as in Assets.
 func ObjectStoreAssets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "object store", "objectstore")
 }
 
-// ClusterAssets is like Assets, for the programs of a node that runs containers.
+// ClusterAssets returns the folder of the programs of a node that runs real containers, such as kubelet and containerd.
+// It builds or downloads the programs if they are missing. The folder contains neither kube-apiserver nor etcd. The
+// parameter out has the same meaning as in Assets.
 func ClusterAssets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "programs of a cluster", "cluster")
 }
 
-// buildPrograms runs the script build.sh of a module below hack, and returns the folder that it prints.
-func buildPrograms(ctx context.Context, out io.Writer, what, module string, names ...string) (string, error) {
+// buildPrograms runs the script build.sh in the given folder below hack, with the names as arguments. It returns the
+// path that the script prints. The description names the programs in errors.
+func buildPrograms(ctx context.Context, out io.Writer, description, folder string, names ...string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
-	script := filepath.Join(root, "hack", module, "build.sh")
+	script := filepath.Join(root, "hack", folder, "build.sh")
 	args := append([]string{script}, names...)
 	cmd := exec.CommandContext(ctx, "bash", args...) //nolint:gosec // a script of this repository
 	var stdout, stderr bytes.Buffer
@@ -65,12 +72,13 @@ func buildPrograms(ctx context.Context, out io.Writer, what, module string, name
 		if out == io.Discard {
 			err = fmt.Errorf("%w\n%s", err, strings.TrimSpace(stderr.String()))
 		}
-		return "", fmt.Errorf("build the %s: %w", what, err)
+		return "", fmt.Errorf("build the %s: %w", description, err)
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// ModuleRoot returns the folder of KubeVision's go.mod, at or above the working directory.
+// ModuleRoot returns the folder that contains KubeVision's go.mod. The folder is the working directory or a parent of
+// the working directory.
 func ModuleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

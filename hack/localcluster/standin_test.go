@@ -26,8 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestMain lets the test binary replace KubeVision's programs. If it is started under their names, it does the work for
-// which the start of the cluster waits.
+// TestMain runs the tests, unless the test binary is started under the name of a KubeVision program. In that case,
+// TestMain simulates this program. Therefore, the tests need no build of KubeVision.
 func TestMain(m *testing.M) {
 	var err error
 	switch filepath.Base(os.Args[0]) {
@@ -42,7 +42,8 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// standIns creates a directory with programs for KubeVisionOptions.BinDir.
+// standIns returns a directory for KubeVisionOptions.BinDir. The directory contains links to the test binary with the
+// names of KubeVision's programs.
 func standIns(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -116,8 +117,8 @@ func publishServingCert(ctx context.Context, client *kubernetes.Clientset) error
 		AbsPath("/apis/apiregistration.k8s.io/v1/apiservices/" + apiServiceName).Body(patch).Do(ctx).Error()
 }
 
-// standInAPIServer serves the identity of its kubeconfig at /whoami, which shows that the kubeconfig belongs to the
-// ServiceAccount.
+// standInAPIServer simulates kubevision-apiserver. It serves only /readyz and the resource list of the API group
+// dashboard.kubevision.io. The list contains one resource, whose name is the value of the flag greeting.
 func standInAPIServer() error {
 	kubeconfig := flag.String("kubeconfig", "", "")
 	host := flag.String("bind-address", "", "")

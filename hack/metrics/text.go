@@ -19,7 +19,8 @@ The libraries of Kubernetes, controller-runtime and Prometheus add further metri
 these:
 `
 
-// libraries returns the metrics of libraries that config/monitoring uses.
+// libraries returns descriptions of metrics that Prometheus or a Go library provides. The descriptions are the last
+// table of docs/metrics.md.
 func libraries() []described {
 	return []described{
 		{"up", "gauge", "`job`, `instance`", "of Prometheus", "1 if the last scrape of a target has succeeded."},
@@ -43,6 +44,5 @@ func libraries() []described {
 			"process_cpu_seconds_total", "counter", "", "of client_golang",
 			"Time that the program has spent on processors.",
 		},
-		{"go_goroutines", "gauge", "", "of client_golang", "Number of goroutines."},
 	}
 }

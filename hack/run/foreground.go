@@ -18,16 +18,18 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// programsVariable names a folder with programs that are already built.
+// programsVariable is an environment variable with the path of a folder. The folder contains KubeVision programs that
+// are already built.
 const programsVariable = "KUBEVISION_PROGRAMS"
 
 // restartPause is the time between the exit of a program and its next start.
 const restartPause = time.Second
 
-// suspendTimeout bounds the last call to a cluster before it stops.
+// suspendTimeout is the maximum time for the deletion of objects before kube-apiserver stops.
 const suspendTimeout = 10 * time.Second
 
-// foreground starts everything and runs until the context ends or a program fails.
+// foreground starts the cluster and KubeVision, and waits until ctx ends. It returns an error if the start fails or
+// a program of the cluster exits.
 func foreground(ctx context.Context, root string, files state, wanted settings, out io.Writer) (err error) {
 	release, err := files.lock()
 	if err != nil {
@@ -91,10 +93,11 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	return errors.Join(err, cluster.Stop(), member.Stop())
 }
 
-// suspend removes the admission policies and the APIServices before kube-apiserver stops. The next start installs them
-// again. If kube-apiserver started with admission policies, it would look up their kinds too early, and would repeat
-// the lookup only after 30 seconds. If it started with an APIService, the backoff of its checks would increase until
-// the service is available.
+// suspend deletes KubeVision's admission policies and APIServices before kube-apiserver stops. The next start installs
+// them again. A start of kube-apiserver with the old objects would cause two delays:
+//   - kube-apiserver would look up the parameter kinds of the admission policies before the kinds exist. It would
+//     repeat the lookup only after 30 seconds.
+//   - kube-apiserver would check the APIServices with increasing pauses until KubeVision is available.
 func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
 	defer cancel()
@@ -103,7 +106,7 @@ func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	return err
 }
 
-// startMember starts the second cluster if it is requested.
+// startMember starts the second cluster if the settings request one. Otherwise, it returns nil.
 func startMember(
 	ctx context.Context, assets string, files state, wanted settings, steps *progress,
 ) (*localcluster.Cluster, error) {
@@ -124,7 +127,7 @@ func startMember(
 	return member, localcluster.WriteKubeconfig(member.Config(), files.path(memberFile))
 }
 
-// use installs KubeVision in the cluster, and runs it until ctx ends or a program of the cluster exits.
+// use installs and starts KubeVision in the cluster. It then waits until ctx ends or a program of the cluster exits.
 func use(
 	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
 	steps *progress,
@@ -184,8 +187,8 @@ func use(
 	return keepRunning(ctx, cluster, member, vision, steps)
 }
 
-// keepRunning restarts KubeVision's programs after they exit, as a kubelet does. If any other program exits, it returns
-// an error. It returns nil when ctx ends.
+// keepRunning restarts KubeVision's programs after they exit, as a kubelet does. It returns an error if any other
+// program exits, and nil when ctx ends.
 func keepRunning(
 	ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress,
 ) error {
@@ -218,7 +221,7 @@ func newRestarts() *restarts {
 	return &restarts{due: make(chan *localcluster.Program, 2), pending: map[*localcluster.Program]bool{}}
 }
 
-// schedule sends a program to the channel due after a pause, unless the program is already scheduled.
+// schedule sends a program to r.due after restartPause. It does nothing if the program is already scheduled.
 func (r *restarts) schedule(program *localcluster.Program) {
 	if !r.pending[program] {
 		r.pending[program] = true
@@ -226,8 +229,8 @@ func (r *restarts) schedule(program *localcluster.Program) {
 	}
 }
 
-// start starts a program, and schedules another attempt after a failure. A failure does not end the run, because a user
-// may have removed a part of the installation that the program needs.
+// start starts a program, and schedules another attempt after a failure. A failure does not stop the cluster, because a
+// user may have removed a part of the installation that the program needs.
 func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
 	delete(r.pending, program)
 	if program.PID() != 0 {
@@ -261,7 +264,7 @@ func checkPorts(ctx context.Context, wanted settings) error {
 	return nil
 }
 
-// build returns the folder of the two KubeVision programs, and builds them if necessary.
+// build returns the folder of the two KubeVision programs. It builds the programs unless programsVariable is set.
 func build(ctx context.Context, root string, files state, steps *progress) (string, error) {
 	bin := files.path(binDir)
 	if err := os.MkdirAll(bin, 0o700); err != nil {

@@ -29,11 +29,12 @@ const (
 	clusterDir        = "cluster"
 	memberDir         = "member"
 
-	// completeFile is written after the samples have been applied. The data of a run without this file is not reused.
+	// completeFile is a file that is written after the sample objects have been created. The next start reuses the data
+	// of the cluster only if completeFile exists.
 	completeFile = "complete"
 )
 
-// state is the folder with the files that describe the run.
+// state is the folder in which "make run" stores its files, for example kubeconfigs, logs and the data of the cluster.
 type state struct{ dir string }
 
 func openState(dir string) (state, error) {
@@ -52,7 +53,8 @@ func (s state) write(name, text string) error {
 	return nil
 }
 
-// clear removes the files that describe a run, and its secrets. It keeps data, logs and programs.
+// clear removes the files with the process ID, the endpoint and the credentials of a run. It keeps the data, the logs
+// and the programs.
 func (s state) clear() error {
 	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile,
 		memberFile, pidFile} {
@@ -69,8 +71,8 @@ func (s state) kept() bool {
 	return err == nil
 }
 
-// forget removes the mark that the data of the host cluster are complete. Without this mark, which keep sets, the next
-// start begins with an empty cluster. forget also deletes the data of the second cluster at once.
+// forget makes the next start begin with an empty host cluster, because it removes completeFile. forget also deletes
+// the data of the second cluster.
 func (s state) forget() error {
 	err := os.Remove(s.path(completeFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -82,13 +84,13 @@ func (s state) forget() error {
 	return nil
 }
 
-// keep makes the next start continue with the data of this one.
+// keep makes the next start continue with the current data of the cluster.
 func (s state) keep() error { return s.write(completeFile, "") }
 
-// errRunning is returned if another process holds the folder.
+// errRunning is returned if another process has locked the state folder.
 var errRunning = errors.New("KubeVision is running already")
 
-// lock acquires the folder for this process. The kernel releases the lock when the process exits for any reason, so
+// lock locks the state folder for this process. The kernel releases the lock when the process exits for any reason, so
 // the lock cannot become stale.
 func (s state) lock() (release func() error, err error) {
 	file, err := os.OpenFile(s.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)

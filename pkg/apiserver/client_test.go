@@ -21,9 +21,11 @@ import (
 )
 
 const (
-	// proxied and proxied6 are addresses of trusted proxies. stranger is an unknown address.
-	proxied  = "10.1.2.3:4711"
+	// proxied is the IPv4 address and port of a proxy.
+	proxied = "10.1.2.3:4711"
+	// proxied6 is the IPv6 address and port of a proxy.
 	proxied6 = "[fd00::2]:4711"
+	// stranger is the address and port of a client that is not a proxy.
 	stranger = "198.51.100.9:4711"
 )
 
@@ -105,7 +107,8 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored, whoever sends them.
+// TestOtherHeadersAreNotBelieved verifies that only X-Forwarded-For can set the client address. Headers such as
+// X-Real-IP and Forwarded are ignored, even if a trusted proxy sends them.
 func TestOtherHeadersAreNotBelieved(t *testing.T) {
 	f, _ := newFinder(t, "10.0.0.0/8")
 	for _, header := range []string{"X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
@@ -136,8 +139,8 @@ func TestNoProxyIsTrustedByDefault(t *testing.T) {
 	}
 }
 
-// TestTheFrontProxySaysForWhom verifies that the front proxy may set the client address, and that clients with other
-// certificates may not.
+// TestTheFrontProxySaysForWhom verifies that X-Forwarded-For is accepted from a client with the front-proxy certificate
+// of kube-apiserver. The header is ignored if the client has another certificate.
 func TestTheFrontProxySaysForWhom(t *testing.T) {
 	f, authority := newFinder(t, "10.0.0.0/8")
 	other, err := localcluster.NewAuthority("front-proxy")

@@ -22,8 +22,10 @@ type answering func(*http.Request) (*http.Response, error)
 
 func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestBreaker verifies that after several failures no request is sent for a pause, and then one request at a time, and
-// that a response closes the breaker.
+// TestBreaker verifies the circuit breaker for a cluster that does not respond:
+//   - After several failures, a pause begins. During the pause, requests fail without being sent.
+//   - After the pause, one request is sent. If the request fails, another pause begins.
+//   - If the cluster responds, all further requests are sent.
 func TestBreaker(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	sent, fails := 0, true
@@ -68,7 +70,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestBreakerCancelled verifies that requests that the client has cancelled do not count as failures.
+// TestBreakerCancelled verifies that the circuit breaker does not count cancelled requests as failures.
 func TestBreakerCancelled(t *testing.T) {
 	sent := 0
 	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
@@ -88,7 +90,8 @@ func TestBreakerCancelled(t *testing.T) {
 	}
 }
 
-// TestBreakerManyAtOnce verifies that concurrent failures count as one failure.
+// TestBreakerManyAtOnce verifies that many concurrent failures do not lengthen the first pause of the circuit breaker.
+// During the pause, requests fail without being sent. After the pause, only one request is sent as a trial.
 func TestBreakerManyAtOnce(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	arrived, release := make(chan struct{}), make(chan error)
@@ -138,7 +141,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestBounded verifies the limits of the duration and the size of responses:
+// TestBounded verifies the limits for the duration and the size of responses:
 //   - Most responses have a time limit and a size limit.
 //   - A watch of a user has only a size limit.
 //   - The lists of the read cache, and all watches of the ServiceAccount kubevision-reader, have no limit.

@@ -14,7 +14,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// registered is a reader that returns one cluster.
+// registered is a client.Reader that returns the same KubeVisionCluster for every name.
 type registered struct {
 	client.Reader
 
@@ -30,8 +30,8 @@ func (r registered) Get(_ context.Context, _ client.ObjectKey, o client.Object, 
 	return nil
 }
 
-// TestClustersWithoutConnection verifies that no connection to a cluster that must not be used is opened. A read of the
-// Secret of the cluster would panic.
+// TestClustersWithoutConnection verifies that Connections.Get returns ErrNotConnected for a KubeVisionCluster that must
+// not be used or has no kubeconfig. Get must fail before it reads the Secret with the kubeconfig.
 func TestClustersWithoutConnection(t *testing.T) {
 	condition := func(kind, reason string) kubevisionv1alpha1.KubeVisionClusterStatus {
 		return kubevisionv1alpha1.KubeVisionClusterStatus{Conditions: []metav1.Condition{{Type: kind,

@@ -26,10 +26,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// opened returns a large response to a user. The next Read of the response needs a turn.
-func opened(ctx context.Context, t *testing.T, turns, large *userlimit.Gates, user string) io.ReadCloser {
+// opened returns the body of a response to the given user. From the next Read on, the limits for large responses apply
+// to the body.
+func opened(ctx context.Context, t *testing.T, workGates, largeGates *userlimit.Gates, user string) io.ReadCloser {
 	t.Helper()
-	transport := &pacedRoundTripper{workGates: turns, large: large, user: user,
+	transport := &pacedRoundTripper{workGates: workGates, large: largeGates, user: user,
 		next: answering(func(*http.Request) (*http.Response, error) {
 			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
 		})}
@@ -52,21 +53,23 @@ func waited(t *testing.T, body io.Reader) time.Duration {
 	return time.Since(begun)
 }
 
-// endAll closes responses, and verifies that all places are released.
-func endAll(t *testing.T, turns, large *userlimit.Gates, bodies ...io.Closer) {
+// endAll closes response bodies, and verifies that workGates and largeGates then contain no user.
+func endAll(t *testing.T, workGates, largeGates *userlimit.Gates, bodies ...io.Closer) {
 	t.Helper()
 	for _, body := range bodies {
 		if err := body.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if turns.Len()+large.Len() != 0 {
-		t.Errorf("left behind: %d, %d", turns.Len(), large.Len())
+	if workGates.Len()+largeGates.Len() != 0 {
+		t.Errorf("left behind: %d, %d", workGates.Len(), largeGates.Len())
 	}
 }
 
-// TestTurns verifies that large responses of a user are processed one at a time, that other users do not wait, and that
-// each wait ends.
+// TestTurns verifies the limit for large responses that are processed for one user at the same time:
+//   - At the limit, a Read waits until another response of the user is closed, or until maxTurnWait has passed.
+//   - The limit does not delay other users.
+//   - A cancelled request does not wait.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(1), newGates(10)
@@ -132,8 +135,10 @@ func TestWorkOfOneUser(t *testing.T) {
 	})
 }
 
-// TestLargeResponses verifies that a user reads few large responses concurrently, and that further requests fail after
-// a timeout.
+// TestLargeResponses verifies the limit for large responses that one user reads concurrently:
+//   - At the limit, a Read of a further response waits until another response of the user is closed.
+//   - The Read fails after maxLargeWait.
+//   - The limit does not delay other users.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(10), newGates(1)
@@ -156,8 +161,8 @@ func TestLargeResponses(t *testing.T) {
 	})
 }
 
-// TestCallsOfOneUser verifies that the calls of a user to a cluster are limited until their responses are closed, and
-// that other users have separate places.
+// TestCallsOfOneUser verifies the limit for concurrent calls of one user to a cluster. A call counts until its response
+// is closed. The limit does not delay other users.
 func TestCallsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := newGates(2)
@@ -198,8 +203,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies that users who are bound only through a group have separate limits, although they have
-// the same name on a cluster.
+// TestMembersOfOneGroup verifies that each user has separate limits, even if KubeVision impersonates several users with
+// one name. KubeVision does this for all users whose role bindings name only a group.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

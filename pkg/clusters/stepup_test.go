@@ -22,12 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// busy responds with 429 a number of times, and then with an object.
+// busy is an http.RoundTripper that responds with status 429 to the first requests. It responds with an object to all
+// later requests.
 type busy struct {
 	times, seen atomic.Int32
 }
 
-// RoundTrip counts the request.
+// RoundTrip implements http.RoundTripper.
 func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	status := http.StatusCreated
 	if b.seen.Add(1) <= b.times.Load() {
@@ -59,8 +60,8 @@ func userCall() Call {
 	}, Body: []byte(`{}`)}
 }
 
-// TestNoSensitiveRequestLeaves verifies that a sensitive request without a proof is not sent, and that both clients
-// return the error.
+// TestNoSensitiveRequestLeaves verifies that a sensitive request without a code of the second factor is not sent to the
+// cluster. Each method that sends requests returns the error about the missing code.
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}
 	caller := callerOf(t, cluster)

@@ -21,14 +21,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer is an API server without aggregated discovery that serves a kind in one version. The tests have no such
-// version of kube-apiserver.
+// plainServer simulates an old kube-apiserver, which has no aggregated discovery. It serves one kind in one API
+// version.
 type plainServer struct {
 	*httptest.Server
 
 	version atomic.Pointer[string]
-	// discoveries counts the requests for the groups. calls counts the requests for objects.
-	discoveries, calls atomic.Int64
+	// discoveries is the number of requests for the list of API groups.
+	discoveries atomic.Int64
 }
 
 func newPlainServer(t *testing.T) *plainServer {
@@ -55,7 +55,6 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 			`{"name":"things","kind":"Thing","verbs":["get","list","patch"]},`+
 			`{"name":"things/scale","kind":"Scale","verbs":["patch"]}]}`, gv)
 	case strings.HasPrefix(path, "/apis/"+gv+"/things"):
-		s.calls.Add(1)
 		if strings.HasSuffix(path, "/none") || strings.HasSuffix(path, "/none/scale") ||
 			strings.HasSuffix(path, "/others") {
 			w.WriteHeader(http.StatusNotFound)
@@ -85,15 +84,15 @@ func (s *plainServer) caller(t *testing.T) *Client {
 	return caller
 }
 
-// age sets the age of the catalog to its maximum.
+// age makes the cached discovery of the client so old that the next lookup may repeat the discovery.
 func (c *Client) age() {
 	c.resources.mu.Lock()
 	defer c.resources.mu.Unlock()
 	c.resources.lastBegan = time.Now().Add(-maxRecentAge)
 }
 
-// TestAVersionThatIsGone verifies that calls use a version that is served, unless the body of the call contains the old
-// version.
+// TestAVersionThatIsGone verifies that a call uses another API version if the cluster no longer serves the known one.
+// Creating or applying an object fails instead, because the body of the call contains the API version.
 func TestAVersionThatIsGone(t *testing.T) {
 	const merge, apply = "application/merge-patch+json", "application/apply-patch+yaml"
 	for name, tc := range map[string]struct {
@@ -143,8 +142,8 @@ func TestAVersionThatIsGone(t *testing.T) {
 	}
 }
 
-// TestAnObjectThatIsNotThere verifies that a missing object causes no discovery, and that a missing subresource causes
-// one discovery.
+// TestAnObjectThatIsNotThere verifies that requests for a missing object cause no discovery. Repeated requests for a
+// subresource of a missing object cause only one discovery.
 func TestAnObjectThatIsNotThere(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)
@@ -177,8 +176,9 @@ func TestAnObjectThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestFitting verifies that a discovery follows if isExpected() returns false, at most every two seconds.
-func TestFitting(t *testing.T) {
+// TestUnexpectedResource verifies that Client.Resource repeats the discovery if its parameter isExpected rejects the
+// cached resource. It repeats the discovery at most every two seconds.
+func TestUnexpectedResource(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)
 	isNew := func(r *Resource) bool { return r.Version == "v2" }

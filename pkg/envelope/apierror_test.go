@@ -24,7 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestFromAPIErrorGolden verifies the code of the errors of each constructor in k8s.io/apimachinery/pkg/api/errors.
+// TestFromAPIErrorGolden verifies the codes to which FromAPIError converts the errors of an API server. The test covers
+// the constructors in k8s.io/apimachinery/pkg/api/errors.
 func TestFromAPIErrorGolden(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	for name, tc := range map[string]struct {
@@ -95,8 +96,9 @@ func TestFromAPIErrorGolden(t *testing.T) {
 	}
 }
 
-// TestLastAdminIsAConflict verifies that a rejection by a policy that protects the last administrator is a conflict
-// with a readable message, and that a rejection by another policy is not.
+// TestLastAdminIsAConflict verifies the error if a ValidatingAdmissionPolicy prevents the removal of the last
+// administrator. The code is CodeConflict, and the message is the message of the policy. A rejection by another policy
+// has another code.
 func TestLastAdminIsAConflict(t *testing.T) {
 	denied := func(policy string, code int32, reason metav1.StatusReason) error {
 		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy +
@@ -129,8 +131,8 @@ func TestLastAdminIsAConflict(t *testing.T) {
 	}
 }
 
-// TestLacksRight verifies that a rejection is a missing right only if it comes from a policy of KubeVision that
-// requires a right.
+// TestLacksRight verifies for which ValidatingAdmissionPolicies LacksRight returns true. Each of the policies rejects
+// users who lack a right, for example the right to bind a role.
 func TestLacksRight(t *testing.T) {
 	for policy, want := range map[string]bool{
 		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true,
@@ -179,8 +181,9 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 }
 
-// TestFailureInTheServersWords verifies that the error of an API server about itself is returned in one line, and that
-// other texts, and texts that may quote an object, are not returned.
+// TestFailureInTheServersWords verifies that FromAPIError returns an API server's message about its own failure, in one
+// line. FromAPIError omits a message that may quote an object. It also omits the text of a response that is not a
+// Status.
 func TestFailureInTheServersWords(t *testing.T) {
 	const general = "the cluster's API server cannot be reached"
 	for name, tc := range map[string]struct {
@@ -219,8 +222,8 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
-// not returned.
+// TestABadPatchIsNotQuoted verifies that the error for an invalid patch contains no values of the patched object. The
+// message of kube-apiserver quotes the object.
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{
@@ -242,9 +245,11 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 	}
 }
 
-// TestRefusalsByTheirWords verifies that FromAPIError recognizes the rejection by a webhook or a policy by the message.
-// The status code does not matter. If an object does not match the schema of its kind, the returned error has the code
-// CodeInvalid, and contains no value of the object.
+// TestRefusalsByTheirWords verifies that FromAPIError recognizes two errors by the messages in a Status. The HTTP
+// status code does not matter.
+//   - A rejection by an admission webhook or a ValidatingAdmissionPolicy has the code CodeRejected.
+//   - A patch that does not match the schema of the kind has the code CodeInvalid. The error contains no values of the
+//     patch.
 func TestRefusalsByTheirWords(t *testing.T) {
 	const canary = "12345678"
 	plain := func(code int32, message string) error {

@@ -41,7 +41,8 @@ func pods(t *testing.T, count int) []byte {
 	return append([]byte(protobufPrefix), body...)
 }
 
-// TestEachProtobuf verifies that objects that Kubernetes has encoded can be read.
+// TestEachProtobuf verifies that EachProtobuf reads all objects of an encoded PodList. A truncated list must cause an
+// error.
 func TestEachProtobuf(t *testing.T) {
 	const count = 1000
 	list, ok := Protobuf(pods(t, count))
@@ -69,7 +70,8 @@ func TestEachProtobuf(t *testing.T) {
 	}
 }
 
-// TestEach verifies that integers stay integers, and that null is an empty list.
+// TestEach verifies that Each decodes JSON integers as integers, and reads null as an empty list. A malformed list must
+// cause an error.
 func TestEach(t *testing.T) {
 	var got []any
 	visit := func(o *map[string]any) error {
@@ -91,8 +93,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// TestElementsAreCharged verifies that elements in each position are charged. A few bytes of a response may be a large
-// element.
+// TestElementsAreCharged verifies that the memory of decoded values counts toward a memory limit, at any position in a
+// list. A few bytes of a response may become a large value in memory.
 func TestElementsAreCharged(t *testing.T) {
 	const bytes = 256 << 10
 	nothing := func(*corev1.Pod) error { return nil }
@@ -161,10 +163,11 @@ func TestElementsAreCharged(t *testing.T) {
 	}
 }
 
-// ignore implements Omit without an effect.
+// ignore is an Omit function that does nothing.
 func ignore(string, string) {}
 
-// largePod returns a Pod that an API server accepts, and that needs more memory than one object may use.
+// largePod returns a Pod whose decoding takes more memory than is allowed for one object. An API server would accept
+// this Pod.
 func largePod(name string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
@@ -213,7 +216,8 @@ func TestTooLargeObjectIsOmitted(t *testing.T) {
 	}
 }
 
-// TestTooLargePartIsOmitted verifies that the kept part of one object is bounded.
+// TestTooLargePartIsOmitted verifies that Items omits an object if the decoded part of the object takes more memory
+// than maxHeldBytes. The namespace and the name of the omitted object must be reported.
 func TestTooLargePartIsOmitted(t *testing.T) {
 	var labels strings.Builder
 	for i := range 5_000 {

@@ -15,8 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// endless returns a list that is generated while it is read.
-func endless(items int) io.Reader {
+// generatedPods returns a PodList with the given number of items in JSON. The JSON is generated while the caller reads
+// the list.
+func generatedPods(items int) io.Reader {
 	reader, writer := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(writer, `{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[`)
@@ -34,14 +35,14 @@ func endless(items int) io.Reader {
 	return reader
 }
 
-// TestALongListIsNotHeld verifies that reading 50,000 Pods needs as much memory as reading one.
+// TestALongListIsNotHeld verifies that ReadList does not keep all Pods of a list in memory. The list has 50,000 Pods.
 func TestALongListIsNotHeld(t *testing.T) {
 	const pods, most = 50_000, 16 << 20
 	var stats runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	before, seen := stats.HeapAlloc, 0
-	page, err := ReadList(endless(pods), kind("", "v1", "pods", "Pod"), nil, func(Object) error {
+	page, err := ReadList(generatedPods(pods), kind("", "v1", "pods", "Pod"), nil, func(Object) error {
 		seen++
 		if seen%10_000 == 0 {
 			runtime.GC()
@@ -67,7 +68,8 @@ func TestAListThatIsCut(t *testing.T) {
 	}
 }
 
-// TestLongContinue verifies that a token of the next page that does not fit into a URL is not held.
+// TestLongContinue verifies that a list or table is rejected if the continue token is longer than maxContinueBytes.
+// Such a token would not fit into the URL of the next request.
 func TestLongContinue(t *testing.T) {
 	for name, read := range map[string]func(body string) (Page, error){
 		`"items"`: func(body string) (Page, error) {

@@ -33,7 +33,8 @@ func rowsOf(body string, account *budget.Account) (
 	return rows, columns, page, err
 }
 
-// TestReadTable verifies that a row contains the cells and only the metadata that identify the object.
+// TestReadTable verifies that a row contains the cells and the basic metadata of an object, such as the name. Labels,
+// annotations and managedFields must be removed.
 func TestReadTable(t *testing.T) {
 	rows, columns, page, err := rowsOf(tableHead+`[{"cells":["a",null,1],"conditions":[{"type":"Completed"}],"object":{
 		"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metrics":{"cpu":1},"spec":{"a":1},"metadata":{
@@ -99,7 +100,7 @@ func TestNoTable(t *testing.T) {
 	}
 }
 
-// TestColumnsAreBounded verifies that the memory of the columns of a table is bounded for each response.
+// TestColumnsAreBounded verifies that the memory for the columns of one table is limited.
 func TestColumnsAreBounded(t *testing.T) {
 	for name, columns := range map[string]string{
 		"many":       strings.Repeat(`{},`, 1<<20) + `{}`,
@@ -123,7 +124,8 @@ func TestColumnsAreBounded(t *testing.T) {
 	}
 }
 
-// TestRowsAreCharged verifies that the account is charged for a large row while it is read.
+// TestRowsAreCharged verifies that the memory of a large table row counts toward the memory limit of a request. After
+// the row has been read, the memory must no longer count.
 func TestRowsAreCharged(t *testing.T) {
 	body := tableHead + `[{"cells":["` + strings.Repeat("x", 1<<20) + `"],"object":{"metadata":{"name":"a"}}}]}`
 	shared := budget.New(64 << 20)

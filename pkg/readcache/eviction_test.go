@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestGrowingKinds verifies which kind gives way when a cached kind grows while all kinds are in use: the largest kind
-// of the cluster that uses the most memory.
+// TestGrowingKinds verifies which kind the cache drops when a cached kind grows while all cached kinds are in use. The
+// dropped kind must be the largest kind of the cluster that uses the most memory.
 func TestGrowingKinds(t *testing.T) {
 	const limit, overhead = 8 << 20, watchBytes + 10<<10
 	c, crowded, small := runCache(t, limit), newFakeCluster(t, 10), newFakeCluster(t, 10)
@@ -46,7 +46,8 @@ func TestGrowingKinds(t *testing.T) {
 	}
 }
 
-// TestConcurrentGrowth verifies that kinds that grow at the same time evict no more kinds than necessary.
+// TestConcurrentGrowth verifies that the cache evicts no more kinds than necessary when several cached kinds grow at
+// the same time.
 func TestConcurrentGrowth(t *testing.T) {
 	const limit, kinds = 16 << 20, 8
 	c, f := runCache(t, limit), newFakeCluster(t, 10)
@@ -73,8 +74,11 @@ func TestConcurrentGrowth(t *testing.T) {
 	}
 }
 
-// TestShares verifies when a new kind displaces a kind in use. The cluster of the new kind must use at most an equal
-// share of the cache. The displaced kind is the largest kind of the cluster that uses the most memory.
+// TestShares verifies how a full cache handles a new kind while all cached kinds are in use:
+//
+//   - If the cluster of the new kind uses at most an equal share of the cache, the cache drops another kind. The
+//     dropped kind is the largest kind of the cluster that uses the most memory.
+//   - If the cluster of the new kind uses more than an equal share, the new kind is not cached.
 func TestShares(t *testing.T) {
 	const limit = 8 << 20
 	for name, test := range map[string]struct {

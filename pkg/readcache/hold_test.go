@@ -78,8 +78,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestOldViews verifies that a response with an old view is charged with the objects that were replaced since the view
-// was created.
+// TestOldViews verifies how much memory the cache counts for a response with an old view, which is a cached list. The
+// cache must count all objects that were replaced after the creation of the view.
 func TestOldViews(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -102,7 +102,8 @@ func TestOldViews(t *testing.T) {
 	}
 }
 
-// TestSummaries verifies that the summary of a group is charged, and recomputed only after a change.
+// TestSummaries verifies that the cache counts the memory for the summary of a group, which is a block of cached
+// objects. The summary must be recomputed only after the group has changed.
 func TestSummaries(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -143,7 +144,8 @@ func TestSummaries(t *testing.T) {
 	}
 }
 
-// TestLongOutages verifies that objects older than maxStale are not returned, even if the cluster responds to reviews.
+// TestLongOutages verifies that the cache returns no objects after the watch has been broken for longer than maxStale.
+// Before that time, the cache must return the objects and mark them as stale.
 func TestLongOutages(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func() (View, bool) { return c.Get(t.Context(), f, core("a"), "Kind", "u") }
@@ -163,8 +165,8 @@ func TestLongOutages(t *testing.T) {
 	}
 }
 
-// TestSubscribersAreCounted verifies that the memory of a subscriber is charged to its kind until the subscription
-// ends, and that a kind whose subscriber uses too much memory is evicted.
+// TestSubscribersAreCounted verifies that the memory of a subscriber counts as memory of the cached kind until the
+// subscription ends. If a subscriber uses too much memory, the cache must evict the kind.
 func TestSubscribersAreCounted(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	subscribe := func() *Subscription {

@@ -26,7 +26,7 @@ import (
 const processingTime = time.Millisecond
 
 // workingSource returns a source, which lists and watches a resource. To simulate processor time, the source sleeps for
-// one millisecond per object.
+// processingTime per object.
 func workingSource(cluster Cluster, resource string, p *pace) *source {
 	return &source{
 		cluster: cluster, resource: core(resource), kind: podKind, pace: p,
@@ -38,8 +38,8 @@ func workingSource(cluster Cluster, resource string, p *pace) *source {
 	}
 }
 
-// endlessCluster returns a cluster whose lists have the given number of objects, and whose watches have events without
-// an end.
+// endlessCluster returns a cluster whose lists contain the given number of objects. Each watch of the cluster sends
+// events without end.
 func endlessCluster(objects int) *scriptedCluster {
 	return &scriptedCluster{write: func(w io.Writer, isWatch bool) {
 		if !isWatch {
@@ -55,8 +55,8 @@ func endlessCluster(objects int) *scriptedCluster {
 	}}
 }
 
-// TestProcessorTime verifies that lists and watches of all kinds of a cluster together take workShare of a processor
-// after workBurst, and that a list within workBurst is not slowed.
+// TestProcessorTime verifies that all lists and watches of a cluster together use the fraction workShare of a
+// processor. A list that takes at most the processor time workBurst must not be delayed.
 func TestProcessorTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const objects = int(workBurst / processingTime)
@@ -87,7 +87,7 @@ func TestProcessorTime(t *testing.T) {
 	})
 }
 
-// TestWorkOfStores verifies that the time for a change of a stored object counts as processor time.
+// TestWorkOfStores verifies that the time for changing a cached object counts as processor time of the cluster.
 func TestWorkOfStores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pool{limit: 1 << 20}
@@ -114,7 +114,8 @@ func TestWorkOfStores(t *testing.T) {
 	})
 }
 
-// TestWorkOfSubscribers verifies that the time in which an event is delivered counts as processor time of its cluster.
+// TestWorkOfSubscribers verifies that the time for delivering an event to a subscriber counts as processor time of the
+// cluster.
 func TestWorkOfSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -142,12 +143,12 @@ func TestWorkOfSubscribers(t *testing.T) {
 		if !c.paces[f].work.IsIdle() {
 			t.Error("more time is counted")
 		}
-		end(c)
+		stopAll(c)
 	})
 }
 
-// compressedCluster is an API server that compresses each response. It rejects a request without the header
-// Accept-Encoding, because the HTTP transport would then decompress the response.
+// compressedCluster is a fake API server that compresses each response. The server rejects a request if the caller did
+// not set the header Accept-Encoding. For such a request, a real http.Transport would decompress the response.
 type compressedCluster struct{ emptyCluster }
 
 func (c *compressedCluster) Reader(context.Context) (rest.Interface, error) {
@@ -186,8 +187,8 @@ func TestCompressedLists(t *testing.T) {
 	}
 }
 
-// TestPaceOfDroppedKinds verifies that the cache keeps the rate limits of a cluster after it has dropped all kinds of
-// the cluster. Otherwise, the cluster could use another burst of processor time at once. The cache deletes the rate
+// TestPaceOfDroppedKinds verifies that the cache keeps the rate limits of a cluster after all kinds of the cluster were
+// dropped. Otherwise, the cluster could use another burst of processor time at once. The cache deletes the rate
 // limits when the full burst is available again.
 func TestPaceOfDroppedKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -226,7 +227,7 @@ func TestPaceOfDroppedKinds(t *testing.T) {
 	})
 }
 
-// TestLargeFields verifies that the fields of a list other than the items are bounded together.
+// TestLargeFields verifies that the total size of all fields of a list except "items" is limited.
 func TestLargeFields(t *testing.T) {
 	field, item := `"x":0,`, `{"metadata":{"name":"a"},"x":"`+strings.Repeat("x", maxFieldBytes)+`"}`
 	fields := strings.Repeat(field, maxFieldBytes/len(field)+1)
@@ -254,7 +255,8 @@ func TestLargeFields(t *testing.T) {
 	}
 }
 
-// TestPaddedEvents verifies that bookmarks and the blank lines between two events are bounded.
+// TestPaddedEvents verifies that the size of a bookmark is limited. The size of the blank lines between two watch
+// events must be limited, too.
 func TestPaddedEvents(t *testing.T) {
 	const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}`
 	pad := func(size int) string { return strings.Repeat(" ", size) }

@@ -18,24 +18,25 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// endingCluster is an API server that ends watches when the test requests it.
+// endingCluster is a fake API server that ends all watches when a test calls endWatches.
 type endingCluster struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// lists counts the requests for all objects. watches counts the requests for changes only.
+	// lists is the number of received list requests. watches is the number of received watch requests.
 	lists, watches int
-	// end ends the open watches, by the end of the response or of the connection.
-	end   chan struct{}
-	abort bool
+	// stopCh is closed to end the open watches. The field abort determines whether the server aborts or completes the
+	// responses.
+	stopCh chan struct{}
+	abort  bool
 }
 
 func newEndingCluster(t *testing.T) *endingCluster {
 	t.Helper()
-	e := &endingCluster{end: make(chan struct{})}
+	e := &endingCluster{stopCh: make(chan struct{})}
 	e.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
-		listing, end := r.URL.Query().Get("watch") == "", e.end
+		listing, stopCh := r.URL.Query().Get("watch") == "", e.stopCh
 		if listing {
 			e.lists++
 		} else {
@@ -53,7 +54,7 @@ func newEndingCluster(t *testing.T) *endingCluster {
 			flusher.Flush()
 		}
 		select {
-		case <-end:
+		case <-stopCh:
 		case <-r.Context().Done():
 		}
 		e.mu.Lock()
@@ -76,8 +77,8 @@ func (e *endingCluster) endWatches(abort bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.abort = abort
-	close(e.end)
-	e.end = make(chan struct{})
+	close(e.stopCh)
+	e.stopCh = make(chan struct{})
 }
 
 func (e *endingCluster) Reader(context.Context) (rest.Interface, error) {
@@ -88,14 +89,15 @@ func (e *endingCluster) Reader(context.Context) (rest.Interface, error) {
 
 func (*endingCluster) Done() <-chan struct{} { return nil }
 
-// requests waits for more requests, and returns their numbers.
-func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) {
+// requests waits until the server has received more than count requests. It then returns the numbers of list requests
+// and of watch requests.
+func (e *endingCluster) requests(t *testing.T, count int) (lists, watches int) {
 	t.Helper()
 	for range 1000 {
 		e.mu.Lock()
 		lists, watches = e.lists, e.watches
 		e.mu.Unlock()
-		if lists+watches > before {
+		if lists+watches > count {
 			return lists, watches
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -104,8 +106,9 @@ func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) 
 	return 0, 0
 }
 
-// TestEndsOfWatches verifies that a watch that has ended is continued without a list. Custom resources are listed
-// again, because their CustomResourceDefinition may have changed.
+// TestEndsOfWatches verifies that the cache continues an ended watch without a new list. Custom resources must be
+// listed again if the API server ends the watch early and without an error. In this case, the CustomResourceDefinition
+// may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string

@@ -22,7 +22,7 @@ func testObject(namespace, name string, version int) *Object {
 	return o
 }
 
-// TestStore verifies that a store has the same objects as a map after random changes.
+// TestStore verifies that a store contains the same objects as a map after the same random changes.
 func TestStore(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the sequence is the same in each run
 	p := &pool{limit: 1 << 40}
@@ -125,7 +125,8 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	}
 }
 
-// TestReaches verifies that numeric versions are compared as numbers, and that other versions have no order.
+// TestReaches verifies that numeric resource versions are compared as numbers. Other resource versions must have no
+// order.
 func TestReaches(t *testing.T) {
 	for _, tc := range []struct {
 		has, wanted string
@@ -137,7 +138,7 @@ func TestReaches(t *testing.T) {
 	}
 }
 
-// spreadStore returns a store with one object in each of n namespaces.
+// spreadStore returns a store with the given number of namespaces. Each namespace contains one object.
 func spreadStore(tb testing.TB, namespaces int) *store {
 	tb.Helper()
 	s := &store{account: &account{pool: &pool{limit: 1 << 40}}}
@@ -151,8 +152,8 @@ func spreadStore(tb testing.TB, namespaces int) *store {
 	return s
 }
 
-// TestEventOfManyNamespaces verifies that an event of a kind with many namespaces allocates little memory. A member may
-// send an endless sequence of such events.
+// TestEventOfManyNamespaces verifies that one watch event allocates little memory, even if the cached objects are in
+// many namespaces. A member cluster may send an endless sequence of events.
 func TestEventOfManyNamespaces(t *testing.T) {
 	const namespaces, events, most = 100_000, 200, 32 << 10
 	s := spreadStore(t, namespaces)

@@ -23,8 +23,8 @@ func isCollected[T any](p weak.Pointer[T]) bool {
 	return false
 }
 
-// TestSubscriptionsHoldNoObjects verifies that a subscription does not keep replaced objects in memory. The cache no
-// longer counts the memory of replaced objects.
+// TestSubscriptionsHoldNoObjects verifies that a subscription does not keep replaced objects in memory. The cache would
+// not count this memory.
 func TestSubscriptionsHoldNoObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	s, first, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})
@@ -42,8 +42,8 @@ func TestSubscriptionsHoldNoObjects(t *testing.T) {
 }
 
 // TestRelistedObjectsAreDelivered verifies that subscribers receive each new copy of an object after a new list, even
-// if the resource version is unchanged. Otherwise, subscribers would keep the old copy. The cache no longer counts the
-// memory of the old copy.
+// if the resource version is unchanged. Otherwise, subscribers would keep the old copy in memory, and the cache would
+// not count this memory.
 func TestRelistedObjectsAreDelivered(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	got := map[string]Change{}
@@ -93,8 +93,8 @@ func TestUnknownDeletions(t *testing.T) {
 }
 
 // TestStoppedKindsHoldNoObjects verifies that no objects of a kind remain in memory after the cache has dropped the
-// kind. The cache no longer counts this memory. Therefore, subscriptions and responses in progress must not keep the
-// objects.
+// kind. Subscriptions and responses in progress must not keep the objects, because the cache would not count this
+// memory.
 func TestStoppedKindsHoldNoObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	s, first, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})

@@ -17,11 +17,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// scriptedCluster is an API server whose responses a function writes. It uses no network, so that tests can advance the
-// clock.
+// scriptedCluster is a fake API server. A function of the test writes the responses. The server uses no network, so
+// that tests can use a fake clock.
 type scriptedCluster struct {
 	done chan struct{}
-	// write writes the response to a list or a watch. The response of a list ends when it returns.
+	// write writes the response to a list or watch request. The response to a list request ends when the function
+	// returns.
 	write func(w io.Writer, isWatch bool)
 }
 
@@ -50,13 +51,13 @@ func (c *scriptedCluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// end stops all kinds of a cache, and waits for their goroutines.
-func end(c *Cache) {
+// stopAll drops all objects from a cache, and waits for the goroutines of the cache.
+func stopAll(c *Cache) {
 	c.sweep(time.Now().Add(time.Hour))
 	synctest.Wait()
 }
 
-// TestLongLists verifies that an endless list is aborted.
+// TestLongLists verifies that an endless list is aborted after maxListTime.
 func TestLongLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, begun := New(1<<20), time.Now()
@@ -78,11 +79,12 @@ func TestLongLists(t *testing.T) {
 		if c.Holds(f, core("a")) {
 			t.Errorf("the list goes on after %s", time.Since(begun))
 		}
-		end(c)
+		stopAll(c)
 	})
 }
 
-// TestEventRate verifies that the rate of changes of a cluster is bounded.
+// TestEventRate verifies that the cache limits the rate of watch events of a cluster. The limit applies to all kinds
+// together.
 func TestEventRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const further = 2 * time.Second
@@ -110,7 +112,7 @@ func TestEventRate(t *testing.T) {
 		if other := c.paceOf(f); other != k.source.pace {
 			t.Error("another kind of the cluster has a rate of its own")
 		}
-		end(c)
+		stopAll(c)
 	})
 }
 

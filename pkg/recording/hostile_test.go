@@ -23,10 +23,10 @@ import (
 
 const oldID, newestID = "20260102t030405-old", "20260102t030405-whole"
 
-// fakeBucket is an S3 service whose responses the test determines. It stores nothing.
+// fakeBucket is an S3 service with configured responses. It stores nothing.
 type fakeBucket struct {
-	// list writes the response to a list. get writes the response to a read of an object. Nil means that the service
-	// does not respond.
+	// list writes the response to a request for a list of objects. get writes the response to a request for the content
+	// of an object. The service does not respond to a request if the function is nil.
 	list, get func(w http.ResponseWriter)
 	// ignoresDeletes is true if the service does not respond to requests with the method DELETE.
 	ignoresDeletes bool
@@ -60,7 +60,8 @@ func (f *fakeBucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w)
 }
 
-// listed returns a function that writes a list of objects of old recordings.
+// listed returns a function that writes an S3 response with a list of objects. The parameter names contains the names
+// of the objects without their prefix. All objects have the same modification time in the past.
 func listed(names ...string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		_, _ = io.WriteString(w, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)
@@ -72,7 +73,7 @@ func listed(names ...string) func(http.ResponseWriter) {
 	}
 }
 
-// store returns a store in a bucket whose objects are all old.
+// store returns a Store that uses f as its S3 bucket. The Store deletes recordings that are older than a minute.
 func (f *fakeBucket) store(t *testing.T) *Store {
 	t.Helper()
 	server := httptest.NewServer(f)
@@ -99,7 +100,8 @@ func (f *fakeBucket) store(t *testing.T) *Store {
 	return &Store{files: b, options: Options{MaxBytes: 1 << 30, MaxAge: time.Minute}}
 }
 
-// TestBucketThatDoesNotDelete verifies that terminals do not wait for the deletion of old recordings.
+// TestBucketThatDoesNotDelete verifies that new terminal sessions do not wait for the deletion of old recordings. The
+// S3 service does not respond to the deletions.
 func TestBucketThatDoesNotDelete(t *testing.T) {
 	f := &fakeBucket{ignoresDeletes: true, list: listed(oldID+".cast", newestID+".cast", newestID+"/000001")}
 	s := f.store(t)
@@ -120,7 +122,8 @@ func TestBucketThatDoesNotDelete(t *testing.T) {
 	}
 }
 
-// TestBucketThatDoesNotAnswer verifies that requests do not wait for each other, and end with their contexts.
+// TestBucketThatDoesNotAnswer verifies that concurrent calls of a Store end with their contexts if the S3 service does
+// not respond. The calls do not wait for each other.
 func TestBucketThatDoesNotAnswer(t *testing.T) {
 	s := (&fakeBucket{}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -152,7 +155,8 @@ func TestBucketThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestObjectThatDoesNotEnd verifies that the read of a recording ends with its request.
+// TestObjectThatDoesNotEnd verifies that the read of a recording ends with its context if the S3 service does not send
+// the content.
 func TestObjectThatDoesNotEnd(t *testing.T) {
 	s := (&fakeBucket{list: listed(oldID+"/000001", oldID+"/000002")}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -169,7 +173,7 @@ func TestObjectThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// TestLargeLists verifies that a list uses little memory, whatever the bucket sends.
+// TestLargeLists verifies that a very large list of objects from the S3 service is rejected, and uses little memory.
 func TestLargeLists(t *testing.T) {
 	for name, part := range map[string]string{
 		"empty objects": "<Contents/>", "empty prefixes": "<CommonPrefixes/>",
@@ -194,7 +198,7 @@ func TestLargeLists(t *testing.T) {
 	}
 }
 
-// TestLargeErrors verifies that the text of an error of the bucket is bounded.
+// TestLargeErrors verifies that an error has at most maxErrorBytes bytes, even if the S3 service sends a longer text.
 func TestLargeErrors(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusForbidden)
@@ -205,8 +209,8 @@ func TestLargeErrors(t *testing.T) {
 	}
 }
 
-// TestInventedPieces verifies that the store deletes only existing objects. The bucket lists piece 999999 of a
-// recording, but no piece with a lower number.
+// TestInventedPieces verifies that the Store sends no delete requests for objects that do not exist. The S3 service
+// lists an object of a recording with the number 999999, but no objects with lower numbers.
 func TestInventedPieces(t *testing.T) {
 	f := &fakeBucket{list: listed(newestID+".cast", newestID+"/999999")}
 	s := f.store(t)
@@ -219,7 +223,7 @@ func TestInventedPieces(t *testing.T) {
 	}
 }
 
-// TestNegativeSizes verifies that a bucket cannot reduce the measured size with objects of negative sizes.
+// TestNegativeSizes verifies that an object with a negative size does not reduce the measured size of all recordings.
 func TestNegativeSizes(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		_, _ = fmt.Fprintf(w, `<ListBucketResult><Contents><Key>a/%s.cast</Key><Size>-9223372036854775808</Size>`+
@@ -230,8 +234,8 @@ func TestNegativeSizes(t *testing.T) {
 	}
 }
 
-// TestManyJoins verifies that at most maxJoins goroutines join recordings. To join a recording, a goroutine copies all
-// pieces of the recording to one object.
+// TestManyJoins verifies that at most maxJoins goroutines join recordings. To join a recording, a goroutine copies the
+// objects with the parts of the recording to one object.
 func TestManyJoins(t *testing.T) {
 	f := &fakeBucket{}
 	b, ok := f.store(t).files.(*bucket)

@@ -36,7 +36,7 @@ func newStore(t *testing.T, o Options) *Store {
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
-// record creates a recording, and returns its id.
+// record creates a recording of a terminal that displays the texts. It returns the ID of the recording.
 func record(t *testing.T, s *Store, text ...string) string {
 	t.Helper()
 	r, err := s.Begin(Terminal{User: "jane", Pod: "web", Command: []string{"sh"}})
@@ -68,7 +68,8 @@ func read(t *testing.T, s *Store, id string) (string, error) {
 	return string(all), err
 }
 
-// TestFormat verifies that a recording is a file of asciinema, and that a split character is recorded as a whole.
+// TestFormat verifies that a recording has the file format of asciinema. A character whose bytes arrive in two writes
+// is recorded as a whole.
 func TestFormat(t *testing.T) {
 	for name, keys := range map[string][][]byte{"plain": nil, "encrypted": {key(1)}} {
 		t.Run(name, func(t *testing.T) {
@@ -111,8 +112,11 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestEncryption verifies that an encrypted recording contains no plain text and requires its key, and that changes of
-// it are detected.
+// TestEncryption verifies that:
+//
+//   - An encrypted recording contains no plain text.
+//   - An encrypted recording can be read only with its key.
+//   - A modified recording is rejected.
 func TestEncryption(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, strings.Repeat("secret", flushBytes), "second", "third")
@@ -171,8 +175,8 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
-// TestCopiedRecording verifies that an encrypted recording is unreadable under another id, whether it is complete or
-// still being made.
+// TestCopiedRecording verifies that a copy of an encrypted recording with another ID is unreadable. This applies to
+// complete recordings and to recordings in progress.
 func TestCopiedRecording(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, "secret")
@@ -198,8 +202,11 @@ func TestCopiedRecording(t *testing.T) {
 	}
 }
 
-// TestBounds verifies that recordings are limited, that a long recording continues in another file, and that old
-// recordings are deleted.
+// TestBounds verifies that:
+//
+//   - The total size of all recordings is limited.
+//   - A long recording continues in another file.
+//   - Old recordings are deleted.
 func TestBounds(t *testing.T) {
 	s := newStore(t, Options{})
 	piece := strings.Repeat("x", 32<<10)
@@ -252,7 +259,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestFailure verifies that a failed write is reported, even between two events.
+// TestFailure verifies that the function set with OnFailure is called if pending events cannot be written. The call
+// does not wait for another event. Further events are rejected.
 func TestFailure(t *testing.T) {
 	s := newStore(t, Options{})
 	r, err := s.Begin(Terminal{})
@@ -277,7 +285,8 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestIDs verifies that an id cannot be a path.
+// TestIDs verifies that the ID of a recording cannot select another file. The test uses IDs that are paths, and an ID
+// whose file is a symbolic link.
 func TestIDs(t *testing.T) {
 	s := newStore(t, Options{})
 	id := record(t, s, "x")
@@ -294,7 +303,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestParseKeys verifies the format of a file with keys.
+// TestParseKeys verifies that a file with encryption keys is parsed, and that malformed files are rejected.
 func TestParseKeys(t *testing.T) {
 	line := base64.StdEncoding.EncodeToString(key(1))
 	for text, want := range map[string]int{
@@ -311,8 +320,8 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-// TestListsAreCharged verifies that the memory of a list of recordings is charged, and that the list is refused if the
-// budget is exhausted.
+// TestListsAreCharged verifies that the memory of a list of recordings is charged to the account of the user. A list
+// that needs more memory than the limit of the account is rejected.
 func TestListsAreCharged(t *testing.T) {
 	s := newStore(t, Options{})
 	for range 3 {

@@ -51,7 +51,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersAreNotMatchedAgain verifies that values that are parts of the placeholder do not lengthen the result.
+// TestPlaceholdersAreNotMatchedAgain verifies that confidential values such as "***", which are parts of the
+// placeholder, do not lengthen the redacted text.
 func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	values := []string{"access"}
 	for n := range 64 {
@@ -62,8 +63,8 @@ func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	}
 }
 
-// TestAValueThatIsCut verifies that no part of a value is returned if the value is truncated at the end of the read
-// part.
+// TestAValueThatIsCut verifies that a confidential value is redacted completely if it crosses the limit of maxRead
+// bytes. Redactor.Text drops the rest of a text after this limit.
 func TestAValueThatIsCut(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 8)
 	for before := maxRead - len(secret) - 2; before <= maxRead; before++ {
@@ -74,8 +75,8 @@ func TestAValueThatIsCut(t *testing.T) {
 	}
 }
 
-// TestTimeIsBounded verifies that the time grows with the sum of the input, and not with the product of values and
-// text.
+// TestTimeIsBounded verifies that many confidential values are redacted in a long text within seconds. The time must
+// not grow with the number of values times the length of the text.
 func TestTimeIsBounded(t *testing.T) {
 	values := make([]string, 0, 3000)
 	for n := range 3000 {

@@ -14,7 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestSensitive verifies the requests in the table of docs/authentication.md.
+// TestSensitive verifies that IsSensitive returns true only for requests that require a fresh code of the second
+// factor. docs/authentication.md lists these requests.
 func TestSensitive(t *testing.T) {
 	const (
 		kubevision = "/apis/kubevision.io/v1alpha1/"
@@ -88,7 +89,8 @@ func TestSensitive(t *testing.T) {
 	}
 }
 
-// TestSensitiveBodies verifies requests whose body determines whether they are sensitive.
+// TestSensitiveBodies verifies that IsSensitive evaluates the body of a request if the method and the URL are not
+// sufficient. The body can still be read afterwards.
 func TestSensitiveBodies(t *testing.T) {
 	const secrets, user = "/api/v1/namespaces/team/secrets", "/apis/kubevision.io/v1alpha1/kubevisionusers/alice"
 	for name, tc := range map[string]struct {
@@ -145,8 +147,8 @@ func newRequest(t *testing.T, line, body string) *http.Request {
 	return r
 }
 
-// TestRequire verifies that concurrent calls of a request share one verification of its code, and that a call outside
-// of a request is rejected.
+// TestRequire verifies that concurrent calls of Require within one HTTP request check the user's code only once.
+// Outside of an HTTP request, Require returns an error.
 func TestRequire(t *testing.T) {
 	if err := Require(t.Context()); envelope.As(err).Code != 50000 {
 		t.Errorf("without a request: %v", err)

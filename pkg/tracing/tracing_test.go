@@ -18,8 +18,10 @@ const (
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 )
 
-// is returns a function that always returns trusted.
-func is(trusted bool) func(*http.Request) bool { return func(*http.Request) bool { return trusted } }
+// trustFunc returns a function that returns the value of trusted for all requests.
+func trustFunc(trusted bool) func(*http.Request) bool {
+	return func(*http.Request) bool { return trusted }
+}
 
 func request(t *testing.T) *http.Request {
 	t.Helper()
@@ -30,12 +32,12 @@ func request(t *testing.T) *http.Request {
 	return r
 }
 
-// TestClientsDoNotDecideWhatIsSampled verifies that a client that marks its trace as sampled gets no span, and that
-// kube-apiserver gets one.
+// TestClientsDoNotDecideWhatIsSampled verifies that StartRequest ignores the sampling decision of an untrusted client.
+// It must follow the decision of a trusted client, such as kube-apiserver.
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {
-		r, span := StartRequest(request(t), provider, is(trusted))
+		r, span := StartRequest(request(t), provider, trustFunc(trusted))
 		if span.IsRecording() != want {
 			t.Errorf("trusted %t: recording is %t", trusted, span.IsRecording())
 		}
@@ -57,12 +59,12 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-// TestTraceContextIsSentWhereItIsWanted verifies that calls to a cluster carry the trace context only if the operator
-// has enabled it.
+// TestTraceContextIsSentWhereItIsWanted verifies that RoundTripper adds the trace context to calls to a cluster only if
+// Propagate is true.
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	for _, propagate := range []bool{false, true} {
-		inbound, span := StartRequest(request(t), provider, is(false))
+		inbound, span := StartRequest(request(t), provider, trustFunc(false))
 		next := &recorder{}
 		call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet, "/api/v1/pods", http.NoBody)
 		response, err := (&RoundTripper{Next: next, Cluster: "member", Propagate: propagate}).RoundTrip(call)
@@ -80,12 +82,12 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestAttributesAreBounded verifies that a long path is truncated in the attribute, and that the query is not an
-// attribute.
+// TestAttributesAreBounded verifies that span attributes contain at most maxAttribute bytes of a URL path, and no part
+// of the query.
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	inbound, span := StartRequest(request(t), provider, is(false))
+	inbound, span := StartRequest(request(t), provider, trustFunc(false))
 	defer span.End()
 	call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet,
 		"/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)

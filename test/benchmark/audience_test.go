@@ -23,31 +23,32 @@ import (
 )
 
 const (
-	// audienceVariable is the environment variable that makes this program act as an audience. An audience is a process
-	// whose clients open watch streams and discard the messages.
+	// audienceVariable is the environment variable that makes this test binary act as an audience. An audience is a
+	// process with many clients, which open watch streams and discard the messages.
 	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
-	// openAtOnce bounds the clients that open their streams at the same time.
+	// openAtOnce bounds the number of clients that open their watch streams at the same time.
 	openAtOnce = 16
 )
 
-// audience describes clients that open watch streams and discard the messages. The clients run in a separate process.
-// This process has the lowest priority, because real clients run on other machines and do not slow down the server.
+// audience describes clients that open watch streams.
 type audience struct {
 	Endpoint     string
 	AuthorityPEM []byte
 	Tokens       []string
 	Clients      int
-	// Message is the subscription that each client sends. It may be empty.
+	// Message is the message with which each client subscribes to topics. If Message is empty, the clients do not
+	// subscribe.
 	Message string
 }
 
-// audience returns the description of clients that open watch streams. The clients share the tokens of all users.
+// audience returns the description of clients that open watch streams. The clients share the access tokens in l.
 func (l *library) audience(clients int, message string) audience {
 	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: l.tokens,
 		Clients: clients, Message: message}
 }
 
-// aside opens watch streams in a separate process. This process discards the messages until the benchmark ends.
+// aside opens watch streams in a child process, which discards the messages until the benchmark ends. The child process
+// has the lowest priority, because real clients run on other machines and do not slow down the server.
 func (l *library) aside(b *testing.B, clients int, message string) {
 	b.Helper()
 	in, out := aside(b, audienceVariable)
@@ -60,7 +61,7 @@ func (l *library) aside(b *testing.B, clients int, message string) {
 	}
 }
 
-// watchers opens watch streams in this process, and returns the connections.
+// watchers opens a watch stream for each client, and returns the connections.
 func (l *library) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
 	b.Helper()
 	conns, err := l.audience(clients, message).open(b.Context())
@@ -70,8 +71,8 @@ func (l *library) watchers(b *testing.B, clients int, message string) []*websock
 	return conns
 }
 
-// attend is the main function of an audience, which is a separate process with many clients. The clients open watch
-// streams and discard the messages. attend returns at the end of in.
+// attend is the main function of an audience, which is a child process with many clients. The clients open watch
+// streams and discard the messages. attend reads the description of the clients from in, and returns at EOF.
 func attend(in io.Reader, out io.Writer) error {
 	orders := json.NewDecoder(in)
 	var a audience
@@ -96,7 +97,7 @@ func attend(in io.Reader, out io.Writer) error {
 	return err //nolint:wrapcheck // an error of the standard input
 }
 
-// open opens a watch stream for each client. If Message is not empty, each client sends it to subscribe.
+// open opens a watch stream for each client. Each client sends a.Message unless a.Message is empty.
 func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(a.AuthorityPEM) {
@@ -122,7 +123,8 @@ func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 	return conns, group.Wait() //nolint:wrapcheck // the errors have context
 }
 
-// subscribe sends a message unless it is empty, and waits for the first bookmark of each topic.
+// subscribe sends message, and waits for the first bookmark from the server. If message is empty, subscribe does
+// nothing.
 func subscribe(conn *websocket.Conn, message string) error {
 	if message == "" {
 		return nil
@@ -139,8 +141,8 @@ func subscribe(conn *websocket.Conn, message string) error {
 	return nil
 }
 
-// discard reads messages until the connection is closed. It does not decode them, so that the server has the
-// processors.
+// discard reads messages until the connection is closed. It does not decode the messages, so that most processor time
+// is available to the server.
 func discard(conn *websocket.Conn) {
 	for {
 		_, r, err := conn.NextReader()

@@ -17,18 +17,19 @@ import (
 	"time"
 )
 
-// limitVariable is the environment variable that makes this program serve a file. Its value is the name of the file.
-const limitVariable = "KUBEVISION_BENCHMARK_LIMIT"
+// servedFileVariable is the environment variable that makes this test binary serve a file. The value is the path of the
+// file.
+const servedFileVariable = "KUBEVISION_BENCHMARK_SERVED_FILE"
 
-// newBareLimit starts the file server of Go, which serves body over TLS. Like the compared servers, it runs in a
-// separate process. newBareLimit returns the URL and the id of the process.
-func newBareLimit(b *testing.B, body []byte) (url string, pid int) {
+// startFileServer starts a child process that serves body over TLS. It returns the URL of the server and the id of the
+// process. BenchmarkCachedList compares other servers to the file server, which does no other work.
+func startFileServer(b *testing.B, body []byte) (url string, pid int) {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "body.json")
 	if err := os.WriteFile(file, body, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	p := startProgram(b, nil, limitVariable, file)
+	p := startProgram(b, nil, servedFileVariable, file)
 	var at address
 	if err := json.NewDecoder(p.out).Decode(&at); err != nil {
 		b.Fatal(err)
@@ -36,7 +37,8 @@ func newBareLimit(b *testing.B, body []byte) (url string, pid int) {
 	return at.URL, p.pid
 }
 
-// serveFile is the main function of the file server. It exits at the end of its input.
+// serveFile is the main function of a child process that serves file over TLS. It writes the URL and the certificate of
+// the server to out. It returns after it has read in to EOF.
 func serveFile(file string, in io.Reader, out io.Writer) error {
 	body, err := os.ReadFile(file)
 	if err != nil {

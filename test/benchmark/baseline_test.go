@@ -14,22 +14,22 @@ import (
 var baseline = flag.String("baseline", "",
 	"kubevision-apiserver of another version, which does what is measured in turns")
 
-// series contains the durations of requests to a server of another version.
-type series struct {
+// baselineServer is a kubevision-apiserver of another version, to which a benchmark compares the current version. The
+// flag -baseline selects the other version.
+type baselineServer struct {
 	client *wire.Client
 	took   durations
 	turns  int
 }
 
-// contestants returns the process ID of the measured server and a client of this server. other sends requests to a
-// server of another version, or is nil.
+// contestants returns the process ID of the measured server and a client for this server. It also returns other, a
+// server of another version, to which the benchmark compares the measured server.
 //
 //   - Without the flag -baseline, the measured server is the one that all benchmarks share. other is nil.
-//   - With the flag -baseline, contestants starts a new server of each version. A server that has served other
-//     benchmarks would be slower.
+//   - With the flag -baseline, both servers are new, because a server that has served other benchmarks is slower.
 //
-// Before contestants returns, it sends request once to each of the servers.
-func contestants(b *testing.B, request wire.Request) (pid int, ours *wire.Client, other *series) {
+// Before contestants returns, it sends request once to each server.
+func contestants(b *testing.B, request wire.Request) (pid int, ours *wire.Client, other *baselineServer) {
 	b.Helper()
 	server := env.KubeVision.APIServer()
 	if *baseline != "" {
@@ -43,7 +43,7 @@ func contestants(b *testing.B, request wire.Request) (pid int, ours *wire.Client
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { _ = old.Kill() })
-		other = &series{client: clientOf(b, old)}
+		other = &baselineServer{client: clientOf(b, old)}
 		succeeded(b, other.client.Send(b, request))
 	}
 	ours = clientOf(b, server)
@@ -60,10 +60,9 @@ func clientOf(b *testing.B, server *localcluster.APIServer) *wire.Client {
 	return c
 }
 
-// beside calls send, which sends request to the measured server. It also sends request to the server of the other
-// version, unless s is nil. Each call reverses the order of the two requests, because the first one takes longer if it
-// follows a request to kube-apiserver.
-func (s *series) beside(b *testing.B, request wire.Request, send func()) {
+// beside sends request to the server s, and calls send, which sends request to the measured server. If s is nil, beside
+// only calls send. The order of both requests alternates between calls, because the first request takes longer.
+func (s *baselineServer) beside(b *testing.B, request wire.Request, send func()) {
 	b.Helper()
 	if s == nil {
 		send()
@@ -81,8 +80,9 @@ func (s *series) beside(b *testing.B, request wire.Request, send func()) {
 	}
 }
 
-// report reports the ratio between the medians of d and of the series.
-func (s *series) report(b *testing.B, d durations) {
+// report reports the median duration of the requests to s. It also reports the ratio of the median of d to that median.
+// If s is nil, report does nothing.
+func (s *baselineServer) report(b *testing.B, d durations) {
 	b.Helper()
 	if s == nil {
 		return

@@ -183,7 +183,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	limit := &contender{name: "limit", tls: insecure}
 	var pid int
-	limit.url, pid = newBareLimit(b, body)
+	limit.url, pid = startFileServer(b, body)
 	limit.pids = []int{pid}
 	unchanged := l.contender(b, "unchanged", q.path, tag)
 	unchanged.headers = unchanged.headers[:1]
@@ -272,7 +272,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 				}
 			}
 			b.ReportMetric(0, "ns/op") // the duration is fixed
-			out.add(row{objects: objects, question: q.name, clients: clients}, all)
+			out.add(measurement{objects: objects, question: q.name, clients: clients}, all)
 			reportRatios(b, all)
 		})
 	}
@@ -303,7 +303,7 @@ func (l *library) views(b *testing.B, out *table, objects int) {
 	memory := readMemory(b, env.KubeVision.APIServer().PID()) // after the load of all reads
 	b.ReportMetric(memory.resident, "resident-MiB")
 	b.ReportMetric(memory.peak, "peak-MiB")
-	out.add(row{objects: objects, question: "views", clients: 1}, all)
+	out.add(measurement{objects: objects, question: "views", clients: 1}, all)
 }
 
 // parallel measures the memory under many parallel lists of one user.

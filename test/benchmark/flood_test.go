@@ -14,24 +14,29 @@ import (
 )
 
 const (
-	// listedPods is the number of Pods in each list of a bystander.
+	// listedPods is the number of Pods in the namespace of a bystander. A bystander is a user who lists the Pods while
+	// other clients overload the server.
 	listedPods = 100
 
-	// minRounds and maxRounds bound the rounds. A round consists of a quiet phase and a flood, so that the background
-	// load of the machine affects both. If there are too few lists during the floods for a 99th percentile, there are
-	// more than minRounds.
+	// minRounds and maxRounds bound the number of rounds. A round consists of a phase without load and a phase with
+	// load. The phases alternate, so that the background load of the machine affects both.
 	minRounds, maxRounds = 4, 6
-	enoughLists          = 300
+	// enoughLists is the number of lists of Pods that suffices for a 99th percentile. If a benchmark has measured
+	// fewer lists under load after minRounds rounds, it runs more rounds.
+	enoughLists = 300
 
-	// phaseLength is the length of a phase. A flood ends when the server has responded to its last wave.
+	// phaseLength is the minimum duration of a phase, with or without load. A phase with load continues until the
+	// server has responded to all requests.
 	phaseLength = 3 * time.Second
-	// settleTime is the pause before each phase.
+	// settleTime is the pause before each phase of a benchmark, in which the server finishes earlier work.
 	settleTime = time.Second
 )
 
-// BenchmarkLoginFlood measures the effect of waves of 500 concurrent wrong logins. It reports the growth of the
-// server's resident memory from idle to its peak, and the ratio of the durations of another user's lists of Pods. The
-// goals of KubeVision are a growth of at most 150 MiB and a p99-ratio of at most 3.
+// BenchmarkLoginFlood measures the effect of 500 clients that log in with wrong passwords at the same time. The main
+// metrics are:
+//   - rss-growth-MiB is the growth of the server's resident memory, from idle to the peak. The goal is at most 150.
+//   - p99-ratio compares another user's lists of Pods during the logins to lists without load. It is the ratio of the
+//     99th percentiles of the durations. The goal is at most 3.
 func BenchmarkLoginFlood(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("reading memory from /proc and the addresses of the flood require Linux")
@@ -49,7 +54,8 @@ func BenchmarkLoginFlood(b *testing.B) {
 	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{Username: victim.Name}) })
 }
 
-// measureFlood reports the effect of a flood on the server and on a bystander.
+// measureFlood reports the effect of many concurrent requests on the memory of the server and on a bystander. A
+// bystander is a user who lists Pods at the same time. The crowd c describes the clients that send the requests.
 func measureFlood(b *testing.B, others *bystander, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
@@ -76,8 +82,8 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	f.report(b)
 }
 
-// freshServer restarts the server, because a server needs more memory after a flood than an idle one. It returns the id
-// of the process and its resident memory in MiB, after a list and a pause.
+// freshServer restarts the server, because earlier load increases the memory of a server. It returns the id of the new
+// process, and the resident memory of the idle process in MiB.
 func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	b.Helper()
 	if err := env.KubeVision.APIServer().Restart(b.Context()); err != nil {
@@ -93,7 +99,8 @@ func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	return pid, readMemory(b, pid).resident
 }
 
-// beside returns the durations of the bystander's lists during other work.
+// beside calls work with the duration phaseLength. Until work returns, a user lists Pods continuously. beside returns
+// the durations of the lists.
 func beside(b *testing.B, others *bystander, work func(context.Context, time.Duration) error) durations {
 	b.Helper()
 	time.Sleep(settleTime)
@@ -110,13 +117,13 @@ func beside(b *testing.B, others *bystander, work func(context.Context, time.Dur
 	return out
 }
 
-// pause is the work of a quiet phase.
+// pause sleeps for the given time. Benchmarks call it for a phase without load.
 func pause(_ context.Context, length time.Duration) error {
 	time.Sleep(length)
 	return nil
 }
 
-// forgive clears all failed logins.
+// forgive deletes all KubeVisionLoginThrottles, which record failed logins.
 func forgive(b *testing.B) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), fixture.Patience)

@@ -18,8 +18,9 @@ import (
 // enoughLogins is the minimum number of logins for a median.
 const enoughLogins = 30
 
-// BenchmarkLogin compares a valid login, one at a time, to its necessary part: the hash of the password, which the
-// benchmark computes. Its ns/op is the median duration of a login.
+// BenchmarkLogin compares the duration of a valid login to the duration of an argon2id hash of the password. A login
+// cannot be faster than the hash, because the server computes the same hash. The logins are sequential. The metric
+// ns/op is the median duration of a login.
 func BenchmarkLogin(b *testing.B) {
 	u := set().User(b, "login")
 	u.Login(b, direct(b), wire.DirectPath)
@@ -44,13 +45,13 @@ func BenchmarkLogin(b *testing.B) {
 	other.report(b, logins)
 }
 
-// cost is the cost of an argon2id hash: the memory in KiB, the passes and the threads.
+// cost contains the parameters of an argon2id hash: the memory in KiB, the passes and the threads.
 type cost struct {
 	memory, passes uint32
 	threads        uint8
 }
 
-// costOf returns the cost of a user's hash, which the server computes for each of the user's logins.
+// costOf returns the parameters of the argon2id hash that the server computes for each login of u.
 func costOf(b *testing.B, u fixture.User) cost {
 	b.Helper()
 	secret := &corev1.Secret{}

@@ -26,33 +26,38 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the name of the registration of the host.
+// host is the name of the KubeVisionCluster that registers the cluster in which KubeVision runs.
 const host = "host"
 
-// env is the installation that all benchmarks of the package share.
+// env is the installation of Kubernetes and KubeVision that all benchmarks of the package share.
 var env *environment.Environment
 
-// These variables are the flags of BenchmarkCachedList, which compares the responses of several servers.
+// The following variables are flags of BenchmarkCachedList, which compares the responses of several servers.
 var (
-	// turnTime is the time for which one server receives requests before the next server does.
+	// turnTime is the duration of a turn. In a turn, only one contender, which is one of the compared servers, receives
+	// requests.
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
-	// rounds is the number of times that each server receives requests for turnTime.
+	// rounds is the number of turns of each contender, which is one of the compared servers. In a turn, only one
+	// contender receives requests.
 	rounds = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
-	// crowdSize is a larger number of Pods with which BenchmarkCachedList runs again. 0 means that it runs only once.
+	// crowdSize is the number of Pods in a second, larger run of BenchmarkCachedList. 0 means that there is no second
+	// run.
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
-	// answers is a regular expression that selects the measured responses by name, such as "cached". Go's file server
-	// and kube-apiserver are always measured.
+	// answers is a regular expression that selects the measured kinds of responses by name, such as "cached". The
+	// responses of kube-apiserver and of a file server ("limit") are always measured.
 	answers = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
-// floodTime is the length of each flood of BenchmarkFloods.
+// floodTime is the duration of each phase of BenchmarkFloods. The phases with a flood of requests alternate with phases
+// without load.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
-// otherMain runs another function of this program if an environment variable selects one.
+// otherMain runs the main function of a child process if an environment variable selects one. The benchmarks start this
+// test binary as a child process, for example to send requests.
 func otherMain() (selected bool, err error) {
-	switch file := os.Getenv(limitVariable); {
+	switch file := os.Getenv(servedFileVariable); {
 	case os.Getenv(senderVariable) != "":
 		return true, send(os.Stdin, os.Stdout)
 	case os.Getenv(memberVariable) != "":

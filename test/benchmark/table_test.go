@@ -10,13 +10,13 @@ import (
 	"text/tabwriter"
 )
 
-// table contains the results of contenders.
+// table contains the results of contenders, which are servers whose responses are compared.
 type table struct {
 	text *tabwriter.Writer
 }
 
-// row describes the requests of the contenders.
-type row struct {
+// measurement describes the requests that a benchmark sends to several servers to compare them.
+type measurement struct {
 	objects  int
 	question string
 	clients  int
@@ -40,15 +40,15 @@ func (t *table) line(cells ...any) {
 }
 
 // add adds a line for each contender, which is a server whose responses are measured. If the first contender is Go's
-// file server, the second one must be kube-apiserver. The lines then contain the rates relative to these two servers.
-func (t *table) add(r row, all []*contender) {
+// file server, the second contender must be kube-apiserver. Each line then contains the rates relative to both servers.
+func (t *table) add(m measurement, all []*contender) {
 	for _, c := range all {
 		limit, kube := "", ""
 		if all[0].name == "limit" {
 			limit, kube = fmt.Sprintf("%.2f", c.rate()/all[0].rate()), fmt.Sprintf("%.1f", c.rate()/all[1].rate())
 		}
 		answers := max(len(c.took), 1)
-		t.line(r.objects, r.question, r.clients, c.name, fmt.Sprintf("%.1f", c.rate()), limit, kube,
+		t.line(m.objects, m.question, m.clients, c.name, fmt.Sprintf("%.1f", c.rate()), limit, kube,
 			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(50))),
 			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(99))),
 			fmt.Sprintf("%.2f", milliseconds(c.cpu)/float64(answers+c.refused)), c.bytes/int64(answers)>>10, c.refused)

@@ -33,18 +33,20 @@ var (
 )
 
 const (
-	// changesPerSecond is the rate of changes of BenchmarkWatch.
+	// changesPerSecond is the number of changes of Pods that BenchmarkWatch makes per second.
 	changesPerSecond = 100
-	// changesAtOnce bounds the changes in flight.
+	// changesAtOnce bounds the number of concurrent changes of Pods.
 	changesAtOnce = 8
-	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages in a
-	// separate process.
+	// measuredWatchers bounds the number of clients for which BenchmarkWatch measures the delays of events. The other
+	// clients run in a separate process and discard their messages.
 	measuredWatchers = 50
 )
 
-// BenchmarkWatch measures the time from an event of the API server to its arrival at each of many clients that watch
-// 5,000 Pods, and the memory of the server. The first client does not read. "limit" is a loop that writes the same
-// number of bytes to the same number of clients.
+// BenchmarkWatch measures a server with many clients that watch 5,000 Pods. One client never reads its messages. The
+// benchmark reports:
+//   - the memory of the server
+//   - the delays of events at the clients, relative to a direct watch of kube-apiserver
+//   - limit-p99-ms, the delays if a simple loop writes the same number of bytes to the same number of clients
 func BenchmarkWatch(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -61,8 +63,8 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// idle measures the memory of clients without a topic. The first clients are not measured, because the server then
-// allocates memory that does not grow with their number.
+// idle reports the memory that the server needs for each connected client that watches nothing. Some clients connect
+// before the measurement, because the first clients also cause allocations that later clients do not cause.
 func (l *library) idle(b *testing.B, pid int) {
 	b.Helper()
 	b.ReportMetric(0, "ns/op")
@@ -73,7 +75,8 @@ func (l *library) idle(b *testing.B, pid int) {
 	b.ReportMetric((settledMemory(b, pid)-before)*1024/float64(n), "KiB/client")
 }
 
-// settledMemory returns the resident memory in MiB after the runtime has returned unused memory to the system.
+// settledMemory returns the resident memory of a process in MiB. It waits until the value is stable, at most one
+// minute, because the Go runtime returns unused memory to the system with a delay.
 func settledMemory(b *testing.B, pid int) float64 {
 	b.Helper()
 	const patience, interval, tolerance = time.Minute, 5 * time.Second, 0.5
@@ -97,7 +100,8 @@ func closeSockets(all []*websocket.Conn) {
 	}
 }
 
-// arrivals are the times at which changes arrived at a watch of kube-apiserver, by resource version.
+// arrivals contains the times at which changes of Pods arrived at a direct watch of kube-apiserver. The keys are
+// resource versions.
 type arrivals struct {
 	mu    sync.RWMutex
 	times map[string]time.Time
@@ -110,7 +114,8 @@ func (a *arrivals) get(version string) (time.Time, bool) {
 	return at, ok
 }
 
-// watchDirectly records the arrivals of changes at a watch of kube-apiserver.
+// watchDirectly watches all Pods at kube-apiserver until the benchmark ends. It records the times at which changes
+// arrive.
 func watchDirectly(b *testing.B) *arrivals {
 	b.Helper()
 	kube, err := kubernetes.NewForConfig(env.Cluster.Config())
@@ -156,8 +161,8 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll reads from clients while run is running. It returns the delays of the events, and the number of received
-// bytes.
+// readAll calls run, and reads the events that the clients receive until run returns. It returns the delay of each
+// event relative to the arrival time in a, and the number of received bytes.
 func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -176,7 +181,8 @@ func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations
 	return took, received
 }
 
-// readEvents reads events until the connection is closed.
+// readEvents reads events until the connection is closed. It returns the delay of each event relative to the arrival
+// time in a, and the number of received bytes.
 func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int) {
 	marker := []byte(`"resourceVersion":"`)
 	for {
@@ -201,9 +207,9 @@ func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int
 	}
 }
 
-// changePods changes Pods at a rate. It skips a change while too many changes are in flight, because kube-apiserver
-// repeats concurrent changes of one Pod and would be overloaded.
-func changePods(b *testing.B, while time.Duration) {
+// changePods changes Pods for the given time, at a constant rate. It skips a change while too many changes are in
+// progress, because kube-apiserver repeats concurrent changes of one Pod and would be overloaded.
+func changePods(b *testing.B, length time.Duration) {
 	b.Helper()
 	var pods corev1.PodList
 	if err := env.Client.List(b.Context(), &pods, client.Limit(10*changesPerSecond)); err != nil {
@@ -213,7 +219,7 @@ func changePods(b *testing.B, while time.Duration) {
 	defer ticker.Stop()
 	var group errgroup.Group
 	group.SetLimit(changesAtOnce)
-	end := time.Now().Add(while)
+	end := time.Now().Add(length)
 	for i := 0; time.Now().Before(end); i++ {
 		<-ticker.C
 		pod := &pods.Items[i%len(pods.Items)]
@@ -231,8 +237,8 @@ func changePods(b *testing.B, while time.Duration) {
 	}
 }
 
-// bareWatch writes the same number of bytes as the server to the same number of clients over TLS, ten times per second.
-// It returns the delays.
+// bareWatch measures a lower bound for the delays of a watch. A simple loop writes messages to many clients over TLS,
+// ten times per second. All messages to one client have bytesPerClient bytes in total.
 func bareWatch(b *testing.B, bytesPerClient int) durations {
 	b.Helper()
 	const rate = 10

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAnonymousThroughKubernetes verifies that kube-apiserver rejects requests without a Kubernetes credential in its
-// own format, unless the optional overlay is applied.
+// TestAnonymousThroughKubernetes verifies that kube-apiserver rejects requests without a Kubernetes credential. The
+// response is a Kubernetes Status. If the manifests in config/anonymous are applied, the requests reach KubeVision.
 func TestAnonymousThroughKubernetes(t *testing.T) {
 	if !target.Started {
 		t.Skip("it opens kube-apiserver to anonymous requests, which only the administrator of the installation " +

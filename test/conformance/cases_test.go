@@ -12,23 +12,26 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// probe is a request and the expected code. Its path does not contain the base path.
+// probe is a request and the expected response. want is the expected value of the field "code". The path of the request
+// does not contain the base path of the API.
 type probe struct {
 	want int
-	// field is the expected meta.field. "*" matches any non-empty value.
+	// field is the expected value of meta.field in the response. "*" matches any non-empty value.
 	field string
-	// as is the role of the caller. token is a credential that belongs to no role. Without both, the request is
-	// anonymous.
-	as    role
+	// as contains the role of the caller. It is empty if the caller has no role.
+	as role
+	// token is the access token of a caller without a role, for example a forged token. A request that has neither a
+	// role nor a token is anonymous.
 	token string
 	// public is true for endpoints that require no credential.
 	public bool
-	// direct is true for requests that kube-apiserver would rewrite, or to which it would respond itself.
+	// direct is true if the request can only be sent directly to kubevision-apiserver, because kube-apiserver would
+	// rewrite or answer the request.
 	direct bool
-	// silent is true for a success without data. explained is true for a failure with data. itemized is true for a
-	// failure whose data describe each object.
+	// silent is true if the expected response is a success without data. explained is true if the response is a failure
+	// whose data contain the reasons. itemized is true if the response is a failure whose data describe each object.
 	silent, explained, itemized bool
-	// namespaces are the expected namespaces of a partial result.
+	// namespaces contains the namespaces that a partial response is expected to cover.
 	namespaces []string
 	request    wire.Request
 }
@@ -140,8 +143,7 @@ func (c *cast) parameters() map[string]probe {
 	}
 }
 
-// queries returns requests with parameters that the cluster validates, or that the server validates before it calls the
-// cluster.
+// queries returns requests for Pods with an invalid query parameter or an impersonation header.
 func (c *cast) queries() map[string]probe {
 	asked := func(field, query string) probe {
 		return probe{want: wire.Invalid, field: field, as: member,

@@ -21,42 +21,46 @@ import (
 type role string
 
 const (
-	// member may read one namespace of the host.
+	// member may read one namespace of the host cluster.
 	member role = "member"
-	// operator has all rights on the host, and may use every cluster.
+	// operator has all rights on the host cluster, and may use every registered cluster.
 	operator role = "operator"
-	// stranger has no bindings.
+	// stranger has no role bindings.
 	stranger role = "stranger"
 )
 
-// cast holds the users and objects of the cases.
+// cast holds the users and objects to which the requests of the tests refer.
 type cast struct {
 	users      map[role]fixture.User
 	logins     map[role]fixture.Login
 	kubernetes map[role]string
 
-	// own is the host namespace that users with the role member may read. other is a host namespace that these users
-	// may not read.
+	// own is a namespace of the host cluster that users with the role member may read. other is a namespace of the host
+	// cluster that users with the role member may not read.
 	own, other string
-	// remote and hidden are registered clusters without a connection. Only users with the role operator may use hidden.
+	// remote and hidden are the names of registered clusters without a connection. Users with the role member may use
+	// only remote. Users with the role operator may use both.
 	remote, hidden string
 	// config is the name of a ConfigMap in the namespace own.
 	config        string
 	configVersion string
 
-	// required is a user who must set up a second factor. half is the token that a login of this user returns.
+	// required is a user who must set up a second factor.
 	required fixture.User
-	half     string
+	// half is the access token of a user who must set up a second factor, but has not done so yet.
+	half string
 	// disabled is a user who may not log in.
 	disabled fixture.User
-	// broken is a user with unreadable credentials and an earlier session.
-	broken        fixture.User
+	// broken is a user whose stored credentials are unreadable.
+	broken fixture.User
+	// brokenSession is an access token from a login before the stored credentials of the user became unreadable.
 	brokenSession string
-	// binding is the role binding of the operator.
+	// binding is the name of the role binding of the operator.
 	binding string
 
-	// bad contains invalid tokens. expired contains expired tokens.
-	bad     map[string]string
+	// bad contains invalid access tokens by description.
+	bad map[string]string
+	// expired contains expired access tokens by description.
 	expired map[string]string
 }
 
@@ -120,8 +124,8 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
-// letUseAll allows the operator to use every cluster without any rights on it. It does not create a role binding, which
-// would grant rights on clusters that do not belong to the tests.
+// letUseAll grants the operator the verb "use" on every KubeVisionCluster, but no rights within the clusters. It does
+// not create a KubeVisionRoleBinding, which would also grant rights on clusters that do not belong to the tests.
 func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := fixture.Name("conformance-use-all")
@@ -140,7 +144,7 @@ func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	})
 }
 
-// forge creates forged tokens of the operator, the user with all rights.
+// forge creates expired and invalid access tokens of the operator, the user with all rights on the host cluster.
 func (c *cast) forge(t *testing.T, s fixture.Set) {
 	t.Helper()
 	login := c.logins[operator]

@@ -42,18 +42,18 @@ var (
 )
 
 const (
-	// ownPrefix is the prefix of the names of all objects that these tests create.
+	// ownPrefix is the prefix of the names of all objects that the tests of this package create.
 	ownPrefix = "conformance-"
-	// connecting bounds the inspection of the installation before the tests.
-	connecting = time.Minute
-	// removing bounds the removal of the objects of the tests.
-	removing = 2 * time.Minute
+	// connectTimeout is the maximum time to read the properties of the installation before the tests.
+	connectTimeout = time.Minute
+	// removeTimeout is the maximum time to remove all objects of the tests.
+	removeTimeout = 2 * time.Minute
 )
 
-// runForeign runs the tests against an existing installation. It verifies that no object of the tests remains, and
-// returns the exit code.
+// runForeign runs the tests against an existing installation, and returns the exit code. It fails if objects of the
+// tests remain in the installation.
 func runForeign(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), connecting)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
 	found, err := connect(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func runForeign(m *testing.M) int {
 	return code
 }
 
-// connect reads the properties of the installation that the tests need.
+// connect returns a Target with the properties of an existing installation. It reads the properties from the cluster.
 func connect(ctx context.Context) (*Target, error) {
 	config, err := adminConfig()
 	if err != nil {
@@ -126,8 +126,8 @@ func adminClient(config *rest.Config) (client.Client, error) {
 	return c, nil
 }
 
-// impersonating returns a function that returns the configuration of a user of kube-apiserver. It impersonates the user
-// as the administrator.
+// impersonating returns a function that returns a client configuration for a user and groups. A client with this
+// configuration authenticates as the administrator, and impersonates the user.
 func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, error) {
 	return func(user string, groups ...string) (*rest.Config, error) {
 		config := rest.CopyConfig(admin)
@@ -136,7 +136,7 @@ func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, er
 	}
 }
 
-// authority returns the certificate authority of the server.
+// authority returns the certificate authority of kubevision-apiserver in PEM format.
 func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	if *installationCA != "" {
 		text, err := os.ReadFile(*installationCA)
@@ -153,8 +153,8 @@ func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	return secret.Data["ca.crt"], nil
 }
 
-// hostName returns the name of the registration of the host. If there is none, it returns a name for the registration
-// that the tests create.
+// hostName returns the name of the KubeVisionCluster that registers the host cluster. If there is none, hostName
+// returns a name for the KubeVisionCluster that the tests create.
 func hostName(ctx context.Context, admin client.Client) (string, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := admin.List(ctx, &all); err != nil {
@@ -166,8 +166,9 @@ func hostName(ctx context.Context, admin client.Client) (string, error) {
 	return fixture.Name(ownPrefix + "host"), nil
 }
 
-// failedLogins returns the throttles with the time of the last failure of each. It returns an error if logins from an
-// address are blocked, because the tests may have this address.
+// failedLogins returns the time of the last failed login of each KubeVisionLoginThrottle. The key is the UID of the
+// KubeVisionLoginThrottle. failedLogins returns an error if logins from an IP address are blocked, because the tests
+// may use this address.
 func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav1.MicroTime, error) {
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
 	if err := admin.List(ctx, &all); err != nil {
@@ -189,7 +190,7 @@ func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav
 
 // leave removes the objects that the tests share, and waits until no object of the tests remains.
 func (target Target) leave() error {
-	ctx, cancel := context.WithTimeout(context.Background(), removing)
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
 	if strings.HasPrefix(target.Host, ownPrefix) {
 		host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: target.Host}}
@@ -200,7 +201,7 @@ func (target Target) leave() error {
 	if err := target.forgiveAll(ctx); err != nil {
 		return err
 	}
-	return localcluster.Poll(ctx, removing, "wait until no object of the tests is left", target.nothingLeft)
+	return localcluster.Poll(ctx, removeTimeout, "wait until no object of the tests is left", target.nothingLeft)
 }
 
 func (target Target) nothingLeft(ctx context.Context) error {
@@ -230,7 +231,8 @@ func (target Target) nothingLeft(ctx context.Context) error {
 	return nil
 }
 
-// ofTheTests returns the names of the objects in a list that belong to the tests or to the users of the tests.
+// ofTheTests returns the types and names of the listed objects that belong to the tests. A session or a login throttle
+// belongs to the tests if its user does.
 func ofTheTests(list client.ObjectList) ([]string, error) {
 	var out []string
 	err := meta.EachListItem(list, func(item runtime.Object) error {

@@ -31,7 +31,7 @@ const (
 	nonsense = "nonsense"
 )
 
-// each calls a function for every operation of the API.
+// each calls visit for every operation in an OpenAPI document, except the operations of Kubernetes discovery.
 func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o *spec3.Operation)) {
 	for path, item := range d.Paths.Paths {
 		if strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/") == "" {
@@ -49,8 +49,8 @@ func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o 
 	}
 }
 
-// TestDocumentIsCommitted verifies that the committed document, from which clients are generated, equals the served
-// document.
+// TestDocumentIsCommitted verifies that clients/openapi.json equals the OpenAPI document that the server returns.
+// Clients are generated from clients/openapi.json.
 func TestDocumentIsCommitted(t *testing.T) {
 	if !target.Started {
 		t.Skip("the installation may have another version")
@@ -85,8 +85,8 @@ func TestDocumentIsCommitted(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesQueries verifies that a parameter that is described as a number, a boolean or an enumeration rejects
-// other values.
+// TestDocumentTypesQueries verifies the types of query parameters in the OpenAPI document. If a parameter has the type
+// number, boolean or enumeration, the server rejects other values.
 func TestDocumentTypesQueries(t *testing.T) {
 	d, _ := document(t)
 	s, direct := target.set(), target.direct(t)
@@ -133,7 +133,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	}
 }
 
-// examplePath returns the path with the parameters of an object that need not exist.
+// examplePath replaces the parameters in a path with the names of an example object. The object need not exist.
 func examplePath(path string) string {
 	return strings.NewReplacer(
 		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
@@ -159,8 +159,8 @@ func exampleType(o *spec3.Operation) string {
 	return jsonType
 }
 
-// TestDocumentTypesCodes verifies that codes are described as an enumeration, for responses and for the results of
-// single objects.
+// TestDocumentTypesCodes verifies that the OpenAPI document describes the field "code" as an enumeration of all codes.
+// This applies to responses and to the results of single objects in a response.
 func TestDocumentTypesCodes(t *testing.T) {
 	d, _ := document(t)
 	code := d.Components.Schemas[modelPrefix+"Code"]
@@ -189,8 +189,8 @@ func TestDocumentTypesCodes(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesObjects verifies that objects of clusters are described with metadata and with fields that depend
-// on their kind.
+// TestDocumentTypesObjects verifies that the OpenAPI document describes Kubernetes objects with the field "metadata".
+// The document also allows additional fields, which depend on the kind of the object.
 func TestDocumentTypesObjects(t *testing.T) {
 	d, _ := document(t)
 	for _, name := range []string{"Object", "Manifest"} {
@@ -215,8 +215,8 @@ func TestDocumentTypesObjects(t *testing.T) {
 	}
 }
 
-// TestDocumentNamesCredentials verifies that an operation rejects requests without one of the credentials that the
-// document lists for it.
+// TestDocumentNamesCredentials verifies the required credentials in the OpenAPI document. The server rejects a request
+// without a credential if and only if the document requires a credential for the operation.
 func TestDocumentNamesCredentials(t *testing.T) {
 	d, _ := document(t)
 	schemes := d.Components.SecuritySchemes

@@ -27,7 +27,8 @@ const (
 	cacheOff = "--read-cache-bytes=0"
 )
 
-// testOtherCaches repeats the reads of clusters with replicas whose read cache is disabled or stale.
+// testOtherCaches starts two replicas of kubevision-apiserver, one with a disabled and one with a stale read
+// cache. Each replica gets the test requests that read from a cluster.
 func testOtherCaches(t *testing.T, c *cast) {
 	t.Helper()
 	if !target.Started || *readCache != "on" {
@@ -94,7 +95,7 @@ func testOtherCaches(t *testing.T, c *cast) {
 	})
 }
 
-// clusterReads returns the probes that read from a cluster.
+// clusterReads returns the test requests that read from a cluster.
 func (c *cast) clusterReads() map[string]probe {
 	reads := c.probes()
 	maps.DeleteFunc(reads, func(name string, p probe) bool {
@@ -105,7 +106,7 @@ func (c *cast) clusterReads() map[string]probe {
 	return reads
 }
 
-// directDoor returns the direct path of access to a replica.
+// directDoor returns a door that sends requests directly to a replica, and not through kube-apiserver.
 func directDoor(t *testing.T, endpoint string) door {
 	t.Helper()
 	client, err := wire.New(endpoint, target.DirectCA)
@@ -115,7 +116,7 @@ func directDoor(t *testing.T, endpoint string) door {
 	return door{base: wire.DirectPath, client: client, direct: true, strangers: true}
 }
 
-// check sends a probe and verifies the response.
+// check sends the request of a probe through d, and verifies the response.
 func (d door) check(t *testing.T, c *cast, p probe) wire.Envelope {
 	t.Helper()
 	request, client, ok := d.request(c, p)

@@ -22,7 +22,8 @@ import (
 // body is the body of a request.
 type body map[string]any
 
-// visitor is a user who logs in through one path of access and changes the credentials.
+// visitor is a user who logs in and changes the credentials. All requests of a visitor take the same way to the API,
+// for example through kube-apiserver.
 type visitor struct {
 	t      *testing.T
 	door   door
@@ -31,7 +32,7 @@ type visitor struct {
 	login  fixture.Login
 }
 
-// visit creates a user and logs the user in through a path of access.
+// visit creates a user, and logs in as this user through the door d, for example through kube-apiserver.
 func visit(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := &visitor{t: t, door: d, client: d.client, user: target.set().User(t, "conformance-visitor")}
@@ -42,8 +43,8 @@ func visit(t *testing.T, d door) *visitor {
 	return v
 }
 
-// call sends a request with an access token, or without a token if it is empty. It fails the test unless the response
-// has the code.
+// call sends a request with an access token, which may be empty. The test fails unless the response contains the
+// expected code.
 func (v *visitor) call(code int, token, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	r := wire.Request{Method: method, Path: v.door.base + path}
@@ -65,7 +66,7 @@ func (v *visitor) call(code int, token, method, path string, send body) wire.Env
 	return e
 }
 
-// own sends a request in the session of the visitor.
+// own sends a request with the access token of the visitor.
 func (v *visitor) own(code int, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, v.login.AccessToken, method, path, send)
@@ -77,7 +78,8 @@ func (v *visitor) post(code int, path string, send body) wire.Envelope {
 	return v.call(code, "", http.MethodPost, path, send)
 }
 
-// challenge sends the password, and returns the token for the second factor.
+// challenge logs in with the password of a visitor who has a second factor. It returns the token that a request with
+// the second factor must contain.
 func (v *visitor) challenge() string {
 	v.t.Helper()
 	var data struct {
@@ -88,13 +90,14 @@ func (v *visitor) challenge() string {
 	return data.SessionToken
 }
 
-// enrolment contains the values that a set-up returns once.
+// enrolment contains the values that the set-up of a second factor returns. No later request returns these values.
 type enrolment struct {
 	Secret        string   `json:"secret"`
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// enrol sets up a second factor with the code of the previous step, so that two codes remain for the test.
+// enrol sets up a second factor with the one-time code of the previous period of 30 seconds. The caller can then still
+// use two valid codes: those of the current period and of the next period.
 func (v *visitor) enrol() enrolment {
 	v.t.Helper()
 	var made enrolment
@@ -103,14 +106,14 @@ func (v *visitor) enrol() enrolment {
 	return made
 }
 
-// aged returns a token of the visitor that expired a minute ago.
+// aged returns a copy of a token of the visitor. The copy expired a minute ago.
 func (v *visitor) aged(raw string) string {
 	v.t.Helper()
 	token := fixture.Take(v.t, raw)
 	return token.Aged(time.Minute).Sign(v.t, target.set().SigningKey(v.t, token.Header["kid"]))
 }
 
-// expire changes the session object so that the session has expired.
+// expire changes the KubeVisionSession of the visitor so that the session has expired.
 func (v *visitor) expire() {
 	v.t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t,
@@ -122,10 +125,10 @@ func (v *visitor) expire() {
 	}
 }
 
-// ended returns a check that the visitor's access token has expired.
+// ended returns a function that returns an error unless the server rejects the visitor's access token as expired.
 func ended(v *visitor) func(context.Context) error { return v.answered(wire.TokenExpired) }
 
-// setupRequired returns a check that the visitor must set up a second factor.
+// setupRequired returns a function that returns an error unless the visitor must set up a second factor.
 func setupRequired(v *visitor) func(context.Context) error { return v.answered(wire.TwoFactorRequired) }
 
 func (v *visitor) answered(code int) func(context.Context) error {

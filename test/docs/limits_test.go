@@ -26,16 +26,16 @@ import (
 
 // row is one row of the tables in docs/limits.md.
 type row struct {
-	// grows is the bounded quantity. setBy contains the flags and constants that set the bound. tests contains the
-	// tests that reach the bound.
-	grows        string
+	// grows is the quantity that has a limit.
+	grows string
+	// setBy contains the flags and constants that set the limit. tests contains the tests that reach the limit.
 	setBy, tests []string
 }
 
-// columns returns the columns of each table.
+// columns returns the column headers, which are the same in all tables of docs/limits.md.
 func columns() []string { return []string{"What grows", "Bound", "Set by", "At the bound", "Test"} }
 
-// rows returns the rows of all tables of a page.
+// rows returns the rows of all tables in the text of docs/limits.md.
 func rows(tb testing.TB, page string) []row {
 	tb.Helper()
 	var out []row
@@ -58,7 +58,8 @@ func rows(tb testing.TB, page string) []row {
 	return out
 }
 
-// TestLimits verifies that the limits in docs/limits.md equal the flags and constants of the code.
+// TestLimits verifies that the limits in docs/limits.md equal the flags and constants of the source code. It also
+// verifies that the tests named in docs/limits.md exist.
 func TestLimits(t *testing.T) {
 	c := newChecker(t)
 	text, err := os.ReadFile(filepath.Join(c.root, "docs", "limits.md"))
@@ -85,7 +86,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOfOtherValues verifies that each kind of difference between the page and the code is reported.
+// TestLimitsOfOtherValues verifies that checker reports each kind of difference between docs/limits.md and the source
+// code.
 func TestLimitsOfOtherValues(t *testing.T) {
 	c := newChecker(t)
 	for _, cell := range []string{
@@ -104,13 +106,14 @@ func TestLimitsOfOtherValues(t *testing.T) {
 	}
 }
 
-// checker looks up the values of flags and constants.
+// checker compares docs/limits.md with the flags and constants of the source code.
 type checker struct {
 	*tree
 
 	flags  *pflag.FlagSet
 	config reflect.Value
-	// values contains the source text of the constants and fields in the parsed files.
+	// values contains the source texts of constants and fields. The keys are the path of the Go file and the name of
+	// the constant or field.
 	values map[string]map[string][]string
 }
 
@@ -125,7 +128,7 @@ func newChecker(tb testing.TB) *checker {
 	}
 }
 
-// check returns an error if a cell names an unknown flag or constant, or a wrong value.
+// check returns an error if a table cell names an unknown flag or constant, or contains a wrong value.
 func (c *checker) check(cell string) error {
 	for _, form := range []struct {
 		pattern string
@@ -144,7 +147,7 @@ func (c *checker) check(cell string) error {
 	return fmt.Errorf("%q is neither a flag nor a constant", cell)
 }
 
-// checkFlag compares the default of a flag of kubevision-apiserver with the page.
+// checkFlag returns an error unless m[1] is the default value of the flag m[0] of kubevision-apiserver.
 func (c *checker) checkFlag(m []string) error {
 	f := c.flags.Lookup(m[0])
 	if f == nil {
@@ -156,7 +159,8 @@ func (c *checker) checkFlag(m []string) error {
 	return nil
 }
 
-// checkLibrary compares a default of k8s.io/apiserver with the page.
+// checkLibrary returns an error unless m[1] is the default value of the field m[0] in the configuration of
+// k8s.io/apiserver.
 func (c *checker) checkLibrary(m []string) error {
 	field := c.config.FieldByName(m[0])
 	if !field.IsValid() || fmt.Sprint(field) != m[1] {
@@ -165,7 +169,7 @@ func (c *checker) checkLibrary(m []string) error {
 	return nil
 }
 
-// checkConstant compares a constant, or the value of a field, with the page.
+// checkConstant returns an error unless m[1] is the value of the constant or field m[0] in the Go file m[2].
 func (c *checker) checkConstant(m []string) error {
 	name, value, file := m[0], m[1], m[2]
 	if c.values[file] == nil {
@@ -212,7 +216,8 @@ func (c *checker) read(file string) error {
 	return nil
 }
 
-// checkSchema compares a bound in a CustomResourceDefinition with the page.
+// checkSchema returns an error unless m[2] is the value of the bound m[1], for example maxItems, of the field m[0]. The
+// file m[3] contains the CustomResourceDefinition.
 func (c *checker) checkSchema(m []string) error {
 	path, bound, value, file := m[0], m[1], m[2], m[3]
 	text, err := os.ReadFile(filepath.Join(c.root, file))
@@ -242,7 +247,7 @@ func (c *checker) checkSchema(m []string) error {
 	return nil
 }
 
-// checkText returns an error if a manifest does not contain a text.
+// checkText returns an error unless the manifest in the file m[1] contains the text m[0].
 func (c *checker) checkText(m []string) error {
 	text, err := os.ReadFile(filepath.Join(c.root, m[1]))
 	if err != nil {

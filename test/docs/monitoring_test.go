@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// rule is a rule of Prometheus.
+// rule is a recording rule or an alerting rule of Prometheus.
 type rule struct {
 	Record, Alert, Expr string
 	Annotations         map[string]string
@@ -45,7 +45,7 @@ func rules(t *testing.T, root string) []rule {
 	return out
 }
 
-// queries returns the queries of the dashboard.
+// queries returns the Prometheus queries of the Grafana dashboard.
 func queries(t *testing.T, root string) []string {
 	t.Helper()
 	var dashboard struct {
@@ -80,8 +80,8 @@ func queries(t *testing.T, root string) []string {
 	return out
 }
 
-// metricNames returns the metrics in an expression. They are the names with an underscore that no parenthesis follows,
-// outside of matchers and lists of labels.
+// metricNames returns the names of the metrics in a Prometheus expression. The name of a metric is "up" or contains an
+// underscore. Names of functions and labels are ignored.
 func metricNames(expr string) []string {
 	expr = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]|"[^"]*"`).ReplaceAllString(expr, " ")
 	expr = regexp.MustCompile(`\b(by|without|on|ignoring)\s*\([^)]*\)`).ReplaceAllString(expr, " ")
@@ -95,8 +95,8 @@ func metricNames(expr string) []string {
 	return out
 }
 
-// TestMonitoringUsesMetricsThatExist verifies that the metrics in the rules and in the dashboard are in
-// docs/metrics.md.
+// TestMonitoringUsesMetricsThatExist verifies that the Prometheus rules and the Grafana dashboard use existing metrics.
+// A metric exists if docs/metrics.md describes it or a recording rule creates it.
 func TestMonitoringUsesMetricsThatExist(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/metrics.md"]
@@ -123,7 +123,7 @@ func TestMonitoringUsesMetricsThatExist(t *testing.T) {
 	}
 }
 
-// TestAlertsHaveRunbooks verifies that docs/runbooks.md has a section for each alert.
+// TestAlertsHaveRunbooks verifies that docs/runbooks.md has a section for each alert, and that the alert links to it.
 func TestAlertsHaveRunbooks(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/runbooks.md"]

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
 )
 
-// constants returns the values of the string constants in a package. name is an expression for the names of the
-// constants.
+// constants returns the values of the string constants in the package in dir. The parameter name is a regular
+// expression that the names of the constants must match.
 func constants(tb testing.TB, dir, name string) map[string]bool {
 	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -52,7 +52,8 @@ func constants(tb testing.TB, dir, name string) map[string]bool {
 	return out
 }
 
-// section returns the names in backquotes in one column of the table of a section.
+// section returns the names in one column of a table. The table is in the section with the given heading. A name is a
+// text in backquotes.
 func section(tb testing.TB, page, heading string, column int) map[string]bool {
 	tb.Helper()
 	_, text, found := strings.Cut(page, "\n## "+heading+"\n")
@@ -74,25 +75,26 @@ func section(tb testing.TB, page, heading string, column int) map[string]bool {
 	return out
 }
 
-// compare reports the names that only the page or only the code contains.
-func compare(tb testing.TB, what string, page, code map[string]bool) {
+// compare reports the names that are only in docs/reference.md or only in the source code.
+func compare(tb testing.TB, kind string, page, code map[string]bool) {
 	tb.Helper()
 	if len(code) == 0 {
-		tb.Errorf("the code lacks %s", what)
+		tb.Errorf("the code lacks %s", kind)
 	}
 	for _, name := range slices.Sorted(maps.Keys(code)) {
 		if !page[name] {
-			tb.Errorf("docs/reference.md lacks the %s %s", what, name)
+			tb.Errorf("docs/reference.md lacks the %s %s", kind, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(page)) {
 		if !code[name] {
-			tb.Errorf("docs/reference.md names the %s %s, which the code does not have", what, name)
+			tb.Errorf("docs/reference.md names the %s %s, which the code does not have", kind, name)
 		}
 	}
 }
 
-// TestReference verifies that docs/reference.md contains the names of the code.
+// TestReference verifies that docs/reference.md lists the condition reasons, login events, short names, labels,
+// annotations and flags that the source code defines.
 func TestReference(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/reference.md"]
@@ -140,8 +142,8 @@ func shortNames(tb testing.TB, dir string) map[string]bool {
 	return out
 }
 
-// checkFlags compares the flags of the page with the flags that the source defines, and with the defaults of
-// kubevision-apiserver.
+// checkFlags verifies that docs/reference.md lists exactly the flags that the source code defines. It also verifies the
+// documented default values of the flags of kubevision-apiserver.
 func checkFlags(t *testing.T, root, page string) {
 	defined := regexp.MustCompile(`(?:fs|flags)\.[A-Za-z0-9]+Var\(&?[A-Za-z.]+, "([a-z0-9-]+)"`)
 	code := map[string]bool{}

@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// frame is a message of the sockets of logs, terminals and copies.
+// frame is a WebSocket message of a log, a terminal or a copy of files.
 type frame struct {
 	Type     string `json:"type"`
 	Data     string `json:"data,omitempty"`
@@ -24,12 +24,13 @@ type frame struct {
 	Bytes    int    `json:"bytes,omitempty"`
 }
 
-// socket is an open stream.
+// socket is an open WebSocket for a log, a terminal or a copy of files.
 type socket struct {
 	*websocket.Conn
 }
 
-// open opens a stream of a Pod on the host.
+// open opens a WebSocket for a Pod in the host cluster, on which KubeVision runs. The parameter stream is the rest of
+// the path, for example "logs?container=main".
 func (p person) open(t *testing.T, namespace, pod, stream string) socket {
 	t.Helper()
 	path := "/clusters/" + hostName + "/namespaces/" + namespace + "/pods/" + pod + "/" + stream
@@ -56,7 +57,8 @@ func (s socket) typeIn(t *testing.T, text string) {
 	s.send(t, frame{Type: "input", Data: text})
 }
 
-// readUntil reads frames until wanted returns true, and returns the data of all frames of the same type.
+// readUntil reads messages until the function wanted returns true, and returns the data of all messages. The function
+// wanted gets the last message and the data of all messages so far.
 func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data string, f frame) bool) string {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -79,7 +81,7 @@ func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data s
 	}
 }
 
-// copied reads until the end of a copy. It returns the content and the last frame.
+// copied reads messages until a copy of a file ends. It returns the content of the file and the last message.
 func (s socket) copied(t *testing.T) (content []byte, last frame) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -104,13 +106,13 @@ func (s socket) copied(t *testing.T) (content []byte, last frame) {
 	}
 }
 
-// awaitText reads until the terminal shows a text.
+// awaitText reads messages until the terminal shows the given text.
 func (s socket) awaitText(t *testing.T, text string) {
 	t.Helper()
 	s.readUntil(t, patience, func(data string, _ frame) bool { return strings.Contains(data, text) })
 }
 
-// awaitEnd waits until the server closes the stream. It returns the reason and the duration of the wait.
+// awaitEnd waits until the server closes the WebSocket. It returns the reason and the duration of the wait.
 func (s socket) awaitEnd(t *testing.T) (reason string, took time.Duration) {
 	t.Helper()
 	begun := time.Now()

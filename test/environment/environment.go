@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package environment provides a control plane and an installation of KubeVision, which all tests of a package share.
+// Package environment provides a control plane with an installation of KubeVision. All tests of a package share both.
 package environment
 
 import (
@@ -32,22 +32,23 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// startTimeout bounds the start, including the build of the programs.
+// startTimeout bounds the start of the control plane and of KubeVision, including the build of the programs.
 const startTimeout = 15 * time.Minute
 
-// noHostCluster is the flag with which the controllers do not register the host. The tests register it.
+// noHostCluster is a flag of kubevision-controller-manager. With this flag, the program does not register the host
+// cluster. The tests register the host cluster themselves.
 const noHostCluster = "--bootstrap-cluster="
 
 // Environment is a control plane with an installation of KubeVision.
 type Environment struct {
 	// Cluster is the control plane.
 	Cluster *localcluster.Cluster
-	// KubeVision is the installation in the cluster.
+	// KubeVision is the installation of KubeVision in the control plane.
 	KubeVision *localcluster.KubeVision
-	// Client has the rights of a cluster administrator.
+	// Client is a client with the rights of a cluster administrator.
 	Client client.Client
-	// Programs is a client with all rights that acts as a ServiceAccount of KubeVision. Admission allows only these
-	// ServiceAccounts to write sessions, credentials and statuses.
+	// Programs is a client with all rights that acts as a ServiceAccount of KubeVision. Admission allows only the
+	// ServiceAccounts of KubeVision to write sessions, credentials and statuses.
 	Programs client.Client
 
 	dir      string
@@ -57,7 +58,8 @@ type Environment struct {
 	clusters []*localcluster.Cluster
 }
 
-// StartCluster starts another control plane without KubeVision. It runs until all tests of the package have ended.
+// StartCluster starts another control plane, without KubeVision. The control plane runs until all tests of the package
+// have ended.
 func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,7 +72,7 @@ func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, 
 	return c, nil
 }
 
-// Install installs KubeVision in another control plane, and starts its programs.
+// Install installs KubeVision in another control plane, and starts the programs of KubeVision.
 func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*localcluster.KubeVision, error) {
 	kubevision, err := c.StartKubeVision(ctx, localcluster.KubeVisionOptions{
 		BinDir: e.bin, ControllerManagerArgs: []string{noHostCluster},
@@ -81,7 +83,7 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
-// StartReplica starts another kubevision-apiserver. The program has the race detector if the options enable it.
+// StartReplica starts another kubevision-apiserver. The program has the race detector if the Options of Main enable it.
 func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer, error) {
 	replica, err := e.KubeVision.StartAPIServerOf(ctx, e.replica)
 	if err != nil {
@@ -113,41 +115,44 @@ func (e *Environment) stopClusters() error {
 	return errors.Join(errs...)
 }
 
-// programsVariable is the environment variable that names a directory of programs that were built before. Several test
-// packages can use these programs. The directory contains the directory raceFolder with the same programs, built with
-// the race detector.
+// Environment variables and folders for the programs of KubeVision that were built before the tests.
 const (
+	// programsVariable is the environment variable that contains the directory of the built programs. All test packages
+	// can use this directory.
 	programsVariable = "KUBEVISION_PROGRAMS"
-	raceFolder       = "race"
-	// racesVariable is the environment variable that enables the race detector in the programs under test, if it is not
-	// empty. The tests themselves need not have the race detector.
+	// raceFolder is the folder in the directory of the built programs that contains the same programs with the race
+	// detector.
+	raceFolder = "race"
+	// racesVariable is the environment variable that enables the race detector in the programs of KubeVision, if it is
+	// not empty. It does not enable the race detector in the tests.
 	racesVariable = "KUBEVISION_DETECT_RACES"
 )
 
-// DetectsRaces returns true if the tests are built with the race detector, or if racesVariable is set. Programs under
-// test may then have the race detector. The variable exists for tests that only send requests. The race detector in
-// such tests would find no races of the programs, and would make the tests several times slower.
+// DetectsRaces returns true if the programs that Options selects are built with the race detector. This is enabled by
+// the build flag -race of the tests, or by the environment variable KUBEVISION_DETECT_RACES. With -race, the tests are
+// several times slower. Tests that only send requests therefore use the variable instead.
 func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
 type Options struct {
 	// APIServerArgs are additional flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces contains the names of programs. They are built with the race detector if DetectsRaces returns true.
-	// The race detector multiplies the processor time and the memory of a program.
+	// DetectRaces contains the names of the programs that are built with the race detector if DetectsRaces returns
+	// true. The race detector multiplies the processor time and the memory of a program.
 	DetectRaces []string
-	// DetectRacesInReplicas enables the race detector only in the replicas of StartReplica.
+	// DetectRacesInReplicas enables the race detector only in the kubevision-apiserver programs that StartReplica
+	// starts.
 	DetectRacesInReplicas bool
 	// ElectLeader makes kubevision-controller-manager take part in leader election.
 	ElectLeader bool
 	// ConfineMemory limits the memory of the programs to the limits in config/.
 	ConfineMemory bool
-	// Stale breaks the watches of the read cache repeatedly. Most of its responses are then stale.
+	// Stale breaks the watches of the read cache repeatedly. Most responses from the read cache are then stale.
 	Stale bool
 }
 
-// Main starts an environment, runs the tests of a package with it, and returns the exit code. With -short, it runs
-// nothing, because these tests need a control plane.
+// Main starts an Environment, calls use with it, runs the tests of the package, and returns the exit code. If the flag
+// -short is set, Main runs no tests, because the tests need a control plane.
 func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
@@ -174,7 +179,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 	return runIn(ctx, dir, m, options, use)
 }
 
-// runIn runs the tests of a package with an environment whose files are in dir.
+// runIn runs the tests of a package with an Environment whose files are in dir.
 func runIn(
 	ctx context.Context, dir string, m *testing.M, options Options, use func(*Environment),
 ) (code int) {
@@ -222,14 +227,16 @@ func runIn(
 	return m.Run()
 }
 
-// The programs under test.
+// The names of KubeVision's programs.
 const (
-	APIServer         = "kubevision-apiserver"
+	// APIServer is the name of the API server of KubeVision.
+	APIServer = "kubevision-apiserver"
+	// ControllerManager is the name of the program that runs the controllers of KubeVision.
 	ControllerManager = "kubevision-controller-manager"
 )
 
-// controllerManagerArgs returns the flags of kubevision-controller-manager. Without ElectLeader, they disable leader
-// election. On a busy machine, the program might otherwise fail to renew its lease in time, and exit.
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Without Options.ElectLeader, the flags
+// disable leader election. With leader election on a busy machine, the program may fail to renew its lease, and exit.
 func controllerManagerArgs(o Options) []string {
 	if o.ElectLeader {
 		return []string{noHostCluster}
@@ -237,8 +244,9 @@ func controllerManagerArgs(o Options) []string {
 	return []string{noHostCluster, "--leader-elect=false"}
 }
 
-// Programs returns the directory of the programs under test, some of which may have the race detector. It is dir,
-// unless the programs were built before and none of them needs the race detector.
+// Programs returns a directory with the programs of KubeVision. The programs in detectRaces have the race detector. If
+// the programs were built before, and detectRaces is empty, Programs returns the directory of the built programs.
+// Otherwise, it fills and returns dir.
 func Programs(ctx context.Context, dir string, detectRaces ...string) (string, error) {
 	built := os.Getenv(programsVariable)
 	if built != "" && len(detectRaces) == 0 {
@@ -256,16 +264,17 @@ func Programs(ctx context.Context, dir string, detectRaces ...string) (string, e
 	return dir, nil
 }
 
-// provide builds a program into dir, or creates a link in dir to a program that was built before.
-func provide(ctx context.Context, built, dir, name string, race bool) error {
+// provide builds a program into dir. If builtDir is not an empty string, the program already exists in builtDir. Then
+// provide only creates a link to the program in dir.
+func provide(ctx context.Context, builtDir, dir, name string, race bool) error {
 	program := filepath.Join(dir, name)
-	if built == "" {
+	if builtDir == "" {
 		return build(ctx, program, name, race)
 	}
 	if race {
-		built = filepath.Join(built, raceFolder)
+		builtDir = filepath.Join(builtDir, raceFolder)
 	}
-	if err := os.Symlink(filepath.Join(built, name), program); err != nil {
+	if err := os.Symlink(filepath.Join(builtDir, name), program); err != nil {
 		return fmt.Errorf("linking a program: %w", err)
 	}
 	return nil
@@ -276,13 +285,13 @@ func failed(err error) int {
 	return 1
 }
 
-// build builds a program from the working tree.
-func build(ctx context.Context, program, name string, race bool) error {
+// build builds the program with the given name from the working tree, and writes the program to the path output.
+func build(ctx context.Context, output, name string, race bool) error {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-o", program}
+	args := []string{"build", "-o", output}
 	if race {
 		args = append(args, "-race")
 	}

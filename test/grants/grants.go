@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package grants describes the RBAC objects that implement a KubeVisionRoleBinding, and the rights of ServiceAccounts,
-// for comparison in tests.
+// Package grants describes RBAC objects as text, so that tests can compare the objects with an expected text. The
+// objects implement a KubeVisionRoleBinding, or contain the rights of ServiceAccounts.
 package grants
 
 import (
@@ -20,21 +20,24 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Objects maps the name of each RBAC object to a description of its grant.
+// Objects maps the kind and the name of each RBAC object to a text that describes the rights that the object grants.
 type Objects map[string]string
 
-// User returns the text that describes a KubeVisionUser in Objects.
+// User returns the text for a KubeVisionUser as a subject of an RBAC binding, such as "User kubevision:jane".
 func User(name string) string { return "User kubevision:" + name }
 
-// Group returns the text that describes a group of KubeVisionUsers in Objects.
+// Group returns the text for a group of KubeVisionUsers as a subject of an RBAC binding, such as
+// "Group kubevision:group:web".
 func Group(name string) string { return "Group kubevision:group:" + name }
 
-// InWholeCluster returns the ClusterRoleBinding with which the role binding b grants a role in the whole cluster.
+// InWholeCluster describes the ClusterRoleBinding that must exist for the KubeVisionRoleBinding b. The
+// ClusterRoleBinding grants the role to the subjects.
 func InWholeCluster(b *kubevisionv1alpha1.KubeVisionRoleBinding, role string, subjects ...string) Objects {
 	return Objects{"ClusterRoleBinding kubevision:binding:" + b.Name: role + " to " + strings.Join(subjects, ", ")}
 }
 
-// InNamespaces returns the RoleBindings with which the role binding b grants a role in namespaces.
+// InNamespaces describes the RoleBindings that must exist for the KubeVisionRoleBinding b. Each RoleBinding grants the
+// role to the subject in one of the namespaces.
 func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject string, namespaces ...string) Objects {
 	out := Objects{}
 	for _, n := range namespaces {
@@ -43,8 +46,9 @@ func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject str
 	return out
 }
 
-// Using returns the objects with which the role binding b allows the subjects to use clusters. The names of the
-// clusters are separated by commas. "*" means all clusters.
+// Using describes the ClusterRole and the ClusterRoleBinding that must exist for the KubeVisionRoleBinding b. The two
+// objects allow the subjects to use clusters. The parameter clusters contains names that are separated by commas, or
+// "*" for all clusters.
 func Using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subjects ...string) Objects {
 	name := "kubevision:use:" + b.Name
 	return Objects{
@@ -53,7 +57,7 @@ func Using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subject
 	}
 }
 
-// List returns all objects on the host with the label of a binding.
+// List describes all existing RBAC objects that have the label of the KubeVisionRoleBinding b.
 func List(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVisionRoleBinding) (Objects, error) {
 	out := Objects{}
 	var roles rbacv1.ClusterRoleList
@@ -78,8 +82,8 @@ func List(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVision
 	return out, nil
 }
 
-// describeUse returns "use" and the names of the clusters if rules contains only one rule, which allows the use of
-// clusters. Otherwise, it returns all rules as text.
+// describeUse returns a text such as "use a,b" if the only rule allows the use of clusters. The text contains the names
+// of the clusters. For other rules, describeUse returns all rules as text.
 func describeUse(rules []rbacv1.PolicyRule) string {
 	if len(rules) == 1 {
 		named := rules[0].ResourceNames
@@ -96,7 +100,7 @@ func describeUse(rules []rbacv1.PolicyRule) string {
 	return fmt.Sprintf("%+v", rules)
 }
 
-// Describe describes the role and the subjects of a binding.
+// Describe returns a text with the role and the subjects of an RBAC binding, such as "view to User jane".
 func Describe(ref rbacv1.RoleRef, subjects []rbacv1.Subject) string {
 	to := make([]string, 0, len(subjects))
 	for _, s := range subjects {
@@ -121,7 +125,7 @@ func union(parts []Objects) Objects {
 	return all
 }
 
-// Check returns an error unless the binding has exactly the given objects.
+// Check returns an error if the wanted objects and the existing RBAC objects of the KubeVisionRoleBinding b differ.
 func Check(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...Objects) error {
 	got, err := List(ctx, c, b)
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// memory stores the series of one test.
+// memory stores the time series of one unit test.
 type memory struct {
 	series []*promql.Series
 }
 
-// add appends a sample to a series. Samples of a series must be in the order of their times.
+// add appends a sample to the series with the labels metric. Samples of a series must be added in the order of their
+// timestamps.
 func (m *memory) add(metric labels.Labels, milliseconds int64, value float64) {
 	at := slices.IndexFunc(m.series, func(s *promql.Series) bool { return labels.Equal(s.Metric, metric) })
 	if at < 0 {
@@ -33,7 +34,8 @@ func (m *memory) Querier(int64, int64) (storage.Querier, error) { return querier
 
 type querier struct{ *memory }
 
-// Select returns the series with all samples. The engine selects those in its range.
+// Select returns the series that match all matchers, with all samples. The PromQL engine ignores the samples outside
+// the time range of a query.
 func (q querier) Select(
 	_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher,
 ) storage.SeriesSet {
@@ -48,14 +50,14 @@ func (q querier) Select(
 	return set
 }
 
-// LabelValues and LabelNames are not used by the engine.
+// LabelValues implements storage.Querier. The PromQL engine never calls LabelValues.
 func (querier) LabelValues(
 	context.Context, string, *storage.LabelHints, ...*labels.Matcher,
 ) ([]string, annotations.Annotations, error) {
 	return nil, nil, nil
 }
 
-// LabelNames implements storage.Querier.
+// LabelNames implements storage.Querier. The PromQL engine never calls LabelNames.
 func (querier) LabelNames(
 	context.Context, *storage.LabelHints, ...*labels.Matcher,
 ) ([]string, annotations.Annotations, error) {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// pipeListener accepts connections from addresses that the test chooses.
+// pipeListener is a fake net.Listener. Its Accept method returns the connections that a test sends to the channel next.
 type pipeListener struct {
 	net.Listener
 
@@ -66,7 +66,7 @@ func newHarness(bytes int64) *harness {
 	})}
 }
 
-// connect returns both ends of a connection.
+// connect opens a connection from the given client address, and returns both ends.
 func (h *harness) connect(t *testing.T, address string) (client, server net.Conn) {
 	t.Helper()
 	client, accepted := net.Pipe()
@@ -80,7 +80,7 @@ func (h *harness) connect(t *testing.T, address string) (client, server net.Conn
 	return client, server
 }
 
-// send sends bytes to the server. It returns false if the connection was closed.
+// send sends the given number of bytes from the client to the server. It returns false if the connection was closed.
 func send(client, server net.Conn, bytes int) bool {
 	go func() { _, _ = client.Write(make([]byte, bytes)) }()
 	_, err := io.ReadFull(server, make([]byte, bytes))
@@ -100,8 +100,8 @@ func wants(t *testing.T, what string, client net.Conn, closed bool) {
 	}
 }
 
-// TestUnfinishedRequests verifies that connections of the network with the most unfinished requests are closed if the
-// unfinished requests need too much memory.
+// TestUnfinishedRequests verifies that a connection is closed if unfinished requests use too much memory. In the client
+// network that uses the most memory, the connection that uses the most memory is closed.
 func TestUnfinishedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	other, otherServer := h.connect(t, "198.51.100.1")
@@ -133,7 +133,7 @@ func (h *harness) handle(server net.Conn, bodySize int, isTrusted bool) {
 // TestArrivedRequests verifies how long received bytes count toward the memory of a connection:
 //   - Bytes of headers count until the headers are complete.
 //   - Bytes of a body count until a handler reads the bytes.
-//   - Bytes of the next headers count even if the server sends a response meanwhile.
+//   - Bytes of the headers of the next request count even if the server sends a response meanwhile.
 func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -164,8 +164,8 @@ func TestArrivedRequests(t *testing.T) {
 	}
 }
 
-// TestTrustedConnections verifies that the connection of kube-apiserver, which many clients share, is never closed in
-// favor of other connections.
+// TestTrustedConnections verifies that the connection of kube-apiserver is never closed in favor of other connections.
+// Many clients share this connection.
 func TestTrustedConnections(t *testing.T) {
 	h := newHarness(4 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -197,8 +197,8 @@ func (failingListener) Accept() (net.Conn, error) {
 	return nil, temporaryError{errors.New("too many open files")}
 }
 
-// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are returned unchanged.
-// net/http stops the server after any other error.
+// TestTemporaryErrors verifies that Accept returns temporary errors, such as too many open files, unchanged. net/http
+// stops the server after any other error.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
 	if _, ok := errors.AsType[net.Error](err); !ok {
@@ -206,8 +206,8 @@ func TestTemporaryErrors(t *testing.T) {
 	}
 }
 
-// TestManyNetworks verifies that a client with many networks gets no more memory than a client with one network, and
-// that a new connection is not closed because of the bytes of its handshake.
+// TestManyNetworks verifies that a client with addresses in many networks gets no more memory than a client in one
+// network. A new connection is not closed because of the bytes of the TLS handshake.
 func TestManyNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	attackers := make([]net.Conn, 10)
@@ -225,8 +225,8 @@ func TestManyNetworks(t *testing.T) {
 	wants(t, "a connection of another network", client, false)
 }
 
-// TestManyKnownNetworks verifies that known clients leave half of the memory to unknown clients, however many addresses
-// they have.
+// TestManyKnownNetworks verifies that connections from known addresses, for example of logged-in users, leave half of
+// the memory to other connections. Known addresses in many networks get no larger part of the memory.
 func TestManyKnownNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	known := make([]net.Conn, 10)
@@ -245,7 +245,8 @@ func TestManyKnownNetworks(t *testing.T) {
 }
 
 // TestIdleConnections verifies that the least recently used connections of the network with the most connections are
-// closed first. Connections of known networks are closed last while they use less than half of the memory.
+// closed first. Connections from known addresses, for example of logged-in users, are closed last while these
+// connections use at most half of the memory.
 func TestIdleConnections(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	connect := func(address string) net.Conn {

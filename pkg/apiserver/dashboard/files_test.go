@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// mounted is a directory in the form in which a kubelet mounts a ConfigMap. The files are links into a directory that
-// is replaced as a whole.
+// mounted is a directory like the one that a kubelet creates for a ConfigMap volume. Its files are symbolic links into
+// a second directory. An update of the ConfigMap replaces the second directory as a whole.
 type mounted struct{ dir string }
 
 const page1 = "<!doctype html>\n<html><head><title>one</title></head><body></body></html>"
@@ -60,7 +60,7 @@ func (m mounted) link(t *testing.T, to, name string) {
 	}
 }
 
-// swap replaces the directory to which the links point.
+// swap makes the symbolic links of the mounted directory point into the given folder, like an update of a ConfigMap.
 func (m mounted) swap(t *testing.T, folder string) {
 	t.Helper()
 	m.link(t, folder, "..next")
@@ -71,7 +71,8 @@ func (m mounted) swap(t *testing.T, folder string) {
 
 func stranger(*http.Request) filters.Origin { return filters.Origin{Network: "192.0.2.0/24"} }
 
-// handler returns a handler that serves the directory, and responds with status 418 on the paths of the API.
+// handler returns a Files and an HTTP handler for the files in dir. The handler responds to requests for paths of the
+// API with status 418.
 func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	t.Helper()
 	f, err := Open(dir, stranger)
@@ -83,7 +84,8 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	return f, around
 }
 
-// ask sends a request with the headers with which a browser requests a script. The given headers replace them.
+// ask sends a request to the handler h, like a browser that loads a script. The parameter header contains pairs of a
+// name and a value, which can override the default header Accept.
 func ask(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
@@ -108,7 +110,8 @@ func body(t *testing.T, r *http.Response) string {
 
 const asPage = "text/html,application/xhtml+xml,*/*;q=0.8"
 
-// TestFiles verifies the file and the caching headers of each path.
+// TestFiles verifies the status, the content and the security headers of the response for each path. It also verifies
+// that no path leads out of the directory with the files.
 func TestFiles(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	const immutable = "public, max-age=31536000, immutable"
@@ -160,8 +163,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestFilesLeaveTheAPI verifies that the paths of the API are not served from files, and that files accept only read
-// methods.
+// TestFilesLeaveTheAPI verifies that requests for paths of the API are not answered with files. It also verifies that
+// the paths of files accept only GET and HEAD.
 func TestFilesLeaveTheAPI(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	for _, path := range []string{
@@ -180,7 +183,7 @@ func TestFilesLeaveTheAPI(t *testing.T) {
 	}
 }
 
-// TestConditions verifies HEAD, ranges and conditional requests.
+// TestConditions verifies the responses to HEAD requests, to range requests, and to requests with If-None-Match.
 func TestConditions(t *testing.T) {
 	m := mount(t)
 	_, h := handler(t, m.dir)
@@ -217,7 +220,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestLargeFiles verifies that large files are not served, and that a large index is not read.
+// TestLargeFiles verifies that a file above the size limit is not served. It also verifies that a directory cannot be
+// opened if its index.html is missing or too large.
 func TestLargeFiles(t *testing.T) {
 	m := mount(t)
 	_, h := handler(t, m.dir)
@@ -251,8 +255,9 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// TestResponsesAreBounded verifies that the responses to one unknown network use at most half of the free memory, and
-// that known networks have a separate share.
+// TestResponsesAreBounded verifies the memory limits for responses that contain files:
+//   - All clients in one network together can use at most half of the free memory.
+//   - Networks from which a user is logged in have a separate memory limit.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes
@@ -284,7 +289,7 @@ func TestResponsesAreBounded(t *testing.T) {
 	}
 }
 
-// TestSlowReaders verifies that a response is aborted if the client does not read it.
+// TestSlowReaders verifies that the server aborts a response if the client does not read the response in time.
 func TestSlowReaders(t *testing.T) {
 	m := mount(t)
 	f, h := handler(t, m.dir)
@@ -329,7 +334,8 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// TestHashed verifies that the file names of bundlers are recognized.
+// TestHashed verifies that hasHashedName recognizes file names that contain a hash. JavaScript bundlers create such
+// names.
 func TestHashed(t *testing.T) {
 	for name, want := range map[string]bool{
 		"assets/index-B9CIFXIH.js": true, "assets/a-b_C-d1.css": false, "assets/index-Ab_C-d1x.css": true,
@@ -345,7 +351,8 @@ func TestHashed(t *testing.T) {
 	}
 }
 
-// TestScript verifies that the script is first in the head, and that a page without a head is not changed.
+// TestScript verifies that the script element for kubevision-qr.js is inserted at the beginning of the head of an HTML
+// page. A page without a head is not changed.
 func TestScript(t *testing.T) {
 	const tag = `<script src="/kubevision-qr.js"></script>`
 	for page, want := range map[string]string{

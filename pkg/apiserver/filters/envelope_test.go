@@ -33,14 +33,15 @@ type response struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// notShared returns false, because each connection belongs to one client.
-func notShared(*http.Request) bool { return false }
+// isShared tells WithEnvelope whether other clients use the connection of a request, too. It always returns false.
+func isShared(*http.Request) bool { return false }
 
-// send sends a request through the filter. It verifies the properties that each envelope must have.
+// send sends a request to handler through WithEnvelope, and returns the response. It verifies the properties that each
+// response of the API must have.
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	WithEnvelope(handler, notShared, nil).ServeHTTP(recorder, r)
+	WithEnvelope(handler, isShared, nil).ServeHTTP(recorder, r)
 	result := recorder.Result()
 	defer result.Body.Close()
 	var got response
@@ -79,7 +80,8 @@ func request(method, target string) *http.Request {
 	return httptest.NewRequestWithContext(context.Background(), method, target, http.NoBody)
 }
 
-// TestAnyStatusOfTheChainBecomesAnEnvelope verifies that the responses of the library's filters become envelopes.
+// TestAnyStatusOfTheChainBecomesAnEnvelope verifies that WithEnvelope replaces errors and redirects from other filters
+// by envelopes. An envelope is the JSON object in each response of KubeVision's API.
 func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	for status, want := range map[int]int{
 		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002,
@@ -108,8 +110,8 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	}
 }
 
-// TestClientsThatHangUp verifies that requests whose clients have disconnected do not count as failures. The chain of
-// the library responds to them with HTTP 504.
+// TestClientsThatHangUp verifies that a request whose client has disconnected does not count as a failure in the
+// metrics. The filters of k8s.io/apiserver respond to the request with HTTP 504.
 func TestClientsThatHangUp(t *testing.T) {
 	legacyregistry.MustRegister(Metrics()...)
 	ctx, hangUp := context.WithCancel(t.Context())
@@ -166,7 +168,7 @@ func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 					t.Error("the connection would go on")
 				}
 			}()
-			WithEnvelope(handler, notShared, nil).ServeHTTP(httptest.NewRecorder(),
+			WithEnvelope(handler, isShared, nil).ServeHTTP(httptest.NewRecorder(),
 				request(http.MethodGet, "/api/v1/x"))
 		})
 	}
@@ -210,7 +212,7 @@ func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
-		}), notShared, nil).ServeHTTP(recorder, request(http.MethodGet, target))
+		}), isShared, nil).ServeHTTP(recorder, request(http.MethodGet, target))
 		if recorder.Code != http.StatusTeapot {
 			t.Errorf("%s: status %d, want the handler's own", target, recorder.Code)
 		}
@@ -264,7 +266,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		r := request(http.MethodGet, "/metrics")
 		r.Header[header] = []string{"admin"}
 		recorder := httptest.NewRecorder()
-		WithEnvelope(http.NotFoundHandler(), notShared, nil).ServeHTTP(recorder, r)
+		WithEnvelope(http.NotFoundHandler(), isShared, nil).ServeHTTP(recorder, r)
 		if recorder.Code != http.StatusBadRequest {
 			t.Errorf("%s at /metrics: status %d, want 400", header, recorder.Code)
 		}
@@ -293,8 +295,8 @@ func FuzzMalformed(f *testing.F) {
 	})
 }
 
-// TestASharedConnectionStaysOpen verifies that a shared connection remains open after a request that is not
-// authenticated.
+// TestASharedConnectionStaysOpen verifies that an unauthenticated request closes its connection only if no other client
+// uses the connection.
 func TestASharedConnectionStaysOpen(t *testing.T) {
 	closing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")

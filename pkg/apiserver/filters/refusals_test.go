@@ -35,7 +35,7 @@ func answering(failure *envelope.Error, status int) http.Handler {
 	return WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		envelope.StateFrom(r.Context()).SetFailure(failure)
 		w.WriteHeader(status)
-	}), notShared, NewRefusals())
+	}), isShared, NewRefusals())
 }
 
 func TestRefusalsArePaced(t *testing.T) {

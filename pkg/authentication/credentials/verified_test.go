@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// TestVerifiedSessions verifies that verified sessions expire, that their number is bounded, and that they do not
-// verify other sessions.
+// TestVerifiedSessions verifies in which sessions of a user sensitive operations need no further one-time code:
+//   - Only a session in which the user has sent a correct code is verified.
+//   - The verification expires after VerifiedTTL.
+//   - The number of verified sessions is bounded. The verification that expires first is removed.
 func TestVerifiedSessions(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SecondFactor

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// TestNewPasswordsWaitOutsideTheQueue verifies that many new passwords take one place of the queue, and that the new
-// passwords of one user do not delay those of another user.
+// TestNewPasswordsWaitOutsideTheQueue verifies that the queue for password hashing contains at most one new password at
+// a time. Other new passwords wait outside the queue, so that the passwords of logins find room in the queue. The test
+// also verifies that many new passwords of one user do not delay a new password of another user.
 func TestNewPasswordsWaitOutsideTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quickHasher(t)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// quickHasher returns a hasher with the minimum cost, for tests that do not depend on the cost.
+// quickHasher returns a Hasher whose new hashes have the minimum cost, for tests that do not depend on the cost.
 func quickHasher(t *testing.T) *Hasher {
 	t.Helper()
 	h, err := newHasher(t.Context(), 1, Parameters{Memory: 8, Time: 1, Threads: 1}, nil)
@@ -47,8 +47,8 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// TestFormsOfOnePassword verifies that composed and decomposed characters, which depend on the keyboard, result in the
-// same password, and that other differences do not.
+// TestFormsOfOnePassword verifies that a password matches if another keyboard encodes the same characters differently.
+// Examples are composed and decomposed characters. Passwords with other differences do not match.
 func TestFormsOfOnePassword(t *testing.T) {
 	h := quickHasher(t)
 	for _, tc := range []struct {
@@ -77,7 +77,8 @@ func TestFormsOfOnePassword(t *testing.T) {
 	}
 }
 
-// TestPlaceholder verifies that a placeholder is valid wherever a new hash is.
+// TestPlaceholder verifies that Parse accepts the result of Placeholder, a hash that no password matches. It also
+// verifies that this hash does not need a rehash.
 func TestPlaceholder(t *testing.T) {
 	hash, err := Parse(Placeholder().String())
 	if err != nil || hash.NeedsRehash() {
@@ -94,7 +95,8 @@ func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	}
 }
 
-// TestVerifyHashOfTheReferenceImplementation verifies a hash from the tests of the reference implementation of argon2.
+// TestVerifyHashOfTheReferenceImplementation verifies that Verify accepts the correct password for a hash from the
+// tests of the reference implementation of argon2.
 func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	hash, err := Parse(encoded)
@@ -167,7 +169,8 @@ func TestHashingWaitsForItsTurn(t *testing.T) {
 	}
 }
 
-// TestMemoryOfHashes verifies that a hash of more memory takes the slots of several hashes, and never more than all.
+// TestMemoryOfHashes verifies that a password hash that needs more memory takes more slots of the semaphore that limits
+// concurrent hashes. No hash takes more slots than the semaphore has.
 func TestMemoryOfHashes(t *testing.T) {
 	cost := Parameters{Memory: 64, Time: 1, Threads: 1}
 	h, err := newHasher(t.Context(), 4, cost, nil)

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childVariable is the environment variable with which the test program serves hashes.
+// childVariable is the environment variable that makes the test binary act as the child process, which hashes
+// passwords.
 const childVariable = "KUBEVISION_TEST_HASH_PASSWORDS"
 
 func TestMain(m *testing.M) {
@@ -30,7 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newTestProcess returns a process that runs this test program.
+// newTestProcess returns a Process that runs this test binary as the child process. The child process ends with the
+// test.
 func newTestProcess(t *testing.T) *Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -43,7 +45,8 @@ func newTestProcess(t *testing.T) *Process {
 	return p
 }
 
-// stop ends the child process in the way in which the exit of the server ends it, and waits for its end.
+// stop closes the input of the child process, and waits until the child process ends. The exit of the server closes
+// this input, too. If no child process is ready, stop does nothing.
 func stop(t *testing.T, p *Process) {
 	t.Helper()
 	p.mu.Lock()
@@ -65,14 +68,14 @@ func awaitEnd(t *testing.T, c *child) {
 	}
 }
 
-// current returns the child process, or nil.
+// current returns the child process, or nil if none is ready.
 func (p *Process) current() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.child
 }
 
-// awaitChild hashes passwords until a child process is ready.
+// awaitChild simulates frequent hashes until a child process is ready. It returns the child process.
 func awaitChild(t *testing.T, p *Process) *child {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
@@ -85,7 +88,7 @@ func awaitChild(t *testing.T, p *Process) *child {
 	return nil
 }
 
-// verify hashes a password with p. It verifies that the hash matches only this password. A Hasher with p and a Hasher
+// verify hashes a password with a Hasher that uses p. It verifies that the hash matches only this password. A Hasher
 // without p must give the same result.
 func verify(t *testing.T, p *Process) {
 	t.Helper()
@@ -126,7 +129,8 @@ func TestHashDuringStart(t *testing.T) {
 	}
 }
 
-// TestProcess verifies that a child process of low priority with its own memory limit computes the same hashes.
+// TestProcess verifies that the child process has a low CPU priority and its own memory limit. It also verifies that
+// the child process computes the same hashes as the server process.
 func TestProcess(t *testing.T) {
 	p := newTestProcess(t)
 	verify(t, p)
@@ -166,8 +170,8 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// TestProcessEnds verifies that the server hashes passwords if the child process has been killed, and that it starts
-// another child process after a pause.
+// TestProcessEnds verifies that the server process hashes passwords itself after the child process was killed. Another
+// child process is started only after a pause.
 func TestProcessEnds(t *testing.T) {
 	p := newTestProcess(t)
 	old := awaitChild(t, p)
@@ -186,8 +190,8 @@ func TestProcessEnds(t *testing.T) {
 	}
 }
 
-// TestProcessDoesNotRespond verifies that a child process that does not respond is killed, that the server hashes
-// passwords instead, and that it does not start another child process soon.
+// TestProcessDoesNotRespond verifies that a child process that does not respond is killed. The server process then
+// hashes passwords itself, and does not start another child process soon.
 func TestProcessDoesNotRespond(t *testing.T) {
 	p := newTestProcess(t)
 	stopped := awaitChild(t, p)
@@ -202,7 +206,8 @@ func TestProcessDoesNotRespond(t *testing.T) {
 	}
 }
 
-// TestProcessCannotStart verifies that the server hashes passwords if the program does not exist, or exits.
+// TestProcessCannotStart verifies that the server process hashes passwords itself if it cannot start the child process.
+// The test uses an executable that does not exist, and a program that exits immediately.
 func TestProcessCannotStart(t *testing.T) {
 	for _, command := range []string{"/does/not/exist", "/bin/false"} {
 		p := NewProcess(1, command)
@@ -225,7 +230,7 @@ func TestProcessCannotStart(t *testing.T) {
 	}
 }
 
-// beginFrequent calls begin as if a hash had just ended.
+// beginFrequent calls p.begin as if another hash had just ended.
 func beginFrequent(p *Process) *child {
 	p.mu.Lock()
 	p.lastEnd = time.Now()
@@ -234,8 +239,8 @@ func beginFrequent(p *Process) *child {
 	return p.begin()
 }
 
-// TestProcessOfFewHashes verifies that hashes with time between them start no child process, and that a hash that
-// begins during another one, or soon after it, starts one.
+// TestProcessOfFewHashes verifies that no child process is started if enough time passes between the hashes of
+// passwords. A child process is started if two hashes overlap or follow each other closely.
 func TestProcessOfFewHashes(t *testing.T) {
 	p := newTestProcess(t)
 	for range 3 {
@@ -259,8 +264,8 @@ func TestProcessOfFewHashes(t *testing.T) {
 	}
 }
 
-// TestProcessIsIdle verifies that an idle child process ends, but never while it computes a hash. It also verifies that
-// later hashes start another child process.
+// TestProcessIsIdle verifies that an idle child process ends, but not while it computes a hash. Later hashes start
+// another child process.
 func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond

@@ -38,8 +38,10 @@ func named(t *testing.T, found []Session, want ...string) {
 	}
 }
 
-// TestExcess verifies that the least recently used sessions of a user with too many sessions, or of the user with the
-// most sessions, are selected.
+// TestExcess verifies which sessions must end if there are too many. The least recently used sessions of a user end
+// first.
+//   - If one user has too many sessions, sessions of this user must end.
+//   - If all users together have too many sessions, a session of the user with the most sessions must end.
 func TestExcess(t *testing.T) {
 	index := &Index{}
 	handler := index.Handler()

@@ -25,7 +25,8 @@ func flowsFrom(address, account string) []flow {
 	return a.flows()
 }
 
-// TestTurns verifies that one attempt of an account runs at a time, and that no data of ended attempts are kept.
+// TestTurns verifies that at most one login attempt of an account runs at a time. It also verifies that no data of
+// ended attempts remain in memory.
 func TestTurns(t *testing.T) {
 	var (
 		turns  turns
@@ -68,7 +69,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// fill occupies all places of strangers.
+// fill starts login attempts of unknown clients until the limit of concurrent attempts is reached. It returns the
+// running attempts.
 func fill(t *testing.T, turns *turns) (inside []*turn) {
 	t.Helper()
 	for i := range defaultPlaces {
@@ -81,8 +83,8 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 	return inside
 }
 
-// TestStrangersAreBounded verifies that strangers beyond the limit are rejected immediately with a time to retry, and
-// that known clients have separate places.
+// TestStrangersAreBounded verifies that the number of waiting login attempts of unknown clients is limited. Further
+// attempts are rejected immediately, with a time to retry. Known clients have a separate limit, and do not wait.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -127,8 +129,9 @@ func TestStrangersAreBounded(t *testing.T) {
 	})
 }
 
-// TestANewcomerIsServed verifies that a new client is served in time during floods from shared networks, from many
-// addresses, and for one account.
+// TestANewcomerIsServed verifies that a login attempt of a new client is complete within seconds during a flood of
+// login attempts. A flood comes from one network or from many addresses. In one case, all attempts of the flood are for
+// the same account.
 func TestANewcomerIsServed(t *testing.T) {
 	const hash = 40 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -208,8 +211,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that the place of a failed attempt remains unused for a pause, while its account is free
-// immediately, and that the place of any other attempt is free immediately.
+// TestTurnsRest verifies that a failed login attempt counts as running until a pause is over. The pause slows down
+// floods of wrong passwords. There is no pause after other attempts.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -243,8 +246,8 @@ func TestTurnsRest(t *testing.T) {
 	})
 }
 
-// TestFlowsAreForgotten verifies that flows without a delay are removed if there are many flows, and that all flows are
-// removed if there are too many.
+// TestFlowsAreForgotten verifies that a queue stores a limited number of flows, although more and more flows arrive. A
+// flow is a group of login attempts, for example all attempts from one network.
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
 	for i := range 100 * flowsPerAttempt {

@@ -23,7 +23,7 @@ import (
 
 const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}` + "\n"
 
-// follow watches a server that sends the events. It returns the watcher when the watch has ended.
+// follow watches Roles on a test server that sends the given events. It returns the watcher after the watch has ended.
 func follow(t *testing.T, events string) (*watcher, error) {
 	t.Helper()
 	var versions []string
@@ -57,8 +57,10 @@ func follow(t *testing.T, events string) (*watcher, error) {
 	return w, err
 }
 
-// TestFollow verifies that each change ends the generation, that bookmarks do not, and that a malformed event ends the
-// watch.
+// TestFollow verifies the effects of the events in a watch of Roles:
+//   - An added or deleted Role invalidates the cached results of access reviews.
+//   - A bookmark does not invalidate any result.
+//   - A malformed or too large event ends the watch with an error.
 func TestFollow(t *testing.T) {
 	const added = `{"type":"ADDED","object":{"metadata":{"name":"x","resourceVersion":"6"}}}` + "\n"
 	for name, test := range map[string]struct {
@@ -94,8 +96,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestPaceOfWatches verifies that lists and watches of RBAC objects wait if the processor time of the cluster is used
-// up, and that watches of the cluster share this time.
+// TestPaceOfWatches verifies that KubeVision limits its processor time for lists and watches of the RBAC objects of a
+// cluster. At the limit, a list or watch waits before it reads further data.
 func TestPaceOfWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const used = workBurst + workBurst/10

@@ -27,8 +27,11 @@ func policy(t *testing.T, args ...string) Policy {
 	return p
 }
 
-// TestCheck verifies that addresses of the machine itself and of metadata services are denied in every notation, and
-// that private networks are allowed.
+// TestCheck verifies that the default policy:
+//   - denies loopback, link-local and multicast addresses
+//   - denies the addresses of metadata services in clouds
+//   - denies IPv6 addresses that contain a denied IPv4 address
+//   - allows the addresses of private networks
 func TestCheck(t *testing.T) {
 	p := policy(t)
 	for _, refused := range []string{
@@ -50,7 +53,10 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckAllowed verifies that an exception covers only its own network, and that additional denials apply.
+// TestCheckAllowed verifies the flags of a policy:
+//   - The flag --cluster-addresses-denied replaces the default networks.
+//   - The flag --cluster-addresses-allowed exempts only the addresses of the given network.
+//   - An IP address without a prefix length is not a valid network.
 func TestCheckAllowed(t *testing.T) {
 	p := policy(t, "--cluster-addresses-denied=10.0.0.0/8,127.0.0.0/8", "--cluster-addresses-allowed=10.1.0.0/16")
 	for address, want := range map[string]error{"10.1.2.3": nil, "10.2.2.3": ErrRefused, "127.0.0.1": ErrRefused,
@@ -64,7 +70,8 @@ func TestCheckAllowed(t *testing.T) {
 	}
 }
 
-// TestDial verifies that the address to which a name is resolved determines whether the name is allowed.
+// TestDial verifies that Policy.Dial rejects a host name if the policy denies the IP address of the name. It also
+// verifies that Dial rejects Unix sockets.
 func TestDial(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,8 +98,10 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// TestCheckServer verifies that a denied server is rejected in each notation before a connection is opened, if no name
-// lookup is necessary.
+// TestCheckServer verifies that Policy.CheckServer, which performs no DNS lookup, denies:
+//   - a loopback address in any notation, such as 127.1 or 0x7f000001
+//   - localhost
+//   - the API server of the cluster in which KubeVision runs
 func TestCheckServer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")
@@ -125,8 +134,8 @@ func TestCheckServer(t *testing.T) {
 	}
 }
 
-// TestOwnAddresses verifies that the addresses of this machine are denied in every network, unless the list of denied
-// networks omits them.
+// TestOwnAddresses verifies that --cluster-addresses-denied=self denies all addresses of the local network interfaces.
+// Without the value self, the addresses are allowed.
 func TestOwnAddresses(t *testing.T) {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	burst = time.Second
 )
 
-// source is a connection to a cluster. It calls the function read before each read.
+// source is a response of a cluster. Each call of the method Read first calls the function in the field read.
 type source struct {
 	io.Reader
 
@@ -34,12 +34,12 @@ func (s source) Read(p []byte) (int, error) {
 
 func (source) Close() error { return nil }
 
-// endless is a text without an end.
+// endless is an io.Reader whose text never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, strings.Repeat(" ", len(p))), nil }
 
-// consume reads from a text n times, and works for the given time after each read.
+// consume reads n times from a response. After each read, it sleeps for the given duration, which simulates work.
 func consume(t *testing.T, from io.Reader, n int, work time.Duration) {
 	t.Helper()
 	p := make([]byte, 1<<10)
@@ -51,8 +51,8 @@ func consume(t *testing.T, from io.Reader, n int, work time.Duration) {
 	}
 }
 
-// TestShare verifies that the work on the responses of a cluster is slowed after the burst, and that a wait for the
-// network is not counted as work.
+// TestShare verifies the limit of the processor time for the responses of a cluster. The limit applies after a burst.
+// The time that a goroutine waits for the network does not count.
 func TestShare(t *testing.T) {
 	for name, tc := range map[string]struct {
 		network, work, want time.Duration
@@ -78,8 +78,9 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestResponsesShareThePace verifies that a new response of a cluster waits for the work on earlier ones, and that the
-// Pace is idle only after a time without work.
+// TestResponsesShareThePace verifies that all responses of a cluster share one limit of processor time, called Pace:
+//   - A new response waits if earlier responses have used too much processor time.
+//   - The Pace is idle only after a time without work.
 func TestResponsesShareThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, began := New(share, burst), time.Now()
@@ -115,7 +116,7 @@ func TestResponsesShareThePace(t *testing.T) {
 	})
 }
 
-// TestLongData verifies that a goroutine with much data lets another one process its data.
+// TestLongData verifies that a goroutine with much data lets other goroutines process data after a short time.
 func TestLongData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(1, time.Hour)
@@ -140,8 +141,11 @@ func TestLongData(t *testing.T) {
 	})
 }
 
-// TestTurns verifies that one cluster does not occupy all places, that all clusters together occupy half of the
-// processors at most, and that a goroutine that waits for the network or for processor time occupies none.
+// TestTurns verifies the limits of the number of goroutines that process data of clusters at the same time:
+//   - The goroutines for one cluster can use at most half of the total limit.
+//   - The goroutines for all clusters together cannot exceed the total limit.
+//   - A goroutine that waits for the network does not count towards the limits.
+//   - A goroutine that has stopped waiting for processor time does not count towards the limits.
 func TestTurns(t *testing.T) {
 	defer func(before chan struct{}) { processing = before }(processing)
 	processing = make(chan struct{}, 4)
@@ -160,7 +164,7 @@ func TestTurns(t *testing.T) {
 			turns = append(turns, turn)
 		}
 	}
-	first, second, third := newSettled(), newSettled(), newSettled()
+	first, second, third := newWithLargeBurst(), newWithLargeBurst(), newWithLargeBurst()
 	for _, p := range []*Pace{first, second} {
 		for range 2 {
 			enter(p, true)
@@ -195,10 +199,10 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// newSettled returns a Pace that does not wait for processor time.
-func newSettled() *Pace { return New(1, time.Hour) }
+// newWithLargeBurst returns a Pace that limits processor time only after one hour of processor time.
+func newWithLargeBurst() *Pace { return New(1, time.Hour) }
 
-// packed returns a text as a gzip file.
+// packed returns the text in the gzip format.
 func packed(t *testing.T, text string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -212,8 +216,10 @@ func packed(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-// TestBody verifies that a Body returns the text of plain and compressed responses. It also verifies that no read from
-// the network counts as processor time. This includes compressed data that decompresses to an empty text.
+// TestBody verifies the type Body, which reads a response of a cluster:
+//   - A Body returns the text of plain responses and of compressed responses.
+//   - The time that a Body waits for the network does not count as processor time.
+//   - The wait does not count even if compressed data decompresses to an empty text.
 func TestBody(t *testing.T) {
 	text := strings.Repeat(`{"a":"b"}`, 10_000)
 	empty := bytes.Repeat(packed(t, ""), 10_000)
@@ -234,7 +240,7 @@ func TestBody(t *testing.T) {
 		"a malformed head":    {[]byte(gzipMagic + strings.Repeat("x", 20)), "", 1, gzip.ErrHeader},
 		"text after the data": {append(packed(t, ""), 'x'), "", 1, io.ErrUnexpectedEOF},
 	} {
-		turn, reads := newSettled().Turn(t.Context()), 0
+		turn, reads := newWithLargeBurst().Turn(t.Context()), 0
 		body := turn.Body(source{bytes.NewReader(tc.sent), func() {
 			reads++
 			if !turn.began.IsZero() {
@@ -252,9 +258,10 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// TestEndedResponses verifies that reading ends with the context, and that a nil Turn has no limit.
+// TestEndedResponses verifies that a read from a response stops waiting when the context of the request ends. It also
+// verifies that a nil Turn, which means no limit, never waits.
 func TestEndedResponses(t *testing.T) {
-	p := newSettled()
+	p := newWithLargeBurst()
 	p.places <- struct{}{}
 	for len(p.places) < cap(p.places) {
 		p.places <- struct{}{}

@@ -32,8 +32,8 @@ func large(name string) metav1.ObjectMeta {
 	return meta
 }
 
-// TestTrim verifies that an object of another owner with KubeVision's label uses little memory in a cache, and that the
-// cached object still shows that it grants rights.
+// TestTrim verifies that the cache stores only a small part of a large RBAC object. Otherwise, any user could fill the
+// memory with objects that have KubeVision's label. The stored part must still show that the object grants rights.
 func TestTrim(t *testing.T) {
 	const kept = 2 << 10
 	rules := make([]rbacv1.PolicyRule, 20_000)
@@ -73,7 +73,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimMetadata verifies that the author of a namespace cannot increase its size in the cache.
+// TestTrimMetadata verifies that the annotations, finalizers and owner references of a namespace are not cached.
+// Otherwise, the creator of a namespace could fill the memory of the cache.
 func TestTrimMetadata(t *testing.T) {
 	o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
@@ -90,7 +91,7 @@ func TestTrimMetadata(t *testing.T) {
 	}
 }
 
-// TestTrimOwn verifies that KubeVision's own objects are not trimmed.
+// TestTrimOwn verifies that the rules and the subjects of KubeVision's own RBAC objects are cached completely.
 func TestTrimOwn(t *testing.T) {
 	meta := metav1.ObjectMeta{
 		Namespace: "team", Name: names.Impersonator, UID: "1", ResourceVersion: "2",

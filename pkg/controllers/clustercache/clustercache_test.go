@@ -23,14 +23,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
 
-// registered returns a registration with a creation time in seconds.
+// registered returns a KubeVisionCluster with the given creation time, in seconds since the Unix epoch.
 func registered(name string, second int64) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{
 		Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(second, 0),
 	}}
 }
 
-// newTestRegistry returns a registry with the registrations in its cache.
+// newTestRegistry returns a Registry whose informer cache contains the given KubeVisionClusters.
 func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.KubeVisionCluster) *Registry {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -45,9 +45,10 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 		clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
-// connectAt connects a registration with a version of its kubeconfig.
-func (r *Registry) connectAt(name, version string, c *Cluster) {
-	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
+// connectAt adds an open connection to the cluster c for the named KubeVisionCluster. The connection belongs to one
+// version of the kubeconfig.
+func (r *Registry) connectAt(name, kubeconfigVersion string, c *Cluster) {
+	revision := clusters.Revision{Cluster: types.UID(name), Version: kubeconfigVersion}
 	limits := clusters.ControllerLimits(r.pool, time.Time{})
 	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, addresspolicy.Policy{}, limits,
 		func(*member) {})
@@ -58,32 +59,34 @@ func (r *Registry) connectAt(name, version string, c *Cluster) {
 	r.members[name] = m
 }
 
-// hold assigns an identity to a registration.
+// hold records that the named KubeVisionCluster is the first with the cluster identity id. Another KubeVisionCluster
+// with this identity must be proven to be the same Kubernetes cluster.
 func (r *Registry) hold(id, name string) {
 	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
 }
 
-// proven records that two registrations lead to the same cluster. The record applies only to the current connections of
-// both registrations.
-func (r *Registry) proven(name, holder string) {
+// proven records that the two named KubeVisionClusters lead to the same Kubernetes cluster. The record applies only to
+// the current connections of both.
+func (r *Registry) proven(name, otherName string) {
 	r.recordProof(types.UID(name), proof{
-		ownRevision: r.members[name].revision, holderRevision: r.members[holder].revision,
+		ownRevision: r.members[name].revision, holderRevision: r.members[otherName].revision,
 	})
 }
 
-// wants compares the clusters of registrations with the expected ones. A nil cluster means ErrNotConnected.
-func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
+// wants verifies that Registry.Get returns the expected cluster for each KubeVisionCluster. The map contains the
+// clusters by the names of the KubeVisionClusters. For a nil cluster, Get must return ErrNotConnected.
+func (r *Registry) wants(t *testing.T, situation string, want map[string]*Cluster) {
 	t.Helper()
 	for name, c := range want {
 		got, err := r.Get(registered(name, 0))
 		if got != c || (c == nil) != errors.Is(err, clusters.ErrNotConnected) {
-			t.Errorf("%s: registration %s leads to %v (%v), want %v", what, name, got, err, c)
+			t.Errorf("%s: registration %s leads to %v (%v), want %v", situation, name, got, err, c)
 		}
 	}
 }
 
-// TestTwins verifies that registrations share one *Cluster if they are proven to lead to the same Kubernetes cluster.
-// The proof becomes invalid when a registration gets another connection.
+// TestTwins verifies that KubeVisionClusters share one *Cluster if they are proven to be the same Kubernetes cluster.
+// The proof becomes invalid when one of the KubeVisionClusters gets another connection.
 func TestTwins(t *testing.T) {
 	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -117,8 +120,8 @@ func TestTwins(t *testing.T) {
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
 }
 
-// TestProofsAreAnnounced verifies that controllers are notified when two registrations are proven to be the same
-// cluster. Without this notification, the role bindings of the second registration might not be applied.
+// TestProofsAreAnnounced verifies that controllers are notified when two KubeVisionClusters are proven to be the same
+// Kubernetes cluster. Otherwise, the role bindings of the second KubeVisionCluster might not be applied.
 func TestProofsAreAnnounced(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	r.hold("1", "b")
@@ -132,8 +135,9 @@ func TestProofsAreAnnounced(t *testing.T) {
 	}
 }
 
-// TestOneRegistrationOfTheHost verifies that the oldest registration of the host is valid, and that a member that
-// claims to be the host is ignored.
+// TestOneRegistrationOfTheHost verifies which KubeVisionClusters may represent the host cluster:
+//   - Of several KubeVisionClusters with spec.inCluster, only the oldest that is not being deleted may be used.
+//   - A member cluster that claims to be the host cluster must not be used.
 func TestOneRegistrationOfTheHost(t *testing.T) {
 	host := &Cluster{ID: "host"}
 	first, second, ending := registered("z", 1), registered("a", 2), registered("b", 0)
@@ -155,8 +159,10 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 	}
 }
 
-// TestClaims verifies that the first registration holds an identity until its end, even if caches are stale. After a
-// restart, the oldest registration whose status has the identity must hold it.
+// TestClaims verifies which KubeVisionCluster is the holder of a cluster identity, and needs no proof of this identity:
+//   - The first KubeVisionCluster with the identity is the holder until it is deleted.
+//   - After a restart, the oldest KubeVisionCluster whose status contains the identity is the holder.
+//   - A deleted KubeVisionCluster does not become the holder, even if it is still in a stale cache.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
 	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster,
@@ -189,8 +195,8 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies that other registrations of a cluster remain usable after Release removes the first
-// registration. Registrations that are not proven to lead to this cluster must not become usable.
+// TestReleaseHandsOver verifies which KubeVisionClusters are usable after Release removes the first one of a Kubernetes
+// cluster. Those that are proven to be the same cluster remain usable. All others must not become usable.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
@@ -208,8 +214,8 @@ func TestReleaseHandsOver(t *testing.T) {
 	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
 }
 
-// TestAViewStays verifies that a view does not change when clusters are connected or closed, so that plans are executed
-// on the clusters for which they were made.
+// TestAViewStays verifies that a View does not change when clusters are connected later. A View is a snapshot of the
+// connected clusters. It lets a controller compute and apply its changes for the same clusters.
 func TestAViewStays(t *testing.T) {
 	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
 	r := newTestRegistry(t, host)
@@ -234,9 +240,9 @@ func TestAViewStays(t *testing.T) {
 	}
 }
 
-// TestRetired verifies that only Retired returns the cluster of a registration that is being deleted. Get and All must
-// omit this cluster, even if the cleanup connects to it again. Another registration of the same cluster must use its
-// own connection.
+// TestRetired verifies the methods of Registry for a KubeVisionCluster that is being deleted. Only Retired returns the
+// cluster. Get and All must omit the cluster, even if the cleanup connects to it again. Another KubeVisionCluster for
+// the same cluster must use its own connection.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -256,8 +262,8 @@ func TestRetired(t *testing.T) {
 	r.wants(t, "the other registration", map[string]*Cluster{"b": twin})
 }
 
-// TestEndedRegistrations verifies that all ended registrations that are still in the cache are recorded, and a bounded
-// number of other ended registrations.
+// TestEndedRegistrations verifies which deleted KubeVisionClusters a Registry remembers. It remembers all that the
+// informer cache still contains. It remembers only a bounded number of the others.
 func TestEndedRegistrations(t *testing.T) {
 	known := registered("known", 1)
 	r := newTestRegistry(t, &Cluster{ID: "host"}, known)

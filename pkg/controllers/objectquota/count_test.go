@@ -13,8 +13,11 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestVerdicts verifies that the parameter contains the numbers and limits, and that a verdict changes only when a
-// number reaches its limit or falls below it.
+// TestVerdicts verifies that:
+//
+//   - An ObjectQuotaParameter contains the counted objects and bytes, and their limits.
+//   - A verdict says that a limit is reached if the count equals or exceeds the limit.
+//   - A verdict changes with the limit, but not with a count that stays below the limit.
 func TestVerdicts(t *testing.T) {
 	limits := Limits{Users: 3, Clusters: 2, RoleBindings: 1, Bytes: 100}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -55,7 +58,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestSizes verifies that an object is encoded only after a change, and that its size is dropped after its deletion.
+// TestSizes verifies that the size of an object is computed again only after a change of the object. The size of a
+// deleted object is dropped.
 func TestSizes(t *testing.T) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	u.UID, u.ResourceVersion = "1", "1"

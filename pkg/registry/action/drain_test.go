@@ -132,8 +132,8 @@ func TestHopeless(t *testing.T) {
 	}
 }
 
-// TestNoTimeLeft verifies that no eviction begins if too little time of the request remains, and that the Pods keep
-// their outcomes.
+// TestNoTimeLeft verifies that no eviction begins shortly before the deadline of the request. The remaining Pods are
+// reported as blocked. A Pod whose earlier eviction was blocked keeps the reason.
 func TestNoTimeLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
 	defer cancel()

@@ -41,8 +41,8 @@ const (
 
 	accessTokenTTL = 15 * time.Minute
 	hashesAtOnce   = 2
-	// manyFailures is more than the number of failed logins in all tests. The server counts these failures together,
-	// because all tests use the same IP address.
+	// manyFailures is a limit for failed logins that the tests never reach. All tests use the same IP address, so that
+	// the server counts the failed logins of all tests together.
 	manyFailures = 10000
 )
 
@@ -52,8 +52,8 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 type fields map[string]any
 
-// server has the endpoints of the package, and those of the caller's own sessions. It reads from the API server instead
-// of a cache, so that no test waits for a watch.
+// server serves the endpoints of the packages auth and users. It reads objects from kube-apiserver instead of a cache,
+// so that no test waits for a watch.
 type server struct {
 	*controlplane.Endpoints
 	fixture.Set
@@ -123,7 +123,7 @@ func origin(r *http.Request) authentication.Client {
 	return authentication.Client{Address: netip.MustParseAddr("192.0.2.1"), UserAgent: r.UserAgent()}
 }
 
-// public sends a request without a credential.
+// public sends a POST request without a credential.
 func (s *server) public(t *testing.T, path string, body any) wire.Envelope {
 	t.Helper()
 	return s.Call(t, nil, post, path, body)
@@ -137,7 +137,8 @@ type visitor struct {
 	login fixture.Login
 }
 
-// visit creates a user and logs in. At the end of the test, it verifies that the password was not logged.
+// visit creates a user, and logs in as this user. At the end of the test, it verifies that no log contains the password
+// of the user.
 func (s *server) visit(t *testing.T, change ...func(*kubevisionv1alpha1.KubeVisionUser)) *visitor {
 	t.Helper()
 	v := &visitor{server: s, user: s.User(t, "visitor", change...)}
@@ -150,7 +151,7 @@ func (v *visitor) credential() fields {
 	return fields{"username": v.user.Name, "password": v.user.Password}
 }
 
-// principal authenticates the access token of the session.
+// principal returns the user whom the server authenticates by the access token of the session.
 func (v *visitor) principal(t *testing.T) *authentication.Principal {
 	t.Helper()
 	p, err := v.tokens.Authenticate(t.Context(), v.login.AccessToken)
@@ -160,13 +161,13 @@ func (v *visitor) principal(t *testing.T) *authentication.Principal {
 	return p
 }
 
-// own sends a request in the session.
+// own sends a request in the session of the user.
 func (v *visitor) own(t *testing.T, method, path string, body any) wire.Envelope {
 	t.Helper()
 	return v.Call(t, v.principal(t), method, path, body)
 }
 
-// enrol sets up a second factor, and enables it with the code of the previous time step.
+// enrol sets up a second factor for the user, and enables it with the code of the previous time step.
 func (v *visitor) enrol(t *testing.T) enrolment {
 	t.Helper()
 	var made enrolment
@@ -181,7 +182,8 @@ type enrolment struct {
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// challenge begins a login, and returns the token that completes it together with a code.
+// challenge begins the login of a user with a second factor. It sends the password, and returns the token for the next
+// step. In this step, the user sends the token and a code of the second factor.
 func (v *visitor) challenge(t *testing.T) string {
 	t.Helper()
 	var due struct {
@@ -195,7 +197,7 @@ func (v *visitor) challenge(t *testing.T) string {
 	return due.SessionToken
 }
 
-// kubernetesUser is a caller that kube-apiserver has authenticated.
+// kubernetesUser returns a user whom kube-apiserver has authenticated.
 func kubernetesUser() user.Info {
 	return &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.AllAuthenticated}}
 }

@@ -31,10 +31,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// canary is a text in each kubeconfig. Tests detect leaks of a kubeconfig by this text.
+// canary is a text in each kubeconfig of the tests. The tests detect leaks of a kubeconfig by this text.
 const canary = "canary-in-the-kubeconfig"
 
-// unregistered is the cluster that the provider cannot examine.
+// unregistered is the name of a cluster that is not registered. For this name, the function examine returns
+// clusters.ErrNotRegistered.
 const unregistered = "unregistered"
 
 var shared controlplane.Shared
@@ -43,8 +44,9 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 type fields map[string]any
 
-// endpoints are the HTTP endpoints of the package clusterregistration, with a test control plane as the host cluster.
-// The endpoints impersonate each caller on the host, even if no KubeVisionRoleBinding names the caller.
+// endpoints are the HTTP endpoints of the package clusterregistration. A test control plane is the host cluster, which
+// stores the KubeVisionClusters. The endpoints impersonate each caller on the host cluster, even if no
+// KubeVisionRoleBinding names the caller.
 type endpoints struct {
 	*controlplane.Endpoints
 	fixture.Set
@@ -80,7 +82,7 @@ func examine(_ context.Context, name string) (clusters.Examination, error) {
 	return clusters.Examination{Reachable: true, Version: "v1.2.3", Message: "the token has expired"}, nil
 }
 
-// onClusters returns a rule for registrations. Without names, the rule applies to all registrations.
+// onClusters returns an RBAC rule for KubeVisionClusters. Without names, the rule applies to all KubeVisionClusters.
 func onClusters(verb string, names ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{kubevisionv1alpha1.GroupName},
 		Resources: []string{kubevisionv1alpha1.ResourceClusters}, Verbs: []string{verb}, ResourceNames: names}
@@ -90,13 +92,13 @@ func onSecrets(verbs ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: verbs}
 }
 
-// operator returns a caller who may manage clusters and their Secrets.
+// operator creates a user who may manage KubeVisionClusters and their Secrets.
 func (e *endpoints) operator(t *testing.T) user.Info {
 	t.Helper()
 	return e.caller(t, onClusters("*"), onSecrets("get", "create", "update"))
 }
 
-// caller creates a user with the given rights on the host, and waits until the rights are in force.
+// caller creates a user with the given RBAC rules on the host cluster, and waits until the rules take effect.
 func (e *endpoints) caller(t *testing.T, rules ...rbacv1.PolicyRule) user.Info {
 	t.Helper()
 	name := fixture.Name("caller")
@@ -122,7 +124,7 @@ func (e *endpoints) caller(t *testing.T, rules ...rbacv1.PolicyRule) user.Info {
 	return u
 }
 
-// register creates a registration directly.
+// register creates a KubeVisionCluster directly, without a request to the endpoints.
 func (e *endpoints) register(t *testing.T) *kubevisionv1alpha1.KubeVisionCluster {
 	t.Helper()
 	name := fixture.Name("member")
@@ -145,5 +147,5 @@ func secretOf(cluster string, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// valid is an accepted kubeconfig.
+// valid returns a kubeconfig that the endpoints accept.
 func valid() string { return fixture.Kubeconfig("https://kube.example:6443", canary, "") }

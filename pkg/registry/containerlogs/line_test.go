@@ -33,7 +33,8 @@ func readAll(t *testing.T, text string) []Line {
 	}
 }
 
-// TestLines verifies that lines are truncated and made valid UTF-8, and are not changed otherwise.
+// TestLines verifies that long log lines are truncated, and that invalid UTF-8 is replaced. Other text, such as escape
+// sequences, must not change.
 func TestLines(t *testing.T) {
 	const escape = "\x1b[31mred\x1b[0m \r\b<script>"
 	for name, test := range map[string]struct {
@@ -61,7 +62,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestLineWithoutEndOrTime verifies unusual lines that API servers send.
+// TestLineWithoutEndOrTime verifies that a log line without a timestamp and a log line without a line feed are read
+// completely.
 func TestLineWithoutEndOrTime(t *testing.T) {
 	got := readAll(t, "no time at all\n"+stamp+"no end")
 	if len(got) != 2 || got[0].Text != "no time at all" || got[0].Time != "" || got[1].Text != "no end" {
@@ -84,8 +86,8 @@ func FuzzLine(f *testing.F) {
 	})
 }
 
-// TestContinuesAfterTheLastLine verifies that a reopened log continues with the first unread line, although several
-// lines may have the same time and the API has a resolution of seconds.
+// TestContinuesAfterTheLastLine verifies that a log that is requested again continues with the first unread line. The
+// new response repeats earlier lines, and several lines may have the same time.
 func TestContinuesAfterTheLastLine(t *testing.T) {
 	const (
 		before = "2026-01-02T03:04:05.1Z "
@@ -110,7 +112,7 @@ func TestContinuesAfterTheLastLine(t *testing.T) {
 	}
 }
 
-// TestMergeByTime verifies that the lines of logs that have an end are sorted by their times.
+// TestMergeByTime verifies that byTime merges the lines of several logs in the order of their times.
 func TestMergeByTime(t *testing.T) {
 	texts := []string{
 		"2026-01-02T03:04:01Z a\n2026-01-02T03:04:04Z d\n",
@@ -133,7 +135,7 @@ func TestMergeByTime(t *testing.T) {
 	}
 }
 
-// TestIsOver verifies that containers that will not run again are detected.
+// TestIsOver verifies that isOver returns true only for containers that will not run again.
 func TestIsOver(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   string
@@ -171,7 +173,8 @@ func TestIsOver(t *testing.T) {
 	}
 }
 
-// TestHostilePod verifies that a Pod with many empty elements is rejected before it is decoded.
+// TestHostilePod verifies that a Pod whose JSON has many empty elements is rejected before it is decoded. Empty
+// elements are small in JSON, but need much memory after decoding.
 func TestHostilePod(t *testing.T) {
 	text := `{"status":{"containerStatuses":[{}` + strings.Repeat(",{}", 900_000) + `]}}`
 	total := budget.New(64 << 20)

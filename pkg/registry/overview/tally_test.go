@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// TestTooLargePod verifies that each response names a cached Pod that needs too much memory, and that the other Pods of
-// its group are counted.
+// TestTooLargePod verifies that an overview omits a cached Pod if decoding the Pod needs too much memory. Each overview
+// reports the omitted Pod, and counts all other Pods.
 func TestTooLargePod(t *testing.T) {
 	pod := func(name, args string) *readcache.Object {
 		return &readcache.Object{Namespace: "shop", Name: name, JSON: []byte(`{"metadata":{"name":"` + name +
@@ -47,8 +47,8 @@ func TestTooLargePod(t *testing.T) {
 	}
 }
 
-// TestEndedRequestDecodesNothing verifies that no object is decoded after the end of a request, and that the group is
-// then counted for the next request.
+// TestEndedRequestDecodesNothing verifies that the server stops decoding cached objects when the request ends. The next
+// request still counts all objects.
 func TestEndedRequestDecodesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	o := &readcache.Object{Name: "a", JSON: []byte(`{"status":{"phase":"Running"}}`)}
@@ -71,8 +71,10 @@ func TestEndedRequestDecodesNothing(t *testing.T) {
 	}
 }
 
-// TestProcessorTimeOfOneUser verifies that the decoding of objects is charged to the user, that a user who has used
-// much processor time gets 42900, and that other users do not wait.
+// TestProcessorTimeOfOneUser verifies the limit of the processor time for decoding objects:
+//   - The processor time counts for the user who has sent the request.
+//   - A user who has exceeded the limit gets the error code 42900 (too many requests).
+//   - Other users do not wait.
 func TestProcessorTimeOfOneUser(t *testing.T) {
 	work := userlimit.NewWork()
 	memory := budget.NewShared(budget.Options{Total: 8 << 20, Work: work})

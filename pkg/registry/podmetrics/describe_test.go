@@ -63,8 +63,11 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 	}
 }
 
-// TestContainersAreCharged verifies that the containers of a Pod are charged before they are decoded, that their memory
-// is released afterwards, and that a Pod beyond the limit of one object has no metrics.
+// TestContainersAreCharged verifies how the memory for decoding the containers of a Pod is limited:
+//
+//   - While the containers are decoded, the memory counts toward the memory limit of the request.
+//   - Afterwards, the memory no longer counts.
+//   - If a single Pod needs too much memory, the metrics of the Pod are unavailable.
 func TestContainersAreCharged(t *testing.T) {
 	pod := pods("p")[0]
 	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 8<<10) + `]}`)

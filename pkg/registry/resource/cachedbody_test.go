@@ -55,7 +55,8 @@ func TestLooseObjects(t *testing.T) {
 	}
 }
 
-// TestDroppedBodies verifies that a dropped response ends early, and then refers to no objects.
+// TestDroppedBodies verifies that cachedBody.drop aborts a response that is being written. After drop, the cachedBody
+// references no objects, so that the garbage collector can free their memory.
 func TestDroppedBodies(t *testing.T) {
 	for name, write := range map[string]func(*cachedBody, func()) error{
 		"plain": func(b *cachedBody, drop func()) error {

@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestElementsOfCachedObjects verifies that the account is charged for the elements of an object before it is decoded.
+// TestElementsOfCachedObjects verifies that an object with too many list elements is rejected before it is decoded. The
+// decoded elements would need more memory than the request may use.
 func TestElementsOfCachedObjects(t *testing.T) {
 	const count = 1 << 20
 	o := &readcache.Object{JSON: []byte(`{"rules":[` + strings.Repeat("{},", count) + `{}]}`)}
@@ -37,7 +38,7 @@ func TestElementsOfCachedObjects(t *testing.T) {
 	}
 }
 
-// recordingVerdicts records the time that AllowedStale receives.
+// recordingVerdicts is a fake of Verdicts that allows all reads. It records the time that AllowedStale receives.
 type recordingVerdicts struct {
 	Verdicts
 
@@ -51,8 +52,8 @@ func (v *recordingVerdicts) AllowedStale(
 	return true, nil
 }
 
-// TestReviewOfStaleObjects verifies that the review of a stale read gets the time of its newest objects. With an
-// earlier time, a verdict from before an outage could allow objects that are newer.
+// TestReviewOfStaleObjects verifies that Client.may passes the time of the latest change of stale cached objects to
+// AllowedStale. With an earlier time, AllowedStale could use the result of an access review from before this change.
 func TestReviewOfStaleObjects(t *testing.T) {
 	recorded := &recordingVerdicts{}
 	newest := time.Now().Add(-time.Minute)

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// world contains the objects of an API server, and their feed.
+// world simulates the objects of one resource on an API server. The field feed contains the changes of the objects.
 type world struct {
 	feed    *feed
 	objects map[string]*readcache.Object
@@ -40,13 +40,13 @@ func (w *world) change(name string, deletion bool) readcache.Change {
 	return c
 }
 
-// changeOf returns what the read cache delivers after one change.
+// changeOf returns the Changes that the read cache delivers to a subscriber for one watch event.
 func changeOf(c readcache.Change) readcache.Changes {
 	return readcache.Changes{All: slices.Values([]readcache.Change{c}), Version: c.Version}
 }
 
-// step changes random objects. It delivers one change to the feed like a watch event, or several changes like a new
-// list.
+// step changes random objects of the simulated API server. Usually, it delivers one change to w.feed, like a watch
+// event. Sometimes, it delivers several changes together, like a new list.
 func (w *world) step(random *rand.Rand) {
 	names := []string{"a", "b", "c", "d", "e", "f"}
 	one := func() (readcache.Change, bool) {
@@ -85,19 +85,20 @@ func (w *world) step(random *rand.Rand) {
 	w.feed.deliver(relist(version, all...))
 }
 
-// relist returns what the read cache delivers after a new list with the given changes.
+// relist returns the Changes that the read cache delivers to a subscriber after a new list of the objects.
 func relist(version string, all ...readcache.Change) readcache.Changes {
 	return readcache.Changes{All: slices.Values(all), Version: version, Relisted: true}
 }
 
-// reader is a client that applies the events of a feed to a copy.
+// reader is a watch client. It applies the events of a feed, which is a log of changes, to a copy of the objects.
 type reader struct {
 	cursor uint64
 	seen   string
 	copy   map[string]*readcache.Object
 }
 
-// read applies the new events. It returns false if the feed has dropped them.
+// read applies all new events of the feed f to the client's copy of the objects. It returns the ResourceVersion of the
+// next bookmark. It returns false if the feed no longer contains all events that the client needs.
 func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
 	t.Helper()
 	for {
@@ -129,8 +130,10 @@ func isNewer(a, b string) bool {
 	return ok && c > 0
 }
 
-// TestReadersHaveWhatTheServerHas verifies that readers have the objects of the server after each read, and that a
-// client can apply each event.
+// TestReadersHaveWhatTheServerHas verifies the events that a watch client gets:
+//   - After each read, the client's copy of the objects equals the objects of the API server.
+//   - An ADDED event is sent only for a new object, and a MODIFIED event only for an existing object.
+//   - No event contains an older version of an object than the client's copy.
 func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the sequence is the same in each run
 	w := newWorld()
@@ -155,8 +158,9 @@ func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	}
 }
 
-// TestResume verifies that a client that resumes from a bookmark of another replica gets the objects of the server, or
-// an error that the bookmark has expired. The client may have received changes after its bookmark.
+// TestResume verifies that a client can resume a watch with a bookmark from another replica of the server. The client
+// then has the current objects, or gets an error that the bookmark has expired. The client may already have received
+// changes that are newer than the bookmark.
 func TestResume(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // as above
 	w := newWorld()
@@ -193,7 +197,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// readLeniently applies events like a client that distinguishes only deletions from other events.
+// readLeniently applies all new events of the feed f to the client's copy of the objects. Like many clients, it treats
+// ADDED events and MODIFIED events alike.
 func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	for {
 		b := f.collect(r.cursor, r.seen, func(string, string) bool { return true })
@@ -213,8 +218,8 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestRelistedKindsAreNotResumed verifies that a bookmark expires if it is older than the last list of the kind. The
-// client may have received a short-lived object from another replica. A list does not show the deletion of this object.
+// TestRelistedKindsAreNotResumed verifies that a bookmark has expired if it is older than the last list of the objects.
+// A list does not show deletions. Therefore, the client could keep a deleted object that another replica has sent.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(relist("110"))
@@ -231,7 +236,8 @@ func TestRelistedKindsAreNotResumed(t *testing.T) {
 	}
 }
 
-// TestForgottenChanges verifies that the position of a reader expires if the feed has dropped changes after it.
+// TestForgottenChanges verifies that a watch client cannot continue if the feed has dropped changes that the client has
+// not received. The feed is a log of recent changes.
 func TestForgottenChanges(t *testing.T) {
 	w := newWorld()
 	late := &reader{copy: map[string]*readcache.Object{}}
@@ -250,8 +256,8 @@ func TestForgottenChanges(t *testing.T) {
 	}
 }
 
-// TestReplicaBehindTheClient verifies that a client that resumes at a replica with older objects gets no older
-// versions, but gets later deletions.
+// TestReplicaBehindTheClient verifies that a client can resume a watch at a replica whose objects are outdated. The
+// replica sends no version that is older than the client's version. It sends all later changes, including deletions.
 func TestReplicaBehindTheClient(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 9)) //nolint:gosec // as above
 	for range 500 {
@@ -299,7 +305,8 @@ func TestReplicaBehindTheClient(t *testing.T) {
 	}
 }
 
-// TestEntriesAreCounted verifies that the memory of stored changes is charged, and released when they are dropped.
+// TestEntriesAreCounted verifies that the memory of a feed, which is a log of changes, counts towards the memory limit.
+// Changes that the feed has dropped no longer count.
 func TestEntriesAreCounted(t *testing.T) {
 	w := newWorld()
 	var counted int64

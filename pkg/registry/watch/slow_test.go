@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// slowStream is a stream whose client reads a message only when the test allows it.
+// slowStream is a stream to a slow client. The client reads one message for each value in the channel takes.
 type slowStream struct {
 	account *budget.Account
 	takes   chan struct{}
@@ -42,7 +42,8 @@ func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: 
 func (*slowStream) Context() context.Context   { return context.Background() }
 func (s *slowStream) Account() *budget.Account { return s.account }
 
-// updateObject creates or updates an object with size bytes of data, and delivers the change to the feed.
+// updateObject creates or updates the object with the given name and with size bytes of data. It delivers the change to
+// w.feed.
 func (w *world) updateObject(name string, size int) {
 	c := w.change(name, false)
 	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))
@@ -58,8 +59,10 @@ func (w *world) follow(s *slowStream) (*client, *topic) {
 	return c, t
 }
 
-// TestSlowClientsAreCounted verifies that a slow client holds one message, whose memory is charged, and no objects. The
-// client must continue with the last version of each object.
+// TestSlowClientsAreCounted verifies the memory that a slow watch client uses:
+//   - Only one message for the client is in memory.
+//   - The message counts towards the memory limit.
+//   - The next messages contain only the last version of each object.
 func TestSlowClientsAreCounted(t *testing.T) {
 	const size = 1 << 20
 	w, total := newWorld(), budget.New(16*size)
@@ -99,7 +102,8 @@ func TestSlowClientsAreCounted(t *testing.T) {
 	}
 }
 
-// TestStarvingClient verifies that a client loses no event if there is no memory for its message.
+// TestStarvingClient verifies that a watch client loses no event while there is no memory for the next message. If the
+// memory is missing for too long, the watch ends with an error.
 func TestStarvingClient(t *testing.T) {
 	const size = 1 << 20
 	w := newWorld()
@@ -121,8 +125,9 @@ func TestStarvingClient(t *testing.T) {
 	c.close() // so that no wake remains scheduled
 }
 
-// TestInitialObjects verifies that each initial object is sent once, even if a message ends in the middle of a group,
-// and that the cache may drop the objects.
+// TestInitialObjects verifies how a watch client gets the objects that exist before the first change:
+//   - Each object is sent once, even if the objects of one readcache.Group are sent in several messages.
+//   - The read cache may drop objects that were not yet sent.
 func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}
 	for i := range 5 {
@@ -155,7 +160,8 @@ func TestInitialObjects(t *testing.T) {
 	}
 }
 
-// TestOneLineForEachEvent verifies that white space in an object of a cluster cannot start another event.
+// TestOneLineForEachEvent verifies that a hostile cluster cannot forge an event with line breaks in an object. Each
+// event is one line of a message.
 func TestOneLineForEachEvent(t *testing.T) {
 	forged := `{"type":"DELETED","clusterId":"production","resource":"pods","namespace":"shop","name":"web-0"}`
 	o := &readcache.Object{Namespace: "n", Name: "evil", JSON: []byte("{\"spec\":[1,\n" + forged + "\r\n]}")}

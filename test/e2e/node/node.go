@@ -33,17 +33,19 @@ const (
 //go:embed config
 var configs embed.FS
 
-// Node is a running node. Its programs end with the cluster.
+// Node is a running node. The programs of the node stop when the cluster stops.
 type Node struct {
 	cluster          *localcluster.Cluster
 	assets, packages string
 	dir              string
 }
 
-// Shell returns the path of a static busybox among the programs of a node.
+// Shell returns the path of a statically linked busybox. assets is the directory that localcluster.ClusterAssets
+// returns.
 func Shell(assets string) string { return filepath.Join(assets, "packages", "bin", "busybox") }
 
-// Start starts a node of the cluster, with the programs of localcluster.ClusterAssets, and waits until it is Ready.
+// Start starts a node of the cluster, and waits until the node is Ready. assets is the directory that
+// localcluster.ClusterAssets returns.
 func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*Node, error) {
 	n := &Node{
 		cluster: cluster, assets: assets, packages: filepath.Join(assets, "packages"),
@@ -63,7 +65,7 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 	return n, nil
 }
 
-// Import imports an archive of images.
+// Import imports an archive of container images into containerd.
 func (n *Node) Import(ctx context.Context, archive string) error {
 	ctr := filepath.Join(n.packages, "usr", "bin", "ctr")
 	cmd := exec.CommandContext(ctx, ctr, "--namespace=k8s.io", "images", "import", archive)
@@ -73,8 +75,8 @@ func (n *Node) Import(ctx context.Context, archive string) error {
 	return nil
 }
 
-// env returns the environment for programs of the unpacked Debian packages. They find each other and their libraries
-// there.
+// env returns the environment variables PATH and LD_LIBRARY_PATH. Programs from the unpacked Debian packages need these
+// variables to find other programs and shared libraries from the packages.
 func (n *Node) env() []string {
 	var libraries []string
 	for _, pattern := range []string{"lib/*-linux-gnu*", "usr/lib/*-linux-gnu*"} {
@@ -88,7 +90,8 @@ func (n *Node) env() []string {
 	}
 }
 
-// writeConfigs writes the configurations of the programs, and the credentials to which they refer.
+// writeConfigs writes the configuration files of the node's programs. It also writes the credentials to which the files
+// refer.
 func (n *Node) writeConfigs(context.Context) error {
 	values := strings.NewReplacer("$DIR", n.dir, "$PACKAGES", n.packages, "$ADDRESS", sandbox.Address,
 		"$HOSTNAME", sandbox.Hostname, "$CGROUP", sandbox.Cgroup, "$IMAGE", ShellImage)
@@ -118,7 +121,7 @@ func (n *Node) writeConfigs(context.Context) error {
 	)
 }
 
-// allowAPIServer allows kube-apiserver to call kubelets, as installers do.
+// allowAPIServer allows kube-apiserver to call kubelets, as installers of Kubernetes do.
 func (n *Node) allowAPIServer(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(n.cluster.Config())
 	if err != nil {

@@ -45,9 +45,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside is the main function of the first process of a sandbox. It makes all changes that a sandbox permits, and
-// starts another process in a control group. Depending on the test, inside then returns an exit code at once, or waits
-// until a signal ends the sandbox.
+// inside is the main function of the first process of a sandbox. It changes mounts, files, kernel settings and the
+// hostname, and starts another process in a control group. Depending on endEnv, inside then returns an exit code or
+// waits for a signal.
 func inside() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
@@ -74,7 +74,8 @@ func inside() int {
 	return 0
 }
 
-// hierarchy returns a hierarchy of control groups.
+// hierarchy returns the directory of a hierarchy of control groups. In cgroup v1, this is the hierarchy of the pids
+// controller. cgroup v2 has a single hierarchy.
 func hierarchy() string {
 	if _, err := os.Stat(filepath.Join(cgroupRoot, "pids", "cgroup.procs")); err == nil {
 		return filepath.Join(cgroupRoot, "pids")
@@ -82,8 +83,9 @@ func hierarchy() string {
 	return cgroupRoot
 }
 
-// TestNothingStays verifies that no process, control group, file or setting of a sandbox remains after its end, for
-// each way in which it can end.
+// TestNothingStays verifies that no process, control group, file or kernel setting of a sandbox remains after its
+// end. The sandbox exits with success, exits with a failure, or is ended by a signal. After SIGKILL, the next run
+// removes the control groups.
 func TestNothingStays(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a sandbox")
@@ -147,7 +149,8 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// digits returns random digits, which make a duration unique.
+// digits returns random digits. A test appends them to the argument of the command sleep, and finds the
+// process by this argument.
 func digits() string { return strconv.FormatUint(rand.Uint64(), 10) } //nolint:gosec // not a secret
 
 func started(t *testing.T) bool {
@@ -156,7 +159,7 @@ func started(t *testing.T) bool {
 	return err == nil && len(procs) > 0
 }
 
-// sleepers returns the processes that sleep for a number of seconds.
+// sleepers returns the /proc files of the processes of the command sleep whose argument begins with seconds.
 func sleepers(t *testing.T, seconds string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

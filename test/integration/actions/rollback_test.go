@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// revision is an entry of a history.
+// revision is an entry in the rollout history of a workload.
 type revision struct {
 	Revision    int64       `json:"revision"`
 	ChangeCause *string     `json:"changeCause"`
@@ -30,7 +30,8 @@ type revision struct {
 	Images      []string    `json:"images"`
 }
 
-// history returns the history of a workload, and a short form with numbers and images.
+// history returns the rollout history of a workload. The result short contains only the revision numbers and the
+// images.
 func history(t *testing.T, a actor, path string) (list []revision, short string) {
 	t.Helper()
 	a.get(t, path+"/history").Want(t, wire.OK).Into(t, &list)
@@ -109,8 +110,8 @@ func TestRollbackDeployment(t *testing.T) {
 	refused(t, dev.get(t, "/namespaces/"+ns+"/replicasets/web/history"), wire.Invalid, "resource")
 }
 
-// TestRollbackWhileAnnotationsChange verifies that a change of annotations, as the Deployment controller makes one in
-// each rollout, does not cause a conflict. Such a change increases the generation of a Deployment.
+// TestRollbackWhileAnnotationsChange verifies that a rollback succeeds while the annotations of the Deployment change.
+// The Deployment controller changes annotations in each rollout, which increases the generation of the Deployment.
 func TestRollbackWhileAnnotationsChange(t *testing.T) {
 	ns := set().Namespace(t, "rollback-annotated")
 	dev := newActor(t, "dev", ns)

@@ -22,20 +22,24 @@ func setup(t *testing.T, token, password string) wire.Request {
 	return as(token, post(t, "/auth/2fa/setup", body))
 }
 
-// since returns an access token with another time of the login. If the duration is negative, the token contains no
-// time.
-func since(t *testing.T, raw string, ago time.Duration) string {
+// withLoginAge returns a copy of the access token with another time of the login, which is the given age before now. If
+// the age is negative, the copy contains no time of the login.
+func withLoginAge(t *testing.T, accessToken string, age time.Duration) string {
 	t.Helper()
-	token := fixture.Take(t, raw)
-	claims := map[string]any{"auth_time": time.Now().Add(-ago).Unix()}
-	if ago < 0 {
+	token := fixture.Take(t, accessToken)
+	claims := map[string]any{"auth_time": time.Now().Add(-age).Unix()}
+	if age < 0 {
 		claims["auth_time"] = nil
 	}
 	return token.With(claims).Sign(t, set().SigningKey(t, token.Header["kid"]))
 }
 
-// TestATokenAloneEnrolsNothing verifies that a stolen access token is not sufficient to set up a second factor,
-// regardless of concurrent actions of the owner.
+// TestATokenAloneEnrolsNothing verifies that a stolen access token is not sufficient to set up a second factor:
+//   - The login must be at most five minutes old, or the request must contain the password.
+//   - A refresh of the access token does not change the time of the login.
+//   - An access token cannot replace a second factor that the user already has.
+//   - A session cannot enable a second factor that another session of the user has set up.
+//   - A session must wait after too many wrong passwords. Other sessions of the user need not wait.
 func TestATokenAloneEnrolsNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string) {
@@ -50,14 +54,14 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 		if _, ok := fixture.Take(t, a.AccessToken).Claims["auth_time"].(float64); !ok {
 			t.Error("the access token does not contain the time of the login")
 		}
-		for _, ago := range []time.Duration{5*time.Minute + 2*time.Second, time.Hour, -1} {
-			refused(t, since(t, a.AccessToken, ago))
+		for _, age := range []time.Duration{5*time.Minute + 2*time.Second, time.Hour, -1} {
+			refused(t, withLoginAge(t, a.AccessToken, age))
 		}
-		old := since(t, a.AccessToken, time.Hour)
+		old := withLoginAge(t, a.AccessToken, time.Hour)
 		c.Call(t, as(old, post(t, "/auth/2fa/enable", map[string]string{"code": "000000"}))).Want(t, wire.Conflict)
 		c.Call(t, setup(t, old, "wrong")).Want(t, twoFactorFailed)
 		c.Call(t, setup(t, old, a.Password)).Want(t, wire.OK)
-		c.Call(t, setup(t, since(t, a.AccessToken, 4*time.Minute), "")).Want(t, wire.OK)
+		c.Call(t, setup(t, withLoginAge(t, a.AccessToken, 4*time.Minute), "")).Want(t, wire.OK)
 	})
 	t.Run("after a refresh", func(t *testing.T) {
 		a := newActor(t, "")
@@ -76,7 +80,7 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 			t.Fatalf("%v: %s", err, stderr)
 		}
 		soon(t, c, wire.TwoFactorRequired, whoami(a.AccessToken))
-		refused(t, since(t, a.AccessToken, time.Hour))
+		refused(t, withLoginAge(t, a.AccessToken, time.Hour))
 	})
 	t.Run("one in force", func(t *testing.T) {
 		a := newActor(t, "")
@@ -108,7 +112,7 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 	})
 }
 
-// TestWrongCodesEndOnlyTheirSession verifies the limit of wrong one-time codes in the sensitive requests of a session:
+// TestWrongCodesEndOnlyTheirSession verifies the limit for wrong one-time codes that a logged-in user sends:
 //   - The server counts the wrong codes of each session separately.
 //   - Too many wrong codes end the session.
 //   - Logins and other sessions of the user are not affected.
@@ -147,7 +151,7 @@ func TestWrongCodesEndOnlyTheirSession(t *testing.T) {
 
 	for range 5 { // each code after the wait
 		secret := storedCredentials(t, a.User)
-		secret.Data["secondFactor"] = earlier(t, secret.Data["secondFactor"], 16*time.Minute)
+		secret.Data["secondFactor"] = backdateWrongCodes(t, secret.Data["secondFactor"], 16*time.Minute)
 		if err := env.Programs.Update(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}
@@ -161,18 +165,19 @@ func TestWrongCodesEndOnlyTheirSession(t *testing.T) {
 	}
 }
 
-// earlier moves the times of all wrong codes into the past, so that no wait remains.
-func earlier(t *testing.T, text []byte, ago time.Duration) []byte {
+// backdateWrongCodes returns a copy of secondFactor, in which all wrong one-time codes of the user have the given age.
+// The server then verifies the next code without a delay.
+func backdateWrongCodes(t *testing.T, secondFactor []byte, age time.Duration) []byte {
 	t.Helper()
 	var factor map[string]any
-	if err := json.Unmarshal(text, &factor); err != nil {
+	if err := json.Unmarshal(secondFactor, &factor); err != nil {
 		t.Fatal("the second factor is not JSON")
 	}
 	counts, ok := factor["inSessions"].(map[string]any)
 	if !ok {
 		t.Fatal("no wrong code was counted")
 	}
-	last := time.Now().Add(-ago).UTC().Format(time.RFC3339)
+	last := time.Now().Add(-age).UTC().Format(time.RFC3339)
 	sessions, _ := counts["sessions"].([]any)
 	for _, count := range append([]any{counts["sum"]}, sessions...) {
 		if fields, ok := count.(map[string]any); ok {

@@ -18,8 +18,9 @@ import (
 
 func pods(namespace string) string { return onHost + "/namespaces/" + namespace + "/resources/pods" }
 
-// TestSubjects verifies for each kind of subject that a subject with a role in one namespace can list Pods only there,
-// through its own path of access.
+// TestSubjects verifies the rights of each kind of subject of a KubeVisionRoleBinding. A subject with a role in one
+// namespace can list Pods only in this namespace. KubeVision users send the requests directly to kubevision-apiserver.
+// The other subjects send the requests through kube-apiserver.
 func TestSubjects(t *testing.T) {
 	set().HostCluster(t, host)
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "other")
@@ -89,8 +90,8 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestADeletedBindingIsGone verifies that the rights of a deleted binding end immediately, even if another binding
-// still allows the use of the cluster.
+// TestADeletedBindingIsGone verifies that the rights of a deleted KubeVisionRoleBinding end promptly. A second
+// KubeVisionRoleBinding still allows the user to use the cluster.
 func TestADeletedBindingIsGone(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	a := newActor(t, "readonly", first)
@@ -109,7 +110,8 @@ func TestADeletedBindingIsGone(t *testing.T) {
 	}
 }
 
-// TestTheClustersOwnBindings verifies that RBAC bindings that others have created in the cluster also take effect.
+// TestTheClustersOwnBindings verifies that a KubeVision user also gets rights from RoleBindings that KubeVision has not
+// created.
 func TestTheClustersOwnBindings(t *testing.T) {
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "byhand")
 	team := fixture.Name("team")
@@ -170,8 +172,8 @@ func TestTheClustersOwnBindings(t *testing.T) {
 	}
 }
 
-// TestAnAdministratorWhomNothingBinds verifies that an administrator without a binding gets a message that explains the
-// solution.
+// TestAnAdministratorWhomNothingBinds verifies that a member of system:masters cannot list Pods without a
+// KubeVisionRoleBinding. The error message explains that a binding is missing.
 func TestAnAdministratorWhomNothingBinds(t *testing.T) {
 	set().HostCluster(t, host)
 	e := kube(t, fixture.Name("root"), "system:masters").Call(t,

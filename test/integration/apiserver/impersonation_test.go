@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestInboundImpersonationIsRefused verifies that requests with impersonation headers are rejected, for all headers and
-// for all spellings that proxies have forwarded.
+// TestInboundImpersonationIsRefused verifies that requests with any impersonation header are rejected. This includes
+// headers in unusual spellings, and headers that the header Connection lists.
 func TestInboundImpersonationIsRefused(t *testing.T) {
 	a := newActor(t, "")
 	client := direct(t)
@@ -68,8 +68,8 @@ func TestConnectionOptionsChangeNobody(t *testing.T) {
 	}
 }
 
-// TestImpersonationElsewhere verifies that impersonation headers are also rejected on the paths with Kubernetes'
-// formats.
+// TestImpersonationElsewhere verifies that requests with impersonation headers are also rejected on paths such as
+// /metrics, /openapi/v2 and /version.
 func TestImpersonationElsewhere(t *testing.T) {
 	client := direct(t, admin())
 	for _, path := range []string{"/metrics", "/apis", wire.GroupPath, "/openapi/v2", "/version"} {

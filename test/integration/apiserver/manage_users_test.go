@@ -103,8 +103,10 @@ func TestCreateUser(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+name, fields{"email": "x@example.com"}))).Want(t, wire.UserNotFound)
 }
 
-// TestCreateUserLeavesNothingHalfDone verifies that a request creates no object if the caller lacks the right to the
-// last of several objects, or if one of the objects exists already.
+// TestCreateUserLeavesNothingHalfDone verifies that a failed request to create a user leaves no objects. The request
+// fails in two cases:
+//   - The caller lacks one of the required rights.
+//   - One of the objects exists already.
 func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 	const ours = "kubevision.io"
 	users, secrets := rule(ours, "kubevisionusers", "*"), rule("", "secrets", "*")
@@ -208,8 +210,8 @@ func TestUpdateUser(t *testing.T) {
 	}
 }
 
-// TestForeignObjectsOfAUser verifies that objects of other owners with the names of a user's objects are neither
-// changed nor deleted.
+// TestForeignObjectsOfAUser verifies that the API neither changes nor deletes objects of other owners. The test creates
+// a Secret and a KubeVisionRoleBinding with the names that the API uses for a user.
 func TestForeignObjectsOfAUser(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	u := set().User(t, "foreign") // the fixture has created the Secret with the name that the API uses
@@ -235,9 +237,9 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
-// TestOtherBindingsDecide verifies that PUT /users/{name} does not change the role of a user in two cases:
-//   - An administrator has created all role bindings of the user. The request would add a binding for every cluster.
-//   - A role binding by an administrator grants a higher role, which would remain in force.
+// TestOtherBindingsDecide verifies that PUT /users/{name} rejects a new role of a user in two cases:
+//   - Administrators have created all KubeVisionRoleBindings of the user directly, without the users API.
+//   - An administrator has created a KubeVisionRoleBinding with a higher role, which would remain in force.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")
@@ -318,7 +320,8 @@ func TestOtherBindingsDecide(t *testing.T) {
 	})
 }
 
-// TestUsersWithoutTheirBindings verifies that users who may not read role bindings see no roles.
+// TestUsersWithoutTheirBindings verifies that the list of users contains no roles if the caller has no right to read
+// KubeVisionRoleBindings.
 func TestUsersWithoutTheirBindings(t *testing.T) {
 	a := newActor(t, role(t, rule("kubevision.io", "kubevisionusers", "get", "list")))
 	var all []shownUser
@@ -333,8 +336,8 @@ func TestUsersWithoutTheirBindings(t *testing.T) {
 	}
 }
 
-// TestTheLastAdministrator verifies that the last administrator cannot be removed, because only kubectl could then
-// restore the access.
+// TestTheLastAdministrator verifies that the API does not delete or disable the last active administrator. Without an
+// administrator, only kubectl could restore the access.
 func TestTheLastAdministrator(t *testing.T) {
 	set().HostCluster(t, host)
 	c, a := direct(t), newActor(t, "admin")

@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRolesThatNeedASecondFactor verifies that users with these roles have no access without a second factor, for each
-// way to grant the role.
+// TestRolesThatNeedASecondFactor verifies that a user with a role in --two-factor-roles has no access without a second
+// factor. The role may be granted to the user or to a group, and in one namespace or in the whole cluster.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
 	set().HostCluster(t, host)
 	powerless, everybodys := role(t, rule("", "pods", "get")), role(t, rule("", "pods", "get"))
@@ -91,8 +91,8 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 	}
 }
 
-// TestASecondFactorThatWasTakenAway verifies that a session is restricted if the second factor with which it began was
-// removed.
+// TestASecondFactorThatWasTakenAway verifies that a session loses its access if the user removes the second factor and
+// then gets a role that requires one.
 func TestASecondFactorThatWasTakenAway(t *testing.T) {
 	c := at(t, replicaWith(t, "--two-factor-roles=admin").Endpoint())
 	a := newActor(t, "")
@@ -105,8 +105,8 @@ func TestASecondFactorThatWasTakenAway(t *testing.T) {
 	c.Call(t, whoami(a.AccessToken)).Want(t, wire.TwoFactorRequired)
 }
 
-// TestBothAtOnce verifies that a user who must set up a second factor and change the password can do both, and is not
-// restricted afterwards.
+// TestBothAtOnce verifies that a user who must set up a second factor and change the password can do both. Afterwards,
+// the user has full access.
 func TestBothAtOnce(t *testing.T) {
 	c := direct(t)
 	u := set().User(t, "both", func(u *kubevisionv1alpha1.KubeVisionUser) {
@@ -122,7 +122,7 @@ func TestBothAtOnce(t *testing.T) {
 	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 }
 
-// TestBodiesHaveNoOtherFields verifies that a body with unknown fields is rejected and has no effect.
+// TestBodiesHaveNoOtherFields verifies that a request is rejected and has no effect if its body has an unknown field.
 func TestBodiesHaveNoOtherFields(t *testing.T) {
 	c := direct(t)
 	manager, a := newActor(t, "admin"), newActor(t, "")
@@ -171,7 +171,7 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 	renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
 }
 
-// TestNobodyPromotesThemselves verifies that users cannot grant rights to themselves with any endpoint.
+// TestNobodyPromotesThemselves verifies that no endpoint allows users to grant rights to themselves.
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion

@@ -22,17 +22,19 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// attack is a request that would change an object that grants rights.
+// attack is a request to change an object that grants rights. The server must ask for a one-time code.
 type attack struct {
 	operation string
 	request   wire.Request
-	// object is the object that the request changes. A request without a code must not change, create or delete it.
+	// object is the object that the request creates, changes or deletes. A request without a one-time code of the
+	// second factor must not have an effect on the object.
 	object client.Object
 	// wantWithCode is the expected result, such as wire.OK, if the request contains a valid one-time code.
 	wantWithCode int
 }
 
-// harmless returns the writing operations that never require a fresh code.
+// harmless returns the writing operations that require no one-time code in a header. It maps the ID of each operation
+// to the reason.
 func harmless() map[string]string {
 	const (
 		own       = "is about the caller, and asks for a password, a token or a code itself"
@@ -66,9 +68,12 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode verifies for each writing operation that requests without a fresh code do not change an
-// object that grants rights, and that a request with a fresh code changes it once. The caller is an administrator with
-// a second factor.
+// TestEveryDoorAsksForACode verifies that an access token alone cannot change objects that grant rights. The caller is
+// an administrator with a second factor:
+//   - A request without a one-time code is rejected, and does not change the object.
+//   - The same request with a one-time code is accepted.
+//   - A second request with the same code is rejected.
+//   - The test covers all writing operations of the API, except those that are known to be harmless.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)
@@ -107,7 +112,7 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 	}
 }
 
-// writing returns the operations of the API that are not reads.
+// writing returns the IDs of all POST, PUT, PATCH and DELETE operations in the OpenAPI document.
 func writing(t *testing.T) []string {
 	t.Helper()
 	document := &spec3.OpenAPI{}
@@ -133,8 +138,8 @@ func writing(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(operations))
 }
 
-// stateOf returns the part of an object that controllers do not write. It returns an empty string if the object does
-// not exist.
+// stateOf returns a text for the comparison of two versions of the object o. Updates by controllers, for example of the
+// status, do not change the text. The text is empty if the object does not exist.
 func stateOf(t *testing.T, o client.Object) string {
 	t.Helper()
 	found, ok := o.DeepCopyObject().(client.Object)
@@ -158,7 +163,8 @@ func stateOf(t *testing.T, o client.Object) string {
 // inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: system, Name: name} }
 
-// viewers returns a ClusterRoleBinding to a role with few rights.
+// viewers returns a ClusterRoleBinding that grants the ClusterRole view to a user. It does not create the
+// ClusterRoleBinding in the cluster.
 func viewers(name string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"},
@@ -168,7 +174,7 @@ func viewers(name string) *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// typed returns a request with the media type of its body.
+// typed returns the request r with the given media type in the header Content-Type.
 func typed(mediaType string, r wire.Request) wire.Request {
 	r.Header = http.Header{"Content-Type": {mediaType}}
 	return r
@@ -181,7 +187,7 @@ func patch(t *testing.T, mediaType, path string, body any) wire.Request {
 	return typed(mediaType, r)
 }
 
-// secretOf returns a Secret of a type in a namespace. It does not create the Secret.
+// secretOf returns a Secret of the given type. It does not create the Secret in the cluster.
 func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{
@@ -190,14 +196,14 @@ func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	}
 }
 
-// later registers the object o for deletion at the end of the test, and returns o. It does not create o.
+// later registers the object o for deletion at the end of the test, and returns o. The object need not exist yet.
 func later[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Later(t, o)
 	return o
 }
 
-// existing creates an object.
+// existing creates the object o and returns it. The object is deleted at the end of the test.
 func existing[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Create(t, o)

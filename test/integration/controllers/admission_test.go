@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// delegate returns a client of a user with only the given rights.
+// delegate returns a client of a new user with only the given rights.
 func delegate(tb testing.TB, rules ...rbacv1.PolicyRule) client.Client {
 	tb.Helper()
 	name := unique("delegate")
@@ -49,7 +49,8 @@ func mayBind(roles ...string) rbacv1.PolicyRule {
 	return rule
 }
 
-// TestNobodyGrantsMoreThanTheyMay verifies that the right to write role bindings is not sufficient to grant any role.
+// TestNobodyGrantsMoreThanTheyMay verifies that a user who may write KubeVisionRoleBindings can grant only roles
+// that the user may bind.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	guard(t)
 	host(t)

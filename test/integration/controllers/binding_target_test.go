@@ -120,8 +120,9 @@ func TestClusterWithoutConnection(t *testing.T) {
 	awaitReady(t, b)
 }
 
-// TestUnreachableClusterHoldsUpNoOther verifies that a binding of every cluster becomes Ready although one cluster is
-// unreachable, and that a separate condition, a count, an event and a metric report that cluster.
+// TestUnreachableClusterHoldsUpNoOther verifies that a KubeVisionRoleBinding that selects several clusters stays Ready
+// although one of the clusters is unreachable. A separate condition, a count in the status, an event and a metric
+// report the unreachable cluster.
 func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestSelectorsAreBounded verifies that the selectors of role bindings are bounded. The admission policies evaluate all
-// selectors for each change of a label. Without a bound, a user who may bind only readonly could make each such change
-// time out.
+// TestSelectorsAreBounded verifies that the size of selectors in role bindings is bounded. The admission policies
+// evaluate all selectors for each change of a label. Without a bound, a user who may bind only the role "readonly"
+// could make each change of a label time out.
 func TestSelectorsAreBounded(t *testing.T) {
 	guard(t)
 	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),
@@ -64,8 +64,8 @@ func TestSelectorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestTextOfSelectorsIsBounded verifies that selectors with values that are longer than a label are rejected. Such
-// values would use memory and select nothing.
+// TestTextOfSelectorsIsBounded verifies that a selector is rejected if a key or a value is longer than Kubernetes
+// allows in labels. A longer key or value would use memory and match no label.
 func TestTextOfSelectorsIsBounded(t *testing.T) {
 	guard(t)
 	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),

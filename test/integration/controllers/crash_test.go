@@ -22,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// person is a user with all objects of the user.
+// person is a user, together with the password Secret and the role binding of the user.
 type person struct {
 	value   string
 	source  *corev1.Secret
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding *kubevisionv1alpha1.KubeVisionRoleBinding
-	// want contains the objects that the binding requires. It is nil if the user is deleted.
+	// want contains the RBAC objects that the role binding requires. It is nil if the method live deletes the user.
 	want []made
 }
 
@@ -68,7 +68,8 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	return out
 }
 
-// live creates a user, changes the role, and deletes the user if required.
+// live creates the user and the role binding of p, and then grants another role. If p.want is nil, live deletes the
+// user and the role binding again.
 func (p *person) live(ctx context.Context, wait func()) error {
 	for _, o := range []client.Object{p.source, p.user, p.binding} {
 		if err := env.Client.Create(ctx, o); err != nil {
@@ -87,8 +88,8 @@ func (p *person) live(ctx context.Context, wait func()) error {
 	return errors.Join(env.Client.Delete(ctx, p.user), env.Client.Delete(ctx, p.binding))
 }
 
-// TestKilledAtAnyMoment verifies that after the controllers were killed at any time, the next process completes the
-// work, and does nothing twice.
+// TestKilledAtAnyMoment verifies that a new controller process completes the work of a killed process, and creates no
+// object twice. The processes are killed at random times.
 func TestKilledAtAnyMoment(t *testing.T) {
 	guard(t)
 	host(t)

@@ -24,12 +24,13 @@ import (
 // unique returns a name that no other test uses.
 func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// canary is the prefix of all passwords of these tests, with which leaks are detected.
+// canary is the prefix of all passwords in the tests. A test fails if canary appears in a log.
 const canary = "canary-"
 
 func newPassword() string { return canary + rand.Text() }
 
-// writer returns a client that may write an object. Only KubeVision's account may write its own objects.
+// writer returns a client that may write the object o. Only KubeVision's own account may write some kinds of objects,
+// for example KubeVisionSessions.
 func writer(o client.Object) client.Client {
 	switch kind := o.GetObjectKind().GroupVersionKind().Kind; o := o.(type) {
 	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle,
@@ -56,7 +57,7 @@ func create(tb testing.TB, o client.Object) {
 	tb.Cleanup(func() { remove(tb, o) })
 }
 
-// remove deletes an object and waits until it is gone. It does not wait for a namespace.
+// remove deletes an object. Unless the object is a namespace, remove waits until the object no longer exists.
 func remove(tb testing.TB, o client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -74,7 +75,8 @@ func remove(tb testing.TB, o client.Object) {
 	}
 }
 
-// absent returns an error while the object with its UID exists.
+// absent returns an error if the object o still exists. If o has a UID, a newer object with the same name is not an
+// error.
 func absent(ctx context.Context, o client.Object) error {
 	existing, ok := o.DeepCopyObject().(client.Object)
 	if !ok {

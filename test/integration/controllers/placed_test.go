@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// placed returns the objects that KubeVision has created on the host cluster, where KubeVision runs. It omits objects
-// that KubeVision has created for a single KubeVisionRoleBinding or KubeVisionUser.
+// placed returns the objects that KubeVision has created on the host cluster, where KubeVision runs. placed omits
+// objects that KubeVision has created for a single KubeVisionRoleBinding or KubeVisionUser.
 func placed(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
@@ -147,7 +147,9 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	}
 }
 
-// versions returns the UID and the resource version of each object that placed returns.
+// versions returns the UID and the resource version of each object that KubeVision has created on the host cluster,
+// where KubeVision runs. versions omits objects that KubeVision has created for a single KubeVisionRoleBinding or
+// KubeVisionUser.
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
 	objects, err := placed(tb.Context())
@@ -161,8 +163,8 @@ func versions(tb testing.TB) map[string]string {
 	return out
 }
 
-// TestShortRegistrationLeavesNothing verifies that no object remains of a registration that is deleted before all its
-// objects are created.
+// TestShortRegistrationLeavesNothing verifies that no objects remain if a cluster registration is deleted very early.
+// The controllers are then still creating objects for the registration.
 func TestShortRegistrationLeavesNothing(t *testing.T) {
 	guard(t)
 	noHost(t)

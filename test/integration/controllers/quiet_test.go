@@ -26,8 +26,8 @@ var (
 	label        = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// writes returns the number of writes of KubeVision's controllers by verb and resource, on a cluster without other
-// activity.
+// writes returns the number of writes of KubeVision's controllers for each verb and resource. The numbers are correct
+// only on a cluster without other activity.
 func writes(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	out := map[string]float64{}
@@ -62,8 +62,8 @@ func writes(tb testing.TB) map[string]float64 {
 	return out
 }
 
-// TestNothingIsWrittenWhenAllIsWell verifies that the controllers write only the times of the last probe and of the
-// last count if nothing changes.
+// TestNothingIsWrittenWhenAllIsWell verifies that the controllers write almost nothing if no object changes. They write
+// only the time of the last probe of a cluster, and the time of the last count of objects.
 func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	guard(t)
 	host(t)
@@ -112,7 +112,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	}
 }
 
-// noneEnding returns an error while Kubernetes deletes the objects in a namespace.
+// noneEnding returns an error if any namespace of the cluster is being deleted.
 func noneEnding(ctx context.Context) error {
 	var all corev1.NamespaceList
 	if err := env.Client.List(ctx, &all); err != nil {

@@ -20,7 +20,8 @@ import (
 
 const readerUser = "system:serviceaccount:kubevision-system:kubevision-reader"
 
-// readerObjects returns the account of the read cache, and the roles and bindings that grant its rights.
+// readerObjects returns the ServiceAccount of the read cache, and the ClusterRole and ClusterRoleBindings of this
+// ServiceAccount.
 func readerObjects() []client.Object {
 	return []client.Object{
 		&corev1.ServiceAccount{ObjectMeta: inSystem(names.Reader)},
@@ -46,7 +47,8 @@ func awaitReadCache(
 	awaitCondition(tb, c, kubevisionv1alpha1.ClusterReadCacheCondition, status, reason)
 }
 
-// TestReaderSeesNoSecrets verifies that the account of the read cache can neither read Secrets nor impersonate users.
+// TestReaderSeesNoSecrets verifies that the ServiceAccount of the read cache can neither read Secrets nor impersonate
+// users.
 func TestReaderSeesNoSecrets(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)
@@ -71,8 +73,8 @@ func TestReaderSeesNoSecrets(t *testing.T) {
 	}
 }
 
-// TestDisabledReadCacheLeavesNoAccount verifies that the account is deleted when the read cache is disabled, and that
-// the cluster remains in use.
+// TestDisabledReadCacheLeavesNoAccount verifies that the ServiceAccount of the read cache is deleted when the read
+// cache of a cluster is disabled. The cluster remains Ready.
 func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	guard(t)
 	c := host(t)
@@ -99,8 +101,9 @@ func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	}
 }
 
-// TestForeignReaderGetsNoRights verifies that an account or a role with the reader's name that another client has
-// created is not bound, because its creator may hold tokens of the account.
+// TestForeignReaderGetsNoRights verifies the defense against a client that creates the ServiceAccount or the
+// ClusterRole of the read cache in advance. KubeVision must not bind the object, because the client may hold tokens of
+// the ServiceAccount.
 func TestForeignReaderGetsNoRights(t *testing.T) {
 	guard(t)
 	c := host(t)
@@ -134,8 +137,8 @@ func TestForeignReaderGetsNoRights(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionGetsTokens verifies that no other client can request tokens of the impersonating account or of the
-// account of the read cache.
+// TestOnlyKubeVisionGetsTokens verifies that a user who may create ServiceAccount tokens gets no tokens of KubeVision's
+// accounts kubevision-impersonator and kubevision-reader. An administrator still gets tokens of both accounts.
 func TestOnlyKubeVisionGetsTokens(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)

@@ -30,7 +30,7 @@ import (
 
 const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
 
-// veleroMetadata returns the metadata of an object as Velero restores it.
+// veleroMetadata returns the metadata that an object has after a restore by the backup program Velero.
 func veleroMetadata(o client.Object) metav1.ObjectMeta {
 	labels := maps.Clone(o.GetLabels())
 	if labels == nil {
@@ -108,8 +108,8 @@ func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	})
 }
 
-// TestRestoredUser verifies that a user whose objects Velero has restored, in its order and with its metadata, can log
-// in after an administrator has confirmed the restore.
+// TestRestoredUser verifies that a user whom the backup program Velero has restored can log in only after an
+// administrator has confirmed the restore. The test creates the user's objects in the same order as Velero.
 func TestRestoredUser(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
@@ -144,7 +144,8 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf returns the favorites of a user as they are restored from a backup, without an owner.
+// favoritesOf returns the ConfigMap with the favorites of a user, as a restore from a backup creates the ConfigMap:
+// without an owner.
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
@@ -156,10 +157,11 @@ func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 }
 
 // TestRestoredFavorites verifies the restore of the ConfigMap that contains the favorites of a user:
-//   - The user owns the ConfigMap after an administrator has set the annotation kubevision.io/adopt-credentials. The
-//     user needs no restored credentials.
-//   - A client that may only write ConfigMaps cannot restore favorites.
-//   - An administrator cannot restore favorites with the label of another user, or with an owner.
+//   - An administrator can restore the ConfigMap without an owner. The annotation kubevision.io/adopt-credentials then
+//     makes the user the owner, even if the user has no credentials Secret from the backup.
+//   - A client that may only write ConfigMaps cannot restore the ConfigMap.
+//   - An administrator cannot restore a ConfigMap that already has an owner.
+//   - An administrator cannot restore a ConfigMap that has the label of another user.
 func TestRestoredFavorites(t *testing.T) {
 	u := newUser(t, "")
 	favorites := favoritesOf(u)
@@ -193,7 +195,7 @@ func TestRestoredFavorites(t *testing.T) {
 
 // TestRestoredDependents verifies that a restored user becomes the owner of the restored password Secret and role
 // binding. The following objects keep their owner references:
-//   - objects without the label of this user
+//   - objects without the label of the restored user
 //   - objects with another owner
 //   - role bindings with another subject
 func TestRestoredDependents(t *testing.T) {
@@ -288,8 +290,13 @@ func TestRejectedAdoption(t *testing.T) {
 	}
 }
 
-// TestNobodyTakesANameOverByARestore verifies that neither an author of users and Secrets, nor a new user with the same
-// name, gets restored credentials.
+// TestNobodyTakesANameOverByARestore verifies that a restore from a backup does not give the credentials of a deleted
+// user to another person:
+//   - A client that may only write KubeVisionUsers and Secrets can neither restore credentials nor set the annotation
+//     kubevision.io/adopt-credentials.
+//   - An administrator cannot restore credentials with the label of another user, with another type, or with an owner.
+//   - A new user with the name of the deleted user cannot use credentials that have an owner or the label of another
+//     user.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)

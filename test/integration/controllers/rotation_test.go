@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// aged returns a signing key with an earlier creation time.
+// aged returns the name and the value of a signing key of the given age.
 func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	tb.Helper()
 	name, value, err := token.NewKey(time.Now().Add(-ago))
@@ -31,7 +31,7 @@ func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	return name, value
 }
 
-// certificates returns the certificates in a bundle of the Secret or the APIService, in PEM.
+// certificates returns the certificates of a PEM bundle, in DER.
 func certificates(bundle []byte) []string {
 	var out []string
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
@@ -40,9 +40,9 @@ func certificates(bundle []byte) []string {
 	return out
 }
 
-// awaitTrust waits until the Secret has another certificate than before and the APIService has the CAs of the Secret.
-// It returns the CAs.
-func awaitTrust(t *testing.T, before []byte) []string {
+// awaitTrust waits until the Secret of the serving certificate contains a certificate other than oldCert, and the
+// APIService contains the CA certificates of the Secret. awaitTrust returns the CA certificates, in DER.
+func awaitTrust(t *testing.T, oldCert []byte) []string {
 	t.Helper()
 	var trusted []string
 	eventually(t, soon, "find another certificate", func(ctx context.Context) error {
@@ -59,7 +59,7 @@ func awaitTrust(t *testing.T, before []byte) []string {
 			return err
 		}
 		trusted = certificates(bundle)
-		if bytes.Equal(s.Data[corev1.TLSCertKey], before) || !bytes.Equal(bundle, s.Data["ca.crt"]) {
+		if bytes.Equal(s.Data[corev1.TLSCertKey], oldCert) || !bytes.Equal(bundle, s.Data["ca.crt"]) {
 			return errors.New("it is the old one")
 		}
 		return nil
@@ -67,8 +67,10 @@ func awaitTrust(t *testing.T, before []byte) []string {
 	return trusted
 }
 
-// TestServingCertificateIsReplaced verifies that clients also trust the previous CA while replicas serve its
-// certificate, unless the certificate is marked as compromised.
+// TestServingCertificateIsReplaced verifies two replacements of the serving certificate and its CA:
+//   - After the Secret is deleted, clients trust the previous CA in addition, because some replicas may still serve the
+//     previous certificate.
+//   - After an annotation marks the certificate as compromised, clients trust only the new CA.
 func TestServingCertificateIsReplaced(t *testing.T) {
 	guard(t)
 	secret := read(t, ownSecret(names.ServingCertSecret))
@@ -105,8 +107,8 @@ func TestServingCertificateIsReplaced(t *testing.T) {
 	}
 }
 
-// TestSigningKeysRotate verifies that the previous key is kept while tokens that it has signed are valid, and is
-// deleted afterwards.
+// TestSigningKeysRotate verifies that a new signing key is created when the current key is too old. The previous key is
+// kept while tokens with its signature are valid. It is deleted afterwards.
 func TestSigningKeysRotate(t *testing.T) {
 	const day = 24 * time.Hour
 	guard(t)

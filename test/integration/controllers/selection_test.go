@@ -21,8 +21,8 @@ import (
 
 type labelSet = map[string]string
 
-// registrar returns the client of a user who may write clusters, the Secrets of clusters, users and namespaces, and who
-// may bind some ClusterRoles.
+// registrar returns the client of a new user who may write KubeVisionClusters, KubeVisionUsers, namespaces and Secrets.
+// The user may also bind the ClusterRoles with the given names.
 func registrar(tb testing.TB, roles ...string) client.Client {
 	tb.Helper()
 	rules := []string{kubevisionv1alpha1.ResourceClusters, kubevisionv1alpha1.ResourceUsers}
@@ -113,7 +113,7 @@ func patchingStatus(o client.Object, body string) attempt {
 	}
 }
 
-// mayPatch verifies that a user may make each of the patches.
+// mayPatch verifies that a client may patch the object o with each of the patch bodies.
 func mayPatch(t *testing.T, as client.Client, o client.Object, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
@@ -125,8 +125,8 @@ func namespaceWith(labels labelSet) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
 }
 
-// TestNewClustersGrantNothing verifies that a user cannot register a cluster that a binding selects, unless the user
-// may bind the role of the binding.
+// TestNewClustersGrantNothing verifies that a user cannot register a cluster that a KubeVisionRoleBinding selects,
+// unless the user may bind the role of the KubeVisionRoleBinding.
 func TestNewClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label, listed := unique("zone"), unique("listed")
@@ -172,8 +172,9 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another
-// registration. Otherwise, a user could register the same cluster with other labels.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user cannot create a KubeVisionCluster with the
+// kubeconfig Secret of another KubeVisionCluster, unless the user may read the Secret. Otherwise, the user could
+// register a cluster again with other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)
@@ -187,8 +188,8 @@ func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	}
 }
 
-// TestSelectorsAreReadAsKubernetesReadsThem verifies that the admission policies evaluate selectors like the
-// controllers.
+// TestSelectorsAreReadAsKubernetesReadsThem verifies that the admission policies and the controllers evaluate label
+// selectors in the same way.
 func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	guard(t)
 	a, b := unique("a"), unique("b")
@@ -236,8 +237,8 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	}
 }
 
-// TestLabelsOfNamespacesGrantNothing verifies that a user cannot set the labels of a namespace so that a binding
-// selects it, unless the user may bind the role of the binding.
+// TestLabelsOfNamespacesGrantNothing verifies that a user cannot set labels with which a role binding selects a
+// namespace, unless the user may bind the role of the role binding.
 func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	guard(t)
 	team := unique("team")
@@ -258,8 +259,8 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	}
 }
 
-// TestSelectorsOfEveryNamespaceHoldNobodyUp verifies that a binding that selects all or nearly all namespaces does not
-// restrict changes of labels.
+// TestSelectorsOfEveryNamespaceHoldNobodyUp verifies that a role binding that selects all or nearly all namespaces does
+// not restrict the labels of new namespaces.
 func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	guard(t)
 	everywhere := grants.Labelled(nil)
@@ -280,8 +281,8 @@ func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestProtectionIsNotTakenOff verifies that a user cannot remove the protection of a namespace if this grants a role
-// that the user may not bind.
+// TestProtectionIsNotTakenOff verifies that a user cannot remove or disable the label kubevision.io/protected of a
+// namespace if the change grants a role that the user may not bind.
 func TestProtectionIsNotTakenOff(t *testing.T) {
 	guard(t)
 	newBinding(t, "dev", nil, grants.ToUser("nobody"))
@@ -295,8 +296,10 @@ func TestProtectionIsNotTakenOff(t *testing.T) {
 	mayPatch(t, as, n, `{"metadata":{"labels":{"`+label+`":"yes"}}}`)
 }
 
-// TestUsersInheritNothing verifies that a user cannot create a user with the name of an earlier user, or add a user to
-// a group, if this grants a role that the author may not bind.
+// TestUsersInheritNothing verifies that two changes of a KubeVisionUser require the right to bind the role of an
+// existing role binding:
+//   - the creation of a KubeVisionUser whose name is a subject of the role binding
+//   - the addition of a KubeVisionUser to a group that is a subject of the role binding
 func TestUsersInheritNothing(t *testing.T) {
 	guard(t)
 	group, other := unique("group"), unique("other")
@@ -320,8 +323,8 @@ func TestUsersInheritNothing(t *testing.T) {
 		`{"spec":{"displayName":"x"}}`)
 }
 
-// TestAccountsAreNotTakenOver verifies that a user cannot take over an account that has a role that the user may not
-// bind.
+// TestAccountsAreNotTakenOver verifies that a user cannot take over the account of another user with more rights. For
+// example, another password Secret for an account requires the right to bind the roles of the account.
 func TestAccountsAreNotTakenOver(t *testing.T) {
 	guard(t)
 	group := unique("group")

@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// soon bounds the time until a controller has reacted to a change, on a shared machine.
+	// soon bounds the time until a controller has reacted to a change, even on a busy machine.
 	soon = 20 * time.Second
-	// repairTime bounds the time until a manual change is reverted.
+	// repairTime bounds the time until a controller has reverted a manual change of an object.
 	repairTime = 5 * time.Second
 	// collection bounds the time of the garbage collection of Kubernetes, which discovers new kinds only periodically.
 	collection = 90 * time.Second
 	// settling is the time without writes before a test measures the effect of one change.
 	settling = time.Second
-	// lease bounds the wait for a leader after the previous one was killed.
+	// lease bounds the wait for a new leader after the previous leader was killed.
 	lease = 45 * time.Second
 )
 
-// poll calls check until it returns no error. After a timeout, it returns the last error of check that the timeout has
-// not caused.
+// poll calls check until check returns no error. After the timeout, poll returns the last error of check. An error that
+// is only an effect of the timeout is ignored.
 func poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -71,7 +71,8 @@ func holds(tb testing.TB, duration time.Duration, what string, check func(contex
 	}
 }
 
-// later returns a context for work after the end of the test, when the context of the test has ended.
+// later returns a context for cleanup functions. When a cleanup function runs, the context of the test is already
+// canceled.
 func later(tb testing.TB) (context.Context, context.CancelFunc) {
 	tb.Helper()
 	return context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)

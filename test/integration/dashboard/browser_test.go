@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// patience bounds one step on the page.
+	// patience is the maximum duration of a browser action.
 	patience = 30 * time.Second
 	pause    = 50 * time.Millisecond
 )
 
-// chromium returns the path of the browser. If there is none, it skips the test with a message.
+// chromium returns the path of the executable of Chromium or Chrome. If none is installed, it skips the test.
 func chromium(tb testing.TB) string {
 	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -46,7 +46,7 @@ func chromium(tb testing.TB) string {
 	return ""
 }
 
-// tab is a tab of a browser that trusts the certificate of one server.
+// tab is a tab of a browser. The browser trusts the certificate of one KubeVision server.
 type tab struct {
 	testing.TB
 
@@ -81,7 +81,7 @@ func newTab(tb testing.TB, endpoint string) *tab {
 	}}
 }
 
-// do performs steps as a user does.
+// do performs browser actions in the tab. If an action fails, the test fails with the status text of the page.
 func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := t.run(steps...); err != nil {
@@ -91,7 +91,7 @@ func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// evaluate reads the value of a JavaScript expression in the page.
+// evaluate returns an action that stores the value of a JavaScript expression in *into.
 func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
 		*into, err = chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise)(ctx, t)
@@ -99,7 +99,7 @@ func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] 
 	})
 }
 
-// until waits until a JavaScript expression in the page is true.
+// until returns an action that waits until a JavaScript expression is true in the page.
 func until(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(pause))
 }
@@ -115,8 +115,8 @@ func (t *tab) logIn(u fixture.User) {
 	t.do("log in", typed("#username", u.Name), typed("#password", u.Password), click("#login button"))
 }
 
-// TestBrowser verifies the work of a user in Chromium, on a page that the server serves: the set-up of a second factor,
-// a login with it, lists, edits and comparisons of objects, the order of favorites, and the creation of a user.
+// TestBrowser verifies that Chromium can use a dashboard that KubeVision serves. A user sets up a second factor, and
+// logs in with it. The user then compares and edits objects, changes the order of favorites, and creates another user.
 func TestBrowser(t *testing.T) {
 	chromium(t)
 	set().HostCluster(t, host)
@@ -148,8 +148,10 @@ func TestBrowser(t *testing.T) {
 	page.stayed()
 }
 
-// enrol sets up a second factor for a user, and returns the secret. The page requests the image of the QR code from
-// another site. The content security policy must block the request, and a script must insert an image from the server.
+// enrol sets up a second factor for a user, and returns the secret of the second factor. It also verifies how the page
+// gets the image of the QR code:
+//   - The content security policy blocks the request of the page to another site.
+//   - A script of KubeVision inserts an image from KubeVision's API instead.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
 	t.do("open the page", chromedp.Navigate(t.base+"/"))
@@ -172,7 +174,8 @@ func (t *tab) enrol(u fixture.User) string {
 	return secret
 }
 
-// reorder marks two objects as favorites, moves the second one up, and reloads the page.
+// reorder marks two objects as favorites, and moves the second favorite up. It verifies that a reload of the page keeps
+// the new order.
 func (t *tab) reorder() {
 	t.Helper()
 	const names = `[...document.querySelectorAll("#favorites li")].map((item) => item.dataset.name).join()`
@@ -184,7 +187,7 @@ func (t *tab) reorder() {
 		until(`document.getElementById("user-list").children.length > 0`))
 }
 
-// edit performs a dry run of a change, and applies it.
+// edit changes the replicas of a Deployment in the page, first in a dry run.
 func (t *tab) edit(namespace string) {
 	t.Helper()
 	const (
@@ -212,7 +215,7 @@ func (t *tab) edit(namespace string) {
 	})
 }
 
-// manage creates a user, which requires a fresh code.
+// manage creates a user in the page. The API requires a new one-time code for the creation.
 func (t *tab) manage(code string) {
 	t.Helper()
 	name := fixture.Name("made")

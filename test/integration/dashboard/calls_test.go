@@ -5,14 +5,15 @@ package dashboard_test
 
 import "github.com/kubevision-io/kubevision/test/conformance/wire"
 
-// call is one call of the web UI.
+// call is an API request of the web UI, with the expected response.
 type call struct {
 	method, path string
-	// body is JSON text. It may be empty.
+	// body is JSON text, or empty.
 	body string
-	// code is the expected code.
+	// code is the expected code in the response.
 	code int
-	// fields are the required fields of the data, or of the first item of the data. "[]" means an empty list.
+	// fields contains the names of fields, separated by spaces. The data of the response, or the first item of a list,
+	// must have these fields. "[]" means that the data must be an empty list.
 	fields string
 }
 
@@ -22,7 +23,7 @@ const refused = wire.Conflict
 // Words in capitals are replaced: NAMESPACE with a namespace, USER with a user who is managed, DEPLOYMENT with a
 // manifest, and WEB with the object that was created from the manifest.
 
-// publicCalls returns the calls without a token.
+// publicCalls returns the API requests that the web UI sends without a token.
 func publicCalls() []call {
 	return []call{
 		{"GET", "/auth/public-key/config", "", wire.OK, "enabled"},
@@ -34,8 +35,7 @@ func publicCalls() []call {
 	}
 }
 
-// pageCalls returns the calls that every page of the web UI sends. It also returns the calls of the pages about a
-// cluster, for example of the overview.
+// pageCalls returns the API requests of all pages of the web UI, and of pages about one cluster, such as the overview.
 func pageCalls() []call {
 	return []call{
 		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},
@@ -54,7 +54,7 @@ func pageCalls() []call {
 	}
 }
 
-// sidebar returns the kinds that have a page.
+// sidebar returns the resources, such as "pods", that have a page in the web UI.
 func sidebar() []string {
 	return []string{
 		"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses", "configmaps",
@@ -63,7 +63,8 @@ func sidebar() []string {
 	}
 }
 
-// objectCalls returns the calls of the pages of objects, in an order in which they succeed.
+// objectCalls returns the API requests that the web UI sends to display and change objects. The order matters, because
+// one request creates the Deployment for later requests.
 func objectCalls() []call {
 	const (
 		all = "/clusters/host/resources/deployments"
@@ -107,7 +108,7 @@ func objectCalls() []call {
 	}
 }
 
-// manageCalls returns the calls of the administration pages.
+// manageCalls returns the API requests that the web UI sends to manage users, passwords and second factors.
 func manageCalls() []call {
 	return []call{
 		{"GET", "/users", "", wire.OK, "id username email role isActive createdAt"},
@@ -125,7 +126,8 @@ func manageCalls() []call {
 	}
 }
 
-// absentCalls returns the calls of features that KubeVision does not have.
+// absentCalls returns API requests that the web UI sends for features that KubeVision does not have. It also returns
+// two requests for WebSockets.
 func absentCalls() []call {
 	const releases, helm = "/clusters/host/package-releases", "/clusters/host/helm"
 	return []call{

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mount copies the page of this package into a directory in the form in which a kubelet mounts a ConfigMap. The files
-// are links into a directory that is replaced as a whole.
+// mount copies the directory testdata/page to a temporary directory, and returns the copy. The copy has the layout of a
+// ConfigMap volume, in which all files are symbolic links.
 func mount(tb testing.TB) string {
 	tb.Helper()
 	dir, source := tb.TempDir(), os.DirFS(filepath.Join("testdata", "page"))
@@ -52,7 +52,7 @@ func mount(tb testing.TB) string {
 	return dir
 }
 
-// withPage starts a replica that serves the page.
+// withPage starts a replica of kubevision-apiserver that serves the dashboard in testdata/page.
 func withPage(tb testing.TB) *localcluster.APIServer {
 	tb.Helper()
 	replica, err := env.KubeVision.StartAPIServer(tb.Context(), 0, "--dashboard-dir="+mount(tb))
@@ -63,8 +63,8 @@ func withPage(tb testing.TB) *localcluster.APIServer {
 	return replica
 }
 
-// TestDashboardDir verifies that a replica serves the page and the API at one origin, and that pages of other origins
-// cannot use them.
+// TestDashboardDir verifies that a replica with the flag --dashboard-dir serves a dashboard and the API at one origin.
+// The API must not allow requests from pages of other origins.
 func TestDashboardDir(t *testing.T) {
 	c, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
@@ -126,7 +126,7 @@ func TestDashboardDir(t *testing.T) {
 	}
 }
 
-// TestReservedPaths verifies that the page cannot hide a path of the API server.
+// TestReservedPaths verifies that the dashboard does not replace the responses of the paths that the API server lists.
 func TestReservedPaths(t *testing.T) {
 	plain := env.Administrator(t)
 	served, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())
@@ -150,8 +150,8 @@ func TestReservedPaths(t *testing.T) {
 	}
 }
 
-// TestNoDashboard verifies that the server serves no path outside of the API without the flag, and that it does not
-// start with a directory without an index.
+// TestNoDashboard verifies that kubevision-apiserver serves no dashboard without the flag --dashboard-dir. If the
+// directory in the flag has no index.html, kubevision-apiserver must not start.
 func TestNoDashboard(t *testing.T) {
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {

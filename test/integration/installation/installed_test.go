@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// memberName is the name of the registered member.
+// memberName is the name of the registered member cluster.
 const memberName = "edge"
 
 // install installs KubeVision on the host cluster. It creates a user, a role binding and a KubeVisionCluster for the
@@ -71,7 +71,7 @@ func install(t *testing.T) {
 	if err := host.programs.Status().Update(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range onMember() {
+	for _, o := range memberObjects() {
 		create(t, member.admin, o)
 	}
 	host.must(t, "apply", "--server-side", "-k", "config/default")
@@ -86,9 +86,10 @@ func create(t *testing.T, c client.Client, o client.Object) {
 	}
 }
 
-// onMember returns objects that the controllers create on the member: the grant of a binding, and another one, which is
-// deleted only with the registration.
-func onMember() []client.Object {
+// memberObjects returns objects that the controllers would create on the member cluster. The ClusterRoleBinding belongs
+// to a KubeVisionRoleBinding. The ClusterRole belongs to no KubeVisionRoleBinding, and is deleted only when
+// the member cluster is unregistered.
+func memberObjects() []client.Object {
 	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	return []client.Object{
 		&rbacv1.ClusterRoleBinding{
@@ -103,11 +104,11 @@ func onMember() []client.Object {
 	}
 }
 
-// checkMember verifies that the objects of the controllers were removed from the member, or that they remain if the
-// member was abandoned. It then deletes them.
+// checkMember verifies that the objects of the controllers were removed from the member cluster. If abandoned is true,
+// the objects must still exist. checkMember then deletes them.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
-	for _, o := range onMember() {
+	for _, o := range memberObjects() {
 		err := member.admin.Delete(t.Context(), o)
 		if client.IgnoreNotFound(err) != nil {
 			t.Fatal(err)
@@ -119,7 +120,7 @@ func checkMember(t *testing.T, abandoned bool) {
 }
 
 // remove runs the command "remove" of kubevision-controller-manager with the kubeconfig of an administrator. A flag
-// allows connections to loopback addresses, because the clusters of the test listen there.
+// allows connections to loopback addresses, because the test clusters listen on a loopback address.
 func remove(t *testing.T, args ...string) outcome {
 	t.Helper()
 	args = append([]string{
@@ -139,7 +140,7 @@ func isGone(t *testing.T, o client.Object) bool {
 	return apierrors.IsNotFound(err)
 }
 
-// nothingLeft fails the test if the host has an object of an installation.
+// nothingLeft fails the test if the host cluster still has an object of KubeVision, or if namespaces cannot be used.
 func nothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +
@@ -171,7 +172,7 @@ func nothingLeft(t *testing.T) {
 	}
 }
 
-// namespaces creates, changes and deletes a namespace, and waits until it is gone.
+// namespaces creates, changes and deletes a namespace on the host cluster, and waits until the namespace is gone.
 func namespaces(ctx context.Context) error {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "after-"}}
 	if err := host.admin.Create(ctx, n); err != nil {

@@ -22,15 +22,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// expensiveHash returns a hash of an unknown password. A login with this hash needs 64 MiB of memory, the maximum that
-// KubeVision accepts in a password Secret.
+// expensiveHash returns the hash of an unknown password. A login with this hash needs 64 MiB of memory, the maximum
+// that KubeVision accepts in a password Secret.
 func expensiveHash() string {
 	encode := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=19$m=65536,t=4,p=1$%s$%s", encode([]byte(strings.Repeat("s", 16))),
 		encode([]byte(strings.Repeat("k", 32))))
 }
 
-// victim creates a user with an expensive hash, and returns the name.
+// victim creates a user whose password hash has the maximum cost, and returns the name of the user.
 func victim(t *testing.T) string {
 	t.Helper()
 	hash := expensiveHash()
@@ -51,7 +51,8 @@ func victim(t *testing.T) string {
 	return u.Name
 }
 
-// wrongLogin returns a function that creates logins with wrong passwords, each from another address.
+// wrongLogin returns a function that creates a login request with a wrong password. Each request has another client
+// address.
 func wrongLogin(endpoint string, name func() string) func(context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
 		body := fmt.Sprintf(`{"username":%q,"password":"wrong"}`, name())
@@ -65,7 +66,8 @@ func wrongLogin(endpoint string, name func() string) func(context.Context) (*htt
 	}
 }
 
-// forgive deletes the counted failures repeatedly until the test ends, so that no account is locked.
+// forgive deletes all KubeVisionLoginThrottles repeatedly until the test ends. Therefore, failed logins do not lock any
+// account.
 func forgive(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -86,8 +88,9 @@ func forgive(t *testing.T) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// TestWrongLogins verifies that concurrent logins whose hashes have the maximum cost, beside large lists, need bounded
-// memory: that of the server together with that of its child process, which hashes passwords.
+// TestWrongLogins verifies that concurrent failed logins need limited memory while other requests read large lists. The
+// password hashes have the maximum cost. The test measures the memory of the server together with its child process,
+// which hashes passwords.
 func TestWrongLogins(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "8") // the maximum number of concurrent hashes
 	r := replica(t, "--trusted-proxies=127.0.0.0/8,::1/128")

@@ -27,11 +27,12 @@ import (
 // The rest of the memory limit of 1 GiB must remain free for other kinds of requests.
 const cachedMiB = 700
 
-// readCache is the flag with the size that the documentation recommends for the limit of the Deployment.
+// readCache is the flag that sets the size of the read cache to 192 MiB. This size is the documented default, for which
+// the memory limit of the Deployment is sufficient.
 const readCache = "--read-cache-bytes=201326592"
 
 const (
-	// cachePatience bounds the wait for the read cache.
+	// cachePatience bounds the wait for a response from the read cache.
 	cachePatience = 2 * time.Minute
 	// deletionPatience bounds the wait for the deletion of many large objects.
 	deletionPatience = 5 * time.Minute
@@ -65,8 +66,8 @@ func objectsOf(ns string) string {
 	return "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 }
 
-// TestFullReadCache verifies that the memory is bounded while the read cache is full. The test lists from the cache and
-// from the cluster concurrently, and creates more objects than the cache can hold.
+// TestFullReadCache verifies that the memory of the server is limited while the read cache is full. The test lists from
+// the cache and from the cluster concurrently, and creates more objects than the cache can hold.
 func TestFullReadCache(t *testing.T) {
 	ns := stored(t, "cached", 43, large) // 30 MB
 	r := replica(t, readCache)
@@ -117,8 +118,8 @@ func awaitEmpty(t *testing.T, namespace string) {
 	}
 }
 
-// TestSlowReadersOfTheCache verifies that clients that request lists and do not read them cannot hold many versions of
-// the objects, while all objects are replaced repeatedly.
+// TestSlowReadersOfTheCache verifies that slow clients cannot keep many old versions of cached objects in memory. The
+// clients request lists, but do not read the responses. Meanwhile, the test replaces all objects repeatedly.
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
 	ns := stored(t, "slow", objects, large) // 14 MB

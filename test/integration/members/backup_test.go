@@ -25,10 +25,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// shell runs the commands of a page in a directory.
+// shell runs the commands of a documentation page in the directory dir.
 type shell struct{ dir string }
 
-// newShell returns a shell in a directory with the manifests of the project.
+// newShell returns a shell whose temporary directory contains KubeVision's manifests.
 func newShell(tb testing.TB) shell {
 	tb.Helper()
 	if _, err := exec.LookPath("jq"); err != nil {
@@ -45,7 +45,7 @@ func newShell(tb testing.TB) shell {
 	return s
 }
 
-// run runs commands against a cluster.
+// run runs commands with bash, and returns their output. The commands can call kubectl for the cluster of config.
 func (s shell) run(ctx context.Context, config *rest.Config, commands string) (string, error) {
 	kubeconfig := filepath.Join(s.dir, "kubeconfig")
 	if err := localcluster.WriteKubeconfig(config, kubeconfig); err != nil {
@@ -71,7 +71,7 @@ func (s shell) must(tb testing.TB, config *rest.Config, commands string) {
 	}
 }
 
-// indented returns the indented blocks of a page.
+// indented returns the indented code blocks of a Markdown page.
 func indented(page string) []string {
 	var out []string
 	inside := false
@@ -88,10 +88,10 @@ func indented(page string) []string {
 	return out
 }
 
-// backupCommands contains the blocks of commands of the page that the test runs.
+// backupCommands contains the commands in docs/backup.md that TestPageOnBackup runs. Each field is a code block.
 type backupCommands struct{ save, install, create, start, look, restoreUser string }
 
-// readBackupPage returns the blocks of commands of the page, up to the section on Velero.
+// readBackupPage reads the commands in docs/backup.md that TestPageOnBackup runs.
 func readBackupPage(tb testing.TB) backupCommands {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -112,8 +112,8 @@ func readBackupPage(tb testing.TB) backupCommands {
 	}
 }
 
-// theAlice creates a user who has chosen a password and has a second factor and a favorite, and who may read the Pods
-// of a member.
+// theAlice registers member as the cluster "production", and creates the user alice, who may read Pods there. The user
+// has a new password, a favorite and a second factor. factor is the secret of the second factor.
 func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	t.Helper()
 	kubeconfig, err := localcluster.Kubeconfig(member.Config())
@@ -169,8 +169,8 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	return u, fixture.Enrol(t, wireClient, wire.DirectPath, token)
 }
 
-// TestPageOnBackup verifies that the commands of the page restore an installation in a new control plane: alice has her
-// password, her second factor, her favorites and her rights on a member.
+// TestPageOnBackup verifies that the commands in docs/backup.md restore KubeVision in a new host cluster. The user
+// alice must keep her password, her second factor, her favorites and her rights on a registered cluster.
 func TestPageOnBackup(t *testing.T) {
 	member, in, page := theOther(t), newShell(t), readBackupPage(t)
 	alice, factor := theAlice(t, member)

@@ -27,11 +27,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mostCrashes bounds the crashes, and thereby the duration of a test. It is sufficient for a crash at each kind of
-// step.
+// mostCrashes is the maximum number of crashes in one call of killRepeatedly. It limits the duration of a test.
 const mostCrashes = 5
 
-// fuse kills the controllers at one of their writes on a member, before or after the member has received the write.
+// fuse kills kubevision-controller-manager during its writes to a registered cluster, before or after the cluster has
+// received the write.
 type fuse struct {
 	front   *front
 	burnt   chan struct{}
@@ -40,7 +40,8 @@ type fuse struct {
 
 func newFuse(f *front) *fuse { return &fuse{front: f, burnt: make(chan struct{}, 1)} }
 
-// light lets a number of writes pass, and kills the program at the next write.
+// light chooses one of the next three writes of kubevision-controller-manager to a registered cluster. The program is
+// killed at this write.
 func (f *fuse) light() {
 	left, forward := f.crashes%3, f.crashes%2 == 0
 	f.front.mu.Lock()
@@ -80,8 +81,9 @@ func isWrite(r *http.Request) bool {
 		!strings.HasSuffix(r.URL.Path, "reviews")
 }
 
-// until kills the controllers at their writes until done returns no error.
-func (f *fuse) until(t *testing.T, what string, done func(context.Context) error) {
+// killRepeatedly calls done until it returns no error. Meanwhile, kubevision-controller-manager is killed up to
+// mostCrashes times, each time during a write. The test fails if there are fewer than three crashes.
+func (f *fuse) killRepeatedly(t *testing.T, what string, done func(context.Context) error) {
 	t.Helper()
 	before := f.crashes
 	f.light()
@@ -110,8 +112,8 @@ func (f *fuse) until(t *testing.T, what string, done func(context.Context) error
 	}
 }
 
-// TestKilledOnTheWay verifies that after a crash at any write on a member, the next process completes the work, and no
-// object remains.
+// TestKilledOnTheWay verifies that the controllers complete their work although they crash during writes to a
+// registered cluster. After the deletion of the registration, no object of KubeVision may remain in the cluster.
 func TestKilledOnTheWay(t *testing.T) {
 	member := theOther(t)
 	nothingLeft(t, member)
@@ -124,7 +126,7 @@ func TestKilledOnTheWay(t *testing.T) {
 		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
 		Namespaces: []string{ns}, Unconnected: true,
 	})
-	burning.until(t, "place everything", func(ctx context.Context) error {
+	burning.killRepeatedly(t, "place everything", func(ctx context.Context) error {
 		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(c), c),
 			env.Client.Get(ctx, client.ObjectKeyFromObject(b), b)); err != nil {
 			return fmt.Errorf("reading the object: %w", err)
@@ -154,7 +156,7 @@ func TestKilledOnTheWay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	burning.until(t, "remove everything", func(ctx context.Context) error {
+	burning.killRepeatedly(t, "remove everything", func(ctx context.Context) error {
 		for _, o := range []client.Object{c, b} {
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%s still exists (%w)", o.GetName(), err)
@@ -165,7 +167,7 @@ func TestKilledOnTheWay(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// ofKubeVision returns the names of all objects of KubeVision on a cluster.
+// ofKubeVision returns the sorted names of the objects that KubeVision manages in a registered cluster.
 func ofKubeVision(ctx context.Context, member *plane) ([]string, error) {
 	var out []string
 	for _, list := range []client.ObjectList{

@@ -25,7 +25,8 @@ import (
 
 const registeredToken = "registered-token-canary"
 
-// onStandin returns a user who may read Pods on a stand-in, and the registration of the stand-in.
+// onStandin registers the test server s as a cluster. It returns a user who may read Pods in the cluster, and the
+// registration.
 func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	c := register(t, s.config(registeredToken), nil)
@@ -38,8 +39,11 @@ func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisio
 	return p, c
 }
 
-// TestUpstreamHeaders verifies that a member receives only the user, the groups in bindings and KubeVision's token,
-// whatever the headers of the request are.
+// TestUpstreamHeaders verifies the requests that a registered cluster receives from KubeVision:
+//   - Each request for a user has KubeVision's token, and impersonates only the user and the group of all KubeVision
+//     users.
+//   - Headers that a client adds, such as Cookie, are not forwarded.
+//   - A client cannot impersonate another user.
 func TestUpstreamHeaders(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -101,9 +105,10 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig verifies that requests use the kubeconfig in a changed Secret after it was tested successfully,
-// that a request in progress with the previous kubeconfig completes, and that the previous connection is not used
-// again.
+// TestRotatedKubeconfig verifies a change of the kubeconfig in the Secret of a registered cluster:
+//   - New requests use the new kubeconfig.
+//   - A request in progress with the previous kubeconfig completes.
+//   - The previous connection gets no further requests.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
@@ -151,8 +156,8 @@ func TestRotatedKubeconfig(t *testing.T) {
 	}
 }
 
-// TestHostileMember verifies that a malicious server that is registered as a cluster gets no information, and cannot
-// redirect a client.
+// TestHostileMember verifies that requests fail with the code 50200 while a registered server sends malicious
+// responses. KubeVision must not follow a redirect to another server.
 func TestHostileMember(t *testing.T) {
 	s, elsewhere := newStandin(t), newStandin(t)
 	p, c := onStandin(t, s)
@@ -188,8 +193,8 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// sendCompressed responds with a text that is compressed with gzip. The text begins with prefix and ends with suffix.
-// The middle of the text consists of copies of unit, with about size bytes before compression.
+// sendCompressed responds with a text that is compressed with gzip. The text consists of prefix, copies of unit with a
+// total of about size bytes, and suffix.
 func sendCompressed(w http.ResponseWriter, prefix, unit, suffix string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
@@ -202,7 +207,8 @@ func sendCompressed(w http.ResponseWriter, prefix, unit, suffix string, size int
 	_, _ = io.WriteString(compressed, suffix)
 }
 
-// TestRefusedAddress verifies that KubeVision does not connect to an address that the policy denies, in any notation.
+// TestRefusedAddress verifies that a user's request does not reach a registered server whose address the flag
+// --cluster-addresses-denied contains.
 func TestRefusedAddress(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -225,8 +231,8 @@ func TestRefusedAddress(t *testing.T) {
 	}
 }
 
-// TestUntrustedServer verifies that a server receives no request if its certificate is not signed by the certificate
-// authority in the kubeconfig.
+// TestUntrustedServer verifies that a registered server receives no request if its certificate is not signed by the
+// certificate authority in the kubeconfig.
 func TestUntrustedServer(t *testing.T) {
 	s := newStandin(t)
 	config := s.config(registeredToken)

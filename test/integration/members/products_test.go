@@ -22,14 +22,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// product is a custom kind of another product.
+// product describes a custom kind of another product, such as the kind Application of Argo CD.
 type product struct {
 	plural, singular, kind, group string
 	short                         []string
 }
 
-// products returns kinds of products that are often installed together with KubeVision. Dashboards also use many of
-// their names.
+// products returns custom kinds of products that are often installed together with KubeVision. Some names, such as
+// "clusters" and "users", also occur in KubeVision's API.
 func products() []product {
 	return []product{
 		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},
@@ -64,7 +64,7 @@ func products() []product {
 
 func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
 
-// define creates the CustomResourceDefinition of the kind.
+// define creates the CustomResourceDefinition of the custom kind.
 func (p product) define(t *testing.T, s fixture.Set) {
 	t.Helper()
 	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}
@@ -88,7 +88,7 @@ func (p product) define(t *testing.T, s fixture.Set) {
 	s.Create(t, made)
 }
 
-// make creates an object as soon as the kind is served.
+// make creates an object of the custom kind as soon as the API server serves the kind.
 func (p product) make(t *testing.T, s fixture.Set) {
 	t.Helper()
 	fixture.Eventually(t, "make an object of "+p.plural+"."+p.group, func(ctx context.Context) error {
@@ -113,7 +113,7 @@ func newKubectl(t *testing.T, c *localcluster.Cluster, config *rest.Config) *kub
 	return s
 }
 
-// run returns the standard output and the error output of kubectl.
+// run runs kubectl with args, and returns the standard output and the error output.
 func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
@@ -126,9 +126,9 @@ func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestOtherProductsKeepTheirNames verifies that each plural, singular and short name of another product has the same
-// meaning with and without KubeVision in the cluster, and that the names in the paths of KubeVision's API do not hide
-// kinds of other products.
+// TestOtherProductsKeepTheirNames verifies that kubectl finds the same objects of other products in clusters with and
+// without KubeVision. The test uses the plural, singular and short names of custom kinds. Some custom kinds have the
+// names that occur in the paths of KubeVision's API.
 func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()
@@ -180,7 +180,8 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	}
 }
 
-// segments returns the first segments of the paths of KubeVision's API.
+// segments returns the first segment of each path of KubeVision's API, for example "clusters". The result has no
+// duplicates.
 func segments(t *testing.T) []string {
 	t.Helper()
 	c, err := wire.ForConfig(env.Cluster.Config())

@@ -20,11 +20,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusedKubeconfig is a kubeconfig with fields that have effects beyond access to a cluster.
+// refusedKubeconfig describes a kubeconfig that KubeVision must reject, for example because it would run a program.
 type refusedKubeconfig struct {
-	// user and cluster are additional fields, in YAML.
+	// user and cluster contain YAML text that is inserted into a user entry or a cluster entry of a valid kubeconfig.
+	// If cluster is "http", the server URL gets the scheme http instead.
 	user, cluster string
-	// want is the complete expected message. The message must not reveal whether a file exists.
+	// want is the complete expected error message. The message must not reveal whether a file exists.
 	want string
 }
 
@@ -58,7 +59,7 @@ func refusedKubeconfigs(marker, file, noFile string) map[string]refusedKubeconfi
 	return out
 }
 
-// write adds the fields to a valid kubeconfig.
+// write adds the YAML text in r to good, which is a valid kubeconfig, and returns the result.
 func (r refusedKubeconfig) write(good string) string {
 	if r.cluster == "http" {
 		return strings.Replace(good, "server: https://", "server: http://", 1)
@@ -69,9 +70,11 @@ func (r refusedKubeconfig) write(good string) string {
 	return strings.Replace(good, "    token: ", "    "+r.user+"\n    token: ", 1)
 }
 
-// TestRefusedKubeconfigs verifies that a kubeconfig that would run a program, read a file, impersonate a user or trust
-// any server has no effect, in any notation. The API must reject it, the controllers must report the reason in the
-// status, and the server must not connect with it.
+// TestRefusedKubeconfigs verifies that KubeVision rejects a kubeconfig that would run a program, read a file,
+// impersonate a user, or disable TLS verification:
+//   - The API does not register a cluster with this kubeconfig.
+//   - If a cluster is registered with kubectl, the controllers report the reason in its status.
+//   - KubeVision sends no request to the server in the kubeconfig.
 func TestRefusedKubeconfigs(t *testing.T) {
 	s := newStandin(t)
 	text, err := localcluster.Kubeconfig(s.config(registeredToken))
@@ -134,7 +137,8 @@ func refusedByAPI(t *testing.T, p *person, kubeconfig, want string) {
 	}
 }
 
-// applied registers clusters with the API of Kubernetes, as operators do.
+// applied registers a cluster with "kubectl apply" for each kubeconfig in the map all. The returned map has the same
+// keys. good is the valid kubeconfig to which fields are added.
 func applied(
 	t *testing.T, all map[string]refusedKubeconfig, good string,
 ) map[string]*kubevisionv1alpha1.KubeVisionCluster {

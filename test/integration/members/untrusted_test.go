@@ -28,8 +28,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// everyRequest returns one request of each kind that is sent to a member: reads, writes, batches, dry runs and
-// searches.
+// everyRequest returns API requests for which KubeVision calls a registered cluster. There is one request of each kind,
+// for example a read, a write, a batch, a dry run and a search.
 func everyRequest(cluster string) []wire.Request {
 	base := wire.DirectPath + "/clusters/" + cluster
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
@@ -41,8 +41,9 @@ func everyRequest(cluster string) []wire.Request {
 	)
 }
 
-// TestUntypedAnswers verifies error responses of a member without a Status object. KubeVision must return no text from
-// such a response. The error code of KubeVision must correspond to the HTTP status of the response.
+// TestUntypedAnswers verifies error responses of a registered cluster that contain no Status object. KubeVision must
+// not return text from the error response. KubeVision's error code must correspond to the HTTP status of the error
+// response.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
 		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`,
@@ -87,7 +88,8 @@ func TestUntypedAnswers(t *testing.T) {
 	}
 }
 
-// TestTypedAnswers verifies that messages and warnings of an API server are returned in one line of bounded length.
+// TestTypedAnswers verifies that KubeVision returns each message or warning of a registered cluster in one line.
+// Control characters must be removed, and long texts must be truncated.
 func TestTypedAnswers(t *testing.T) {
 	const dirty, clean = "first\nsecond\x1b[31m\u202ethird\u200b", "first second[31mthird"
 	a := newAiling(t)
@@ -127,8 +129,8 @@ func TestTypedAnswers(t *testing.T) {
 	}
 }
 
-// TestNoAPIServer verifies that a server that gives the same response to all requests does not count as an API server,
-// for each kind of response.
+// TestNoAPIServer verifies that the registration of a server that is not an API server does not become Ready. In each
+// subtest, the server sends one response to all requests. KubeVision must not reveal the text of this response.
 func TestNoAPIServer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"an empty object": answering(http.StatusOK, "application/json", `{}`),
@@ -173,7 +175,8 @@ func TestNoAPIServer(t *testing.T) {
 	}
 }
 
-// checkNoLeak fails the test if content from a member appears in status, in an event of the object o, or in texts.
+// checkNoLeak fails the test if a text from a registered cluster appears in status, in texts, or in an event about the
+// object o.
 func checkNoLeak(t *testing.T, o client.Object, status any, texts ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)
@@ -197,7 +200,7 @@ func checkNoLeak(t *testing.T, o client.Object, status any, texts ...string) {
 	}
 }
 
-// falseServer is a proxy for a control plane that replaces some responses.
+// falseServer is a proxy for a real API server. A test can replace some responses of the API server.
 type falseServer struct {
 	*standin
 
@@ -253,8 +256,8 @@ func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
 	return f
 }
 
-// TestControllersOfUntypedAnswers verifies that the conditions and events of clusters and bindings contain no text of a
-// member.
+// TestControllersOfUntypedAnswers verifies that error responses of a registered cluster do not appear in conditions or
+// events. The test checks KubeVisionClusters and KubeVisionRoleBindings.
 func TestControllersOfUntypedAnswers(t *testing.T) {
 	member := theOther(t)
 	f := newFalseServer(t, member.Config())

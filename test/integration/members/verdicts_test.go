@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// revoked bounds the time for which a right can be used after its revocation.
+// revoked is the maximum time for which a right can be used after its revocation.
 const revoked = time.Second
 
 func noReader(connections *clusters.Connections, cluster string) func(context.Context) error {
@@ -44,14 +44,15 @@ func noReader(connections *clusters.Connections, cluster string) func(context.Co
 	}
 }
 
-// reviewer is a proxy for a member that counts access reviews, and lets requests fail as a test requires.
+// reviewer is the handler of a proxy for a registered cluster. It counts access reviews, and can abort requests.
 type reviewer struct {
 	reviews atomic.Int32
 	// silent is true if reviews get no response.
 	silent atomic.Bool
 
 	mu sync.Mutex
-	// network is the context of the requests of kubevision-reader. They end when end is called.
+	// network is the context of the requests of the ServiceAccount kubevision-reader. A call of end cancels the
+	// context.
 	network context.Context
 	end     context.CancelFunc
 }
@@ -80,14 +81,14 @@ func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// mend accepts requests of kubevision-reader until end is called.
+// mend makes the proxy forward requests of the ServiceAccount kubevision-reader until v.end is called.
 func (v *reviewer) mend() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.network, v.end = context.WithCancel(context.Background())
 }
 
-// ofReader returns true if a request has a token of kubevision-reader.
+// ofReader returns true if a request has a token of the ServiceAccount kubevision-reader.
 func ofReader(r *http.Request) bool {
 	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
 	if len(parts) != 3 {
@@ -98,8 +99,9 @@ func ofReader(r *http.Request) bool {
 		"system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
 }
 
-// judged is a user on a member behind a proxy, with the verdicts about the user.
-type judged struct {
+// reviewedUser is a user whose access reviews are counted and cached. A client of the user calls a registered cluster
+// through a proxy, which counts the access reviews.
+type reviewedUser struct {
 	*reviewer
 
 	member    *plane
@@ -108,11 +110,11 @@ type judged struct {
 	namespace string
 }
 
-func newJudged(t *testing.T) *judged {
+func newReviewedUser(t *testing.T) *reviewedUser {
 	t.Helper()
 	member := theOther(t)
 	f := newFront(t, member)
-	j := &judged{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
+	j := &reviewedUser{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
 		namespace: member.set().Namespace(t, "judged")}
 	j.mend()
 	f.set(j.serve)
@@ -136,8 +138,9 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-// answer returns an error unless the verdict equals want.
-func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
+// answer returns an error unless the result of an access review with the attributes in a equals want. The result may be
+// cached.
+func (j *reviewedUser) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
 	allowed, err := j.cache.AllowedStale(ctx, j.caller, a, time.Now(), viewerRoles)
 	if err == nil && allowed != want {
 		return fmt.Errorf("allowed: %t", allowed)
@@ -145,8 +148,9 @@ func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttribute
 	return err
 }
 
-// awaitVerdict waits until the result of an access review equals want. The test fails after one second.
-func (j *judged) awaitVerdict(t *testing.T, what string, want bool) {
+// awaitVerdict waits until the result of an access review for listing Pods equals want. The test fails after one
+// second.
+func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
 	for {
@@ -162,9 +166,9 @@ func (j *judged) awaitVerdict(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitCached waits until repeated requests cause no access reviews, because the result is cached. The cached result
-// must equal want.
-func (j *judged) awaitCached(t *testing.T, want bool) {
+// awaitCached waits until repeated requests for listing Pods cause no access reviews, because the result is cached. The
+// cached result must equal want.
+func (j *reviewedUser) awaitCached(t *testing.T, want bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
 		before := j.reviews.Load()
@@ -180,7 +184,7 @@ func (j *judged) awaitCached(t *testing.T, want bool) {
 	})
 }
 
-func (j *judged) binding(role string) *rbacv1.RoleBinding {
+func (j *reviewedUser) binding(role string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: j.namespace, Name: fixture.Name("direct")},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
@@ -189,10 +193,11 @@ func (j *judged) binding(role string) *rbacv1.RoleBinding {
 	}
 }
 
-// TestRevokedRightsEndVerdicts verifies that a right that is revoked on the member itself, by a change of any RBAC
-// object, is lost within a second, and that repeated requests cause no reviews before and after the change.
+// TestRevokedRightsEndVerdicts verifies that a user loses a right within a second after its revocation in the
+// registered cluster. The revocation may change a RoleBinding or a ClusterRole. Without a change of RBAC objects,
+// repeated requests must cause no access reviews.
 func TestRevokedRightsEndVerdicts(t *testing.T) {
-	j := newJudged(t)
+	j := newReviewedUser(t)
 	admin := j.member.admin
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("direct")},
@@ -240,10 +245,10 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 	}
 }
 
-// TestNoVerdictWithoutAWatch verifies that each request causes an access review while the RBAC objects of the member
-// are not watched. After the watches are restored, the results of access reviews must be cached again.
+// TestNoVerdictWithoutAWatch verifies that each request causes an access review while KubeVision cannot watch the RBAC
+// objects of a registered cluster. After the watches are restored, the results of access reviews must be cached again.
 func TestNoVerdictWithoutAWatch(t *testing.T) {
-	j := newJudged(t)
+	j := newReviewedUser(t)
 	binding := j.binding("view")
 	j.member.set().Create(t, binding)
 	j.awaitVerdict(t, "given", true)
@@ -270,11 +275,12 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j.awaitCached(t, false)
 }
 
-// TestVerdictsOfAMemberThatIsGone verifies which reads are allowed while a member does not respond to access reviews:
+// TestVerdictsOfAMemberThatIsGone verifies which reads are allowed while a registered cluster does not respond to
+// access reviews:
 //   - A read that was allowed just before the outage remains allowed while the caller has the same roles.
 //   - All other reads fail with the code 50200.
 func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
-	j := newJudged(t)
+	j := newReviewedUser(t)
 	j.member.set().Create(t, j.binding("view"))
 	j.awaitVerdict(t, "given", true)
 	j.awaitCached(t, true)
@@ -315,7 +321,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.awaitCached(t, true)
 }
 
-// viewerRoles returns the roles of a caller whose binding on the host has not changed.
+// viewerRoles returns the roles of a caller whose role binding in KubeVision has not changed.
 func viewerRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}, nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestLogsKeepCredentials verifies that no program has logged a credential of a member during the tests of the files
-// before this one: a token of a kubeconfig, a token of an account on a member, or a private key.
+// TestLogsKeepCredentials verifies that the logs of KubeVision's programs contain no tokens and no private keys of
+// registered clusters. It runs last, so that the logs cover all other tests of the package.
 func TestLogsKeepCredentials(t *testing.T) {
 	for name, text := range env.Logs(t) {
 		if bytes.Contains(text, []byte(registeredToken)) {

@@ -12,17 +12,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// kind is the type of a block on a documentation page. It determines how the test runs the block.
+// kind is the type of a block on a documentation page. The type determines how TestPages runs the block.
 type kind int
 
 const (
-	// data is shown and not run. It is a document or a part of a document.
+	// data is the kind of a block that is not run, such as a JSON document or a diagram.
 	data kind = iota
-	// script is a list of commands without their output.
+	// script is the kind of a block with commands, but without the output of the commands.
 	script
-	// session is a list of commands with the prefix "$ ". Each command is followed by its output.
+	// session is the kind of a block with commands that have the prefix "$ ". The output follows each command.
 	session
-	// manifest is applied to the cluster.
+	// manifest is the kind of a block with Kubernetes objects in YAML. kubectl applies the objects to the cluster.
 	manifest
 )
 
@@ -31,17 +31,17 @@ type block struct {
 	line int
 	kind kind
 	text string
-	// skipped is the reason for which the test does not run the block.
+	// skipped is the reason why the block is not run. It is empty for a block that is run.
 	skipped string
 }
 
 // step is one command of a block.
 type step struct {
 	command string
-	// output is the output that the page shows. It is empty in a script.
+	// output is the output that the documentation page shows. It is empty if the page shows no output.
 	output string
 	shown  bool
-	// codes are the expected codes of the responses to the requests of a script.
+	// codes are the expected codes in the responses to the requests that the command sends.
 	codes []string
 }
 
@@ -50,7 +50,8 @@ var (
 	field  = regexp.MustCompile(`^[A-Za-z]+:`)
 )
 
-// parse returns the blocks of a page. A comment before a block contains the reason for which the block is not run.
+// parse returns the blocks of a documentation page. The comment "<!-- not run: reason -->" before a block contains the
+// reason why the block is not run.
 func parse(page string) []block {
 	var out []block
 	var reason string
@@ -84,7 +85,7 @@ func parse(page string) []block {
 	return out
 }
 
-// begins returns true if a line that follows an empty line begins another block.
+// begins returns true if a line begins another block. The previous line must be empty.
 func begins(line string) bool {
 	return strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "apiVersion:")
 }

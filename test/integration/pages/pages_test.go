@@ -24,10 +24,10 @@ import (
 // page shows.
 const patience = 20 * time.Second
 
-// warning is printed by "kubectl auth can-i" about cluster-scoped kinds.
+// warning matches the warning that "kubectl auth can-i" prints for cluster-scoped kinds.
 var warning = regexp.MustCompile(`(?m)^Warning: resource .* is not namespace scoped.*\n\n?`)
 
-// order returns the pages in the reading order.
+// order returns the documentation pages in the order in which TestPages runs them.
 func order() []string {
 	return []string{
 		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
@@ -37,7 +37,7 @@ func order() []string {
 	}
 }
 
-// elsewhere returns the pages whose commands another test runs.
+// elsewhere returns the documentation pages whose commands TestPages does not run, with the reason for each page.
 func elsewhere() map[string]string {
 	return map[string]string{
 		"docs/backup.md":    "it restores into another control plane",
@@ -48,7 +48,8 @@ func elsewhere() map[string]string {
 	}
 }
 
-// TestPages verifies that the commands of all pages succeed, one page after the other, in one new "make run".
+// TestPages verifies that the commands of all documentation pages succeed. The pages are run one after the other, with
+// one local cluster.
 func TestPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was given, and this starts a control plane")
@@ -74,7 +75,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsRun verifies that TestPages runs every page with commands.
+// TestEveryPageIsRun verifies that TestPages runs every documentation page with commands. The function elsewhere
+// returns the exceptions.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -101,7 +103,7 @@ func TestEveryPageIsRun(t *testing.T) {
 	}
 }
 
-// runPage runs the commands of a page.
+// runPage runs the commands of a documentation page.
 func runPage(t *testing.T, s *shell, page, text string) {
 	for _, b := range parse(text) {
 		if b.skipped != "" {
@@ -119,7 +121,7 @@ func runPage(t *testing.T, s *shell, page, text string) {
 	}
 }
 
-// runStep runs a command. It repeats a read-only command until the output equals the output that the page shows,
+// runStep runs a command. It repeats a read-only command until the output equals the output on the documentation page,
 // because data may appear with a delay.
 func runStep(s *shell, step step) error {
 	until := time.Now().Add(patience)
@@ -136,15 +138,15 @@ func runStep(s *shell, step step) error {
 		default:
 			err = matchCodes(step.codes, output)
 		}
-		if err == nil || !reads(step.command) || time.Now().After(until) {
+		if err == nil || !isReadOnly(step.command) || time.Now().After(until) {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 }
 
-// reads returns true if a command can be repeated.
-func reads(command string) bool {
+// isReadOnly returns true if a command only reads data, so that the command can be repeated.
+func isReadOnly(command string) bool {
 	if strings.Contains(command, " -d ") || strings.Contains(command, " -X ") {
 		return false
 	}
@@ -157,7 +159,7 @@ func reads(command string) bool {
 	return false
 }
 
-// makeShim is a script that runs "make run" and "make stop" with the programs of the tests, at free ports.
+// makeShim is a script that replaces make. It supports only "make run" and "make stop", and uses free ports.
 const makeShim = `#!/usr/bin/env bash
 set -o errexit -o nounset
 target="$1"
@@ -177,7 +179,8 @@ stop) exec "${PAGES_RUN}" --stop ;;
 esac
 `
 
-// sleepShim is a script that sleeps briefly, and advances the clock of oathtool by the full time.
+// sleepShim is a script that replaces sleep. For 10 seconds or more, it advances the clock of the fake oathtool instead
+// of sleeping.
 const sleepShim = `#!/usr/bin/env bash
 if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
@@ -230,7 +233,7 @@ func build(t *testing.T, dir, program string, args ...string) {
 	}
 }
 
-// stop stops the local cluster, and prints its log if a page has failed.
+// stop stops the local cluster. If the test has failed, stop also prints the log of the cluster.
 func stop(t *testing.T, run, dir string, env []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)

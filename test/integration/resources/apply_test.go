@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations returns the data of a response to an apply request. The string contains the operation of each result,
-// separated by spaces, for example "created failed".
+// operations returns the data of a response to an apply request. The returned string contains the operation of each
+// result, separated by spaces, for example "created failed".
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply
@@ -51,8 +51,8 @@ func configMapText(ns, name, value string) string {
 		name, ns, value)
 }
 
-// TestApplySeveral verifies that objects that depend on each other can be applied in any order: a namespace, a kind,
-// and objects in them.
+// TestApplySeveral verifies that one request can apply objects that depend on each other, in any order. For example, a
+// custom resource may come before its CustomResourceDefinition and its Namespace.
 func TestApplySeveral(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("several")
 	group := fixture.Name("several") + ".example.com"
@@ -158,7 +158,7 @@ func managersOf(t *testing.T, o client.Object) string {
 	return strings.Join(out, " ")
 }
 
-// TestNothingIsAppliedUnlessAllIsAccepted verifies that one rejected object prevents all writes.
+// TestNothingIsAppliedUnlessAllIsAccepted verifies that one rejected object prevents all writes of an apply request.
 func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	ns, foreign := set().Namespace(t, "all"), set().Namespace(t, "foreign")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)
@@ -222,8 +222,8 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeTriedBefore verifies that an object for which no dry run is possible may fail without affecting other
-// objects, and that the response reports the written objects.
+// TestWhatCannotBeTriedBefore verifies that the response reports the written objects if a dry run fails after a write.
+// The dry run of an object in a new namespace is possible only after the Namespace was created.
 func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("late")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
@@ -237,7 +237,8 @@ func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 }
 
-// TestApplySecrets verifies that a masked value does not change the stored value, and that errors contain no values.
+// TestApplySecrets verifies that applying a masked value of a Secret does not change the stored value. Errors must not
+// contain values of the Secret.
 func TestApplySecrets(t *testing.T) {
 	ns := set().Namespace(t, "secrets")
 	dev := newPerson(t, "dev", ns)
@@ -268,8 +269,8 @@ func TestApplySecrets(t *testing.T) {
 	}
 }
 
-// TestApplyTakesACode verifies that a request requires a fresh code, before any write, if one of its objects requires
-// one.
+// TestApplyTakesACode verifies that an apply request with a sensitive object, such as a Role, requires a fresh
+// two-factor code. Without the code, the request must not write any object.
 func TestApplyTakesACode(t *testing.T) {
 	ns := set().Namespace(t, "code")
 	admin := newPerson(t, "admin")

@@ -29,13 +29,13 @@ func sessionOf(tb testing.TB, p person) string {
 	return fixture.Take(tb, p.AccessToken).Session()
 }
 
-// door is a path of access to the server.
+// door is one of two ways to reach the server: directly, or through kube-apiserver.
 type door struct {
 	client *wire.Client
 	base   string
 }
 
-// doors returns both paths of access for clients with an access token.
+// doors returns both ways to reach the server: directly, and through kube-apiserver.
 func doors(tb testing.TB) map[string]door {
 	tb.Helper()
 	front, err := wire.ForConfig(env.Cluster.Config())
@@ -48,9 +48,10 @@ func doors(tb testing.TB) map[string]door {
 	}
 }
 
-// TestBothDoors verifies that a stream can be opened directly and through kube-apiserver, with a token and with a
-// ticket, and that it remains open for longer than a minute, after which both servers end other requests. It runs in
-// parallel with other tests.
+// TestBothDoors verifies streams of clients that connect directly, and of clients that connect through kube-apiserver:
+//   - A stream can be opened with an access token and with a ticket, which replaces the token.
+//   - A stream remains open for longer than a minute, although kube-apiserver and kubevision-apiserver end other
+//     requests after a minute.
 func TestBothDoors(t *testing.T) {
 	ns := set().Namespace(t, "doors")
 	p := bound(t, "readonly", ns)
@@ -81,7 +82,8 @@ func TestBothDoors(t *testing.T) {
 	}
 }
 
-// TestNoUpgrade verifies that a request for a stream without an upgrade, or without a credential, gets an envelope.
+// TestNoUpgrade verifies that a request for a stream fails if it does not upgrade to WebSocket or has no credential.
+// The client gets a JSON response with an error code.
 func TestNoUpgrade(t *testing.T) {
 	p := newPerson(t, "plain")
 	for name, d := range doors(t) {
@@ -98,8 +100,8 @@ func TestNoUpgrade(t *testing.T) {
 	}}).Want(t, wire.Invalid)
 }
 
-// TestStreamEndsWithItsSession verifies that a stream ends within a second after the end of its session or after a
-// change of its user, and that the client gets the reason.
+// TestStreamEndsWithItsSession verifies that a stream ends soon after its session ends. A stream also ends soon after
+// its user is disabled, deleted or moved to other groups. The client gets the reason.
 func TestStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, person){
 		"session deleted": func(t *testing.T, p person) {
@@ -147,7 +149,7 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// change changes the object of a user.
+// change applies a function to the KubeVisionUser of p, and updates the KubeVisionUser in the cluster.
 func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVisionUser)) {
 	tb.Helper()
 	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { // a controller records the login
@@ -162,7 +164,7 @@ func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVision
 	}
 }
 
-// TestShutdown verifies that a replica that shuts down tells its clients to connect again.
+// TestShutdown verifies that a server that shuts down tells its clients to connect again.
 func TestShutdown(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
 	if err != nil {
@@ -182,8 +184,12 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestLimits verifies the limits of the streams of one user and of all users, and that another stream can be opened
-// after a stream was closed. A log over HTTP counts as a stream, and ends with the replica.
+// TestLimits verifies the limits of the concurrent streams of one user and of all users:
+//   - The server refuses a stream beyond a limit.
+//   - After a stream is closed, another stream can be opened.
+//   - A log that a client follows over HTTP counts as a stream.
+//
+// The test also verifies that the response with this log ends with an error when the server shuts down.
 func TestLimits(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--streams-per-user=3", "--streams=5")
 	if err != nil {
@@ -226,7 +232,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestMalformed verifies that a message that violates the protocol ends the stream with a reason.
+// TestMalformed verifies that an invalid message of the client ends the stream. The client gets the reason.
 func TestMalformed(t *testing.T) {
 	p := newPerson(t, "malformed")
 	for name, tc := range map[string]struct {

@@ -25,17 +25,18 @@ import (
 
 const (
 	host = "host"
-	// promptly bounds the time of events that normally take less than a second, because many tests share the machine.
+	// promptly is the maximum duration of events that normally take less than a second. It includes a margin, because
+	// tests that run in parallel delay the events.
 	promptly = 3 * time.Second
 )
 
 var (
 	env *environment.Environment
-	// recordings is the directory with the recordings of all terminals of the tests. They are encrypted.
+	// recordings is the directory that contains the encrypted recordings of all terminals of the tests.
 	recordings string
 )
 
-// copyLimit is the limit of a copy of files.
+// copyLimit is the maximum size of one copy of files, in bytes.
 const copyLimit = 8 << 20
 
 func TestMain(m *testing.M) {
@@ -70,7 +71,7 @@ type person struct {
 	base   string
 }
 
-// newPerson creates a user without any binding.
+// newPerson creates a user without a KubeVisionRoleBinding, and logs the user in.
 func newPerson(tb testing.TB, name string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -79,7 +80,7 @@ func newPerson(tb testing.TB, name string) person {
 	return p
 }
 
-// at returns a client of a replica.
+// at returns a client for the server at the given endpoint.
 func at(tb testing.TB, endpoint string) *wire.Client {
 	tb.Helper()
 	client, err := wire.New(endpoint, env.KubeVision.CAPEM())
@@ -89,7 +90,8 @@ func at(tb testing.TB, endpoint string) *wire.Client {
 	return client
 }
 
-// bound creates a user with a role in some namespaces, or in all namespaces if none are given.
+// bound creates a user with a role in the given namespaces of the host cluster, and logs the user in. Without
+// namespaces, the role applies to the whole cluster.
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
@@ -99,7 +101,8 @@ func bound(tb testing.TB, role string, namespaces ...string) person {
 	return p
 }
 
-// ticket requests a ticket. The body may be empty.
+// ticket requests a ticket, with which a client can open one stream without an access token. The body of the request
+// may be empty.
 func (p person) ticket(tb testing.TB, body string) string {
 	tb.Helper()
 	var out struct {
@@ -164,7 +167,8 @@ func (s *socket) read() {
 	}
 }
 
-// refused returns the envelope of the response to a stream that is refused.
+// refused requests a stream that the server must refuse. It returns the envelope, which is the JSON body of the
+// response.
 func refused(tb testing.TB, c *wire.Client, r wire.Request) wire.Envelope {
 	tb.Helper()
 	conn, refusal, err := c.WebSocket(tb.Context(), r)
@@ -178,7 +182,7 @@ func refused(tb testing.TB, c *wire.Client, r wire.Request) wire.Envelope {
 	return refusal.Envelope(tb)
 }
 
-// awaitEnd waits until the server closes the stream, and returns the status and the reason.
+// awaitEnd waits until the server closes the stream. It returns the WebSocket status and the reason.
 func (s *socket) awaitEnd(tb testing.TB, within time.Duration) (status int, reason string) {
 	tb.Helper()
 	select {

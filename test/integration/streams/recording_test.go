@@ -18,14 +18,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// session is a recorded terminal.
+// session describes the recording of a terminal.
 type session struct {
 	ID, UserID, Cluster, Namespace, Pod, Container, Verb string
 	Command                                              []string
 	Bytes                                                int64
 }
 
-// auditor creates a user who may list and play recordings, with only RBAC on the host.
+// auditor creates a user who may list and play recordings. The user gets this right from a ClusterRole on the host
+// cluster, not from a KubeVisionRoleBinding.
 func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
@@ -47,8 +48,8 @@ func auditor(tb testing.TB) person {
 	return p
 }
 
-// TestRecording verifies that a terminal is recorded, that the file is encrypted, and that only users with the right on
-// the host can play it.
+// TestRecording verifies that each terminal is recorded in an encrypted file. Only users with RBAC rights for
+// recordings on the host cluster can play a recording.
 func TestRecording(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
@@ -111,7 +112,8 @@ func TestRecording(t *testing.T) {
 	a.client.Call(t, a.get("/terminal-sessions?limit=-1")).Want(t, wire.Invalid)
 }
 
-// TestUnrecordedTerminals verifies that a terminal that cannot be recorded is not opened.
+// TestUnrecordedTerminals verifies that a client gets no output of a terminal that the server cannot record. A copy of
+// a file that cannot be recorded returns no data either.
 func TestUnrecordedTerminals(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

@@ -22,8 +22,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// resumer is a client that keeps a copy of the objects of a namespace through streams that are interrupted. It lists
-// the objects again only if its bookmark has expired.
+// resumer is a client that keeps a copy of the ConfigMaps of a namespace. A stream sends the changes and bookmarks.
+// After an interruption, the client opens another stream, which continues at the last bookmark. The client lists the
+// ConfigMaps again only if the bookmark has expired.
 type resumer struct {
 	person
 
@@ -36,7 +37,8 @@ type resumer struct {
 	expired  int
 }
 
-// follow follows the topic until the stream ends, or for the given time.
+// follow opens a stream, and applies the events of the stream to the copy of the objects. It returns when the stream
+// ends or the given time has passed.
 func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	tb.Helper()
 	c := r.replicas[r.random.IntN(len(r.replicas))]
@@ -66,7 +68,8 @@ func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	}
 }
 
-// apply applies an event to the copy. It returns false if another stream must be opened.
+// apply applies an event to the copy of the objects. It returns false if another stream must be opened. initial is true
+// if the stream began with a list of the objects.
 func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	tb.Helper()
 	switch e.Type {
@@ -110,10 +113,11 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// resumeTime is the duration of TestResume. If it is set, the test also kills the API server.
+// resumeTime is the minimum duration of TestResume. If it is not zero, TestResume also kills kube-apiserver.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
-// resumption is a test of clients that resume, with a replica that the test disturbs.
+// resumption contains the clients of TestResume, and a replica of the server whose connections to kube-apiserver are
+// interrupted.
 type resumption struct {
 	namespace string
 	clients   []*resumer
@@ -145,9 +149,9 @@ func newResumption(tb testing.TB) *resumption {
 	return out
 }
 
-// disturb interrupts the connections of the clients while objects change, and kills the replica. If killed is true, it
-// also kills the API server.
-func (r *resumption) disturb(tb testing.TB, killed bool) {
+// disturb interrupts the connections between a replica of the server and kube-apiserver while objects change. It also
+// kills and restarts the replica. If killKubeAPIServer is true, disturb also kills and restarts kube-apiserver.
+func (r *resumption) disturb(tb testing.TB, killKubeAPIServer bool) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(tb.Context())
 	defer stop()
@@ -170,7 +174,7 @@ func (r *resumption) disturb(tb testing.TB, killed bool) {
 		if i == 2 {
 			restart(tb, r.behind.Program)
 		}
-		if i == 3 && killed {
+		if i == 3 && killKubeAPIServer {
 			restart(tb, env.Cluster.APIServer())
 		}
 	}
@@ -189,7 +193,7 @@ func restart(tb testing.TB, p *localcluster.Program) {
 	}
 }
 
-// compare waits until the copy of each client equals the objects on the API server.
+// compare waits until the copy of each client equals the objects on kube-apiserver.
 func (r *resumption) compare(tb testing.TB) {
 	tb.Helper()
 	want := map[string]string{}
@@ -212,8 +216,9 @@ func (r *resumption) compare(tb testing.TB) {
 	}
 }
 
-// TestResume verifies that clients whose replicas are interrupted or killed finally have the same objects as the API
-// server. They must not miss a change, unless they get the error that their bookmark has expired.
+// TestResume verifies that clients finally have the same objects as kube-apiserver, although a replica of the server is
+// disconnected and killed. A client must not miss a change, unless the server reports that the bookmark of the client
+// has expired.
 func TestResume(t *testing.T) {
 	r := newResumption(t)
 	end := time.Now().Add(*resumeTime)
