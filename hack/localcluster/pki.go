@@ -23,9 +23,11 @@ const (
 	controllerManagerUser = "system:kube-controller-manager"
 	firstServiceIP        = "10.96.0.1"
 
-	// Names of the files with the CAs.
-	clusterCA    = "ca"
-	etcdCA       = "etcd-ca"
+	// clusterCA is the file name of the cluster's CA certificate and key, without the extension.
+	clusterCA = "ca"
+	// etcdCA is the file name of etcd's CA certificate and key, without the extension.
+	etcdCA = "etcd-ca"
+	// frontProxyCA is the file name of the aggregation layer's CA certificate and key, without the extension.
 	frontProxyCA = "front-proxy-ca"
 
 	tokenKeyFile = "sa.key"

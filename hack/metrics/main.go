@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command metrics prints docs/metrics.md: the metrics that the programs register, and those of the libraries that the
-// rules and the dashboard of config/monitoring use.
+// Command metrics prints docs/metrics.md. The page describes all metrics that the KubeVision programs register. The
+// page also describes the library metrics that appear in config/monitoring.
 package main
 
 import (

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestKeptData verifies that only the data of a completed start are kept, until they are discarded.
+// TestKeptData verifies that "make run" reuses the data of an earlier start only if that start was completed. The flag
+// --fresh prevents the reuse.
 func TestKeptData(t *testing.T) {
 	t.Parallel()
 	files := testState(t)
@@ -34,7 +35,7 @@ func TestKeptData(t *testing.T) {
 	}
 }
 
-// TestFreshMember verifies that --fresh discards the data of the second cluster, even if the start does not need it.
+// TestFreshMember verifies that the flag --fresh deletes the data of the optional second cluster.
 func TestFreshMember(t *testing.T) {
 	t.Parallel()
 	files := testState(t)

@@ -36,7 +36,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestFailures verifies that rejected requests, and requests in progress, count for the networks of their address.
+// TestFailures verifies that RefusalLimiter limits the rejected requests from an IPv6 /64, and the rejected requests
+// from a /48. A request in progress counts as rejected.
 func TestFailures(t *testing.T) {
 	begin := func(f *RefusalLimiter, address string) (func(bool), bool) {
 		return f.Begin(netip.MustParseAddr(address), time.Now())

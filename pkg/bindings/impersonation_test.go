@@ -41,8 +41,9 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// TestImpersonationBudget verifies that a binding whose names exceed the remaining budget is omitted as a whole,
-// whatever the order of the list is, and that a newer binding that does not exceed it is included.
+// TestImpersonationBudget verifies that CollectImpersonation limits the total size of the names of subjects. If the
+// names in one binding would exceed the limit, CollectImpersonation omits this binding and continues with newer
+// bindings. The order of the bindings in the list has no effect.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci",
 		Name: "bot"}}
@@ -61,8 +62,8 @@ func TestImpersonationBudget(t *testing.T) {
 	}
 }
 
-// TestImpersonationShares verifies that the bindings of one role leave a part of the budget to the bindings of other
-// roles.
+// TestImpersonationShares verifies that the bindings of one role cannot use all bytes that are available for the names
+// of subjects. A part is reserved for the bindings of other roles.
 func TestImpersonationShares(t *testing.T) {
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4),
 		longUsers("fifth", 1))

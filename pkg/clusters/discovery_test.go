@@ -106,8 +106,8 @@ func TestDiscoveriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestElements verifies that an element is charged with the size of its decoded struct, wherever reads split the
-// document.
+// TestElements verifies the memory estimate for a JSON document that arrives in parts. The estimate must not depend on
+// the size of the parts.
 func TestElements(t *testing.T) {
 	for text, want := range map[string]int64{
 		`{"a":[{},{}]}`:             2 * costOfStruct,

@@ -67,8 +67,8 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// TestRetired verifies that the connections of a removed registration or Secret end immediately, even if another
-// connection has replaced them.
+// TestRetired verifies that all connections of a KubeVisionCluster are closed if the KubeVisionCluster or the Secret
+// with the kubeconfig is deleted. Connections with an older kubeconfig must also be closed.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
 		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version},
@@ -134,7 +134,7 @@ func TestClosedDialer(t *testing.T) {
 	}
 }
 
-// TestMissingKubeconfig verifies that the error names the key if the Secret of a cluster has no kubeconfig under it.
+// TestMissingKubeconfig verifies the error for a Secret without a kubeconfig. The error must name the missing key.
 func TestMissingKubeconfig(t *testing.T) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
 		KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "s"},

@@ -203,8 +203,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies that each user has separate limits, even if KubeVision impersonates several users with
-// one name. KubeVision does this for all users whose role bindings name only a group.
+// TestMembersOfOneGroup verifies that two users have separate limits if both have access only through a group.
+// KubeVision impersonates both users with the same user name.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

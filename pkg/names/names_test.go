@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestUserGrant verifies that the name is valid for a role binding for every user name, and unique for each.
+// TestUserGrant verifies that UserGrant returns a valid name of a KubeVisionRoleBinding for each user, and different
+// names for different users.
 func TestUserGrant(t *testing.T) {
 	seen := map[string]string{}
 	for _, user := range []string{

@@ -14,21 +14,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// members returns an object with count short strings.
-func members(count int) string {
+// jsonObject returns a JSON object with the given number of fields.
+func jsonObject(fieldCount int) string {
 	var b strings.Builder
-	for i := range count {
+	for i := range fieldCount {
 		_, _ = fmt.Fprintf(&b, `,"%x":""`, i)
 	}
 	return "{" + b.String()[1:] + "}"
 }
 
-// TestMembersAreBounded verifies that the number of members of an object is bounded.
-func TestMembersAreBounded(t *testing.T) {
+// TestFieldsAreBounded verifies that a Kubernetes object is rejected if the object or its metadata has too many fields.
+func TestFieldsAreBounded(t *testing.T) {
 	pods := kind("", "v1", "pods", "Pod")
 	for name, body := range map[string]string{
-		"the object":   `{"metadata":{},` + members(2 * maxMembers)[1:],
-		"the metadata": `{"metadata":` + members(2*maxMembers) + `}`,
+		"the object":   `{"metadata":{},` + jsonObject(2 * maxMembers)[1:],
+		"the metadata": `{"metadata":` + jsonObject(2*maxMembers) + `}`,
 	} {
 		if _, err := Decode([]byte(body), pods); err == nil ||
 			envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
@@ -38,7 +38,7 @@ func TestMembersAreBounded(t *testing.T) {
 			t.Errorf("%s, in a list, is read", name)
 		}
 	}
-	if _, err := Decode([]byte(`{"metadata":`+members(maxMembers)+`}`), pods); err != nil {
+	if _, err := Decode([]byte(`{"metadata":`+jsonObject(maxMembers)+`}`), pods); err != nil {
 		t.Errorf("as many members as are allowed: %v", err)
 	}
 }
@@ -46,7 +46,7 @@ func TestMembersAreBounded(t *testing.T) {
 // TestSecretsAreMaskedInPlace verifies that masking many values uses little more memory than their text.
 func TestSecretsAreMaskedInPlace(t *testing.T) {
 	const count, each = 50_000, 100 // a map of the values would take 200 bytes per entry while it grows
-	body := []byte(`{"metadata":{"annotations":` + members(count) + `},"data":` + members(count) + `}`)
+	body := []byte(`{"metadata":{"annotations":` + jsonObject(count) + `},"data":` + jsonObject(count) + `}`)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	o, err := Decode(body, kind("", "v1", "secrets", "Secret"))

@@ -91,9 +91,10 @@ func runCache(t *testing.T, bytes int64) *Cache {
 	return c
 }
 
-// checkReleased waits until the cache counts no memory. The goroutine that stops a kind may still be releasing it.
+// checkReleased waits until the cache has released all memory.
 func checkReleased(t *testing.T, c *Cache) {
 	t.Helper()
+	// Another goroutine may still be releasing the memory of a resource.
 	for begun := time.Now(); c.Bytes() != 0; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > firstListTimeout {
 			t.Errorf("%d bytes are still counted", c.Bytes())
@@ -285,7 +286,7 @@ func TestManyKinds(t *testing.T) {
 	}
 }
 
-// TestHalfEvents verifies that the memory of an incomplete event is charged and released.
+// TestHalfEvents verifies that the cache counts the memory of an incomplete watch event until the watch ends.
 func TestHalfEvents(t *testing.T) {
 	const parts = 10
 	begin := `{"type":"ADDED","object":{"metadata":{"name":"o","resourceVersion":"1"},"data":"`
@@ -316,7 +317,7 @@ func TestHalfEvents(t *testing.T) {
 	}
 }
 
-// TestEmptyKinds verifies that the memory of a kind without objects is charged.
+// TestEmptyKinds verifies that the cache counts watchBytes of memory for each kind, even if the kind has few objects.
 func TestEmptyKinds(t *testing.T) {
 	c, f := runCache(t, 2*watchBytes+watchBytes/2), newFakeCluster(t, 10)
 	for i, want := range []bool{true, true, false} {

@@ -15,8 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestControlEvents verifies that a bookmark or an error of a member uses no more memory than its text, whatever its
-// number of elements is, and that the fields that a Reflector uses are read.
+// TestControlEvents verifies how the bookmark events and error events of a watch are handled:
+//   - A large event is rejected without decoding, because the decoded event could use too much memory.
+//   - A small event is returned with the fields that a Reflector uses.
 func TestControlEvents(t *testing.T) {
 	read := func(text string) (watch.EventType, runtime.Object, error) {
 		return newDecoder(io.NopCloser(strings.NewReader(text+"\n")), podKind).next()

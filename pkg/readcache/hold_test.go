@@ -78,8 +78,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestOldViews verifies how much memory the cache counts for a response with an old view, which is a cached list. The
-// cache must count all objects that were replaced after the creation of the view.
+// TestOldViews verifies how much memory the cache counts while a response uses an old View of a list. The cache must
+// count all objects that were replaced after the creation of the View.
 func TestOldViews(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -102,8 +102,8 @@ func TestOldViews(t *testing.T) {
 	}
 }
 
-// TestSummaries verifies that the cache counts the memory for the summary of a group, which is a block of cached
-// objects. The summary must be recomputed only after the group has changed.
+// TestSummaries verifies that Group.Summarize computes the Summary of unchanged objects only once. The cache must count
+// the memory of the Summary.
 func TestSummaries(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}

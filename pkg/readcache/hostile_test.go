@@ -38,8 +38,8 @@ func TestManyLabels(t *testing.T) {
 	}
 }
 
-// TestRepeatedObjects verifies that list entries of objects that are already cached are charged. A member may send one
-// object in an endless list.
+// TestRepeatedObjects verifies that the cache counts the memory of each list entry, even if a list repeats one object.
+// Otherwise, a member cluster could exceed the memory limit with an endless list.
 func TestRepeatedObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	v, ok := c.Get(t.Context(), f, core("a"), "Kind", "u")
@@ -126,8 +126,8 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is charged while it is
-// being read.
+// TestLargeItems verifies that a list with a large item or a large field is rejected. While an item or a field is being
+// read, the cache must count the memory for the item or field.
 func TestLargeItems(t *testing.T) {
 	item := func(size int) string { return `{"metadata":{"name":"a"},"x":"` + strings.Repeat("x", size) + `"}` }
 	const many = 2 * maxEventBytes / (1 << 20)
@@ -226,8 +226,8 @@ func TestLongKinds(t *testing.T) {
 	}
 }
 
-// TestFailuresHoldNoText verifies that the cache does not keep the error of a list. It may contain a long text of the
-// cluster.
+// TestFailuresHoldNoText verifies that the cache does not keep the error of a failed list. The error may contain a long
+// text from the cluster.
 func TestFailuresHoldNoText(t *testing.T) {
 	s := &source{noted: func(error) {}}
 	err := apierrors.NewInternalError(errors.New(strings.Repeat("x", 100)))

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestCoalescer verifies that a call follows the last of many changes after staleTime, and that the number of
-// goroutines and calls does not grow with the number of changes.
+// TestCoalescer verifies that frequent changes of RBAC objects cause few function calls and few goroutines. The last
+// call must begin at least staleTime after the last change.
 func TestCoalescer(t *testing.T) {
 	var s Coalescer[string]
 	var mu sync.Mutex

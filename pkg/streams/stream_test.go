@@ -22,7 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// testCluster is a connection that the test closes.
+// testCluster implements Cluster, a connection to a cluster. Tests close the channel done to simulate that the
+// connection ends.
 type testCluster struct{ done chan struct{} }
 
 func (c *testCluster) Done() <-chan struct{} { return c.done }

@@ -19,11 +19,15 @@ import (
 // thinkTime is the pause of a user between two lists.
 const thinkTime = 200 * time.Millisecond
 
-// BenchmarkFloods measures ten users who list Pods continuously and log in once per phase from unknown addresses. Each
-// round has a quiet phase and a flood, and each phase takes -flood. The benchmark reports the ratio of the durations of
-// lists, the share of logins that succeed within five seconds, and the peak resident memory of the server. The goals of
-// KubeVision are a p99-ratio of 2, a share of 0.9, and less memory than the limit of config/ (1 GiB), beyond which the
-// kernel kills the server.
+// BenchmarkFloods measures the requests of ten users with and without a flood of requests from other clients. The ten
+// users list Pods continuously and log in from unknown addresses. The main metrics are:
+//
+//   - p99-ratio: the p99 latency of the users' lists during a flood, divided by the p99 latency without a flood. The
+//     goal is at most 2.
+//   - flood-logins-in-time: the share of the users' logins during a flood that succeed within five seconds. The goal is
+//     at least 0.9.
+//   - rss-peak-MiB: the peak resident memory of the server. The goal is at most the memory limit in config/ (1 GiB),
+//     because the kernel kills a server that exceeds the limit.
 func BenchmarkFloods(b *testing.B) {
 	others := newTeam(b)
 	b.Run("bodies", func(b *testing.B) {
@@ -64,7 +68,7 @@ func podsOf(cluster, namespace string) string {
 	return wire.DirectPath + "/clusters/" + cluster + "/namespaces/" + namespace + "/resources/pods"
 }
 
-// team is a group of ten users who are measured during floods and do not take part in them.
+// team is a group of users whose requests are measured while other clients overload the server.
 type team struct {
 	users []fixture.User
 	lists []*bystander
@@ -107,11 +111,11 @@ func tokenFor(b *testing.B, cluster, namespace string) string {
 	return bearer
 }
 
-// measure reports the effect of a flood on a new server and on the team.
+// measure reports how a flood of requests from other clients affects a new server and the users of the team.
 func (t *team) measure(b *testing.B, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
-	replica := t.moveTo(b)
+	replica := t.startServer(b)
 	c.Endpoint = replica.Endpoint()
 	s := newSender(b, c)
 	var quiet, flooded phase
@@ -144,8 +148,9 @@ func (t *team) measure(b *testing.B, c crowd) {
 
 func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// moveTo starts a server that trusts a proxy, and lets the team use it. It resets the peak memory after the start.
-func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
+// startServer starts kubevision-apiserver, and logs in all users of the team to this server. Then it resets the
+// recorded peak memory of the server.
+func (t *team) startServer(b *testing.B) *localcluster.APIServer {
 	b.Helper()
 	replica, err := env.KubeVision.StartAPIServer(b.Context(), 0, "--trusted-proxies=127.0.0.0/8,::1/128")
 	if err != nil {
@@ -169,7 +174,7 @@ func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 	return replica
 }
 
-// phase holds the results of the team in one phase.
+// phase contains the measured lists and logins of a group of users, either with or without a flood of other requests.
 type phase struct {
 	lists, logins durations
 	// refused is the number of lists that failed. inTime is the number of logins that succeeded in time.
@@ -181,7 +186,8 @@ func (p *phase) add(o phase) {
 	p.refused, p.inTime = p.refused+o.refused, p.inTime+o.inTime
 }
 
-// work runs a phase: each user of the team lists continuously and logs in once, each at a different time.
+// work measures the users of the team for the duration of the flag -flood. Each user lists Pods continuously and
+// logs in once.
 func (t *team) work(b *testing.B) phase {
 	b.Helper()
 	time.Sleep(settleTime)
@@ -191,7 +197,7 @@ func (t *team) work(b *testing.B) phase {
 		group sync.WaitGroup
 	)
 	begun := time.Now()
-	for i := range t.lists {
+	for i := range t.lists { // each user logs in at a different time
 		group.Go(func() {
 			loginAt := begun.Add(*floodTime * time.Duration(i) / time.Duration(len(t.lists)))
 			own := t.workAlone(b.Context(), i, loginAt, begun.Add(*floodTime))
@@ -224,7 +230,7 @@ func (t *team) workAlone(ctx context.Context, i int, loginAt, end time.Time) pha
 	return own
 }
 
-// logIn logs in from an unknown address.
+// logIn logs in user i of the team from an unknown address.
 func (t *team) logIn(ctx context.Context, i int) (time.Duration, error) {
 	request := fixture.LoginRequest(wire.DirectPath, t.users[i].Name, t.users[i].Password)
 	request.Header = http.Header{"X-Forwarded-For": {fixture.RandomAddress()}}

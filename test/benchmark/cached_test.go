@@ -35,8 +35,12 @@ const (
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList compares responses of the read cache, of live reads, and of kube-apiserver. The lower bound is
-// Go's file server with the same bytes. The contenders send requests in turn. The results are printed as one table.
+// BenchmarkCachedList compares how fast several servers respond to the same reads, and prints a table of the results.
+// The compared servers are:
+//
+//   - kubevision-apiserver, with and without its read cache
+//   - kube-apiserver
+//   - a plain file server with the same response, which shows the highest rate that can be expected
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -72,7 +76,7 @@ func newLibrary(b *testing.B) *library {
 	return l
 }
 
-// question is a read that all contenders can answer.
+// question is a read request that all compared servers can answer.
 type question struct {
 	name, path, kube string
 }
@@ -141,7 +145,8 @@ func (l *library) logIn(b *testing.B) {
 	}
 }
 
-// contender returns a contender that sends requests directly to the server of the library.
+// contender returns kubevision-apiserver as a contender, which is one of the compared servers. Clients connect to
+// kubevision-apiserver directly, and not through kube-apiserver.
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
@@ -206,7 +211,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	})...)
 }
 
-// kubeContender returns a contender that sends requests to kube-apiserver.
+// kubeContender returns kube-apiserver as a contender, which is one of the compared servers.
 func kubeContender(b *testing.B, name, path string, header http.Header) *contender {
 	b.Helper()
 	config := env.Cluster.Config()

@@ -39,10 +39,12 @@ type contender struct {
 	cpu     time.Duration
 }
 
-// turnPause is the pause between two turns, in which the garbage collector of the previous contender can finish.
+// turnPause is the pause before a server is measured. In this time, the garbage collector of the previous server
+// can finish.
 const turnPause = 100 * time.Millisecond
 
-// send sends requests of several clients in one turn. It connects the clients first.
+// send sends requests from several concurrent clients to the server c. The flag -turn specifies the duration. All
+// clients connect before the first request.
 func (c *contender) send(b *testing.B, clients int) {
 	b.Helper()
 	connections := make([]*connection, clients)
@@ -73,7 +75,7 @@ func (c *contender) send(b *testing.B, clients int) {
 	c.cpu += c.processorTime(b) - before
 }
 
-// repeat sends the request of one client repeatedly until the end of a turn.
+// repeat sends the request of one client repeatedly until the duration of the flag -turn has passed since begun.
 func (c *contender) repeat(open *connection, begun time.Time) error {
 	var took durations
 	var bytes int64

@@ -26,8 +26,7 @@ import (
 )
 
 const (
-	// registrations is the number of registrations of one cluster. KubeVision connects to, probes and writes to each
-	// like a separate cluster, except for objects that all of them share.
+	// registrations is the number of KubeVisionClusters that BenchmarkConvergence creates for one member cluster.
 	registrations = 20
 	manyBindings  = 1000
 	// convergence bounds the benchmark.

@@ -18,12 +18,12 @@ import (
 // crowdedPods is the number of Pods in a namespace of BenchmarkCachedList.
 const crowdedPods = 100
 
-// fill creates Pods in many namespaces until there are total Pods, and returns the first of these namespaces.
-func (l *library) fill(b *testing.B, total int) (first string) {
+// fill creates Pods in many namespaces until the library has podCount Pods. It returns the name of the first namespace.
+func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
 	b.Helper()
 	var group errgroup.Group
 	group.SetLimit(16)
-	for l.pods < total {
+	for l.pods < podCount {
 		namespace := set().Namespace(b, "spread")
 		if l.namespace == "" {
 			l.namespace = namespace

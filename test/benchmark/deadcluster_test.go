@@ -24,11 +24,12 @@ import (
 const (
 	// registeredClusters is the number of registered clusters. One of them does not respond.
 	registeredClusters = 20
-	// visitors is the number of users who send requests to one cluster continuously. visitPause is the time between a
-	// response and the next request.
-	visitors   = 20
+	// visitors is the number of concurrent clients that send requests to one cluster.
+	visitors = 20
+	// visitPause is the time that a client waits between a response and the next request.
 	visitPause = 100 * time.Millisecond
-	deadRounds = 4
+	// requestsPerVisitor is the number of requests of each concurrent client.
+	requestsPerVisitor = 4
 )
 
 // BenchmarkDeadCluster measures lists of Pods on healthy clusters while other users call a cluster that accepts
@@ -58,7 +59,7 @@ func BenchmarkDeadCluster(b *testing.B) {
 		var out durations
 		for _, o := range others {
 			out = append(out, beside(b, o, func(ctx context.Context, _ time.Duration) error {
-				return visited(ctx, client, list(cluster), code)
+				return sendConcurrently(ctx, client, list(cluster), code)
 			})...)
 		}
 		return out
@@ -74,12 +75,13 @@ func BenchmarkDeadCluster(b *testing.B) {
 	compare(b, 99, "dead", besideDead, "good", besideGood)
 }
 
-// visited sends the same request a few times for each visitor.
-func visited(ctx context.Context, client *wire.Client, r wire.Request, code int) error {
+// sendConcurrently sends the same request from several concurrent clients, several times each. It returns an error if a
+// response does not have the given code.
+func sendConcurrently(ctx context.Context, client *wire.Client, r wire.Request, code int) error {
 	var group errgroup.Group
 	for range visitors {
 		group.Go(func() error {
-			for range deadRounds {
+			for range requestsPerVisitor {
 				response, err := client.Do(ctx, r)
 				if err != nil {
 					return err

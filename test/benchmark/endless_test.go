@@ -20,16 +20,17 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// memberVariable is the environment variable that makes this program act as a member with endless responses.
+// memberVariable is the environment variable that makes this program act as a fake member cluster.
 const memberVariable = "KUBEVISION_BENCHMARK_MEMBER"
 
-// address contains the address and the certificate of a member.
+// address contains the URL and the CA certificate of a server that runs in a child process.
 type address struct {
 	URL       string
 	Authority []byte
 }
 
-// newEndlessMember registers a member that responds with endless lists, which no API server sends.
+// newEndlessMember registers a fake member cluster that responds with endless lists. It returns the name of the
+// KubeVisionCluster.
 func newEndlessMember(b *testing.B) string {
 	b.Helper()
 	_, out := aside(b, memberVariable)
@@ -42,7 +43,8 @@ func newEndlessMember(b *testing.B) string {
 	})
 }
 
-// serveEndlessly is the main function of the member. It exits at the end of its input.
+// serveEndlessly is the main function of a child process that acts as a fake member cluster with endless responses.
+// The process exits when its standard input ends.
 func serveEndlessly(in io.Reader, out io.Writer) error {
 	server := httptest.NewTLSServer(http.HandlerFunc(answerEndlessly))
 	defer server.Close()

@@ -44,8 +44,8 @@ var (
 	// crowdSize is the number of Pods in a second, larger run of BenchmarkCachedList. 0 means that there is no second
 	// run.
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
-	// answers is a regular expression that selects the measured kinds of responses by name, such as "cached". The
-	// responses of kube-apiserver and of a file server ("limit") are always measured.
+	// answers is a regular expression that selects the measured kinds of responses by name, such as "cached". For
+	// comparison, kube-apiserver and a file server are always measured.
 	answers = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )

@@ -161,8 +161,8 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll calls run, and reads the events that the clients receive until run returns. It returns the delay of each
-// event relative to the arrival time in a, and the number of received bytes.
+// readAll calls run, and meanwhile reads the events that the clients receive. took contains the delays of the events,
+// compared with a direct watch of kube-apiserver. received is the number of received bytes.
 func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -181,8 +181,8 @@ func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations
 	return took, received
 }
 
-// readEvents reads events until the connection is closed. It returns the delay of each event relative to the arrival
-// time in a, and the number of received bytes.
+// readEvents reads events until the connection is closed. took contains the delays of the events, compared with a
+// direct watch of kube-apiserver. received is the number of received bytes.
 func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int) {
 	marker := []byte(`"resourceVersion":"`)
 	for {

@@ -41,7 +41,7 @@ type cast struct {
 	// remote and hidden are the names of registered clusters without a connection. Users with the role member may use
 	// only remote. Users with the role operator may use both.
 	remote, hidden string
-	// config is the name of a ConfigMap in the namespace own.
+	// config is the name of a ConfigMap that users with the role member may read.
 	config        string
 	configVersion string
 

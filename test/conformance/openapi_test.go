@@ -116,7 +116,8 @@ func checkBody(t *testing.T, d *spec3.OpenAPI, name, method string, o *spec3.Ope
 	}
 }
 
-// checkAnswer verifies that the response is an envelope with a type for its data.
+// checkAnswer verifies that the OpenAPI document describes the response of the operation o. The schema of the response
+// must have the fields code, message, data and meta.
 func checkAnswer(t *testing.T, d *spec3.OpenAPI, name string, o *spec3.Operation) {
 	t.Helper()
 	if len(o.Responses.StatusCodeResponses) != 1 || o.Responses.StatusCodeResponses[http.StatusOK] == nil {

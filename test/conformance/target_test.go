@@ -29,7 +29,7 @@ type Target struct {
 	DirectCA  []byte
 	// Admin has all rights in the cluster.
 	Admin client.Client
-	// Programs has the same rights as Admin, and is KubeVision's own account.
+	// Programs is a client with all rights in the cluster. It acts as the ServiceAccount of a KubeVision program.
 	Programs client.Client
 	// Anonymous is the configuration of a client that calls kube-apiserver without a credential. It is nil if
 	// kube-apiserver rejects such requests.

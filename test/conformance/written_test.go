@@ -18,9 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsWritten verifies that the object of a GET can be written back with a PUT, even if it has top-level fields
-// with the names that dashboards add. It also verifies that the cluster records KubeVision as the field manager of the
-// writes of all endpoints.
+// TestWhatIsWritten verifies that a PUT stores all fields of an object that a GET returned. It also verifies that
+// KubeVision is the field manager of all writes.
 func TestWhatIsWritten(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
@@ -38,6 +37,7 @@ func TestWhatIsWritten(t *testing.T) {
 		return o
 	}
 	text := map[string]any{"type": "string"}
+	// Dashboards add fields with these names to objects. KubeVision must store the fields of this kind nevertheless.
 	schema := map[string]any{"type": "object", "properties": map[string]any{
 		"namespace": text, "name": text, "raw": text, "metricsStatus": text,
 		"metrics": map[string]any{"type": "integer"},

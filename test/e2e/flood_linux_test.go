@@ -32,9 +32,9 @@ const (
 	pause = 300 * time.Millisecond
 	// floodTime is the duration of the flood.
 	floodTime = 6 * time.Second
-	// longWait is the time that no request of another user may spend in the queues of kube-apiserver. It is a bucket
-	// bound of the histogram of these times.
-	longWait = 1.0 // seconds
+	// maxQueueWait is the longest acceptable wait of a request in a queue of kube-apiserver. The value must be a bucket
+	// bound of the histogram of queue waits.
+	maxQueueWait = 1.0 // seconds
 	// minFloodRequests is the minimum number of requests that the flood must send through kube-apiserver. It equals the
 	// default limit of KubeVision for concurrent requests of one user.
 	minFloodRequests = 64
@@ -99,7 +99,7 @@ func testFlood(t *testing.T) {
 
 // waitCounts counts the requests that have left the queues of a priority level in kube-apiserver.
 type waitCounts struct {
-	// all is the number of all requests. short is the number of requests that waited for at most longWait.
+	// all is the number of all requests. short is the number of requests that waited for at most maxQueueWait.
 	all, short uint64
 }
 
@@ -130,7 +130,7 @@ func readWaitCounts(t *testing.T) map[string]waitCounts {
 		counts := out[level]
 		counts.all += m.GetHistogram().GetSampleCount()
 		for _, bucket := range m.GetHistogram().GetBucket() {
-			if bucket.GetUpperBound() == longWait {
+			if bucket.GetUpperBound() == maxQueueWait {
 				counts.short += bucket.GetCumulativeCount()
 			}
 		}

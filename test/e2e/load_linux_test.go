@@ -31,8 +31,9 @@ const (
 	requestsPerSecond = 10
 	// objects is the number of objects in each list.
 	objects = 7
-	// quiet is the time under load before and after a disturbance.
-	quiet = 1500 * time.Millisecond
+	// undisturbedTime is how long requests are sent before a disturbance, such as a killed process. After the
+	// disturbance, requests are sent for the same time.
+	undisturbedTime = 1500 * time.Millisecond
 
 	clock = "15:04:05.0"
 )
@@ -213,9 +214,9 @@ func (l load) during(t *testing.T, disturb func()) report {
 			}
 		})
 	}
-	time.Sleep(quiet)
+	time.Sleep(undisturbedTime)
 	disturb()
-	time.Sleep(quiet)
+	time.Sleep(undisturbedTime)
 	close(stop)
 	wg.Wait()
 	return out

@@ -128,7 +128,7 @@ func testBinary(t *testing.T, d door) {
 		}
 		sent <- err
 	}()
-	if back := s.output(t, passed); sum(back) != sum(content) {
+	if back := s.readStdout(t, passed); sum(back) != sum(content) {
 		t.Errorf("%d bytes come back, and are others", len(back))
 	}
 	if err := <-sent; err != nil {
@@ -181,8 +181,8 @@ func bytesOf(all []byte, size int) func(func([]byte) bool) {
 	}
 }
 
-// output reads a number of bytes from the output of a binary terminal.
-func (s socket) output(t *testing.T, size int) []byte {
+// readStdout reads at least size bytes of the standard output of a command in a container.
+func (s socket) readStdout(t *testing.T, size int) []byte {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func (s socket) output(t *testing.T, size int) []byte {
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", out.Len(), err)
 		}
-		if kind == websocket.BinaryMessage && message[0] == 1 {
+		if kind == websocket.BinaryMessage && message[0] == 1 { // 1 means standard output
 			out.Write(message[1:])
 		}
 	}
@@ -241,7 +241,7 @@ func testEnds(t *testing.T, d door) {
 	}
 }
 
-// registerHost registers the host again.
+// registerHost recreates the deleted KubeVisionCluster object of the cluster on which KubeVision runs.
 func registerHost(t *testing.T) {
 	t.Helper()
 	old := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}

@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package grants describes RBAC objects as text, so that tests can compare the objects with an expected text. The
-// objects implement a KubeVisionRoleBinding, or contain the rights of ServiceAccounts.
+// Package grants describes RBAC objects as text, so that tests can compare existing objects with expected objects.
 package grants
 
 import (

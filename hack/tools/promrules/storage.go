@@ -18,12 +18,12 @@ type memory struct {
 	series []*promql.Series
 }
 
-// add appends a sample to the series with the labels metric. Samples of a series must be added in the order of their
-// timestamps.
-func (m *memory) add(metric labels.Labels, milliseconds int64, value float64) {
-	at := slices.IndexFunc(m.series, func(s *promql.Series) bool { return labels.Equal(s.Metric, metric) })
+// add appends a sample to the time series that seriesLabels identifies. The samples of a time series must be added in
+// the order of their timestamps.
+func (m *memory) add(seriesLabels labels.Labels, milliseconds int64, value float64) {
+	at := slices.IndexFunc(m.series, func(s *promql.Series) bool { return labels.Equal(s.Metric, seriesLabels) })
 	if at < 0 {
-		m.series = append(m.series, &promql.Series{Metric: metric})
+		m.series = append(m.series, &promql.Series{Metric: seriesLabels})
 		at = len(m.series) - 1
 	}
 	m.series[at].Floats = append(m.series[at].Floats, promql.FPoint{T: milliseconds, F: value})

@@ -207,7 +207,7 @@ func TestTemporaryErrors(t *testing.T) {
 }
 
 // TestManyNetworks verifies that a client with addresses in many networks gets no more memory than a client in one
-// network. A new connection is not closed because of the bytes of the TLS handshake.
+// network. It also verifies that a new connection from another network stays open during its TLS handshake.
 func TestManyNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	attackers := make([]net.Conn, 10)
@@ -244,9 +244,9 @@ func TestManyKnownNetworks(t *testing.T) {
 	wants(t, "the last known one", known[9], false)
 }
 
-// TestIdleConnections verifies that the least recently used connections of the network with the most connections are
-// closed first. Connections from known addresses, for example of logged-in users, are closed last while these
-// connections use at most half of the memory.
+// TestIdleConnections verifies that the least recently used connection from the network with the most connections is
+// closed first. It also verifies that half of the memory is reserved for connections from the addresses of logged-in
+// users.
 func TestIdleConnections(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	connect := func(address string) net.Conn {

@@ -54,7 +54,8 @@ func TestOversizedRequests(t *testing.T) {
 	}
 }
 
-// TestHeaders verifies that the size includes headers that net/http stores separately, and the overhead of each value.
+// TestHeaders verifies that the size limit for request headers includes the method, the Host header and trailers. The
+// limit also includes an overhead for each name and each value.
 func TestHeaders(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },

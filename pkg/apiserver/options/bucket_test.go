@@ -5,7 +5,7 @@ package options
 
 import "testing"
 
-// TestBucket verifies the validation of the flags of a bucket.
+// TestBucket verifies the validation of the command-line flags for the S3 bucket in which terminals are recorded.
 func TestBucket(t *testing.T) {
 	const service = "https://s3.example.com"
 	for name, test := range map[string]struct {

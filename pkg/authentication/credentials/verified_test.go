@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// TestVerifiedSessions verifies in which sessions of a user sensitive operations need no further one-time code:
-//   - Only a session in which the user has sent a correct code is verified.
-//   - The verification expires after VerifiedTTL.
-//   - The number of verified sessions is bounded. The verification that expires first is removed.
+// TestVerifiedSessions verifies the record of sessions in which a user has sent a correct one-time code:
+//   - The record contains no other session.
+//   - An entry of the record expires after VerifiedTTL.
+//   - The number of entries is bounded. Above the bound, a new entry replaces the entry that expires first.
 func TestVerifiedSessions(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SecondFactor

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// TestLastVerdicts verifies that the verdicts that were valid at the beginning of an outage are used during the outage,
-// until a change is received.
+// TestLastVerdicts verifies in which cases an access review from before an outage of the cluster is used during the
+// outage.
 func TestLastVerdicts(t *testing.T) {
 	for name, test := range map[string]struct {
 		during func(h *harness)
@@ -80,8 +80,8 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	}
 }
 
-// TestRolesOfLastVerdicts verifies that a caller who has lost one of two roles on the host is denied during an outage,
-// because the lost role may have allowed the read.
+// TestRolesOfLastVerdicts verifies that an old access review is used only if the roles of the user have not changed.
+// Old access reviews are used while the cluster does not respond.
 func TestRolesOfLastVerdicts(t *testing.T) {
 	two := []kubevisionv1alpha1.RoleReference{{Name: "admin"}, {Name: "readonly"}}
 	for name, test := range map[string]struct {
@@ -90,7 +90,7 @@ func TestRolesOfLastVerdicts(t *testing.T) {
 		want        bool
 	}{
 		"both roles":          {before: two, now: two, want: true},
-		"one of two roles":    {before: two, now: two[1:]},
+		"one of two roles":    {before: two, now: two[1:]}, // the lost role may have allowed the request
 		"another role":        {before: two[:1], now: two[1:]},
 		"no role":             {before: two},
 		"never a role":        {},
@@ -143,7 +143,7 @@ func TestReviewsDuringOutages(t *testing.T) {
 	})
 }
 
-// viewerGrants returns the hash of the roles that the user has in the tests.
+// viewerGrants returns the grants of the test user. The type grants is a SHA-256 hash of a list of roles.
 func viewerGrants() grants {
 	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return viewerRoles(), nil

@@ -55,8 +55,8 @@ func TestMalformedEvents(t *testing.T) {
 	}
 }
 
-// TestMemoryOfEvents verifies that a large event uses no memory in addition to the buffer. A member may send a part of
-// an event on each of its watches, and keep the watches open.
+// TestMemoryOfEvents verifies that an eventReader uses little memory for a large watch event. Otherwise, a member
+// cluster could use up the memory of KubeVision with large events on many watches.
 func TestMemoryOfEvents(t *testing.T) {
 	const most = 4 * readerBytes
 	large := strings.Repeat("x", maxEventBytes/2)

@@ -12,8 +12,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// TestChangesAreReportedTogether verifies that an endless sequence of changes, which a member may send, is reported at
-// a bounded rate, and that the last change is reported.
+// TestChangesAreReportedTogether verifies that many changes of RBAC objects at once cause exactly one call of
+// scope.notify. A malicious member cluster may send changes without pauses.
 func TestChangesAreReportedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reported atomic.Int64

@@ -145,7 +145,7 @@ func TestLongData(t *testing.T) {
 //   - The goroutines for one cluster can use at most half of the total limit.
 //   - The goroutines for all clusters together cannot exceed the total limit.
 //   - A goroutine that waits for the network does not count towards the limits.
-//   - A goroutine that has stopped waiting for processor time does not count towards the limits.
+//   - A goroutine whose request was cancelled does not count towards the limits.
 func TestTurns(t *testing.T) {
 	defer func(before chan struct{}) { processing = before }(processing)
 	processing = make(chan struct{}, 4)

@@ -45,8 +45,8 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 		clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
-// connectAt adds an open connection to the cluster c for the named KubeVisionCluster. The connection belongs to one
-// version of the kubeconfig.
+// connectAt adds a connection to the Registry. The connection is for the named KubeVisionCluster, and leads to the
+// cluster c.
 func (r *Registry) connectAt(name, kubeconfigVersion string, c *Cluster) {
 	revision := clusters.Revision{Cluster: types.UID(name), Version: kubeconfigVersion}
 	limits := clusters.ControllerLimits(r.pool, time.Time{})
@@ -159,10 +159,10 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 	}
 }
 
-// TestClaims verifies which KubeVisionCluster is the holder of a cluster identity, and needs no proof of this identity:
-//   - The first KubeVisionCluster with the identity is the holder until it is deleted.
-//   - After a restart, the oldest KubeVisionCluster whose status contains the identity is the holder.
-//   - A deleted KubeVisionCluster does not become the holder, even if it is still in a stale cache.
+// TestClaims verifies which KubeVisionCluster gets a cluster identity if several KubeVisionClusters claim the identity:
+//   - The first KubeVisionCluster that claims the identity keeps the identity until the KubeVisionCluster is deleted.
+//   - After a restart, the oldest KubeVisionCluster whose status contains the identity gets the identity.
+//   - A deleted KubeVisionCluster does not get the identity, even if the KubeVisionCluster is still in a stale cache.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
 	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster,
@@ -195,8 +195,9 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies which KubeVisionClusters are usable after Release removes the first one of a Kubernetes
-// cluster. Those that are proven to be the same cluster remain usable. All others must not become usable.
+// TestReleaseHandsOver verifies that the removal of a KubeVisionCluster does not affect the other KubeVisionClusters:
+//   - A KubeVisionCluster that is proven to be the same cluster as the removed one remains usable.
+//   - A KubeVisionCluster that only claims to be the same cluster as the removed one remains unusable.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}

@@ -79,7 +79,8 @@ func TestParameter(t *testing.T) {
 	}
 }
 
-// TestManyAdministrators verifies that the names of many administrators fit into the parameter.
+// TestManyAdministrators verifies that the field admins of a KubeVisionPolicyParameter contains at most 256 names. The
+// field adminCount contains the number of all administrators.
 func TestManyAdministrators(t *testing.T) {
 	const many = 20_000
 	grants := make([]grant, many)

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
-// TestRemovalIsParallel verifies that a cluster that does not respond does not delay other clusters, and that its
-// removal times out.
+// TestRemovalIsParallel verifies that an unresponsive cluster does not delay the removal of RBAC objects from other
+// clusters. It also verifies that the removal of RBAC objects from the unresponsive cluster times out.
 func TestRemovalIsParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent, good := &clustercache.Cluster{ID: "0"}, &clustercache.Cluster{ID: "1"}

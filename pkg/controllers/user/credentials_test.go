@@ -22,7 +22,7 @@ func TestDeletedCredentialsComeBack(t *testing.T) {
 	u := newUser(t, s, newSource(t, s, withPassword(value)).Name)
 	shared.AwaitReady(t, u)
 	s.Delete(t, credentialsOf(u.Name))
-	hasPassword(t, s, u.Name, value)
+	awaitPassword(t, s, u.Name, value)
 }
 
 // TestForeignSecrets verifies that the controller neither uses nor changes a Secret of another owner that has the name
@@ -54,7 +54,7 @@ func TestForeignSecrets(t *testing.T) {
 			}
 			s.Delete(t, foreign)
 			shared.AwaitReady(t, u)
-			hasPassword(t, s, u.Name, value)
+			awaitPassword(t, s, u.Name, value)
 		})
 	}
 }

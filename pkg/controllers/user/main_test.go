@@ -96,8 +96,8 @@ func verify(ctx context.Context, c client.Client, h *password.Hasher, user, valu
 	return h.Verify(ctx, value, hash)
 }
 
-// hasPassword waits until the credentials of the user have a password.
-func hasPassword(t *testing.T, s fixture.Set, user, value string) {
+// awaitPassword waits until the given value is the password of the user.
+func awaitPassword(t *testing.T, s fixture.Set, user, value string) {
 	t.Helper()
 	h := newHasher(t)
 	fixture.Eventually(t, "wait for the password of "+user, func(ctx context.Context) error {

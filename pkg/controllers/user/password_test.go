@@ -36,7 +36,7 @@ func TestPasswordOfAnotherKey(t *testing.T) {
 	u.Spec.PasswordSecretRef.Key = "other"
 	s.Create(t, u)
 	shared.AwaitReady(t, u)
-	hasPassword(t, s, u.Name, value)
+	awaitPassword(t, s, u.Name, value)
 }
 
 // TestInvalidSecrets verifies that the status reports an invalid Secret without its data, and that a corrected Secret
@@ -82,7 +82,7 @@ func TestInvalidSecrets(t *testing.T) {
 			value := newPassword()
 			controlplane.Change(t, s.Client, source, func(s *corev1.Secret) { s.Data = withPassword(value) })
 			shared.AwaitReady(t, u)
-			hasPassword(t, s, u.Name, value)
+			awaitPassword(t, s, u.Name, value)
 		})
 	}
 }
@@ -103,7 +103,7 @@ func TestExpensiveHashOfAnEarlierVersion(t *testing.T) {
 	value := newPassword()
 	controlplane.Change(t, s.Client, source, func(s *corev1.Secret) { s.Data = withPassword(value) })
 	shared.AwaitReady(t, u)
-	hasPassword(t, s, u.Name, value)
+	awaitPassword(t, s, u.Name, value)
 }
 
 func TestSecretThatAppearsLater(t *testing.T) {
@@ -116,7 +116,7 @@ func TestSecretThatAppearsLater(t *testing.T) {
 		Data:       withPassword(value),
 	})
 	shared.AwaitReady(t, u)
-	hasPassword(t, s, u.Name, value)
+	awaitPassword(t, s, u.Name, value)
 }
 
 // TestChosenPasswordSurvivesALabel verifies that a change of the Secret's metadata does not replace the password that
@@ -144,7 +144,7 @@ func TestChosenPasswordSurvivesALabel(t *testing.T) {
 			source := newSource(t, s, withPassword(form.encode(t, given)+form.suffix))
 			u := newUser(t, s, source.Name)
 			shared.AwaitReady(t, u)
-			hasPassword(t, s, u.Name, given)
+			awaitPassword(t, s, u.Name, given)
 			controlplane.Change(t, s.Client, credentialsOf(u.Name), func(s *corev1.Secret) {
 				s.Data[credentials.PasswordHashKey] = []byte(hashed(t, chosen))
 			})

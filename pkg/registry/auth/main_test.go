@@ -41,8 +41,8 @@ const (
 
 	accessTokenTTL = 15 * time.Minute
 	hashesAtOnce   = 2
-	// manyFailures is a limit for failed logins that the tests never reach. All tests use the same IP address, so that
-	// the server counts the failed logins of all tests together.
+	// manyFailures is a limit for failed logins that the tests never reach. The failed logins of all tests count
+	// together, because all tests use the same IP address.
 	manyFailures = 10000
 )
 

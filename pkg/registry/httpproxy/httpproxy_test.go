@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestPaths verifies that no path leads to anything but the server.
+// TestPaths verifies that checkPath rejects every path that could lead outside the proxied Pod or Service.
 func TestPaths(t *testing.T) {
 	for path, want := range map[string]bool{
 		"": true, "/": true, "/metrics": true, "/a.b/c-d_e~f": true, "/a/../b": false, "..": false, "/./a": false,
@@ -21,7 +21,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestHeader verifies that a page cannot act as the dashboard, whatever media type the server sends.
+// TestHeader verifies that the response headers for a proxied web page prevent the page from acting as the dashboard.
+// The page comes from a Pod or a Service, and its Content-Type may be invalid.
 func TestHeader(t *testing.T) {
 	for given, want := range map[string]string{
 		"text/html; charset=utf-8":     "text/html; charset=utf-8",

@@ -76,7 +76,8 @@ func TestForgottenNamesUseNoMemory(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-// TestEndedFeedsHoldNoObjects verifies that a feed releases its objects when it ends, and that it then begins no topic.
+// TestEndedFeedsHoldNoObjects verifies that a feed, which records the changes of a resource, releases the objects when
+// the feed ends. An ended feed must reject new subscriptions.
 func TestEndedFeedsHoldNoObjects(t *testing.T) {
 	w := newWorld()
 	c := w.change("a", false)

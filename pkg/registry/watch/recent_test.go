@@ -14,8 +14,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// TestRecent verifies that the lists of a session are recorded for ten minutes, that their number is bounded, and that
-// they do not apply to other sessions of the same user.
+// TestRecent verifies how the server records which resources a login session has listed:
+//   - The record of a resource is valid for ten minutes.
+//   - The number of recorded resources and the number of sessions are bounded.
+//   - The record of a session is not used for other sessions of the same user.
 func TestRecent(t *testing.T) {
 	r := NewRecent()
 	mine := &authentication.Principal{DefaultInfo: user.DefaultInfo{Name: "u"}, Session: "one"}

@@ -20,20 +20,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// slowStream is a stream to a slow client. The client reads one message for each value in the channel takes.
+// slowStream is a stream to a slow client. SendText blocks until the test acknowledges the message.
 type slowStream struct {
 	account *budget.Account
-	takes   chan struct{}
-	sent    chan string
+	// acks receives one value for each message that the test acknowledges.
+	acks chan struct{}
+	sent chan string
 }
 
 func newSlowStream(total *budget.Budget) *slowStream {
-	return &slowStream{account: total.Account("jane", 0), takes: make(chan struct{}), sent: make(chan string, 100)}
+	return &slowStream{account: total.Account("jane", 0), acks: make(chan struct{}), sent: make(chan string, 100)}
 }
 
 func (s *slowStream) SendText(data []byte) error {
 	s.sent <- string(data)
-	<-s.takes
+	<-s.acks
 	return nil
 }
 
@@ -88,14 +89,14 @@ func TestSlowClientsAreCounted(t *testing.T) {
 	for i := range 8 { // changes during the write
 		w.updateObject(fmt.Sprint("o", i), size+1)
 	}
-	s.takes <- struct{}{}
+	s.acks <- struct{}{}
 	for range 8 {
 		message := <-s.sent
 		var e struct{ Object struct{ Data string } }
 		if err := json.Unmarshal([]byte(message), &e); err != nil || len(e.Object.Data) != size+1 {
 			t.Errorf("an object has %d bytes (%v)", len(e.Object.Data), err)
 		}
-		s.takes <- struct{}{}
+		s.acks <- struct{}{}
 	}
 	if err := <-done; err != nil || total.Used() != 0 {
 		t.Errorf("%d bytes are still counted (%v)", total.Used(), err)
@@ -108,7 +109,7 @@ func TestStarvingClient(t *testing.T) {
 	const size = 1 << 20
 	w := newWorld()
 	s := newSlowStream(budget.New(size)) // One user may use half of the budget.
-	close(s.takes)
+	close(s.acks)
 	c, followed := w.follow(s)
 	w.updateObject("o", size)
 	if more, err := c.sendBatch(followed); err != nil || more || len(s.sent) > 0 {

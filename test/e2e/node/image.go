@@ -16,8 +16,8 @@ import (
 	"runtime"
 )
 
-// importShell creates the image with a shell from a static busybox, and imports it. It is also the image of the pause
-// containers of Pods, with the command sleep.
+// importShell creates the container image ShellImage from a static busybox, and imports the image into containerd.
+// containerd also uses the image for the pause containers of Pods.
 func (n *Node) importShell(ctx context.Context) error {
 	shell, err := os.ReadFile(Shell(n.assets))
 	if err != nil {
@@ -53,6 +53,7 @@ func shellArchive(shell []byte) ([]byte, error) {
 	sum := sha256.Sum256(layer)
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
+		// The pause containers of Pods run the command sleep.
 		"config": map[string]any{"Env": []string{"PATH=/bin"}, "Cmd": []string{"/bin/sleep", "1000000"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(sum[:])}},
 	})

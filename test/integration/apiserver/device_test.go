@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deviceOf returns the device token of a login.
+// deviceOf returns the device token in the response to a login. The token identifies the client at the next login.
 func deviceOf(t *testing.T, e wire.Envelope) string {
 	t.Helper()
 	var data struct {
@@ -27,14 +27,14 @@ func deviceOf(t *testing.T, e wire.Envelope) string {
 	return data.DeviceToken
 }
 
-// withDevice returns a login from a known device.
+// withDevice returns a login request with a device token, which identifies a client that has logged in before.
 func withDevice(t *testing.T, u fixture.User, password, device string) wire.Request {
 	t.Helper()
 	return post(t, "/auth/login", map[string]string{"username": u.Name, "password": password, "deviceToken": device})
 }
 
-// TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block a known device on any
-// replica, and that the known device gets no more attempts than other clients.
+// TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block a known device, which is a
+// client that has logged in before. A known device gets no more attempts than other clients.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -89,7 +89,8 @@ func throttlesOf(t *testing.T, u fixture.User) []kubevisionv1alpha1.KubeVisionLo
 	return all.Items
 }
 
-// TestADeviceIsForgotten verifies that a change of the password invalidates the device tokens of the old password.
+// TestADeviceIsForgotten verifies that a change of the password invalidates all earlier device tokens. A device token
+// identifies a client that has logged in before.
 func TestADeviceIsForgotten(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	device := deviceOf(t, c.Call(t, right(a.User)))
@@ -105,8 +106,8 @@ func TestADeviceIsForgotten(t *testing.T) {
 	c.Call(t, withDevice(t, a.User, anotherPassword, deviceOf(t, kept))).Want(t, wire.OK)
 }
 
-// TestRenewalsMakeNoDevices verifies that a session counts as one device even if it is renewed without a device token.
-// Otherwise, the holder of its refresh token could guess the password without a limit.
+// TestRenewalsMakeNoDevices verifies that a client cannot refresh a session to get more attempts to guess the password.
+// The server limits the wrong passwords for each device, so a refresh must not create another device.
 func TestRenewalsMakeNoDevices(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	forgiveAfterwards(t)

@@ -19,7 +19,7 @@ import (
 const (
 	// behindProxy is a flag with which a test can use any client address.
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
-	// inTime bounds a login during a flood.
+	// inTime is the maximum duration of a valid login while other clients send many requests.
 	inTime = 5 * time.Second
 	// floodTries is the maximum number of floods of wrong logins. A test passes if enough valid logins succeed during
 	// one flood. The other floods may fail, because other processes can slow down the machine.
@@ -53,9 +53,8 @@ func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Reques
 	return func() { cancel(); group.Wait() }
 }
 
-// floodClients returns the number of clients for a flood of wrong logins, from 1 to 60. The server can verify one login
-// of each client in a quarter of inTime, which is the time limit of a valid login. The other three quarters are a
-// reserve, because other processes can slow down the machine.
+// floodClients returns the number of clients that send wrong logins at once in a test. The number is smaller on a slow
+// machine, so that a valid login can succeed in time.
 func floodClients(t *testing.T, c *wire.Client, u fixture.User) int {
 	t.Helper()
 	const most, logins = 60, 5
@@ -64,6 +63,8 @@ func floodClients(t *testing.T, c *wire.Client, u fixture.User) int {
 		c.Call(t, right(u)).Want(t, wire.OK)
 	}
 	one := time.Since(begun) / logins
+	// The server can verify one login of each client in a quarter of inTime. The rest is a reserve, because other
+	// processes can slow down the machine.
 	n := min(most, max(1, int(inTime/4/one)))
 	t.Logf("a login takes %s: %d clients", one.Round(time.Millisecond), n)
 	return n

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestNamespaceDeletionAfterAnOutage verifies that the deletion of a namespace, which the absence of the only replica
-// blocks, completes soon after the replica is available again.
+// TestNamespaceDeletionAfterAnOutage verifies that the deletion of a namespace completes soon after an outage of
+// kubevision-apiserver. During the outage, the unavailable aggregated API can block the deletion.
 func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	const (
 		down = 5 * time.Second

@@ -41,8 +41,8 @@ func TestRefusedPasswordsAreNotHashed(t *testing.T) {
 	}
 }
 
-// TestNewPasswordsDoNotCloseTheLogin verifies that logins succeed in time beside managers who reset many passwords at
-// once, and that some of these resets succeed.
+// TestNewPasswordsDoNotCloseTheLogin verifies that logins succeed in time while two administrators send many requests
+// to reset a password. The server must also accept at least one reset.
 func TestNewPasswordsDoNotCloseTheLogin(t *testing.T) {
 	const logins, clients = 10, 48
 	c := at(t, replicaWith(t).Endpoint())

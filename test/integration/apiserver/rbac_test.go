@@ -21,7 +21,7 @@ import (
 
 const system = "kubevision-system"
 
-// may returns true if one of KubeVision's accounts has a right on the cluster.
+// may returns true if the named ServiceAccount of KubeVision has the right that the attributes describe.
 func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) bool {
 	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -36,7 +36,8 @@ func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) boo
 	return review.Status.Allowed
 }
 
-// allowed returns a function that reports an error while a ServiceAccount of KubeVision lacks a right.
+// allowed returns a function that fails if the named ServiceAccount of KubeVision lacks the right that the attributes
+// describe.
 func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes) func(context.Context) error {
 	return func(context.Context) error {
 		if !may(t, account, a) {
@@ -46,7 +47,8 @@ func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes)
 	}
 }
 
-// rules returns the rules of an account in a namespace, without the rules that all accounts have.
+// rules returns the access rules of the named ServiceAccount of KubeVision in a namespace, without the rules that all
+// ServiceAccounts have.
 func rules(t *testing.T, account, namespace string) []authorizationv1.ResourceRule {
 	t.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(t.Context(), system, account)
@@ -171,7 +173,7 @@ func TestTheServersAccount(t *testing.T) {
 	}
 	if !may(t, account, authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: system,
 		Name: "x"}) {
-		t.Error("the test is wrong: the server's account may get Secrets in its own namespace")
+		t.Error("the server's account may not get Secrets in its own namespace")
 	}
 }
 

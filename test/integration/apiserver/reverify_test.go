@@ -22,7 +22,7 @@ func reverify(t *testing.T, token, code string) wire.Request {
 	return as(token, post(t, "/auth/2fa/reverify", fields{"code": code}))
 }
 
-// sensitive returns a request that requires a fresh code and can be repeated.
+// sensitive returns a request that requires a one-time code and can be sent several times.
 func sensitive(t *testing.T, token, user string) wire.Request {
 	t.Helper()
 	return as(token, put(t, "/users/"+user, fields{"displayName": fixture.Name("changed")}))
@@ -130,7 +130,8 @@ func TestReverifyEnds(t *testing.T) {
 	}
 }
 
-// TestCodeInTheBody verifies that a code in a JSON body has the same effect as a code in the header.
+// TestCodeInTheBody verifies that a one-time code in the field totpCode of a request body has the same effect as a
+// one-time code in the header X-KubeVision-TOTP.
 func TestCodeInTheBody(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made, name := enrol(t, manager), fixture.Name("made")

@@ -37,8 +37,8 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 	return u, login
 }
 
-// TestSetupToken verifies that a user of a dashboard without support for the set-up can reach the security settings:
-// the dashboard gets a session that is restricted to the set-up.
+// TestSetupToken verifies that a user without the required second factor can log in with a dashboard that always asks
+// for a one-time code. The server accepts any code, but the session only allows the set-up of the second factor.
 func TestSetupToken(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -75,8 +75,12 @@ func TestSetupToken(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, u), code(t, made.Secret, 0))))
 }
 
-// TestSetupTokenIsWorthNothing verifies that the token is invalid after the set-up of a second factor, after a change
-// of the password, and after the end of its session, and that it is not accepted as another kind of token.
+// TestSetupTokenIsWorthNothing verifies that a token for the set-up of a second factor is rejected in these cases:
+//   - The user has set up a second factor.
+//   - The password has changed.
+//   - The user has logged out or is disabled.
+//   - The token has expired.
+//   - A client sends the token as an access token or as a refresh token.
 func TestSetupTokenIsWorthNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string, want int) {

@@ -58,7 +58,6 @@ func lock(t *testing.T, name string, clients ...*wire.Client) {
 	clients[0].Call(t, wrong(name)).Want(t, wire.TooManyRequests)
 }
 
-// throttleOf returns the throttle of a name, or nil if no failure is counted.
 func throttleOf(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := env.Client.Get(ctx, client.ObjectKey{Name: name}, found)
@@ -74,7 +73,7 @@ func mustThrottle(t *testing.T, name string) *kubevisionv1alpha1.KubeVisionLogin
 	return found
 }
 
-// elapse moves the times of a throttle into the past.
+// elapse moves the times in a KubeVisionLoginThrottle, which counts failed logins, into the past.
 func elapse(t *testing.T, name string, by time.Duration) {
 	t.Helper()
 	found := mustThrottle(t, name)
@@ -87,7 +86,7 @@ func elapse(t *testing.T, name string, by time.Duration) {
 	}
 }
 
-// lockedUntil waits until the status of a user contains the end of a lock, or contains none.
+// lockedUntil waits until the field status.lockedUntil of a user is set, or until it is absent if locked is false.
 func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	t.Helper()
 	fixture.Eventually(t, "see status.lockedUntil", func(ctx context.Context) error {
@@ -148,7 +147,6 @@ func TestLock(t *testing.T) {
 	c.Call(t, right(u)).Want(t, wire.OK)
 }
 
-// newThrottle returns a throttle with the given name. It does not create the throttle in the cluster.
 func newThrottle(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
@@ -164,8 +162,8 @@ func forgiveAfterwards(t *testing.T) {
 	})
 }
 
-// TestAFloodOfNames verifies that the failures of users remain counted when a flood of names exceeds the limit of
-// counters.
+// TestAFloodOfNames verifies that failed logins with many unknown user names do not reset the counters of failed logins
+// for existing users.
 func TestAFloodOfNames(t *testing.T) {
 	const names, parallel = 60, 10
 	c := at(t, replicaWith(t, "--login-failure-counters=20").Endpoint())
@@ -201,8 +199,8 @@ func TestAFloodOfNames(t *testing.T) {
 	}
 }
 
-// TestStrangersAreFew verifies that a flood of names cannot fill etcd, because new names replace the names with the
-// fewest failures.
+// TestStrangersAreFew verifies that failed logins with unknown user names cannot fill etcd. The server has a counter
+// for each unknown name. At the limit, a new counter replaces the counter with the fewest failed logins.
 func TestStrangersAreFew(t *testing.T) {
 	const most = 64
 	set().Forgive(t)
@@ -238,8 +236,9 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 }
 
-// TestCountersOfAUserAreFew verifies that a new counter of a session replaces only counters of sessions of the same
-// user, and that a new counter of a device replaces only counters of devices.
+// TestCountersOfAUserAreFew verifies that the number of counters of wrong passwords is limited for each user. Sessions
+// and devices have separate counters and separate limits. At the limit, a new counter replaces the counter with the
+// fewest wrong passwords.
 func TestCountersOfAUserAreFew(t *testing.T) {
 	const most = 20
 	forgiveAfterwards(t)
@@ -294,8 +293,7 @@ func TestALockOutlivesARestart(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, right(u)).Want(t, wire.TooManyRequests)
 }
 
-// TestGuessesAtOnce verifies that concurrent guesses do not bypass the limit of failures. Each of the two replicas
-// verifies one guess at a time, after a read from the host.
+// TestGuessesAtOnce verifies that many concurrent logins with wrong passwords do not bypass the lock of a user name.
 func TestGuessesAtOnce(t *testing.T) {
 	const guesses = 30
 	clients := pair(t)
@@ -325,6 +323,8 @@ func TestGuessesAtOnce(t *testing.T) {
 				})
 			}
 			group.Wait()
+			// Each of the two replicas verifies one login for the name at a time. Therefore, at most two logins exceed
+			// the limit.
 			if n := looked.Load(); n < freeFailures || n > freeFailures+2 || n+refused.Load() != guesses {
 				t.Errorf("%d were verified, %d rejected", n, refused.Load())
 			}

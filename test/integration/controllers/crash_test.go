@@ -28,7 +28,7 @@ type person struct {
 	source  *corev1.Secret
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding *kubevisionv1alpha1.KubeVisionRoleBinding
-	// want contains the RBAC objects that the role binding requires. It is nil if the method live deletes the user.
+	// want contains the RBAC objects that must exist for the role binding. want is nil if the test deletes the user.
 	want []made
 }
 
@@ -68,9 +68,9 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	return out
 }
 
-// live creates the user and the role binding of p, and then grants another role. If p.want is nil, live deletes the
-// user and the role binding again.
-func (p *person) live(ctx context.Context, wait func()) error {
+// runLifecycle creates the user and the role binding of p, and then changes the role. If p.want is nil, runLifecycle
+// also deletes the user and the role binding.
+func (p *person) runLifecycle(ctx context.Context, wait func()) error {
 	for _, o := range []client.Object{p.source, p.user, p.binding} {
 		if err := env.Client.Create(ctx, o); err != nil {
 			return err
@@ -102,7 +102,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	go func() {
 		for _, p := range everybody {
 			pause := func() { time.Sleep(rand.N(400 * time.Millisecond)) } //nolint:gosec // a test
-			work.Go(func() error { return p.live(ctx, pause) })
+			work.Go(func() error { return p.runLifecycle(ctx, pause) })
 		}
 		done <- work.Wait()
 	}()

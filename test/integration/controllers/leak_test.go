@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestPasswordStaysInItsSecret verifies that a password appears only in the Secret to which it was written. guard
-// verifies the logs.
+// TestPasswordStaysInItsSecret verifies that the password of a user appears only in the password Secret, and not in
+// other objects or in logs.
 func TestPasswordStaysInItsSecret(t *testing.T) {
-	guard(t)
+	guard(t) // verifies that the logs do not contain the password
 	value := newPassword()
 	source := newSource(t, value)
 	u := newUser(t, source.Name)

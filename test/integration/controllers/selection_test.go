@@ -172,9 +172,9 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user cannot create a KubeVisionCluster with the
-// kubeconfig Secret of another KubeVisionCluster, unless the user may read the Secret. Otherwise, the user could
-// register a cluster again with other labels.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user needs the right to read a kubeconfig Secret to
+// create a second KubeVisionCluster with this Secret. Without this check, a user could register a cluster again with
+// other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)

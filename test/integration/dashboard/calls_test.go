@@ -35,7 +35,8 @@ func publicCalls() []call {
 	}
 }
 
-// pageCalls returns the API requests of all pages of the web UI, and of pages about one cluster, such as the overview.
+// pageCalls returns the API requests that every page of the web UI sends. It also returns the requests of the pages
+// about clusters, for example the overview.
 func pageCalls() []call {
 	return []call{
 		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},

@@ -22,9 +22,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestSecondInstallation verifies that the admission policies of a second installation use the parameters of the second
-// installation, although kube-apiserver has not been restarted since the removal of the first. With the parameters of
-// the first installation, the first administrator would not be protected, and no user could be created.
+// TestSecondInstallation verifies that the admission policies of a new installation do not use the parameters of a
+// removed installation. kube-apiserver is not restarted between the two installations. The old parameters would protect
+// the wrong administrator, and would prevent the creation of users.
 func TestSecondInstallation(t *testing.T) {
 	const admin, other = "alice", "bob"
 	const lastAdmin, old = "is the last usable administrator", "for the last time at"

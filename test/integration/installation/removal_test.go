@@ -209,7 +209,7 @@ func ownObjects() []client.Object {
 }
 
 // runPod creates a Pod on a node. After a request to delete the Pod, a goroutine removes the Pod like a kubelet. The
-// channel then receives nil, or an error if the Namespace was already being deleted at that time.
+// channel then receives nil, or an error if the deletion of the Namespace began before the removal of the Pod.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
 	pod := &corev1.Pod{
@@ -230,7 +230,7 @@ func runPod(t *testing.T) <-chan error {
 }
 
 // finishDeletion waits for a request to delete a Pod, and then removes the Pod like a kubelet. It returns an error if
-// the Namespace was already being deleted at that time.
+// the deletion of the Namespace began before the removal of the Pod.
 func finishDeletion(ctx context.Context, pod *corev1.Pod) error {
 	if err := localcluster.Poll(ctx, patience, "see the deletion of a Pod", func(ctx context.Context) error {
 		if err := host.admin.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {

@@ -62,8 +62,10 @@ func TestOtherCluster(t *testing.T) {
 	}
 }
 
-// TestCredentialEndsSoon verifies the warning about a token that expires within days. It is emitted once. The cluster
-// can be used, and the warning ends when the token is replaced.
+// TestCredentialEndsSoon verifies how KubeVision warns of a cluster credential that expires soon:
+//   - Only one Event is emitted.
+//   - The cluster remains ready.
+//   - The condition CredentialsValid has the reason ExpiresSoon until the credential is replaced.
 func TestCredentialEndsSoon(t *testing.T) {
 	member := theOther(t)
 	config := member.AnonymousConfig()

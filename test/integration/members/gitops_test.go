@@ -26,11 +26,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestGitOps verifies that the objects of the sample repository become Ready in any order of application, and that no
+// TestGitOps verifies that the objects in config/samples/gitops become Ready in any order of application, and that no
 // object remains after any order of deletion.
 func TestGitOps(t *testing.T) {
 	member := theOther(t)
-	secrets(t, member)
+	createSampleSecrets(t, member)
 	objects := sample(t)
 	team := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: fixture.Name("shop"), Labels: map[string]string{"gitops.example.com/team": "shop"},
@@ -75,8 +75,9 @@ func TestGitOps(t *testing.T) {
 	}
 }
 
-// secrets creates the Secrets that the sample does not contain.
-func secrets(t *testing.T, member *plane) {
+// createSampleSecrets creates the Secrets that the manifests in config/samples/gitops reference. The Secrets contain
+// passwords of users and the kubeconfig of a cluster.
+func createSampleSecrets(t *testing.T, member *plane) {
 	t.Helper()
 	text, err := localcluster.Kubeconfig(member.Config())
 	if err != nil {

@@ -15,13 +15,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// served matches the counters of requests for Pods, with their codes.
+// served matches a counter of GET requests for namespaced objects in the metrics. The submatches are the response code
+// and the count.
 var served = regexp.MustCompile(
 	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",` +
 		`route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
 
-// counts returns the number of requests for objects of a namespace by code.
-func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error) {
+// requestsByCode reads the counters of GET requests for namespaced objects from the metrics. The keys of the map are
+// response codes.
+func requestsByCode(ctx context.Context, metrics *wire.Client) (map[string]string, error) {
 	r, err := metrics.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func TestClientsThatHangUp(t *testing.T) {
 	metrics := env.Administrator(t)
 	slow := newStandin(t)
 	p, c := onStandin(t, slow)
-	before, err := counts(t.Context(), metrics)
+	before, err := requestsByCode(t.Context(), metrics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,7 @@ func TestClientsThatHangUp(t *testing.T) {
 		t.Fatal("the request was answered")
 	}
 	fixture.Eventually(t, "count the request", func(ctx context.Context) error {
-		after, err := counts(ctx, metrics)
+		after, err := requestsByCode(ctx, metrics)
 		if err != nil {
 			return err
 		}

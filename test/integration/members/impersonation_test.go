@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestDeniedImpersonation verifies that the messages distinguish two reasons for which KubeVision cannot impersonate a
-// user who may use the cluster: no role binding names the user, or the member denies the impersonation.
+// TestDeniedImpersonation verifies that the error message names the reason why KubeVision cannot impersonate a user on
+// a cluster. Either no role binding names the user, or the role binding is not yet applied on the cluster.
 func TestDeniedImpersonation(t *testing.T) {
 	member := theOther(t)
 	f, c := registerThroughFront(t, member)

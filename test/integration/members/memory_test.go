@@ -222,8 +222,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 	}
 }
 
-// manyRoles responds with the metadata of ClusterRoles that are charged with about 110 MiB, and sends no changes. The
-// metadata consist of labels, because labels need more memory than other fields.
+// manyRoles responds to a watch request with ClusterRoles that KubeVision counts as about 110 MiB of memory. The
+// ClusterRoles have many labels, because labels need more memory than other metadata.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",` +

@@ -18,9 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNamesOfTheHostAreNotThoseOfAMember verifies that a ServiceAccount of the host does not get the rights of the
-// ServiceAccount with the same name on a member. A binding grants readonly to the account of the host, with each kind
-// of subject that can name it, and the member grants all rights to its own account.
+// TestNamesOfTheHostAreNotThoseOfAMember verifies that a ServiceAccount of the host cluster does not get the rights of
+// the ServiceAccount with the same name on a member cluster. A role binding grants only the role readonly to the
+// ServiceAccount of the host cluster, or to its group.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

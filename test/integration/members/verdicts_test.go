@@ -51,10 +51,10 @@ type reviewer struct {
 	silent atomic.Bool
 
 	mu sync.Mutex
-	// network is the context of the requests of the ServiceAccount kubevision-reader. A call of end cancels the
-	// context.
-	network context.Context
-	end     context.CancelFunc
+	// readerContext is the context of all requests of the ServiceAccount kubevision-reader.
+	readerContext context.Context
+	// cancelReader cancels readerContext, which aborts all requests of the ServiceAccount kubevision-reader.
+	cancelReader context.CancelFunc
 }
 
 func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
@@ -69,23 +69,23 @@ func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	v.mu.Lock()
-	network := v.network
+	readerContext := v.readerContext
 	v.mu.Unlock()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	stop := context.AfterFunc(network, cancel)
+	stop := context.AfterFunc(readerContext, cancel)
 	defer stop()
-	if network.Err() != nil {
+	if readerContext.Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// mend makes the proxy forward requests of the ServiceAccount kubevision-reader until v.end is called.
+// mend makes the proxy forward requests of the ServiceAccount kubevision-reader until v.cancelReader is called.
 func (v *reviewer) mend() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.network, v.end = context.WithCancel(context.Background())
+	v.readerContext, v.cancelReader = context.WithCancel(context.Background())
 }
 
 // ofReader returns true if a request has a token of the ServiceAccount kubevision-reader.
@@ -129,7 +129,7 @@ func newReviewedUser(t *testing.T) *reviewedUser {
 	t.Cleanup(j.cache.Stop)
 	j.caller = callerOf(t, connect(t, newConnections(t), c.Name), u.Name)
 	fixture.Eventually(t, "act for the user", func(ctx context.Context) error {
-		return j.answer(ctx, listPodsIn("default"), true)
+		return j.checkAllowed(ctx, listPodsIn("default"), true)
 	})
 	return j
 }
@@ -138,10 +138,11 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-// answer returns an error unless the result of an access review with the attributes in a equals want. The result may be
-// cached.
-func (j *reviewedUser) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
-	allowed, err := j.cache.AllowedStale(ctx, j.caller, a, time.Now(), viewerRoles)
+// checkAllowed returns an error if the result of an access review differs from want. The result may be cached.
+func (j *reviewedUser) checkAllowed(
+	ctx context.Context, attributes authorizationv1.ResourceAttributes, want bool,
+) error {
+	allowed, err := j.cache.AllowedStale(ctx, j.caller, attributes, time.Now(), readonlyRoles)
 	if err == nil && allowed != want {
 		return fmt.Errorf("allowed: %t", allowed)
 	}
@@ -154,7 +155,7 @@ func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
 	for {
-		err := j.answer(t.Context(), listPodsIn(j.namespace), want)
+		err := j.checkAllowed(t.Context(), listPodsIn(j.namespace), want)
 		if err == nil {
 			t.Logf("%s: after %s", what, time.Since(begun).Round(time.Millisecond))
 			return
@@ -173,7 +174,7 @@ func (j *reviewedUser) awaitCached(t *testing.T, want bool) {
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
 		before := j.reviews.Load()
 		for range 20 {
-			if err := j.answer(ctx, listPodsIn(j.namespace), want); err != nil {
+			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), want); err != nil {
 				return err
 			}
 		}
@@ -253,12 +254,12 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j.member.set().Create(t, binding)
 	j.awaitVerdict(t, "given", true)
 	j.awaitCached(t, true)
-	j.end()
+	j.cancelReader()
 	fixture.Eventually(t, "ask each time", func(ctx context.Context) error {
 		const times = 10
 		before := j.reviews.Load()
 		for range times {
-			if err := j.answer(ctx, listPodsIn(j.namespace), true); err != nil {
+			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), true); err != nil {
 				return err
 			}
 		}
@@ -285,10 +286,10 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.awaitVerdict(t, "given", true)
 	j.awaitCached(t, true)
 	j.silent.Store(true)
-	if err := j.answer(t.Context(), listPodsIn(j.namespace), true); err != nil {
+	if err := j.checkAllowed(t.Context(), listPodsIn(j.namespace), true); err != nil {
 		t.Errorf("a verdict in force is not used: %v", err)
 	}
-	j.end()
+	j.cancelReader()
 	lost := func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return []kubevisionv1alpha1.RoleReference{{Name: "another"}}, nil
 	}
@@ -303,7 +304,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), viewerRoles)
+	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), readonlyRoles)
 	if err != nil || !allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
@@ -311,7 +312,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1",
 			Resource: "pods", Namespace: j.namespace},
 	} {
-		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), viewerRoles)
+		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), readonlyRoles)
 		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: allowed: %t, %v", what, allowed, err)
 		}
@@ -321,7 +322,6 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.awaitCached(t, true)
 }
 
-// viewerRoles returns the roles of a caller whose role binding in KubeVision has not changed.
-func viewerRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+func readonlyRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}, nil
 }

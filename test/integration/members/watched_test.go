@@ -74,7 +74,7 @@ func TestMemoryOfWatches(t *testing.T) {
 			defer func() { _ = conn.Close() }()
 			for end := time.Now().Add(*attackTime); ; {
 				for _, kind := range watchedKinds {
-					subscribe(t, conn, c.Name, kind)
+					subscribeUntilError(t, conn, c.Name, kind)
 				}
 				if time.Now().After(end) {
 					break
@@ -122,8 +122,8 @@ func sendLargeEvent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// subscribe subscribes to a kind of a cluster and waits until the topic ends.
-func subscribe(t *testing.T, conn *websocket.Conn, cluster, kind string) {
+// subscribeUntilError subscribes to the changes of a resource, and waits until an ERROR event ends the subscription.
+func subscribeUntilError(t *testing.T, conn *websocket.Conn, cluster, kind string) {
 	t.Helper()
 	topic := cluster + ":" + kind
 	if err := conn.WriteJSON(map[string]any{"action": "subscribe", "topics": []string{topic}}); err != nil {

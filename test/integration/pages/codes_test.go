@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	// expected matches the expected code at the end of a line of a script.
-	expected = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
+	// expectedCode matches a line that ends with a comment such as "# 40400". The number is the code that the JSON of
+	// the response must contain.
+	expectedCode = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
 	// codeLine matches a line such as "CODE 40400 message". A script prints this line for each request whose expected
 	// code is on the page.
 	codeLine = regexp.MustCompile(`(?m)^CODE (\d+) `)
@@ -23,8 +24,8 @@ var (
 // response. scriptStep replaces the comment by a command that prints the actual code.
 func scriptStep(text string) step {
 	s := step{}
-	s.command = expected.ReplaceAllStringFunc(text, func(line string) string {
-		m := expected.FindStringSubmatch(line)
+	s.command = expectedCode.ReplaceAllStringFunc(text, func(line string) string {
+		m := expectedCode.FindStringSubmatch(line)
 		s.codes = append(s.codes, m[2])
 		return fmt.Sprintf(`%s | sed -E 's/^\{"code":([0-9]+),"message":"([^"]*).*/CODE \1 \2/'`, m[1])
 	})

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pages runs the commands of README.md and docs/ in the reading order, and compares their output with the
-// pages.
+// Package pages runs the commands of README.md and of the documentation pages in docs/, in the reading order. It
+// compares the output of each command with the output on the page.
 package pages
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// shiftVariable is the environment variable with the name of a file. The file contains the number of seconds for which
-// the pages have told the reader to wait.
+// shiftVariable is the name of an environment variable. The variable contains the path of a file. The file contains the
+// total duration, in seconds, of the sleep commands that the test has skipped.
 const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// oathtool replaces the program with this name. It prints the one-time code of a secret.
+// oathtool replaces the program oathtool. It prints the one-time code for a secret.
 func oathtool(secret string) int {
 	text, _ := os.ReadFile(os.Getenv(shiftVariable))
 	shift, _ := strconv.Atoi(string(text))

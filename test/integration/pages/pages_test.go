@@ -37,8 +37,8 @@ func order() []string {
 	}
 }
 
-// elsewhere returns the documentation pages whose commands TestPages does not run, with the reason for each page.
-func elsewhere() map[string]string {
+// excludedPages returns the documentation pages whose commands TestPages does not run, with the reason for each page.
+func excludedPages() map[string]string {
 	return map[string]string{
 		"docs/backup.md":    "it restores into another control plane",
 		"docs/client.md":    "the tests of the TypeScript client run it",
@@ -75,14 +75,14 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsRun verifies that TestPages runs every documentation page with commands. The function elsewhere
-// returns the exceptions.
+// TestEveryPageIsRun verifies that TestPages runs every documentation page with commands, except the pages that
+// excludedPages returns.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := append(order(), slices.Collect(maps.Keys(elsewhere()))...)
+	known := append(order(), slices.Collect(maps.Keys(excludedPages()))...)
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
@@ -159,7 +159,8 @@ func isReadOnly(command string) bool {
 	return false
 }
 
-// makeShim is a script that replaces make. It supports only "make run" and "make stop", and uses free ports.
+// makeShim is a script that replaces the program make. It supports only "make run" and "make stop", and uses free
+// ports.
 const makeShim = `#!/usr/bin/env bash
 set -o errexit -o nounset
 target="$1"
@@ -179,8 +180,8 @@ stop) exec "${PAGES_RUN}" --stop ;;
 esac
 `
 
-// sleepShim is a script that replaces sleep. For 10 seconds or more, it advances the clock of the fake oathtool instead
-// of sleeping.
+// sleepShim is a script that replaces the program sleep. It skips a sleep of 10 seconds or more, and advances the clock
+// for one-time codes by the skipped time.
 const sleepShim = `#!/usr/bin/env bash
 if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"

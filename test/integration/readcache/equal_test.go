@@ -78,8 +78,8 @@ func TestEqualsLive(t *testing.T) {
 	}
 }
 
-// compare waits until both responses are equal, because changes of other tests and of the controllers reach the cache
-// with a delay.
+// compare waits until the response for a path is the same with and without the read cache. Changes of objects reach the
+// cache with a delay.
 func compare(t *testing.T, p person, path string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for equal answers", func(context.Context) error {

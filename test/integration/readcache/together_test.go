@@ -25,10 +25,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// foreign is a part of the names and values of the objects that only some readers may read.
+// foreign is a part of the names and values of objects that only some users may read.
 const foreign = "zanzibar"
 
-// answer contains the parts of a response that a reader may know.
+// answer contains the parts of a response that TestReadersTogether verifies.
 type answer struct {
 	Code       int
 	Data       string
@@ -146,9 +146,10 @@ func fill(t *testing.T, namespace, label, name string) {
 	})
 }
 
-// TestReadersTogether verifies that the responses to concurrent readers with different rights equal the responses of a
-// replica without a cache, while bindings are created and deleted. They must contain no object, count or total of other
-// readers.
+// TestReadersTogether verifies the responses to concurrent requests of users with different rights, while role bindings
+// are created and deleted:
+//   - Each response equals the response of a replica without a cache.
+//   - No response contains objects or counts that only other users may read.
 func TestReadersTogether(t *testing.T) {
 	own, other := set().Namespace(t, "together"), set().Namespace(t, "together-"+foreign)
 	fill(t, own, own, "own")

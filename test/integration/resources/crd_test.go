@@ -62,8 +62,8 @@ func installKind(t *testing.T, prefix, kind string, properties object) (group, p
 	return group, plural
 }
 
-// TestFieldsLikeThoseOfDashboards verifies that a kind may have top-level fields with the names that dashboards add to
-// objects. The object of a GET must be accepted by a PUT, and fields that the kind does not have must be dropped.
+// TestFieldsLikeThoseOfDashboards verifies writes of objects with top-level fields that dashboards add, such as
+// "metrics". The server stores the fields that the schema of the kind defines, and drops the other fields.
 func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	ns := set().Namespace(t, "added")
 	text, anything := object{"type": "string"}, object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}

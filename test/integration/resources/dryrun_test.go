@@ -128,7 +128,7 @@ func TestDryRunTakesTheRightToWrite(t *testing.T) {
 	}
 }
 
-// TestDryRunOfASecret verifies that values are masked in both objects, and that changed keys are reported.
+// TestDryRunOfASecret verifies that a dry run of a change to a Secret masks all values and reports the changed keys.
 func TestDryRunOfASecret(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	dev := newPerson(t, "dev", ns)

@@ -29,7 +29,7 @@ type definition struct {
 	object        *unstructured.Unstructured
 }
 
-// version returns a version of a kind. Objects are stored in the first version.
+// version returns a version for the list spec.versions of a CustomResourceDefinition. The schema permits all fields.
 func version(name string, served, storage bool) object {
 	return object{
 		"name": name, "served": served, "storage": storage, "schema": object{"openAPIV3Schema": object{
@@ -192,8 +192,8 @@ func TestRefreshIsOfNow(t *testing.T) {
 	}
 }
 
-// TestAPluralThatKubeVisionUsesToo verifies that requests for the resource users return objects of another product with
-// that plural, and not users of KubeVision.
+// TestAPluralThatKubeVisionUsesToo verifies that "users" in a request refers to the custom resource "users" of another
+// product, and not to the users of KubeVision.
 func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	d := newDefinition("users", "User", "Namespaced", version("v1", true, true))
 	set().Create(t, d.object)

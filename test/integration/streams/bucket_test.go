@@ -196,8 +196,10 @@ func TestRecordingInBucket(t *testing.T) {
 	}
 }
 
-// TestFaultOfBucket verifies that terminals end and are refused while the bucket does not respond, and that the earlier
-// recordings remain.
+// TestFaultOfBucket verifies the effects of an outage of the S3 bucket in which terminals are recorded:
+//   - An open terminal ends.
+//   - A new terminal is rejected, or ends without output.
+//   - The output that was recorded before the outage remains.
 func TestFaultOfBucket(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

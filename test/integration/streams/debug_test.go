@@ -142,8 +142,8 @@ func TestNodeShell(t *testing.T) {
 	})
 }
 
-// TestTicketWithACode verifies that a browser can send the fresh code with the request for a ticket, because it cannot
-// set a header when it opens a stream.
+// TestTicketWithACode verifies that a client can send a one-time code in the request for a ticket, which is a token for
+// opening a WebSocket. A browser cannot send the code in a header when it opens a WebSocket.
 func TestTicketWithACode(t *testing.T) {
 	p := bound(t, "admin")
 	name := fixture.Name("system")

@@ -39,9 +39,8 @@ func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 	return sum, nil
 }
 
-// TestVanishedClients verifies that the numbers of goroutines and of connections to the cluster return to their initial
-// values after clients of all kinds of streams have disconnected without a close message. A stream whose client
-// vanishes while the cluster opens it may end 30 s later, because the SPDY library waits for the reply of the cluster.
+// TestVanishedClients verifies that clients that disconnect without a close message leave no open streams and no
+// goroutines.
 func TestVanishedClients(t *testing.T) {
 	metrics := env.Administrator(t)
 	p, namespace := inNamespace(t, "dev")
@@ -86,6 +85,7 @@ func TestVanishedClients(t *testing.T) {
 	}
 	awaitEnd := func() {
 		t.Helper()
+		// The SPDY library can wait 30 s for a reply of the cluster, even if the client has disconnected.
 		err := localcluster.Poll(t.Context(), time.Minute, "the end of the streams", func(ctx context.Context) error {
 			n, err := gauge(ctx, metrics, "kubevision_streams_open")
 			if err == nil && n > others {
