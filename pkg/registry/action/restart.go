@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strings"
 	"time"
 
@@ -118,7 +117,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 func restartDeployment(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, at string,
 ) (answer clusters.Response, err error) {
-	var found appsv1.Deployment
+	var before, found appsv1.Deployment
 	if err := read(ctx, caller, t, &found); err != nil {
 		return answer, err
 	}
@@ -126,20 +125,24 @@ func restartDeployment(
 		if found.Spec.Paused {
 			return answer, pausedError(t)
 		}
-		steps := restartSteps(&found, at)
-		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: steps})
+		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: restartSteps(&found, at)})
 		if err == nil || !isRejected(err) {
 			return answer, err
 		}
-		found = appsv1.Deployment{}
+		before, found = found, appsv1.Deployment{}
 		if err := read(ctx, caller, t, &found); err != nil {
 			return answer, err
 		}
-		if !found.Spec.Paused && reflect.DeepEqual(restartSteps(&found, at), steps) {
+		unchanged := found.UID == before.UID && found.Generation == before.Generation
+		if unchanged && envelope.As(err).Code == dashboardv1alpha1.CodeRejected {
 			return answer, err // the cluster does not accept the annotation
 		}
 	}
-	return answer, err
+	if found.Spec.Paused {
+		return answer, pausedError(t)
+	}
+	return answer, envelope.New(dashboardv1alpha1.CodeStale,
+		"deployment %q was changed during the restart: try again", t.Name).WithCause(err)
 }
 
 // restartSteps returns the JSON patch that sets the annotation restartedAt of the Deployment d. The patch fails if the

@@ -28,7 +28,7 @@ func TestRegisteredAgain(t *testing.T) {
 	for range times {
 		c := register(t, member.Config(), nil)
 		ready(t, c)
-		aggregatedRules(t, member, "kubevision:readonly")
+		awaitRules(t, member, "kubevision:readonly")
 		unregister(t, c)
 		nothingLeft(t, member)
 	}
@@ -43,8 +43,7 @@ func TestRegisteredAgain(t *testing.T) {
 	}
 }
 
-// aggregatedRules waits until a role has rules.
-func aggregatedRules(t *testing.T, member *plane, name string) {
+func awaitRules(t *testing.T, member *plane, name string) {
 	t.Helper()
 	fixture.Eventually(t, "aggregate the rules of "+name, func(ctx context.Context) error {
 		role := &rbacv1.ClusterRole{}
@@ -108,7 +107,7 @@ func TestRolesWithoutRules(t *testing.T) {
 	}
 	c := register(t, member.Config(), nil)
 	ready(t, c)
-	aggregatedRules(t, member, "kubevision:readonly")
+	awaitRules(t, member, "kubevision:readonly")
 	if err := aggregator.Stop(); err != nil {
 		t.Fatal(err)
 	}

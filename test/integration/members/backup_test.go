@@ -28,7 +28,6 @@ import (
 // shell runs the commands of a documentation page in the directory dir.
 type shell struct{ dir string }
 
-// newShell returns a shell whose temporary directory contains KubeVision's manifests.
 func newShell(tb testing.TB) shell {
 	tb.Helper()
 	if _, err := exec.LookPath("jq"); err != nil {
@@ -45,7 +44,6 @@ func newShell(tb testing.TB) shell {
 	return s
 }
 
-// run runs commands with bash, and returns their output. The commands can call kubectl for the cluster of config.
 func (s shell) run(ctx context.Context, config *rest.Config, commands string) (string, error) {
 	kubeconfig := filepath.Join(s.dir, "kubeconfig")
 	if err := localcluster.WriteKubeconfig(config, kubeconfig); err != nil {
@@ -71,8 +69,7 @@ func (s shell) must(tb testing.TB, config *rest.Config, commands string) {
 	}
 }
 
-// indented returns the indented code blocks of a Markdown page.
-func indented(page string) []string {
+func codeBlocks(page string) []string {
 	var out []string
 	inside := false
 	for line := range strings.Lines(page) {
@@ -91,7 +88,6 @@ func indented(page string) []string {
 // backupCommands contains the commands in docs/backup.md that TestPageOnBackup runs. Each field is a code block.
 type backupCommands struct{ save, install, create, start, look, restoreUser string }
 
-// readBackupPage reads the commands in docs/backup.md that TestPageOnBackup runs.
 func readBackupPage(tb testing.TB) backupCommands {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -102,7 +98,7 @@ func readBackupPage(tb testing.TB) backupCommands {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	blocks := indented(string(page))
+	blocks := codeBlocks(string(page))
 	if len(blocks) != 8 || !strings.Contains(blocks[1], "--replicas=0") || !strings.Contains(blocks[7], "velero") {
 		tb.Fatalf("the page has %d blocks", len(blocks))
 	}

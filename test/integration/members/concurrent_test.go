@@ -4,7 +4,6 @@
 package members
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -32,8 +31,6 @@ type concurrentDeployment struct {
 	target string // the path of the Deployment in the API of KubeVision
 }
 
-// newConcurrentDeployment creates a Deployment with two revisions and a user with the role dev. The argument is the
-// prefix of the names.
 func newConcurrentDeployment(t *testing.T, name string) concurrentDeployment {
 	t.Helper()
 	member := theOther(t)
@@ -48,29 +45,42 @@ func newConcurrentDeployment(t *testing.T, name string) concurrentDeployment {
 		target: wire.DirectPath + "/clusters/" + c.Name + path}
 }
 
-// post sends the action, and applies change to the Deployment immediately before the first patch of the action.
-func (d concurrentDeployment) post(t *testing.T, action, body, change string) wire.Envelope {
+// post sends the action. It applies changeBefore to the Deployment immediately before the first patch of the action,
+// and changesAfter immediately after this patch.
+func (d concurrentDeployment) post(
+	t *testing.T, action, body, changeBefore string, changesAfter ...string,
+) wire.Envelope {
 	t.Helper()
 	defer d.front.set(nil)
-	d.front.set(beforePatch(d.path, func(ctx context.Context) error {
-		patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
-		return d.member.admin.Patch(ctx, d.DeepCopy(), patch)
-	}))
+	var once sync.Once
+	d.front.set(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		first := false
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, d.path) {
+			once.Do(func() { first = true })
+		}
+		if first {
+			d.patch(t, changeBefore)
+		}
+		next.ServeHTTP(w, r)
+		if first {
+			for _, change := range changesAfter {
+				d.patch(t, change)
+			}
+		}
+	})
 	return d.user.client.Call(t, wire.Request{
 		Method: http.MethodPost, Path: d.target + action, Bearer: d.user.token, Body: body,
 	})
 }
 
-// patch changes the Deployment as an administrator of the member.
 func (d concurrentDeployment) patch(t *testing.T, change string) {
 	t.Helper()
 	patch := client.RawPatch(types.StrategicMergePatchType, []byte(change))
 	if err := d.member.admin.Patch(t.Context(), d.DeepCopy(), patch); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 
-// template returns the current Pod template.
 func (d concurrentDeployment) template(t *testing.T) corev1.PodTemplateSpec {
 	t.Helper()
 	var found appsv1.Deployment
@@ -80,26 +90,6 @@ func (d concurrentDeployment) template(t *testing.T) corev1.PodTemplateSpec {
 	return found.Spec.Template
 }
 
-// beforePatch returns a handler that calls change before it forwards the first patch of the object at path.
-func beforePatch(
-	path string, change func(context.Context) error,
-) func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	var once sync.Once
-	return func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, path) {
-			var err error
-			once.Do(func() { err = change(r.Context()) })
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusTeapot)
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	}
-}
-
-// deploymentWithHistory creates a Deployment, and changes it once the Deployment controller has recorded the first
-// revision. It returns when the second revision is recorded.
 func deploymentWithHistory(t *testing.T, member *plane) *appsv1.Deployment {
 	t.Helper()
 	labels := map[string]string{"app": "web"}

@@ -65,7 +65,6 @@ func newConnections(tb testing.TB) *clusters.Connections {
 	return connections
 }
 
-// connect returns the connection to a cluster.
 func connect(tb testing.TB, connections *clusters.Connections, cluster string) *clusters.Connection {
 	tb.Helper()
 	var connection *clusters.Connection
@@ -76,7 +75,6 @@ func connect(tb testing.TB, connections *clusters.Connections, cluster string) *
 	return connection
 }
 
-// callerOf returns a client that acts on a cluster as a KubeVisionUser without groups.
 func callerOf(tb testing.TB, connection *clusters.Connection, name string) *clusters.Client {
 	tb.Helper()
 	var caller *clusters.Client

@@ -146,7 +146,7 @@ func TestKilledOnTheWay(t *testing.T) {
 		"kubevision:binding:" + b.Name, "kubevision:dev", "kubevision:dev-cluster",
 		"kubevision:ops", "kubevision:ops-cluster", "kubevision:readonly",
 	}
-	placed, err := ofKubeVision(t.Context(), member)
+	placed, err := managedObjectNames(t.Context(), member)
 	if diff := cmp.Diff(want, placed); diff != "" || err != nil {
 		t.Errorf("objects on the member (-want +got):\n%s%v", diff, err)
 	}
@@ -167,8 +167,7 @@ func TestKilledOnTheWay(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// ofKubeVision returns the sorted names of the objects that KubeVision manages in a registered cluster.
-func ofKubeVision(ctx context.Context, member *plane) ([]string, error) {
+func managedObjectNames(ctx context.Context, member *plane) ([]string, error) {
 	var out []string
 	for _, list := range []client.ObjectList{
 		&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},

@@ -21,8 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// leadTo replaces the kubeconfig in the Secret of a cluster.
-func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest.Config) {
+func replaceKubeconfig(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest.Config) {
 	tb.Helper()
 	text, err := localcluster.Kubeconfig(config)
 	if err != nil {
@@ -47,7 +46,7 @@ func TestOtherCluster(t *testing.T) {
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	id := c.Status.ClusterID
-	leadTo(t, c, env.Cluster.Config())
+	replaceKubeconfig(t, c, env.Cluster.Config())
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonClusterChanged)
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
@@ -55,7 +54,7 @@ func TestOtherCluster(t *testing.T) {
 	if c.Status.ClusterID != id {
 		t.Errorf("the cluster was %s and is %s", id, c.Status.ClusterID)
 	}
-	leadTo(t, c, member.Config())
+	replaceKubeconfig(t, c, member.Config())
 	ready(t, c)
 	if c.Status.ClusterID != id {
 		t.Errorf("the cluster was %s and is %s again", id, c.Status.ClusterID)
@@ -116,7 +115,7 @@ func TestCredentialEndsSoon(t *testing.T) {
 	if err := warnings(t.Context()); err != nil {
 		t.Error(err)
 	}
-	leadTo(t, c, member.Config())
+	replaceKubeconfig(t, c, member.Config())
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonAccepted)
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// expiredCertificate returns a client certificate that expired years ago, and its key.
 func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 	tb.Helper()
 	issued, err := certificates.SelfSigned(&x509.Certificate{
@@ -33,7 +32,6 @@ func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 	return issued.CertPEM, issued.KeyPEM
 }
 
-// TestExamine verifies that the examination of a cluster reports the cause of each problem.
 func TestExamine(t *testing.T) {
 	member := theOther(t)
 	refused, nowhere := member.Config(), member.Config()
@@ -46,10 +44,9 @@ func TestExamine(t *testing.T) {
 		TLSClientConfig: rest.TLSClientConfig{CAData: expired.CertData}}
 	p := login(t, "examiner")
 	for name, test := range map[string]struct {
-		config *rest.Config
-		want   dashboardv1alpha1.ClusterTest
-		// says is the expected part of the message.
-		says string
+		config  *rest.Config
+		want    dashboardv1alpha1.ClusterTest
+		message string
 	}{
 		"good": {member.Config(),
 			dashboardv1alpha1.ClusterTest{Reachable: true, CredentialsValid: true, ImpersonationReady: true}, ""},
@@ -86,8 +83,8 @@ func TestExamine(t *testing.T) {
 			if good := test.want.ImpersonationReady; good != (got.Message == "") || good != (got.Version != "") {
 				t.Errorf("message %q, version %q", got.Message, got.Version)
 			}
-			if !strings.Contains(got.Message, test.says) {
-				t.Errorf("the message is %q, want %q in it", got.Message, test.says)
+			if !strings.Contains(got.Message, test.message) {
+				t.Errorf("the message is %q, want %q in it", got.Message, test.message)
 			}
 			got.Message, got.Version = "", ""
 			if got != test.want {

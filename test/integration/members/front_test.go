@@ -85,27 +85,24 @@ func (f *front) state(c net.Conn, s http.ConnState) {
 	f.open[c] = true
 }
 
-// set replaces the handler of requests.
 func (f *front) set(handle func(next http.Handler, w http.ResponseWriter, r *http.Request)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.handle = handle
 }
 
-// traffic returns the number of open connections, and the number of all requests so far.
 func (f *front) traffic() (connections, requests int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open), f.seen
 }
 
-// config returns a client configuration with which a client calls the member through the proxy.
 func (f *front) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
 }
 
-// registerThroughFront registers the member with the address of a new front, and waits until the registration is Ready.
+// registerThroughFront waits until the registration is Ready.
 func registerThroughFront(tb testing.TB, member *plane) (*front, *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	f := newFront(tb, member)
@@ -129,7 +126,7 @@ func (p *plane) token(tb testing.TB) string {
 	return tokenOf(tb, p.Config(), account)
 }
 
-// tokenOf returns a token of the account. It is valid for an hour.
+// tokenOf returns a token that is valid for an hour.
 func tokenOf(tb testing.TB, config *rest.Config, account *corev1.ServiceAccount) string {
 	tb.Helper()
 	kube, err := kubernetes.NewForConfig(config)

@@ -75,8 +75,7 @@ func TestGitOps(t *testing.T) {
 	}
 }
 
-// createSampleSecrets creates the Secrets that the manifests in config/samples/gitops reference. The Secrets contain
-// passwords of users and the kubeconfig of a cluster.
+// createSampleSecrets creates the Secrets that the manifests in config/samples/gitops reference.
 func createSampleSecrets(t *testing.T, member *plane) {
 	t.Helper()
 	text, err := localcluster.Kubeconfig(member.Config())

@@ -15,21 +15,17 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// served matches a counter of GET requests for namespaced objects in the metrics. The submatches are the response code
-// and the count.
-var served = regexp.MustCompile(
+var requestCounter = regexp.MustCompile(
 	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",` +
 		`route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
 
-// requestsByCode reads the counters of GET requests for namespaced objects from the metrics. The keys of the map are
-// response codes.
 func requestsByCode(ctx context.Context, metrics *wire.Client) (map[string]string, error) {
 	r, err := metrics.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
-	for _, match := range served.FindAllSubmatch(r.Body, -1) {
+	for _, match := range requestCounter.FindAllSubmatch(r.Body, -1) {
 		out[string(match[1])] += string(match[2]) + " "
 	}
 	return out, nil

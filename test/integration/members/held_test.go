@@ -115,10 +115,8 @@ func TestMemoryOfTheServer(t *testing.T) {
 	}
 }
 
-// reviewPath is the path of the member's reviews of user permissions.
 const reviewPath = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// request returns a request for a cluster. The name of the cluster is in its path or in another part of the request.
 func request(method, path, cluster, bearer string) wire.Request {
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: bearer}
 	switch path {
@@ -131,7 +129,7 @@ func request(method, path, cluster, bearer string) wire.Request {
 	return r
 }
 
-// closing returns the brackets and quotes that complete a JSON text.
+// closing returns the brackets that complete a JSON text. The text must not end within a string.
 func closing(text string) string {
 	var end []byte
 	inString := false

@@ -126,7 +126,7 @@ func TestRotatedKubeconfig(t *testing.T) {
 	})
 	underWay := p.inBackground(t, c.Name, "/namespaces/default/resources/pods")
 	receive(t, fixture.Patience, "wait for a request", arrived)
-	leadTo(t, c, after.config("another-token"))
+	replaceKubeconfig(t, c, after.config("another-token"))
 	fixture.Eventually(t, "wait for the new server to be asked", func(ctx context.Context) error {
 		if _, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods"); err != nil {
 			return err
@@ -193,8 +193,7 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// sendCompressed responds with a text that is compressed with gzip. The text consists of prefix, copies of unit with a
-// total of about size bytes, and suffix.
+// sendCompressed responds with a text of about size bytes, which is the size before the compression.
 func sendCompressed(w http.ResponseWriter, prefix, unit, suffix string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)

@@ -30,7 +30,6 @@ const (
 	grantName  = "kubevision:binding:"
 )
 
-// identityOf returns the UID of a cluster's namespace kube-system.
 func identityOf(t *testing.T, c client.Client) string {
 	t.Helper()
 	ns := &corev1.Namespace{}
@@ -40,10 +39,8 @@ func identityOf(t *testing.T, c client.Client) string {
 	return string(ns.UID)
 }
 
-// theHost returns the control plane in which KubeVision runs.
 func theHost() *plane { return &plane{Cluster: env.Cluster, admin: env.Client} }
 
-// registerAs registers a cluster under a name.
 func registerAs(
 	t *testing.T, name string, config *rest.Config, clusterLabels map[string]string,
 ) *kubevisionv1alpha1.KubeVisionCluster {
@@ -125,7 +122,6 @@ func undisputed(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) {
 	})
 }
 
-// bindSelected binds users to a role in all clusters with a label.
 func bindSelected(
 	t *testing.T, role string, clusterLabels map[string]string, p *person,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
@@ -141,7 +137,6 @@ func bindSelected(
 	return b
 }
 
-// isGranted returns true if a cluster has the cluster-wide grant of a binding.
 func (p *plane) isGranted(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bool, error) {
 	err := p.admin.Get(ctx, client.ObjectKey{Name: grantName + b.Name}, &rbacv1.ClusterRoleBinding{})
 	if apierrors.IsNotFound(err) {
@@ -297,8 +292,8 @@ func TestTwinNeedsProof(t *testing.T) {
 	b := bindSelected(t, kubevisionv1alpha1.RoleReadonly, selected, p)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK)
 
-	leadTo(t, twin, f.config(tokens[1]))
-	leadTo(t, prod, f.config(tokens[2]))
+	replaceKubeconfig(t, twin, f.config(tokens[1]))
+	replaceKubeconfig(t, prod, f.config(tokens[2]))
 	for _, c := range []*kubevisionv1alpha1.KubeVisionCluster{prod, twin} {
 		ready(t, c)
 		undisputed(t, c)
@@ -307,11 +302,11 @@ func TestTwinNeedsProof(t *testing.T) {
 	member.granted(t, b, true)
 	noNonces(t, member)
 
-	leadTo(t, twin, falsified.config())
+	replaceKubeconfig(t, twin, falsified.config())
 	disputed(t, twin, prod)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.Unreachable)
 	member.granted(t, b, false) // no selected registration leads to this cluster now
-	leadTo(t, twin, f.config(tokens[0]))
+	replaceKubeconfig(t, twin, f.config(tokens[0]))
 	ready(t, twin)
 	undisputed(t, twin)
 	undisputed(t, prod)
@@ -360,7 +355,7 @@ func TestTwinWithoutTheHolder(t *testing.T) {
 	ready(t, twin)
 	lost := member.Config()
 	lost.Host = "https://127.0.0.1:1"
-	leadTo(t, prod, lost)
+	replaceKubeconfig(t, prod, lost)
 	condition(t, prod, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonProbeFailed)
 	late := register(t, member.Config(), nil)
@@ -370,7 +365,7 @@ func TestTwinWithoutTheHolder(t *testing.T) {
 	set().Bind(t, "twin", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
 		Subjects: fixture.KubeVisionUsers(p.User), Cluster: twin.Name})
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK)
-	leadTo(t, prod, member.Config())
+	replaceKubeconfig(t, prod, member.Config())
 	for _, c := range []*kubevisionv1alpha1.KubeVisionCluster{prod, twin, late} {
 		ready(t, c)
 		undisputed(t, c)

@@ -51,12 +51,10 @@ func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
 
 func (i *impostor) config() *rest.Config { return i.front.config(i.token) }
 
-// stop makes the impostor respond no more.
 func (i *impostor) stop() {
 	i.set(func(http.Handler, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 }
 
-// written returns the writes that the impostor has forwarded.
 func (i *impostor) written() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

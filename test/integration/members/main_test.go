@@ -47,7 +47,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// plane is a control plane with a client of its administrator.
 type plane struct {
 	*localcluster.Cluster
 
@@ -81,7 +80,6 @@ func theOther(tb testing.TB) *plane {
 
 func (p *plane) set() fixture.Set { return fixture.Set{Client: p.admin} }
 
-// register registers a cluster with the kubeconfig of a client configuration.
 func register(
 	tb testing.TB, config *rest.Config, clusterLabels map[string]string,
 ) *kubevisionv1alpha1.KubeVisionCluster {
@@ -170,7 +168,6 @@ func direct(tb testing.TB) *wire.Client {
 	return c
 }
 
-// person is a logged-in user.
 type person struct {
 	fixture.User
 
@@ -184,7 +181,6 @@ func login(tb testing.TB, prefix string) *person {
 	return &person{User: u, client: c, token: u.Login(tb, c, wire.DirectPath).AccessToken}
 }
 
-// get sends a GET below a cluster, and returns the envelope.
 func (p *person) get(ctx context.Context, cluster, path string) (wire.Envelope, error) {
 	response, err := p.client.Do(ctx, wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + path,
 		Bearer: p.token})

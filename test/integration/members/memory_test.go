@@ -43,7 +43,6 @@ func peak(t *testing.T, pid int) uint64 {
 // recovery of a member that has exceeded its memory limit, because the recovery takes half a minute.
 const shortAttack = 5 * time.Second
 
-// limitExceeded returns true if a member has exceeded its memory limit.
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	t.Helper()
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {

@@ -40,7 +40,7 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: set().Namespace(t, "twin"),
 				Name: "bot"}}
 			set().Create(t, account)
-			giveAll(t, member, account)
+			grantClusterAdmin(t, member, account)
 			set().Bind(t, "twin", fixture.Grant{
 				Role: kubevisionv1alpha1.RoleReadonly, Cluster: c.Name,
 				Subjects: []kubevisionv1alpha1.Subject{subject(account)},
@@ -65,8 +65,7 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	}
 }
 
-// giveAll grants all rights on the member to the ServiceAccount and to its group.
-func giveAll(tb testing.TB, member *plane, account *corev1.ServiceAccount) {
+func grantClusterAdmin(tb testing.TB, member *plane, account *corev1.ServiceAccount) {
 	tb.Helper()
 	member.set().Create(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}})
 	member.set().Create(tb, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace,

@@ -26,7 +26,6 @@ import (
 // answerTime bounds the time of a response to a request for an unreachable cluster.
 const answerTime = 2 * time.Second
 
-// aggregationPatience bounds the wait for rules of aggregated roles after an outage of the API server.
 const aggregationPatience = 2 * time.Minute
 
 // TestMemberStops verifies that a stopped member is reported immediately, does not affect other clusters, and recovers
@@ -93,7 +92,6 @@ func TestMemberStops(t *testing.T) {
 	})
 }
 
-// TestMemberRemoved verifies that no object of KubeVision remains on a member that is no longer registered.
 func TestMemberRemoved(t *testing.T) {
 	member := theOther(t)
 	awaitAggregation(t, member)
@@ -142,12 +140,11 @@ func awaitAggregation(t *testing.T, member *plane) {
 	}
 }
 
-// nothingLeft fails the test if the cluster has any object of KubeVision.
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
 	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed",
 		func(ctx context.Context) error {
-			left, err := ofKubeVision(ctx, member)
+			left, err := managedObjectNames(ctx, member)
 			if err != nil {
 				return err
 			}

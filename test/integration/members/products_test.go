@@ -64,7 +64,6 @@ func products() []product {
 
 func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
 
-// define creates the CustomResourceDefinition of the custom kind.
 func (p product) define(t *testing.T, s fixture.Set) {
 	t.Helper()
 	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}
@@ -88,9 +87,9 @@ func (p product) define(t *testing.T, s fixture.Set) {
 	s.Create(t, made)
 }
 
-// make creates an object of the custom kind as soon as the API server serves the kind.
 func (p product) make(t *testing.T, s fixture.Set) {
 	t.Helper()
+	// The API server serves a kind some time after its definition.
 	fixture.Eventually(t, "make an object of "+p.plural+"."+p.group, func(ctx context.Context) error {
 		return s.Client.Create(ctx, &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": p.group + "/v1", "kind": p.kind, "metadata": map[string]any{"name": p.singular},
@@ -98,7 +97,6 @@ func (p product) make(t *testing.T, s fixture.Set) {
 	})
 }
 
-// kubectlCommand runs kubectl with a kubeconfig.
 type kubectlCommand struct {
 	kubectl, kubeconfig, cache string
 }
@@ -113,7 +111,6 @@ func newKubectl(t *testing.T, c *localcluster.Cluster, config *rest.Config) *kub
 	return s
 }
 
-// run runs kubectl with args, and returns the standard output and the error output.
 func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
@@ -180,8 +177,7 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	}
 }
 
-// segments returns the first segment of each path of KubeVision's API, for example "clusters". The result has no
-// duplicates.
+// segments returns the first segment of each path of KubeVision's API, for example "clusters".
 func segments(t *testing.T) []string {
 	t.Helper()
 	c, err := wire.ForConfig(env.Cluster.Config())

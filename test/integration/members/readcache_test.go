@@ -26,7 +26,6 @@ import (
 
 const readerName = "kubevision-reader"
 
-// readerRights returns the roles that are bound to the account of the read cache on a member.
 func readerRights(tb testing.TB, member *plane) []string {
 	tb.Helper()
 	isReader := func(s rbacv1.Subject) bool { return s.Name == readerName && s.Namespace == fixture.SystemNamespace }
@@ -131,7 +130,6 @@ func TestReaderOfAMember(t *testing.T) {
 	fixture.Eventually(t, "see that there is no reader", noReader(connections, c.Name))
 }
 
-// reads returns true if the API server responds to a GET with success.
 func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	tb.Helper()
 	r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, reader.Config.Host+path, http.NoBody)

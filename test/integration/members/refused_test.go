@@ -20,7 +20,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusedKubeconfig describes a kubeconfig that KubeVision must reject, for example because it would run a program.
 type refusedKubeconfig struct {
 	// user and cluster contain YAML text that is inserted into a user entry or a cluster entry of a valid kubeconfig.
 	// If cluster is "http", the server URL gets the scheme http instead.
@@ -59,7 +58,6 @@ func refusedKubeconfigs(marker, file, noFile string) map[string]refusedKubeconfi
 	return out
 }
 
-// write adds the YAML text in r to good, which is a valid kubeconfig, and returns the result.
 func (r refusedKubeconfig) write(good string) string {
 	if r.cluster == "http" {
 		return strings.Replace(good, "server: https://", "server: http://", 1)
@@ -137,8 +135,7 @@ func refusedByAPI(t *testing.T, p *person, kubeconfig, want string) {
 	}
 }
 
-// applied registers a cluster with "kubectl apply" for each kubeconfig in the map all. The returned map has the same
-// keys. good is the valid kubeconfig to which fields are added.
+// applied registers a cluster with "kubectl apply" for each kubeconfig.
 func applied(
 	t *testing.T, all map[string]refusedKubeconfig, good string,
 ) map[string]*kubevisionv1alpha1.KubeVisionCluster {

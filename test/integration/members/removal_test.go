@@ -23,7 +23,6 @@ import (
 // endTime bounds the time between the end of a registration and the end of requests in progress on the cluster.
 const endTime = 5 * time.Second
 
-// outcome is the result of a request that was sent in the background.
 type outcome struct {
 	code int
 	err  error

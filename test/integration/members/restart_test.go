@@ -10,16 +10,20 @@ import (
 )
 
 // TestRestartOfChangedDeployment verifies that a restart changes nothing if the Deployment is paused between the read
-// and the write of the restart, and that the restart succeeds if only annotations of the Pod template change.
+// and the write of the restart, and that the restart succeeds if the Deployment is resumed at once, or if only
+// annotations of its Pod template change.
 func TestRestartOfChangedDeployment(t *testing.T) {
 	const restartedAt = "kubectl.kubernetes.io/restartedAt"
 	d := newConcurrentDeployment(t, "restart")
-	d.post(t, "/restart", "", `{"spec":{"paused":true}}`).Want(t, wire.Conflict)
+	const pause, resume = `{"spec":{"paused":true}}`, `{"spec":{"paused":false}}`
+	d.post(t, "/restart", "", pause).Want(t, wire.Conflict)
 	if got := d.template(t).Annotations; len(got) > 0 {
 		t.Errorf("a restart during a pause has set the annotations %v", got)
 	}
 
-	d.patch(t, `{"spec":{"paused":false}}`)
+	d.patch(t, resume)
+	d.post(t, "/restart", "", pause, resume).Want(t, wire.OK)
+	d.patch(t, `{"spec":{"template":{"metadata":{"annotations":null}}}}`)
 	for _, tc := range []struct {
 		change string
 		want   int // annotations after the restart

@@ -39,7 +39,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	before := len(s.of("/token"))
 	for i := range rotations {
-		leadTo(t, c, s.config(fmt.Sprint("token-", i)))
+		replaceKubeconfig(t, c, s.config(fmt.Sprint("token-", i)))
 		time.Sleep(300 * time.Millisecond)
 	}
 	time.Sleep(3 * time.Second)

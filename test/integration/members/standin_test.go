@@ -20,7 +20,6 @@ import (
 )
 
 const (
-	// shortLived is the token that a stand-in issues for the impersonating account.
 	shortLived = "short-lived-token"
 	podsPath   = "/api/v1/namespaces/default/pods"
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
@@ -51,8 +50,7 @@ func (s *standin) answer(path string, how http.HandlerFunc) {
 	s.answers[path] = how
 }
 
-// everything replaces the handler of all paths.
-func (s *standin) everything(how http.HandlerFunc) { s.answer("", how) }
+func (s *standin) answerAll(how http.HandlerFunc) { s.answer("", how) }
 
 func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
@@ -105,7 +103,6 @@ func (s *standin) of(suffix string) []*http.Request {
 	return out
 }
 
-// config returns a client configuration for the stand-in with a token.
 func (s *standin) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	return &rest.Config{Host: s.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}

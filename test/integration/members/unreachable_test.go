@@ -31,7 +31,6 @@ import (
 const (
 	// leak is a text in responses of a member that must not appear in any other place.
 	leak = "answer-of-a-member-canary"
-	// slow is the name of the fault of a member that responds slowly.
 	slow = "slow"
 	// patience bounds the time of a request to a member: the timeout of a call, and a margin for a slow machine.
 	patience = 45 * time.Second
@@ -81,8 +80,7 @@ func (a *ailing) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answering returns a handler that responds with a status, a media type and a text. header contains names and values of
-// headers in turn.
+// answering returns a handler. header contains names and values of headers in turn.
 func answering(status int, mediaType, text string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
@@ -95,13 +93,13 @@ func answering(status int, mediaType, text string, header ...string) http.Handle
 	}
 }
 
-// timedOut is an error message of an API server.
 const timedOut = "etcdserver: request timed out"
 
-func status(code int, reason metav1.StatusReason) string { return failed(code, reason, leak) }
+func status(code int, reason metav1.StatusReason) string {
+	return statusWithMessage(code, reason, leak)
+}
 
-// failed returns the response of an API server that has failed.
-func failed(code int, reason metav1.StatusReason, message string) string {
+func statusWithMessage(code int, reason metav1.StatusReason, message string) string {
 	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`,
 		message, reason, code)
 }
@@ -109,7 +107,7 @@ func failed(code int, reason metav1.StatusReason, message string) string {
 // failures returns handlers that respond with an error of an API server.
 func failures() map[string]http.HandlerFunc {
 	typed := func(code int, reason metav1.StatusReason, header ...string) http.HandlerFunc {
-		return answering(code, "application/json", failed(code, reason, timedOut), header...)
+		return answering(code, "application/json", statusWithMessage(code, reason, timedOut), header...)
 	}
 	return map[string]http.HandlerFunc{
 		"an error of its": typed(http.StatusInternalServerError, metav1.StatusReasonInternalError),
@@ -148,7 +146,6 @@ func faults() map[string]http.HandlerFunc {
 	}
 }
 
-// cut returns a handler that announces a body of some bytes, and closes the connection after the first byte.
 func cut(length int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -195,7 +192,7 @@ func TestNothingIsFound(t *testing.T) {
 			t.Parallel()
 			a := newAiling(t)
 			p, c := onStandin(t, a.standin)
-			a.everything(answer)
+			a.answerAll(answer)
 			for _, path := range []string{"pods", "pods/one", "others"} {
 				path = "/namespaces/default/resources/" + path
 				p.becomes(t, fixture.Patience, c.Name, path, wire.Unreachable)
@@ -228,7 +225,6 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestUnreachableByCertificate verifies that a member whose certificate has expired receives no requests.
 func TestUnreachableByCertificate(t *testing.T) {
 	const renewed = "renewed" // the certificate is valid, so that only the time differs
 	for name, end := range map[string]time.Duration{"expired": -time.Minute, "not valid yet": 2 * time.Hour,
@@ -250,8 +246,7 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// issued returns a certificate that is signed by good and has the same DNS names and IP addresses. The returned
-// certificate is valid for one hour, which ends at the time end.
+// issued returns a certificate that is signed by good and is valid for the hour before end.
 func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -270,7 +265,6 @@ func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate 
 	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
-// podRequests returns requests of all kinds for the Pods of a cluster.
 func podRequests(cluster string) []wire.Request {
 	path := wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods"
 	const (

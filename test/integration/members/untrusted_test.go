@@ -28,8 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// everyRequest returns API requests for which KubeVision calls a registered cluster. There is one request of each kind,
-// for example a read, a write, a batch, a dry run and a search.
+// everyRequest returns one API request of each kind for which KubeVision calls a registered cluster.
 func everyRequest(cluster string) []wire.Request {
 	base := wire.DirectPath + "/clusters/" + cluster
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
@@ -148,7 +147,7 @@ func TestNoAPIServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStandin(t)
-			s.everything(answer)
+			s.answerAll(answer)
 			c := register(t, s.config(registeredToken), nil)
 			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
 			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, "")

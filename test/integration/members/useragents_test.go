@@ -27,7 +27,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// auditEvent is an entry of an audit log.
 type auditEvent struct {
 	Verb             string `json:"verb"`
 	UserAgent        string `json:"userAgent"`
@@ -60,7 +59,6 @@ func audited(t *testing.T, c *localcluster.Cluster) []auditEvent {
 	return out
 }
 
-// managers returns the field managers of an object, without the field managers of Kubernetes.
 func managers(t *testing.T, c client.Client, o client.Object) []string {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {

@@ -51,10 +51,9 @@ type reviewer struct {
 	silent atomic.Bool
 
 	mu sync.Mutex
-	// readerContext is the context of all requests of the ServiceAccount kubevision-reader.
+	// readerContext ends when the requests of the ServiceAccount kubevision-reader are aborted.
 	readerContext context.Context
-	// cancelReader cancels readerContext, which aborts all requests of the ServiceAccount kubevision-reader.
-	cancelReader context.CancelFunc
+	cancelReader  context.CancelFunc
 }
 
 func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
@@ -81,14 +80,12 @@ func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// mend makes the proxy forward requests of the ServiceAccount kubevision-reader until v.cancelReader is called.
-func (v *reviewer) mend() {
+func (v *reviewer) restoreReader() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.readerContext, v.cancelReader = context.WithCancel(context.Background())
 }
 
-// ofReader returns true if a request has a token of the ServiceAccount kubevision-reader.
 func ofReader(r *http.Request) bool {
 	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
 	if len(parts) != 3 {
@@ -99,8 +96,7 @@ func ofReader(r *http.Request) bool {
 		"system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
 }
 
-// reviewedUser is a user whose access reviews are counted and cached. A client of the user calls a registered cluster
-// through a proxy, which counts the access reviews.
+// reviewedUser is a user who calls a registered cluster through a proxy that counts access reviews.
 type reviewedUser struct {
 	*reviewer
 
@@ -116,7 +112,7 @@ func newReviewedUser(t *testing.T) *reviewedUser {
 	f := newFront(t, member)
 	j := &reviewedUser{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
 		namespace: member.set().Namespace(t, "judged")}
-	j.mend()
+	j.restoreReader()
 	f.set(j.serve)
 	c := register(t, f.config(member.token(t)), nil)
 	ready(t, c)
@@ -138,7 +134,6 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-// checkAllowed returns an error if the result of an access review differs from want. The result may be cached.
 func (j *reviewedUser) checkAllowed(
 	ctx context.Context, attributes authorizationv1.ResourceAttributes, want bool,
 ) error {
@@ -149,8 +144,6 @@ func (j *reviewedUser) checkAllowed(
 	return err
 }
 
-// awaitVerdict waits until the result of an access review for listing Pods equals want. The test fails after one
-// second.
 func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
@@ -167,8 +160,7 @@ func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitCached waits until repeated requests for listing Pods cause no access reviews, because the result is cached. The
-// cached result must equal want.
+// awaitCached waits until repeated requests for listing Pods cause no access reviews.
 func (j *reviewedUser) awaitCached(t *testing.T, want bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
@@ -272,7 +264,7 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.awaitVerdict(t, "taken away while nobody watches", false)
-	j.mend()
+	j.restoreReader()
 	j.awaitCached(t, false)
 }
 
@@ -318,7 +310,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 		}
 	}
 	j.silent.Store(false)
-	j.mend()
+	j.restoreReader()
 	j.awaitCached(t, true)
 }
 

@@ -21,7 +21,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// watchedKinds are the kinds that a hostile member sends in TestMemoryOfWatches.
 var watchedKinds = []string{
 	"configmaps", "endpoints", "limitranges", "persistentvolumeclaims", "replicationcontrollers", "resourcequotas",
 	"serviceaccounts", "services",
@@ -93,7 +92,6 @@ func TestMemoryOfWatches(t *testing.T) {
 	}
 }
 
-// writeList responds with objects of the given size.
 func writeList(w http.ResponseWriter, version string, objects, size int) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"%s"},"items":[`, version)
@@ -122,7 +120,6 @@ func sendLargeEvent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// subscribeUntilError subscribes to the changes of a resource, and waits until an ERROR event ends the subscription.
 func subscribeUntilError(t *testing.T, conn *websocket.Conn, cluster, kind string) {
 	t.Helper()
 	topic := cluster + ":" + kind
