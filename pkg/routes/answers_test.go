@@ -23,7 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// stuckWriter writes the response to a client that does not read until it is released.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 
@@ -75,7 +74,6 @@ func TestAnswersOfOneUser(t *testing.T) {
 	})
 }
 
-// endlessBody is data without an end. It is written until the client has disconnected.
 type endlessBody struct{ ended chan error }
 
 // Size implements envelope.Body.

@@ -27,6 +27,8 @@ import (
 // far fewer.
 const maxDepth = 100
 
+const contentType = "Content-Type"
+
 // Request is a request to an endpoint.
 type Request struct {
 	*http.Request
@@ -97,9 +99,9 @@ func CheckSubdomain(field, value string) error {
 // error for unknown and duplicate fields. The field totpCode, which contains a one-time code, is allowed even if target
 // has no such field.
 func (r *Request) ReadJSON(target any) error {
-	if contentType := r.Header.Get("Content-Type"); contentType != "" {
-		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
-			return envelope.Invalid("Content-Type", "send the body as application/json")
+	if value := r.Header.Get(contentType); value != "" {
+		if mediaType, _, err := mime.ParseMediaType(value); err != nil || mediaType != "application/json" {
+			return envelope.Invalid(contentType, "send the body as application/json")
 		}
 	}
 	body, err := r.ReadBody()
@@ -152,7 +154,8 @@ func (r *Request) checkOptions() error {
 		return nil
 	}
 	err := r.ReadOptionalJSON(&struct{}{})
-	if refused := envelope.As(err); err != nil && refused.Code == dashboardv1alpha1.CodeInvalid {
+	refused := envelope.As(err)
+	if err != nil && refused.Code == dashboardv1alpha1.CodeInvalid && refused.Field != contentType {
 		return envelope.Invalid(refused.Field, "%s: the body of a DELETE may only contain %s, a string",
 			refused.Message, dashboardv1alpha1.CodeField)
 	}

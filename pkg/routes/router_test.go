@@ -99,7 +99,6 @@ func TestValuesAreCopies(t *testing.T) {
 	}
 }
 
-// addressOf returns the address of the first byte of a string.
 func addressOf(text string) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.StringData(text))) //nolint:gosec // the test only compares addresses
 }

@@ -115,6 +115,11 @@ func TestUnknownOptions(t *testing.T) {
 	}
 	const deletion = http.MethodDelete
 	for _, endpoint := range endpoints {
+		form := request(deletion, "", `{"totpCode":"123456"}`)
+		form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if _, err := endpoint.serve(form); envelope.As(err).Message != "send the body as application/json" {
+			t.Errorf("%s: a form: %v", endpoint.Rule(), err)
+		}
 		for _, tc := range []struct{ method, query, body, field string }{
 			{deletion, "?force=true", "", "force"}, {deletion, "?dryRun=All", "", "dryRun"},
 			{deletion, "?limit=1&limit=2", "", "limit"}, {deletion, "?user=alice", "", "user"},
