@@ -129,10 +129,8 @@ const (
 	controllerManager = "apps/v1 Deployment kubevision-system/kubevision-controller-manager"
 )
 
-// recordings returns values with settings of recordings.
 func recordings(v values) values { return values{"apiserver": values{"recordings": v}} }
 
-// TestValues verifies that each value changes the intended objects.
 func TestValues(t *testing.T) {
 	const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	for name, test := range map[string]struct {
@@ -248,12 +246,11 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestValuesThatLeaveOut verifies the values that omit objects and fields.
 func TestValuesThatLeaveOut(t *testing.T) {
 	off := values{"podDisruptionBudget": values{"enabled": false}}
 	got := render(t, values{
 		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "controllerManager": off,
-		"apiserver": values{"podDisruptionBudget": off["podDisruptionBudget"], "replicas": nil},
+		"apiserver": values{"podDisruptionBudget": off["podDisruptionBudget"], "autoscaled": true},
 	})
 	for key, o := range got {
 		switch o.Kind() {
@@ -270,7 +267,6 @@ func TestValuesThatLeaveOut(t *testing.T) {
 	}
 }
 
-// TestValuesAreRefused verifies that invalid values are rejected.
 func TestValuesAreRefused(t *testing.T) {
 	c, err := Load(chartPath)
 	if err != nil {
@@ -285,6 +281,7 @@ func TestValuesAreRefused(t *testing.T) {
 		"an argument without dashes":   {"apiserver": values{"extraArgs": []any{"v=4"}}},
 		"a proxy of the controllers":   {"controllerManager": values{"trustedProxies": []any{"10.0.0.0/8"}}},
 		"a number as text":             {"apiserver": values{"replicas": "2"}},
+		"no number":                    {"apiserver": values{"replicas": nil}},
 		"a limit without a unit":       {"apiserver": values{"goMemLimit": "800"}},
 		"recordings in two places":     recordings(values{"bucket": "s3://b", "endpoint": "https://s", "claim": "c"}),
 		"a bucket of no service":       recordings(values{"bucket": "s3://b"}),
@@ -301,7 +298,6 @@ func TestValuesAreRefused(t *testing.T) {
 	}
 }
 
-// TestLint verifies that the chart passes the checks of "helm lint".
 func TestLint(t *testing.T) {
 	for _, m := range lint.RunAll(chartPath, nil, Namespace).Messages {
 		if m.Severity > support.InfoSev {
