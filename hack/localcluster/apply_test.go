@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// gadgets contains a CustomResourceDefinition and an object of the defined kind.
 const gadgets = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:

@@ -131,7 +131,6 @@ func checkTwoRuns(t *testing.T, built func() string) {
 	}
 }
 
-// soleFolder returns the only directory that a build leaves.
 func soleFolder(t *testing.T, root string) string {
 	t.Helper()
 	entries, err := os.ReadDir(root)

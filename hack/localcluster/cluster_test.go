@@ -100,7 +100,6 @@ func newNamespace(t *testing.T, client kubernetes.Interface, name string) {
 	}
 }
 
-// eventually polls within the time limit of the package, and fails the test after the timeout.
 func eventually(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
 	if err := Poll(t.Context(), testTimeout, what, check); err != nil {
@@ -273,7 +272,6 @@ func checkAuthenticationConfigMap(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkUnexpectedExit verifies that the cluster reports the unexpected exit of a program.
 func checkUnexpectedExit(t *testing.T, cluster *Cluster) {
 	victim := cluster.programs[2]
 	if err := syscall.Kill(victim.PID(), syscall.SIGKILL); err != nil {

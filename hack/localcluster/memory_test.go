@@ -32,7 +32,6 @@ func TestMemoryLimits(t *testing.T) {
 	}
 }
 
-// TestMemoryOfChildren verifies that the memory of a process includes its child processes.
 func TestMemoryOfChildren(t *testing.T) {
 	const size = 64 << 20
 	alone, err := ReadMemory(os.Getpid())

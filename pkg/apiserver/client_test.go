@@ -21,11 +21,9 @@ import (
 )
 
 const (
-	// proxied is the IPv4 address and port of a proxy.
-	proxied = "10.1.2.3:4711"
-	// proxied6 is the IPv6 address and port of a proxy.
+	proxied  = "10.1.2.3:4711"
 	proxied6 = "[fd00::2]:4711"
-	// stranger is the address and port of a client that is not a proxy.
+	// stranger is a client that is not a proxy.
 	stranger = "198.51.100.9:4711"
 )
 

@@ -28,7 +28,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// registrations is a cache that contains one cluster.
 type registrations struct {
 	informertest.FakeInformers
 

@@ -17,7 +17,6 @@ import (
 
 const session = "01m81wqq0dz75tt26gwxvksa6d"
 
-// newMACs returns the MACs of two purposes, and the keys from which they are derived.
 func newMACs(t *testing.T) (keys *token.KeySet, one, other *token.MAC) {
 	t.Helper()
 	keys = token.NewKeySet(clock.RealClock{})

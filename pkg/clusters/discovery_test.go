@@ -195,7 +195,6 @@ func (s *aggregatedServer) connect(t *testing.T) *resourceMapper {
 	return c.resources
 }
 
-// group returns a group with one version. All its kinds have one verb.
 func group(name, freshness, verb string, plurals ...string) string {
 	var kinds []string
 	for _, plural := range plurals {

@@ -21,7 +21,6 @@ import (
 	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// execServer returns the handler of an API server that calls run with the streams of a command, by their type.
 func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +53,6 @@ func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.Handl
 	}
 }
 
-// countingWriter counts bytes, and delays each write.
 type countingWriter struct {
 	wait  time.Duration
 	bytes int
@@ -119,7 +117,6 @@ func TestHostileFrames(t *testing.T) {
 	}
 }
 
-// frame returns the header of a frame with a payload.
 func frame(first uint32, payload int) []byte {
 	header := binary.BigEndian.AppendUint32(nil, first)
 	header = binary.BigEndian.AppendUint32(header, uint32(payload)) //nolint:gosec // it is small
@@ -128,7 +125,6 @@ func frame(first uint32, payload int) []byte {
 
 func control(kind uint32, payload int) []byte { return frame(0x80030000|kind, payload) }
 
-// TestFrames verifies which frames are accepted.
 func TestFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		frames []byte

@@ -64,7 +64,6 @@ func TestScanner(t *testing.T) {
 	}
 }
 
-// roleBinding returns a RoleBinding of the controllers as an API server sends it.
 func roleBinding() *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},

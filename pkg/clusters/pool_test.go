@@ -9,7 +9,6 @@ import (
 	"time"
 )
 
-// poolMember is a member cluster in a Pool. The Pool bounds the memory of the cached objects of all its clusters.
 type poolMember struct {
 	*share
 	ended chan struct{}

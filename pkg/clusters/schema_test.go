@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// TestReadSchema verifies that the schema of a kind is found by its group, version and kind.
 func TestReadSchema(t *testing.T) {
 	document := []byte(`{"openapi":"3.0.0","components":{"schemas":{
 		"a":null,"b":{},"c":{"x-kubernetes-group-version-kind":[{"group":"g","version":"v1","kind":"Other"}],

@@ -22,8 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// busy is an http.RoundTripper that responds with status 429 to the first requests. It responds with an object to all
-// later requests.
+// busy responds with status 429 to the first requests, and with an object to all later requests.
 type busy struct {
 	times, seen atomic.Int32
 }

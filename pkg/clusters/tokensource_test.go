@@ -25,7 +25,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
-// tokens returns a token source of a cluster that gives the response.
 func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	kube := fake.NewClientset()
 	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -170,7 +169,6 @@ func TestRefusalsOfOtherServers(t *testing.T) {
 	}
 }
 
-// TestTokenRenewed verifies that a token is renewed before it expires.
 func TestTokenRenewed(t *testing.T) {
 	ends := time.Now().Add(time.Hour)
 	token, err := tokens(&authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{

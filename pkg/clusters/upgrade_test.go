@@ -25,7 +25,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// upgradingClient returns a client of a server that handles upgrade requests.
 func upgradingClient(t *testing.T, handle http.HandlerFunc) *Client {
 	t.Helper()
 	s := httptest.NewTLSServer(handle)

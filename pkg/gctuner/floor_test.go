@@ -12,7 +12,6 @@ import (
 	"time"
 )
 
-// TestPercent verifies the percentage for small and large heaps.
 func TestPercent(t *testing.T) {
 	for _, tc := range []struct{ live, bytes, least, want uint64 }{
 		{0, 100, 50, 50},

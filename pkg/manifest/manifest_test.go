@@ -129,7 +129,6 @@ func TestAliasBombs(t *testing.T) {
 	}
 }
 
-// TestErrorsHoldNoValues verifies that errors about a Secret do not contain its values.
 func TestErrorsHoldNoValues(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for _, body := range []string{

@@ -10,7 +10,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestErrorsSayWhereAndWhy verifies that a syntax error has a line, a column and a reason.
 func TestErrorsSayWhereAndWhy(t *testing.T) {
 	for name, tc := range map[string]struct{ contentType, body, want string }{
 		"a bad indent": {YAML, "kind: Pod\n  spec: x\n",

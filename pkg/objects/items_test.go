@@ -163,7 +163,6 @@ func TestElementsAreCharged(t *testing.T) {
 	}
 }
 
-// ignore is an Omit function that does nothing.
 func ignore(string, string) {}
 
 // largePod returns a Pod whose decoding takes more memory than is allowed for one object. An API server would accept

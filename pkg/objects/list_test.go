@@ -35,7 +35,6 @@ func generatedPods(items int) io.Reader {
 	return reader
 }
 
-// TestALongListIsNotHeld verifies that ReadList does not keep all Pods of a list in memory. The list has 50,000 Pods.
 func TestALongListIsNotHeld(t *testing.T) {
 	const pods, most = 50_000, 16 << 20
 	var stats runtime.MemStats
@@ -58,7 +57,6 @@ func TestALongListIsNotHeld(t *testing.T) {
 	}
 }
 
-// TestAListThatIsCut verifies that a truncated list is an error, and not a shorter list.
 func TestAListThatIsCut(t *testing.T) {
 	whole := `{"metadata":{},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`
 	for i := range len(whole) {

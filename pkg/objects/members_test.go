@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// jsonObject returns a JSON object with the given number of fields.
 func jsonObject(fieldCount int) string {
 	var b strings.Builder
 	for i := range fieldCount {
@@ -23,7 +22,6 @@ func jsonObject(fieldCount int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// TestFieldsAreBounded verifies that a Kubernetes object is rejected if the object or its metadata has too many fields.
 func TestFieldsAreBounded(t *testing.T) {
 	pods := kind("", "v1", "pods", "Pod")
 	for name, body := range map[string]string{
@@ -62,7 +60,6 @@ func TestSecretsAreMaskedInPlace(t *testing.T) {
 	}
 }
 
-// TestMetadata verifies the fields of the metadata that are read.
 func TestMetadata(t *testing.T) {
 	o, err := Decode([]byte(`{"metadata":{"name":"a\u0062","namespace":"n","labels":{"x":"1","y/z":""},"x":[{}]}}`),
 		kind("", "v1", "pods", "Pod"))

@@ -11,7 +11,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// TestAt verifies that a path can lead through objects and arrays.
 func TestAt(t *testing.T) {
 	object := []byte(`{"a": [ 1, {"b":"c", "0":4} ,[] ], "a.b": null}`)
 	for path, want := range map[string]string{

@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// valid returns true if a text is one JSON value.
 func valid(text []byte) bool {
 	s := rawjson.NewScanner(text)
 	return s.Value() == nil && s.End() == nil

@@ -12,7 +12,6 @@ import (
 	"testing"
 )
 
-// benchPod is a Pod as an API server sends it.
 func benchPod(n int) []byte {
 	var fields strings.Builder
 	for i := range 40 {

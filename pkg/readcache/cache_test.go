@@ -28,7 +28,7 @@ import (
 type fakeCluster struct {
 	server *httptest.Server
 	done   chan struct{}
-	// count is the number of objects of each kind. size is the size of each object.
+	// count is the number of objects of each kind.
 	count, size int
 	reads       atomic.Int64
 }
@@ -73,7 +73,6 @@ func core(resource string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: resource}
 }
 
-// runCache returns a cache that stops at the end of the test.
 func runCache(t *testing.T, bytes int64) *Cache {
 	t.Helper()
 	c := New(bytes)
@@ -274,7 +273,6 @@ func TestManyWrites(t *testing.T) {
 	}
 }
 
-// TestManyKinds verifies that kinds beyond the limit are not cached.
 func TestManyKinds(t *testing.T) {
 	c, f := New(1<<20), newFakeCluster(t, 10)
 	for n := range maxKinds {

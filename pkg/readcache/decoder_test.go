@@ -45,7 +45,6 @@ func TestControlEvents(t *testing.T) {
 	}
 }
 
-// allocated returns the total number of allocated bytes.
 func allocated() uint64 {
 	var stats goruntime.MemStats
 	goruntime.ReadMemStats(&stats)

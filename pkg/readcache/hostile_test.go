@@ -73,7 +73,6 @@ func TestRefusedErrors(t *testing.T) {
 	}
 }
 
-// TestManyPages verifies that the number of pages of a list is bounded.
 func TestManyPages(t *testing.T) {
 	s := &source{pages: maxPages, noted: func(error) {}}
 	if _, err := s.ListWithContext(t.Context(), metav1.ListOptions{Continue: "x"}); !errors.Is(err, errManyPages) {
@@ -103,7 +102,6 @@ func TestLongSelectors(t *testing.T) {
 	}
 }
 
-// labelValues returns n different values of a label, separated by commas.
 func labelValues(n int) string {
 	var all []string
 	for i := range n {

@@ -22,7 +22,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// processingTime is the simulated processor time for each object.
 const processingTime = time.Millisecond
 
 // workingSource returns a source, which lists and watches a resource. To simulate processor time, the source sleeps for

@@ -18,12 +18,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// endingCluster is a fake API server that ends all watches when a test calls endWatches.
 type endingCluster struct {
 	server *httptest.Server
 
-	mu sync.Mutex
-	// lists is the number of received list requests. watches is the number of received watch requests.
+	mu             sync.Mutex
 	lists, watches int
 	// stopCh is closed to end the open watches. The field abort determines whether the server aborts or completes the
 	// responses.

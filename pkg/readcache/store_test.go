@@ -138,7 +138,6 @@ func TestReaches(t *testing.T) {
 	}
 }
 
-// spreadStore returns a store with the given number of namespaces. Each namespace contains one object.
 func spreadStore(tb testing.TB, namespaces int) *store {
 	tb.Helper()
 	s := &store{account: &account{pool: &pool{limit: 1 << 40}}}

@@ -10,8 +10,6 @@ import (
 	"weak"
 )
 
-// isCollected returns true once the garbage collector has freed the value of p. It returns false if the value remains
-// reachable.
 func isCollected[T any](p weak.Pointer[T]) bool {
 	for range 100 {
 		runtime.GC()

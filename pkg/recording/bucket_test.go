@@ -82,7 +82,6 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// TestPieces verifies that the pieces of a file are read one after the other.
 func TestPieces(t *testing.T) {
 	pieces, failure := []string{"one ", "", "two"}, errors.New("no")
 	open := 0

@@ -25,10 +25,8 @@ const oldID, newestID = "20260102t030405-old", "20260102t030405-whole"
 
 // fakeBucket is an S3 service with configured responses. It stores nothing.
 type fakeBucket struct {
-	// list writes the response to a request for a list of objects. get writes the response to a request for the content
-	// of an object. The service does not respond to a request if the function is nil.
-	list, get func(w http.ResponseWriter)
-	// ignoresDeletes is true if the service does not respond to requests with the method DELETE.
+	// The service does not respond to a request for a list or an object if the function is nil.
+	list, get      func(w http.ResponseWriter)
 	ignoresDeletes bool
 
 	deletions atomic.Int64
@@ -73,7 +71,6 @@ func listed(names ...string) func(http.ResponseWriter) {
 	}
 }
 
-// store returns a Store that uses f as its S3 bucket. The Store deletes recordings that are older than a minute.
 func (f *fakeBucket) store(t *testing.T) *Store {
 	t.Helper()
 	server := httptest.NewServer(f)
@@ -198,7 +195,6 @@ func TestLargeLists(t *testing.T) {
 	}
 }
 
-// TestLargeErrors verifies that an error has at most maxErrorBytes bytes, even if the S3 service sends a longer text.
 func TestLargeErrors(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusForbidden)

@@ -36,7 +36,6 @@ func newStore(t *testing.T, o Options) *Store {
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
-// record creates a recording of a terminal that displays the texts. It returns the ID of the recording.
 func record(t *testing.T, s *Store, text ...string) string {
 	t.Helper()
 	r, err := s.Begin(Terminal{User: "jane", Pod: "web", Command: []string{"sh"}})
@@ -303,7 +302,6 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestParseKeys verifies that a file with encryption keys is parsed, and that malformed files are rejected.
 func TestParseKeys(t *testing.T) {
 	line := base64.StdEncoding.EncodeToString(key(1))
 	for text, want := range map[string]int{

@@ -22,13 +22,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// testCluster implements Cluster, a connection to a cluster. Tests close the channel done to simulate that the
-// connection ends.
+// testCluster is a connection that ends when a test closes the channel done.
 type testCluster struct{ done chan struct{} }
 
 func (c *testCluster) Done() <-chan struct{} { return c.done }
 
-// serveStreams serves one handler to all clients.
 func serveStreams(tb testing.TB, o Options, h *Handler) (*Manager, string) {
 	tb.Helper()
 	if o.PerUser == 0 {

@@ -18,7 +18,6 @@ const (
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 )
 
-// trustFunc returns a function that returns the value of trusted for all requests.
 func trustFunc(trusted bool) func(*http.Request) bool {
 	return func(*http.Request) bool { return trusted }
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// answered returns the code of a response. It returns an error unless the response is a valid envelope with one of the
-// codes.
 func answered(response *wire.Response, codes ...int) (int, error) {
 	e, err := response.Parse()
 	if err != nil {

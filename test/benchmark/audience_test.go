@@ -23,11 +23,9 @@ import (
 )
 
 const (
-	// audienceVariable is the environment variable that makes this test binary act as an audience. An audience is a
-	// process with many clients, which open watch streams and discard the messages.
+	// audienceVariable is the environment variable that makes this test binary call attend.
 	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
-	// openAtOnce bounds the number of clients that open their watch streams at the same time.
-	openAtOnce = 16
+	openAtOnce       = 16
 )
 
 // audience describes clients that open watch streams.
@@ -41,7 +39,6 @@ type audience struct {
 	Message string
 }
 
-// audience returns the description of clients that open watch streams. The clients share the access tokens in l.
 func (l *library) audience(clients int, message string) audience {
 	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: l.tokens,
 		Clients: clients, Message: message}
@@ -61,7 +58,6 @@ func (l *library) aside(b *testing.B, clients int, message string) {
 	}
 }
 
-// watchers opens a watch stream for each client, and returns the connections.
 func (l *library) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
 	b.Helper()
 	conns, err := l.audience(clients, message).open(b.Context())
@@ -71,8 +67,8 @@ func (l *library) watchers(b *testing.B, clients int, message string) []*websock
 	return conns
 }
 
-// attend is the main function of an audience, which is a child process with many clients. The clients open watch
-// streams and discard the messages. attend reads the description of the clients from in, and returns at EOF.
+// attend is the main function of a child process whose clients open watch streams and discard the messages. It reads
+// the description of the clients from in, and returns at EOF.
 func attend(in io.Reader, out io.Writer) error {
 	orders := json.NewDecoder(in)
 	var a audience
@@ -97,7 +93,6 @@ func attend(in io.Reader, out io.Writer) error {
 	return err //nolint:wrapcheck // an error of the standard input
 }
 
-// open opens a watch stream for each client. Each client sends a.Message unless a.Message is empty.
 func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(a.AuthorityPEM) {
@@ -123,8 +118,6 @@ func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 	return conns, group.Wait() //nolint:wrapcheck // the errors have context
 }
 
-// subscribe sends message, and waits for the first bookmark from the server. If message is empty, subscribe does
-// nothing.
 func subscribe(conn *websocket.Conn, message string) error {
 	if message == "" {
 		return nil

@@ -80,8 +80,6 @@ func (s *baselineServer) beside(b *testing.B, request wire.Request, send func())
 	}
 }
 
-// report reports the median duration of the requests to s. It also reports the ratio of the median of d to that median.
-// If s is nil, report does nothing.
 func (s *baselineServer) report(b *testing.B, d durations) {
 	b.Helper()
 	if s == nil {

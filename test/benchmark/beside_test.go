@@ -16,7 +16,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// thinkTime is the pause of a user between two lists.
 const thinkTime = 200 * time.Millisecond
 
 // BenchmarkFloods measures the requests of ten users with and without a flood of requests from other clients. The ten
@@ -59,7 +58,7 @@ func BenchmarkFloods(b *testing.B) {
 	})
 	b.Run("lists", func(b *testing.B) { // runs last, because its Pods would slow down the other lists
 		const atOnce = 48
-		ns := manyAreThere(b)
+		ns := createManyPods(b)
 		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
 	})
 }
@@ -90,7 +89,6 @@ func newTeam(b *testing.B) *team {
 	return t
 }
 
-// tokenFor returns the token of another user, who may read a namespace of a cluster.
 func tokenFor(b *testing.B, cluster, namespace string) string {
 	b.Helper()
 	u := set().User(b, "greedy")
@@ -230,7 +228,6 @@ func (t *team) workAlone(ctx context.Context, i int, loginAt, end time.Time) pha
 	return own
 }
 
-// logIn logs in user i of the team from an unknown address.
 func (t *team) logIn(ctx context.Context, i int) (time.Duration, error) {
 	request := fixture.LoginRequest(wire.DirectPath, t.users[i].Name, t.users[i].Password)
 	request.Header = http.Header{"X-Forwarded-For": {fixture.RandomAddress()}}

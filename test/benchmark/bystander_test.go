@@ -20,7 +20,6 @@ type bystander struct {
 	request   wire.Request
 }
 
-// newBystander creates a user who may read one namespace, with a number of Pods in it.
 func newBystander(b *testing.B, pods int) *bystander {
 	b.Helper()
 	set().HostCluster(b, host)
@@ -39,7 +38,6 @@ func newBystander(b *testing.B, pods int) *bystander {
 	}}
 }
 
-// list lists the Pods once, and returns the duration.
 func (s *bystander) list(ctx context.Context) (time.Duration, error) {
 	begun := time.Now()
 	response, err := s.client.Do(ctx, s.request)
@@ -51,7 +49,6 @@ func (s *bystander) list(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// until lists Pods sequentially until the channel is closed, and returns the durations.
 func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
 	b.Helper()
 	var out durations

@@ -27,11 +27,9 @@ import (
 )
 
 const (
-	// readers is the number of users whose tokens the clients of BenchmarkCachedList share.
 	readers = 8
-	// largeMiB is the size of a response above which fewer clients send requests.
-	largeMiB = 4
-	// firstListPatience bounds the wait for the first list after a start.
+	// largeBytes is the size of a response above which fewer clients send requests.
+	largeBytes        = 16 << 20
 	firstListPatience = 2 * time.Minute
 )
 
@@ -57,11 +55,9 @@ func BenchmarkCachedList(b *testing.B) {
 
 // library contains the users who send requests to a server with a read cache.
 type library struct {
-	users []fixture.User
-	// tokens contains an access token for each user.
-	tokens []string
-	pods   int
-	// namespace has crowdedPods Pods.
+	users     []fixture.User
+	tokens    []string
+	pods      int
 	namespace string
 }
 
@@ -145,8 +141,8 @@ func (l *library) logIn(b *testing.B) {
 	}
 }
 
-// contender returns kubevision-apiserver as a contender, which is one of the compared servers. Clients connect to
-// kubevision-apiserver directly, and not through kube-apiserver.
+// contender returns kubevision-apiserver as a contender, to which clients connect directly, and not through
+// kube-apiserver.
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
@@ -176,9 +172,7 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// contenders returns the contenders for q, which are servers whose responses to one read are compared. The first
-// contender is Go's file server. The second contender is kube-apiserver. The contender "unchanged" receives conditional
-// requests with the token of only one user, because the entity tag comes from a response to this user.
+// contenders returns the contenders for q. The first is Go's file server, and the second is kube-apiserver.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	l.logIn(b)
@@ -191,7 +185,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	limit.url, pid = startFileServer(b, body)
 	limit.pids = []int{pid}
 	unchanged := l.contender(b, "unchanged", q.path, tag)
-	unchanged.headers = unchanged.headers[:1]
+	unchanged.headers = unchanged.headers[:1] // the entity tag is from a response to this user
 	kube := kubeContender(b, "kube", q.kube, http.Header{"Accept-Encoding": {"identity"}})
 	door := kubeContender(b, "other door", wire.GroupPath+"/clusters/"+host+q.path, nil)
 	door.pids = append(door.pids, cached.pids...)
@@ -205,13 +199,12 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 			l.contender(b, "live table", q.path+"?view=table", ""),
 			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
 	}
-	wanted := regexp.MustCompile(*answers)
+	wanted := regexp.MustCompile(*answerPattern)
 	return append(all[:2], slices.DeleteFunc(all[2:], func(c *contender) bool {
 		return !wanted.MatchString(c.name)
 	})...)
 }
 
-// kubeContender returns kube-apiserver as a contender, which is one of the compared servers.
 func kubeContender(b *testing.B, name, path string, header http.Header) *contender {
 	b.Helper()
 	config := env.Cluster.Config()
@@ -259,7 +252,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 	}
 	counts := []int{1, 8, 64}
 	switch {
-	case n > largeMiB*largeMiB<<20:
+	case n > largeBytes:
 		counts = counts[:2]
 	case objects > manyPods && q.name != "all":
 		counts = counts[1:2]
@@ -333,7 +326,6 @@ func (l *library) parallel(b *testing.B, source string) {
 	b.ReportMetric(share(c.refused, c.refused+len(c.took)), "refused")
 }
 
-// reportRatios reports the ratios for which KubeVision has goals.
 func reportRatios(b *testing.B, all []*contender) {
 	b.Helper()
 	limit, kube := all[0], all[1]
@@ -345,7 +337,6 @@ func reportRatios(b *testing.B, all []*contender) {
 	}
 }
 
-// must returns a function that fails the benchmark on an error.
 func must(b *testing.B) func(*http.Response, error) *http.Response {
 	b.Helper()
 	return func(response *http.Response, err error) *http.Response {

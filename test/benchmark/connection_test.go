@@ -21,14 +21,11 @@ type connection struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	request *http.Request
-	// raw is the encoded request.
-	raw []byte
+	raw     []byte
 }
 
-// connectionBuffer is the size of the buffer for responses, in bytes.
-const connectionBuffer = 64 << 10
+const responseBufferBytes = 64 << 10
 
-// dial opens the connection of a client.
 func (c *contender) dial(ctx context.Context, client int) (*connection, error) {
 	request, err := c.newRequest(ctx, client)
 	if err != nil {
@@ -43,11 +40,10 @@ func (c *contender) dial(ctx context.Context, client int) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", c.name, err)
 	}
-	return &connection{conn: conn, in: bufio.NewReaderSize(conn, connectionBuffer), request: request,
+	return &connection{conn: conn, in: bufio.NewReaderSize(conn, responseBufferBytes), request: request,
 		raw: raw.Bytes()}, nil
 }
 
-// answer sends the request. It returns the result of readResponse, and the duration.
 func (c *connection) answer() (refused bool, n int64, took time.Duration, err error) {
 	begun := time.Now()
 	if _, err := c.conn.Write(c.raw); err != nil {

@@ -75,7 +75,6 @@ func (c *contender) send(b *testing.B, clients int) {
 	c.cpu += c.processorTime(b) - before
 }
 
-// repeat sends the request of one client repeatedly until the duration of the flag -turn has passed since begun.
 func (c *contender) repeat(open *connection, begun time.Time) error {
 	var took durations
 	var bytes int64
@@ -95,14 +94,12 @@ func (c *contender) repeat(open *connection, begun time.Time) error {
 	return nil
 }
 
-// count adds the results of responses.
 func (c *contender) count(took durations, bytes int64, refused int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.took, c.bytes, c.refused = append(c.took, took...), c.bytes+bytes, c.refused+refused
 }
 
-// once sends one request over a new connection, and counts the response.
 func (c *contender) once(ctx context.Context, client int) error {
 	open, err := c.dial(ctx, client)
 	if err != nil {
@@ -121,7 +118,6 @@ func (c *contender) once(ctx context.Context, client int) error {
 	return nil
 }
 
-// newRequest returns the request of a client.
 func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
 	if err != nil {
@@ -170,13 +166,11 @@ func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	return refused, int64(read) + rest, nil
 }
 
-// rate returns the number of responses per second.
 func (c *contender) rate() float64 { return float64(len(c.took)) / max(c.spent.Seconds(), 1e-9) }
 
 // clockTicks is the number of ticks per second in which Linux reports processor time to programs.
 const clockTicks = 100
 
-// processorTime returns the processor time of the processes that serve the requests.
 func (c *contender) processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var ticks int64

@@ -26,10 +26,9 @@ import (
 )
 
 const (
-	// registrations is the number of KubeVisionClusters that BenchmarkConvergence creates for one member cluster.
 	registrations = 20
 	manyBindings  = 1000
-	// convergence bounds the benchmark.
+	// convergence bounds each wait for the controllers.
 	convergence = 15 * time.Minute
 	// calm is a period without changes, in which the calls of the controllers are counted.
 	calm = 30 * time.Second

@@ -15,10 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// crowdedPods is the number of Pods in a namespace of BenchmarkCachedList.
-const crowdedPods = 100
+const podsPerNamespace = 100
 
-// fill creates Pods in many namespaces until the library has podCount Pods. It returns the name of the first namespace.
 func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
 	b.Helper()
 	var group errgroup.Group
@@ -29,7 +27,7 @@ func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
 			l.namespace = namespace
 		}
 		set().Pod(b, namespace, "pod-00000") // waits until the namespace has its ServiceAccount
-		for i := range crowdedPods {
+		for i := range podsPerNamespace {
 			group.Go(func() error {
 				if i == 0 {
 					return nil
@@ -37,7 +35,7 @@ func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
 				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // it is complete
 			})
 		}
-		l.pods += crowdedPods
+		l.pods += podsPerNamespace
 	}
 	if err := group.Wait(); err != nil {
 		b.Fatal(err)

@@ -22,13 +22,9 @@ import (
 )
 
 const (
-	// registeredClusters is the number of registered clusters. One of them does not respond.
 	registeredClusters = 20
-	// visitors is the number of concurrent clients that send requests to one cluster.
-	visitors = 20
-	// visitPause is the time that a client waits between a response and the next request.
-	visitPause = 100 * time.Millisecond
-	// requestsPerVisitor is the number of requests of each concurrent client.
+	visitors           = 20
+	visitPause         = 100 * time.Millisecond
 	requestsPerVisitor = 4
 )
 
@@ -75,8 +71,6 @@ func BenchmarkDeadCluster(b *testing.B) {
 	compare(b, 99, "dead", besideDead, "good", besideGood)
 }
 
-// sendConcurrently sends the same request from several concurrent clients, several times each. It returns an error if a
-// response does not have the given code.
 func sendConcurrently(ctx context.Context, client *wire.Client, r wire.Request, code int) error {
 	var group errgroup.Group
 	for range visitors {
@@ -121,7 +115,6 @@ func deadAddress(b *testing.B) string {
 	return fmt.Sprintf("https://%s", listener.Addr())
 }
 
-// registerAt registers a cluster with the host's credentials.
 func registerAt(b *testing.B, address string) string {
 	b.Helper()
 	config := rest.CopyConfig(env.Cluster.Config())
@@ -129,7 +122,6 @@ func registerAt(b *testing.B, address string) string {
 	return registerBy(b, config)
 }
 
-// registerBy registers a cluster with a client configuration.
 func registerBy(b *testing.B, config *rest.Config) string {
 	b.Helper()
 	text, err := localcluster.Kubeconfig(config)

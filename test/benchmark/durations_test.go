@@ -10,26 +10,22 @@ import (
 	"time"
 )
 
-// durations contains the durations of requests, unsorted.
 type durations []time.Duration
 
-// timed returns the duration of a call.
 func timed(do func()) time.Duration {
 	begun := time.Now()
 	do()
 	return time.Since(begun)
 }
 
-// percentile returns the p-th percentile of the durations, by the nearest-rank method.
 func (d durations) percentile(p int) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(d))
-	return sorted[(p*len(sorted)+99)/100-1]
+	return sorted[(p*len(sorted)+99)/100-1] // the nearest rank
 }
 
-// compare reports a percentile of two series in milliseconds, and the ratio of the first to the second.
 func compare(b *testing.B, p int, name string, d durations, baseName string, base durations) {
 	b.Helper()
 	b.ReportMetric(milliseconds(d.percentile(p)), fmt.Sprintf("%s-p%d-ms", name, p))
@@ -37,7 +33,7 @@ func compare(b *testing.B, p int, name string, d durations, baseName string, bas
 	b.ReportMetric(float64(d.percentile(p))/float64(base.percentile(p)), fmt.Sprintf("p%d-ratio", p))
 }
 
-// compareLoops is like compare, for a loop that measures both series. Its ns/op is the median of the first series.
+// compareLoops also sets ns/op, to the median of the first series, because the loop measures both series.
 func compareLoops(b *testing.B, name string, d durations, baseName string, base durations) {
 	b.Helper()
 	b.ReportMetric(float64(d.percentile(50)), "ns/op")

@@ -29,8 +29,6 @@ type address struct {
 	Authority []byte
 }
 
-// newEndlessMember registers a fake member cluster that responds with endless lists. It returns the name of the
-// KubeVisionCluster.
 func newEndlessMember(b *testing.B) string {
 	b.Helper()
 	_, out := aside(b, memberVariable)
@@ -60,7 +58,6 @@ func serveEndlessly(in io.Reader, out io.Writer) error {
 	return err //nolint:wrapcheck // an error of the standard input
 }
 
-// answerEndlessly responds with a token or a short discovery document, and otherwise with an endless list.
 func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // a test

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// listedPods is the number of Pods in the namespace of a bystander. A bystander is a user who lists the Pods while
-	// other clients overload the server.
 	listedPods = 100
 
 	// minRounds and maxRounds bound the number of rounds. A round consists of a phase without load and a phase with
@@ -54,8 +52,6 @@ func BenchmarkLoginFlood(b *testing.B) {
 	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{Username: victim.Name}) })
 }
 
-// measureFlood reports the effect of many concurrent requests on the memory of the server and on a bystander. A
-// bystander is a user who lists Pods at the same time. The crowd c describes the clients that send the requests.
 func measureFlood(b *testing.B, others *bystander, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
@@ -117,13 +113,11 @@ func beside(b *testing.B, others *bystander, work func(context.Context, time.Dur
 	return out
 }
 
-// pause sleeps for the given time. Benchmarks call it for a phase without load.
 func pause(_ context.Context, length time.Duration) error {
 	time.Sleep(length)
 	return nil
 }
 
-// forgive deletes all KubeVisionLoginThrottles, which record failed logins.
 func forgive(b *testing.B) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), fixture.Patience)

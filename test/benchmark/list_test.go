@@ -23,7 +23,7 @@ const manyPods = 5000
 // BenchmarkList compares a list of many Pods to the same list of kube-apiserver. It measures the duration of a page of
 // a dashboard, the part of KubeVision in it, and the memory that the server needs.
 func BenchmarkList(b *testing.B) {
-	ns := manyAreThere(b)
+	ns := createManyPods(b)
 	for name, paths := range map[string]struct{ ours, theirs string }{
 		"all":      {"/clusters/" + host + "/resources/pods", "/api/v1/pods"},
 		"page":     {"/clusters/" + host + "/resources/pods?limit=100", "/api/v1/pods?limit=100"},
@@ -66,8 +66,7 @@ func listing(b *testing.B, path, theirPath string) {
 	b.ReportMetric(float64(size)/(1<<20), "answer-MiB")
 }
 
-// manyAreThere creates a namespace with many Pods of a typical size.
-func manyAreThere(b *testing.B) string {
+func createManyPods(b *testing.B) (namespace string) {
 	b.Helper()
 	set().HostCluster(b, host)
 	ns := set().Namespace(b, "crowd")

@@ -51,7 +51,6 @@ type cost struct {
 	threads        uint8
 }
 
-// costOf returns the parameters of the argon2id hash that the server computes for each login of u.
 func costOf(b *testing.B, u fixture.User) cost {
 	b.Helper()
 	secret := &corev1.Secret{}

@@ -29,29 +29,19 @@ import (
 // host is the name of the KubeVisionCluster that registers the cluster in which KubeVision runs.
 const host = "host"
 
-// env is the installation of Kubernetes and KubeVision that all benchmarks of the package share.
 var env *environment.Environment
 
-// The following variables are flags of BenchmarkCachedList, which compares the responses of several servers.
 var (
-	// turnTime is the duration of a turn. In a turn, only one contender, which is one of the compared servers, receives
-	// requests.
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
-	// rounds is the number of turns of each contender, which is one of the compared servers. In a turn, only one
-	// contender receives requests.
 	rounds = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
-	// crowdSize is the number of Pods in a second, larger run of BenchmarkCachedList. 0 means that there is no second
-	// run.
-	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
-	// answers is a regular expression that selects the measured kinds of responses by name, such as "cached". For
-	// comparison, kube-apiserver and a file server are always measured.
-	answers = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
+	// crowdSize is the number of Pods in a second, larger run. 0 means that there is no second run.
+	crowdSize     = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
+	answerPattern = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
-// floodTime is the duration of each phase of BenchmarkFloods. The phases with a flood of requests alternate with phases
-// without load.
+// floodTime is the duration of each phase of BenchmarkFloods, with or without a flood of requests.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
 // otherMain runs the main function of a child process if an environment variable selects one. The benchmarks start this

@@ -11,7 +11,6 @@ import (
 
 // memory is the physical memory of a process, in MiB.
 type memory struct {
-	// resident is the current value.
 	resident float64
 	// peak is the maximum since the last reset.
 	peak float64

@@ -124,7 +124,6 @@ func bindEverywhere(b *testing.B) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return r
 }
 
-// awaitObserved waits until the current generation of a binding is Ready.
 func awaitObserved(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for "+r.Name, func(ctx context.Context) error {
@@ -154,8 +153,6 @@ func changeSubjects(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding, u
 	}
 }
 
-// awaitDenied waits until the user may not create Pods in any namespace of the benchmark. Before, the user has this
-// right through the built-in role dev.
 func awaitDenied(b *testing.B, user string) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the end of a right",
@@ -163,6 +160,7 @@ func awaitDenied(b *testing.B, user string) {
 			for i := range manyNamespaces {
 				review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 					User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+						// The role dev grants this right.
 						Verb: "create", Resource: "pods", Namespace: fmt.Sprintf("many-%04d", i),
 					},
 				}}
@@ -188,8 +186,7 @@ func countRoleBindings(b *testing.B) int {
 	return len(all.Items)
 }
 
-// awaitIn waits until a namespace has the given number of RoleBindings of KubeVision.
-func awaitIn(b *testing.B, namespace string, want int) {
+func awaitRoleBindings(b *testing.B, namespace string, want int) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the RoleBindings of a namespace",
 		func(ctx context.Context) error {
@@ -214,7 +211,7 @@ func awaitNewNamespace(b *testing.B) {
 	if err := env.Client.Create(b.Context(), n); err != nil {
 		b.Fatal(err)
 	}
-	awaitIn(b, n.Name, wholeClusterBindings)
+	awaitRoleBindings(b, n.Name, wholeClusterBindings)
 }
 
 func protectNamespace(b *testing.B) {
@@ -225,5 +222,5 @@ func protectNamespace(b *testing.B) {
 	if err := env.Client.Patch(b.Context(), n, protected); err != nil {
 		b.Fatal(err)
 	}
-	awaitIn(b, n.Name, 0)
+	awaitRoleBindings(b, n.Name, 0)
 }

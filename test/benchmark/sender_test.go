@@ -18,8 +18,7 @@ import (
 )
 
 const (
-	// senderVariable is the environment variable that makes this program act as a sender. A sender is a process that
-	// sends waves of concurrent requests.
+	// senderVariable is the environment variable that makes this program act as a sender.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
 	// waveInterval is the minimum time between the starts of two waves. Without it, logins that are rejected at once
 	// would be sent as fast as possible.
@@ -61,7 +60,6 @@ func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	return p.in, p.out
 }
 
-// program is a child process that runs this test binary. An environment variable determines what the process does.
 type program struct {
 	in  io.Writer
 	out io.Reader
@@ -100,7 +98,6 @@ func startProgram(b *testing.B, command []string, variable, value string) progra
 	return program{in: input, out: output, pid: cmd.Process.Pid}
 }
 
-// wave sends a wave, and waits until the server has responded to all requests.
 func (s *sender) wave() error {
 	if err := s.orders.Encode(true); err != nil {
 		return fmt.Errorf("requesting a wave: %w", err)
@@ -115,15 +112,12 @@ func (s *sender) wave() error {
 	return nil
 }
 
-// waves sends waves of concurrent requests for the given time. A wave begins after the previous wave has ended. The
-// starts of two waves are at least waveInterval apart.
 func (s *sender) waves(ctx context.Context, length time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	return s.until(ctx)
 }
 
-// until sends waves until the context ends.
 func (s *sender) until(ctx context.Context) error {
 	for ctx.Err() == nil {
 		next := time.After(waveInterval)
@@ -135,7 +129,6 @@ func (s *sender) until(ctx context.Context) error {
 	return nil
 }
 
-// report logs the codes of the responses.
 func (s *sender) report(b *testing.B) {
 	b.Helper()
 	for code, count := range s.last.Codes {
@@ -143,8 +136,7 @@ func (s *sender) report(b *testing.B) {
 	}
 }
 
-// send is the main function of a sender, which is a separate process that sends waves of concurrent requests. send
-// returns at the end of in.
+// send is the main function of a sender. It returns at the end of in.
 func send(in io.Reader, out io.Writer) error {
 	orders, reports := json.NewDecoder(in), json.NewEncoder(out)
 	var c crowd

@@ -14,13 +14,10 @@ import (
 )
 
 const (
-	// guessers is the number of concurrent clients that send invalid credentials.
 	guessers = 60
 	// people is the number of users who log in with valid passwords during many invalid logins.
-	people = 10
-	// inTime is the time in which a login must succeed.
-	inTime = 5 * time.Second
-	// strangerRounds is the number of rounds. A round has a phase without load and a phase with many invalid logins.
+	people         = 10
+	inTime         = 5 * time.Second
 	strangerRounds = 3
 	// floodLength is the duration of a phase with many invalid logins. During this time, each measured user logs in
 	// once.

@@ -10,12 +10,10 @@ import (
 	"text/tabwriter"
 )
 
-// table contains the results of contenders, which are servers whose responses are compared.
 type table struct {
 	text *tabwriter.Writer
 }
 
-// measurement describes the requests that a benchmark sends to several servers to compare them.
 type measurement struct {
 	objects  int
 	question string

@@ -33,10 +33,8 @@ var (
 )
 
 const (
-	// changesPerSecond is the number of changes of Pods that BenchmarkWatch makes per second.
 	changesPerSecond = 100
-	// changesAtOnce bounds the number of concurrent changes of Pods.
-	changesAtOnce = 8
+	changesAtOnce    = 8
 	// measuredWatchers bounds the number of clients for which BenchmarkWatch measures the delays of events. The other
 	// clients run in a separate process and discard their messages.
 	measuredWatchers = 50
@@ -114,8 +112,6 @@ func (a *arrivals) get(version string) (time.Time, bool) {
 	return at, ok
 }
 
-// watchDirectly watches all Pods at kube-apiserver until the benchmark ends. It records the times at which changes
-// arrive.
 func watchDirectly(b *testing.B) *arrivals {
 	b.Helper()
 	kube, err := kubernetes.NewForConfig(env.Cluster.Config())
@@ -161,8 +157,6 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll calls run, and meanwhile reads the events that the clients receive. took contains the delays of the events,
-// compared with a direct watch of kube-apiserver. received is the number of received bytes.
 func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup

@@ -29,7 +29,6 @@ import (
 )
 
 const (
-	// defaultClients is the default number of clients that send requests concurrently.
 	defaultClients = 500
 	// patience bounds the time of a request, after which the benchmark fails. The timeouts of the server are much
 	// shorter.
@@ -72,7 +71,6 @@ type crowd struct {
 	Reconnect bool
 }
 
-// flood is a crowd that sends requests.
 type flood struct {
 	crowd
 	client *http.Client
@@ -108,7 +106,6 @@ func newFlood(c crowd) (*flood, error) {
 	return f, nil
 }
 
-// wave sends one request for each client concurrently, and waits until the server has responded to all of them.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
 	failures := make([]error, cmp.Or(f.Size, defaultClients))
@@ -130,7 +127,6 @@ func (f *flood) wave(ctx context.Context) error {
 	return nil
 }
 
-// next returns the request of the next client.
 func (f *flood) next() wire.Request {
 	n := f.sent.Add(1)
 	switch {
@@ -161,7 +157,6 @@ func invented() string {
 	return strings.ToLower(ulid.Make().String()) + "." + text(secretBytes) + "." + text(codeBytes)
 }
 
-// expected returns the allowed codes of responses.
 func (c crowd) expected() []int {
 	switch {
 	case c.Codes != nil:
@@ -173,7 +168,6 @@ func (c crowd) expected() []int {
 	}
 }
 
-// noAnswer is the code of a request without a response.
 const noAnswer = -1
 
 func (f *flood) send(ctx context.Context) error {

@@ -64,7 +64,6 @@ func authLogin(t *testing.T, d door) {
 	required.own(wire.Conflict, post, "/auth/2fa/disable", body{"code": "123456"})
 }
 
-// visitRequired returns a visitor who must set up a second factor.
 func visitRequired(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := visit(t, d)

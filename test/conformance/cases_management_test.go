@@ -10,7 +10,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// management returns requests for KubeVision's own objects.
 func (c *cast) management() map[string]probe {
 	out := map[string]probe{
 		"one cluster, as its operator": {want: wire.OK, as: operator, request: get(c.host())},

@@ -143,7 +143,6 @@ func (c *cast) parameters() map[string]probe {
 	}
 }
 
-// queries returns requests for Pods with an invalid query parameter or an impersonation header.
 func (c *cast) queries() map[string]probe {
 	asked := func(field, query string) probe {
 		return probe{want: wire.Invalid, field: field, as: member,

@@ -29,7 +29,6 @@ type writer struct {
 
 func (c *cast) configs() string { return c.host() + "/namespaces/" + c.own + "/resources/configmaps" }
 
-// config returns a ConfigMap as JSON, with additional fields in the metadata and at the top level.
 func config(name, metadata, fields string) string {
 	if name != "" {
 		metadata = strings.TrimPrefix(metadata+`,"name":"`+name+`"`, ",")
@@ -57,7 +56,6 @@ func (w writer) replace(want int, field, text string) probe {
 	return w.send(want, field, http.MethodPut, w.c.configs()+"/"+w.c.config, "", text)
 }
 
-// writes returns changes of objects of a cluster.
 func (c *cast) writes() map[string]probe {
 	w, out := writer{c}, map[string]probe{}
 	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(),
@@ -92,7 +90,6 @@ func (w writer) successes() map[string]probe {
 	}
 }
 
-// several returns requests that change several objects.
 func (w writer) several() map[string]probe {
 	one, other := config("conformance-one", `"namespace":"`+w.c.own+`"`, ""), config("conformance-other",
 		`"namespace":"`+w.c.own+`"`, "")

@@ -48,8 +48,7 @@ type cast struct {
 	// required is a user who must set up a second factor.
 	required fixture.User
 	// half is the access token of a user who must set up a second factor, but has not done so yet.
-	half string
-	// disabled is a user who may not log in.
+	half     string
 	disabled fixture.User
 	// broken is a user whose stored credentials are unreadable.
 	broken fixture.User
@@ -58,9 +57,8 @@ type cast struct {
 	// binding is the name of the role binding of the operator.
 	binding string
 
-	// bad contains invalid access tokens by description.
-	bad map[string]string
-	// expired contains expired access tokens by description.
+	// bad and expired contain invalid and expired access tokens by description.
+	bad     map[string]string
 	expired map[string]string
 }
 

@@ -14,8 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestCodes verifies the field "code" of the response to each request. It sends the requests directly to KubeVision and
-// through kube-apiserver.
 func TestCodes(t *testing.T) {
 	c := newCast(t)
 	ways := doors(t, c)

@@ -59,7 +59,6 @@ func doors(t *testing.T, c *cast) []door {
 	})
 }
 
-// openToAnonymous applies the overlay with which kube-apiserver forwards requests without a credential.
 func openToAnonymous(t *testing.T) {
 	t.Helper()
 	overlay := &rbacv1.ClusterRoleBinding{}

@@ -43,11 +43,9 @@ var (
 
 const (
 	// ownPrefix is the prefix of the names of all objects that the tests of this package create.
-	ownPrefix = "conformance-"
-	// connectTimeout is the maximum time to read the properties of the installation before the tests.
+	ownPrefix      = "conformance-"
 	connectTimeout = time.Minute
-	// removeTimeout is the maximum time to remove all objects of the tests.
-	removeTimeout = 2 * time.Minute
+	removeTimeout  = 2 * time.Minute
 )
 
 // runForeign runs the tests against an existing installation, and returns the exit code. It fails if objects of the
@@ -62,14 +60,13 @@ func runForeign(m *testing.M) int {
 	}
 	target = *found
 	code := m.Run()
-	if err := target.leave(); err != nil {
+	if err := target.cleanUp(); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		return max(code, 1)
 	}
 	return code
 }
 
-// connect returns a Target with the properties of an existing installation. It reads the properties from the cluster.
 func connect(ctx context.Context) (*Target, error) {
 	config, err := adminConfig()
 	if err != nil {
@@ -126,8 +123,6 @@ func adminClient(config *rest.Config) (client.Client, error) {
 	return c, nil
 }
 
-// impersonating returns a function that returns a client configuration for a user and groups. A client with this
-// configuration authenticates as the administrator, and impersonates the user.
 func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, error) {
 	return func(user string, groups ...string) (*rest.Config, error) {
 		config := rest.CopyConfig(admin)
@@ -136,7 +131,6 @@ func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, er
 	}
 }
 
-// authority returns the certificate authority of kubevision-apiserver in PEM format.
 func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	if *installationCA != "" {
 		text, err := os.ReadFile(*installationCA)
@@ -188,8 +182,7 @@ func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav
 	return out, nil
 }
 
-// leave removes the objects that the tests share, and waits until no object of the tests remains.
-func (target Target) leave() error {
+func (target Target) cleanUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
 	if strings.HasPrefix(target.Host, ownPrefix) {

@@ -22,7 +22,6 @@ import (
 // two seconds after kube-apiserver has applied the change.
 const discoveryTimeout = 5 * time.Second
 
-// kind is a custom kind of the tests.
 type kind struct {
 	name, scope string
 	versions    []any
@@ -55,9 +54,9 @@ func TestKindsOfNow(t *testing.T) {
 	}})
 	is("a new kind", wire.OK, `.example.com/v1"`)
 
-	change(t, s, d, served("v1beta1", true, true), served("v1", false, false))
+	setVersions(t, s, d, served("v1beta1", true, true), served("v1", false, false))
 	is("a version that is not served any more", wire.OK, `.example.com/v1beta1"`)
-	change(t, s, d, served("v1beta1", true, true), served("v2", true, false))
+	setVersions(t, s, d, served("v1beta1", true, true), served("v2", true, false))
 	is("a newer version", wire.OK, `.example.com/v2"`)
 
 	s.Delete(t, d)
@@ -103,8 +102,7 @@ func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.U
 	return d
 }
 
-// change replaces the versions in a CustomResourceDefinition.
-func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
+func setVersions(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
 		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {

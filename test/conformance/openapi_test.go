@@ -30,7 +30,6 @@ var withoutBody = []string{
 	"cordonNode", "uncordonNode", "refreshCustomResources",
 }
 
-// optionalBody lists the operations with an optional body.
 func optionalBody() []string {
 	return []string{"setUpTwoFactor", "drainNode", "createTicket", "debugPod"}
 }
@@ -63,7 +62,7 @@ func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 func TestOpenAPI(t *testing.T) {
 	d, _ := document(t)
 	seen := map[string]string{}
-	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
+	eachOperation(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
 		name := method + " " + path
 		if other, taken := seen[o.OperationId]; taken || o.OperationId == "" {
 			t.Errorf("%s and %s are both the operation %q", name, other, o.OperationId)
@@ -116,8 +115,6 @@ func checkBody(t *testing.T, d *spec3.OpenAPI, name, method string, o *spec3.Ope
 	}
 }
 
-// checkAnswer verifies that the OpenAPI document describes the response of the operation o. The schema of the response
-// must have the fields code, message, data and meta.
 func checkAnswer(t *testing.T, d *spec3.OpenAPI, name string, o *spec3.Operation) {
 	t.Helper()
 	if len(o.Responses.StatusCodeResponses) != 1 || o.Responses.StatusCodeResponses[http.StatusOK] == nil {

@@ -31,8 +31,7 @@ const (
 	nonsense = "nonsense"
 )
 
-// each calls visit for every operation in an OpenAPI document, except the operations of Kubernetes discovery.
-func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o *spec3.Operation)) {
+func eachOperation(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o *spec3.Operation)) {
 	for path, item := range d.Paths.Paths {
 		if strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/") == "" {
 			continue // discovery belongs to Kubernetes
@@ -97,7 +96,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	})
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	typed := map[string]bool{}
-	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
+	eachOperation(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
 		if strings.Contains(o.Description, " a WebSocket") {
 			return // the server requires an upgrade before it reads the parameters
 		}
@@ -133,7 +132,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	}
 }
 
-// examplePath replaces the parameters in a path with the names of an example object. The object need not exist.
+// examplePath returns the path of an object, which need not exist.
 func examplePath(path string) string {
 	return strings.NewReplacer(
 		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
@@ -228,7 +227,7 @@ func TestDocumentNamesCredentials(t *testing.T) {
 		t.Errorf("the header is described as %+v", s)
 	}
 	direct := target.direct(t)
-	each(d, func(method, path string, _ *spec3.Path, o *spec3.Operation) {
+	eachOperation(d, func(method, path string, _ *spec3.Path, o *spec3.Operation) {
 		public := len(o.SecurityRequirement) == 0
 		for _, requirement := range o.SecurityRequirement {
 			public = public || len(requirement) == 0

@@ -15,8 +15,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refuseLabel creates an admission policy for one namespace of the tests. The policy rejects ConfigMaps that have the
-// label refusedLabel.
 func (c *cast) refuseLabel(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := metav1.ObjectMeta{Name: fixture.Name("conformance-policy")}

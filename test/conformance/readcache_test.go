@@ -95,7 +95,6 @@ func testOtherCaches(t *testing.T, c *cast) {
 	})
 }
 
-// clusterReads returns the test requests that read from a cluster.
 func (c *cast) clusterReads() map[string]probe {
 	reads := c.probes()
 	maps.DeleteFunc(reads, func(name string, p probe) bool {
@@ -106,7 +105,6 @@ func (c *cast) clusterReads() map[string]probe {
 	return reads
 }
 
-// directDoor returns a door that sends requests directly to a replica, and not through kube-apiserver.
 func directDoor(t *testing.T, endpoint string) door {
 	t.Helper()
 	client, err := wire.New(endpoint, target.DirectCA)
@@ -116,7 +114,6 @@ func directDoor(t *testing.T, endpoint string) door {
 	return door{base: wire.DirectPath, client: client, direct: true, strangers: true}
 }
 
-// check sends the request of a probe through d, and verifies the response.
 func (d door) check(t *testing.T, c *cast, p probe) wire.Envelope {
 	t.Helper()
 	request, client, ok := d.request(c, p)

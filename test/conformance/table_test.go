@@ -14,21 +14,17 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// leastWays is the minimum number of different requests for each response code and each door. A door is a way to reach
-// the API, for example through kube-apiserver.
+// leastWays is the minimum number of different requests for each response code and each door.
 const leastWays = 2
 
-// results collects the results of all tests of this package.
 var results = &table{ways: map[cell]map[string]bool{}, tests: map[string]bool{}}
 
-// cell is a field of the table.
 type cell struct {
 	code int
 	door string
 }
 
-// table counts the requests for each expected response code and each door. A door is a way to reach the API, for
-// example through kube-apiserver.
+// table counts the requests for each expected response code and each door.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -36,7 +32,6 @@ type table struct {
 	tests map[string]bool
 }
 
-// setDoors sets the columns of the table. A door is a way to reach the API, for example through kube-apiserver.
 func (r *table) setDoors(ways []door) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,8 +61,6 @@ func (r *table) done(t *testing.T) {
 	r.tests[t.Name()] = true
 }
 
-// count counts the requests of one table cell. passed is the number of requests whose response had the expected code.
-// failed is the number of other requests.
 func (r *table) count(at cell) (passed, failed int) {
 	for _, ok := range r.ways[at] {
 		if ok {
@@ -79,7 +72,6 @@ func (r *table) count(at cell) (passed, failed int) {
 	return passed, failed
 }
 
-// gaps describes the table cells that have too few successful requests or any failed request.
 func (r *table) gaps() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

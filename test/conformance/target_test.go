@@ -47,7 +47,6 @@ type Target struct {
 	older map[types.UID]metav1.MicroTime
 }
 
-// target is the installation that this package tests.
 var target Target
 
 func TestMain(m *testing.M) {
@@ -104,7 +103,6 @@ func (target Target) forgiveAll(ctx context.Context) error {
 	return nil
 }
 
-// direct returns a client of kubevision-apiserver.
 func (target Target) direct(tb testing.TB) *wire.Client {
 	tb.Helper()
 	c, err := wire.New(target.DirectURL, target.DirectCA)
@@ -124,7 +122,6 @@ func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Clie
 	return wire.Configured(tb, config)
 }
 
-// manifest returns the text of an optional part of the installation.
 func manifest(tb testing.TB, path ...string) []byte {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "config"}, path...)...))

@@ -19,11 +19,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// body is the body of a request.
 type body map[string]any
 
-// visitor is a user who logs in and changes the credentials. All requests of a visitor take the same way to the API,
-// for example through kube-apiserver.
+// visitor is a user who logs in and changes the credentials. All requests of a visitor go through the same door.
 type visitor struct {
 	t      *testing.T
 	door   door
@@ -32,7 +30,6 @@ type visitor struct {
 	login  fixture.Login
 }
 
-// visit creates a user, and logs in as this user through the door d, for example through kube-apiserver.
 func visit(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := &visitor{t: t, door: d, client: d.client, user: target.set().User(t, "conformance-visitor")}
@@ -66,20 +63,16 @@ func (v *visitor) call(code int, token, method, path string, send body) wire.Env
 	return e
 }
 
-// own sends a request with the access token of the visitor.
 func (v *visitor) own(code int, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, v.login.AccessToken, method, path, send)
 }
 
-// post sends a request that requires no access token.
 func (v *visitor) post(code int, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, "", http.MethodPost, path, send)
 }
 
-// challenge logs in with the password of a visitor who has a second factor. It returns the token that a request with
-// the second factor must contain.
 func (v *visitor) challenge() string {
 	v.t.Helper()
 	var data struct {
@@ -106,14 +99,12 @@ func (v *visitor) enrol() enrolment {
 	return made
 }
 
-// aged returns a copy of a token of the visitor. The copy expired a minute ago.
 func (v *visitor) aged(raw string) string {
 	v.t.Helper()
 	token := fixture.Take(v.t, raw)
 	return token.Aged(time.Minute).Sign(v.t, target.set().SigningKey(v.t, token.Header["kid"]))
 }
 
-// expire changes the KubeVisionSession of the visitor so that the session has expired.
 func (v *visitor) expire() {
 	v.t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t,
@@ -125,10 +116,8 @@ func (v *visitor) expire() {
 	}
 }
 
-// ended returns a function that returns an error unless the server rejects the visitor's access token as expired.
 func ended(v *visitor) func(context.Context) error { return v.answered(wire.TokenExpired) }
 
-// setupRequired returns a function that returns an error unless the visitor must set up a second factor.
 func setupRequired(v *visitor) func(context.Context) error { return v.answered(wire.TwoFactorRequired) }
 
 func (v *visitor) answered(code int) func(context.Context) error {

@@ -11,7 +11,6 @@ import (
 	"testing"
 )
 
-// example returns an expression for a listing in a page. A comment above the listing names its file.
 func example() *regexp.Regexp {
 	return regexp.MustCompile("(?s)<!-- (clients/[^ ]+) -->\n\n```ts\n(.*?)\n```\n")
 }

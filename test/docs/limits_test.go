@@ -26,16 +26,12 @@ import (
 
 // row is one row of the tables in docs/limits.md.
 type row struct {
-	// grows is the quantity that has a limit.
-	grows string
-	// setBy contains the flags and constants that set the limit. tests contains the tests that reach the limit.
+	grows        string
 	setBy, tests []string
 }
 
-// columns returns the column headers, which are the same in all tables of docs/limits.md.
 func columns() []string { return []string{"What grows", "Bound", "Set by", "At the bound", "Test"} }
 
-// rows returns the rows of all tables in the text of docs/limits.md.
 func rows(tb testing.TB, page string) []row {
 	tb.Helper()
 	var out []row
@@ -128,7 +124,6 @@ func newChecker(tb testing.TB) *checker {
 	}
 }
 
-// check returns an error if a table cell names an unknown flag or constant, or contains a wrong value.
 func (c *checker) check(cell string) error {
 	for _, form := range []struct {
 		pattern string
@@ -147,7 +142,6 @@ func (c *checker) check(cell string) error {
 	return fmt.Errorf("%q is neither a flag nor a constant", cell)
 }
 
-// checkFlag returns an error unless m[1] is the default value of the flag m[0] of kubevision-apiserver.
 func (c *checker) checkFlag(m []string) error {
 	f := c.flags.Lookup(m[0])
 	if f == nil {
@@ -169,7 +163,6 @@ func (c *checker) checkLibrary(m []string) error {
 	return nil
 }
 
-// checkConstant returns an error unless m[1] is the value of the constant or field m[0] in the Go file m[2].
 func (c *checker) checkConstant(m []string) error {
 	name, value, file := m[0], m[1], m[2]
 	if c.values[file] == nil {
@@ -216,8 +209,6 @@ func (c *checker) read(file string) error {
 	return nil
 }
 
-// checkSchema returns an error unless m[2] is the value of the bound m[1], for example maxItems, of the field m[0]. The
-// file m[3] contains the CustomResourceDefinition.
 func (c *checker) checkSchema(m []string) error {
 	path, bound, value, file := m[0], m[1], m[2], m[3]
 	text, err := os.ReadFile(filepath.Join(c.root, file))
@@ -247,7 +238,6 @@ func (c *checker) checkSchema(m []string) error {
 	return nil
 }
 
-// checkText returns an error unless the manifest in the file m[1] contains the text m[0].
 func (c *checker) checkText(m []string) error {
 	text, err := os.ReadFile(filepath.Join(c.root, m[1]))
 	if err != nil {

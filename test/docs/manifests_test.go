@@ -95,14 +95,12 @@ func TestContainersAreConfined(t *testing.T) {
 	}
 }
 
-// usesNode returns true if a Pod uses a path or a namespace of its node.
 func usesNode(pod *corev1.PodSpec) bool {
 	return pod.HostNetwork || pod.HostPID || pod.HostIPC || slices.ContainsFunc(pod.Volumes,
 		func(v corev1.Volume) bool { return v.HostPath != nil })
 }
 
-// isConfined returns true if a container has no capabilities, cannot gain privileges and cannot write to its root file
-// system. It returns false if the container sets RunAsNonRoot or SeccompProfile. Only the Pod may set these fields.
+// isConfined also returns false if the container sets RunAsNonRoot or SeccompProfile, which only the Pod may set.
 func isConfined(c *corev1.SecurityContext) bool {
 	return c != nil && c.RunAsNonRoot == nil && (c.RunAsUser == nil || *c.RunAsUser != 0) &&
 		c.SeccompProfile == nil && c.Privileged == nil &&
@@ -112,7 +110,6 @@ func isConfined(c *corev1.SecurityContext) bool {
 		slices.Equal(c.Capabilities.Drop, []corev1.Capability{"ALL"})
 }
 
-// setsTag returns true if the kustomization of a directory sets the tag of an image.
 func setsTag(t *testing.T, dir, image string) bool {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
@@ -196,7 +193,6 @@ func TestNamespacesOfRights(t *testing.T) {
 	}
 }
 
-// manifests returns the texts of all manifests in config/.
 func manifests(t *testing.T) []string {
 	t.Helper()
 	var out []string

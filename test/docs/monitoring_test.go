@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// rule is a recording rule or an alerting rule of Prometheus.
 type rule struct {
 	Record, Alert, Expr string
 	Annotations         map[string]string
@@ -45,7 +44,6 @@ func rules(t *testing.T, root string) []rule {
 	return out
 }
 
-// queries returns the Prometheus queries of the Grafana dashboard.
 func queries(t *testing.T, root string) []string {
 	t.Helper()
 	var dashboard struct {

@@ -18,10 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// tree is the source of the project.
 type tree struct {
 	root string
-	// functions holds the names of all functions without a receiver.
+	// functions contains the names of the functions without a receiver in _test.go files.
 	functions map[string]bool
 }
 

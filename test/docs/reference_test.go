@@ -21,8 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
 )
 
-// constants returns the values of the string constants in the package in dir. The parameter name is a regular
-// expression that the names of the constants must match.
+// constants returns the values of the string constants whose names match the regular expression name.
 func constants(tb testing.TB, dir, name string) map[string]bool {
 	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -75,7 +74,6 @@ func section(tb testing.TB, page, heading string, column int) map[string]bool {
 	return out
 }
 
-// compare reports the names that are only in docs/reference.md or only in the source code.
 func compare(tb testing.TB, kind string, page, code map[string]bool) {
 	tb.Helper()
 	if len(code) == 0 {

@@ -39,7 +39,6 @@ func TestRightsOfServiceAccounts(t *testing.T) {
 	}
 }
 
-// rbacObject contains the fields of roles and bindings.
 type rbacObject struct {
 	Kind     string
 	Metadata struct{ Name, Namespace string }
@@ -48,7 +47,6 @@ type rbacObject struct {
 	Subjects []rbacv1.Subject
 }
 
-// grantedRights returns the rights of all ServiceAccounts in the manifests, in the format of grants.DescribeRights.
 func grantedRights(t *testing.T) []string {
 	t.Helper()
 	roles := map[rbacv1.RoleRef]map[string][]rbacv1.PolicyRule{}

@@ -20,25 +20,21 @@ const (
 	oldVersion      = "v0.1.0-e2e.1"
 	newVersion      = "v0.1.0-e2e.2"
 	versionVariable = "github.com/kubevision-io/kubevision/pkg/version.version="
-	// lastTag is the previous release.
-	lastTag = "$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)"
+	lastTag         = "$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)"
 )
 
-// build is a directory with the artifacts of the tests.
 type build struct {
 	root, dir string
 	// controlPlane and cluster are the directories of the programs of Kubernetes.
 	controlPlane, cluster string
 }
 
-// release returns the path of a file of a release.
 func (b build) release(version, name string) string { return filepath.Join(b.dir, version, name) }
 
 func (b build) image(version string) string {
 	return b.release(version, "kubevision-"+version+"-image.tar")
 }
 
-// conformance returns the path of the conformance suite.
 func (b build) conformance() string { return filepath.Join(b.dir, "conformance.test") }
 
 func (b build) logs() string { return filepath.Join(b.dir, "logs") }
@@ -59,7 +55,6 @@ func newBuild(ctx context.Context) (build, error) {
 	return b, nil
 }
 
-// make builds this release, the previous release and the conformance suite.
 func (b build) make(ctx context.Context) error {
 	old, err := b.previousSource(ctx)
 	if err != nil {

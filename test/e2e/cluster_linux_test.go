@@ -25,7 +25,6 @@ import (
 // patience bounds each command and each wait.
 const patience = 2 * time.Minute
 
-// cluster is a control plane with its clients.
 type cluster struct {
 	*localcluster.Cluster
 	fixture.Set
@@ -50,7 +49,6 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 	return c, nil
 }
 
-// kubectl runs kubectl in the root of the repository, and returns its output.
 func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -64,7 +64,6 @@ func testSkew(t *testing.T) {
 	}
 }
 
-// applyDeployment applies the Deployment of a program in install.yaml of a version.
 func applyDeployment(t *testing.T, version, program string) {
 	t.Helper()
 	text, err := os.ReadFile(world.release(version, "install.yaml"))
@@ -85,7 +84,6 @@ func applyDeployment(t *testing.T, version, program string) {
 	t.Fatalf("install.yaml of %s has no Deployment %s", version, program)
 }
 
-// testDisturbances counts the requests that fail during disturbances.
 func testDisturbances(t *testing.T) {
 	l := newLoad(t)
 	var signs string
@@ -133,7 +131,6 @@ func (r report) wantNone(t *testing.T) {
 	}
 }
 
-// podOf returns the name of a Pod of a Deployment.
 func podOf(t *testing.T, deployment string) string {
 	t.Helper()
 	names := strings.Fields(world.host.must(t, "-n", namespace, "get", "pods", "--field-selector=status.phase=Running",
@@ -181,7 +178,6 @@ func killControllerManager(t *testing.T) {
 	awaitRollout(t, controllerManager)
 }
 
-// rotateCertificate deletes the serving certificate, and waits until all replicas have a new one.
 func rotateCertificate(t *testing.T) {
 	t.Helper()
 	before := world.host.servingCA(t)

@@ -29,8 +29,7 @@ const (
 	floodSize = 300
 	// pause is the time between two requests of a sender. With it, the requests use up the seats of priority and
 	// fairness, but not the processors.
-	pause = 300 * time.Millisecond
-	// floodTime is the duration of the flood.
+	pause     = 300 * time.Millisecond
 	floodTime = 6 * time.Second
 	// maxQueueWait is the longest acceptable wait of a request in a queue of kube-apiserver. The value must be a bucket
 	// bound of the histogram of queue waits.
@@ -109,8 +108,6 @@ func (c waitCounts) minus(other waitCounts) waitCounts {
 
 func (c waitCounts) long() uint64 { return c.all - c.short }
 
-// readWaitCounts counts the requests that have left the queues of kube-apiserver on the host. The keys of the map are
-// the names of the priority levels.
 func readWaitCounts(t *testing.T) map[string]waitCounts {
 	t.Helper()
 	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // the last line must end with a line feed

@@ -11,8 +11,6 @@ import (
 	"testing"
 )
 
-// TestHelm verifies that the chart of the previous release can be installed, upgraded with all optional parts, and
-// uninstalled.
 func TestHelm(t *testing.T) {
 	steps(t, []step{
 		{"install", func(t *testing.T) {
@@ -38,14 +36,12 @@ func TestHelm(t *testing.T) {
 	})
 }
 
-// chart returns the path of the archive of the chart of a version.
 func (b build) chart(version string) string {
 	return b.release(version, "kubevision-"+strings.TrimPrefix(version, "v")+".tgz")
 }
 
 func (b build) helm() string { return filepath.Join(b.dir, "helm") }
 
-// helm runs helm against the host.
 func helm(t *testing.T, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), world.helm(), args...)

@@ -36,7 +36,6 @@ const (
 	memberName = "edge"
 )
 
-// installManifests applies install.yaml of a version.
 func installManifests(t *testing.T, version string) {
 	t.Helper()
 	begun := time.Now()
@@ -102,10 +101,8 @@ func registerMember(t *testing.T) {
 
 // door is a way to send requests to the API: through the Service or through kube-apiserver.
 type door struct {
-	name, base string
-	client     *wire.Client
-	// usesTokenHeader is true if requests contain the access token in wire.TokenHeader. It is false if they contain the
-	// access token in the header Authorization.
+	name, base      string
+	client          *wire.Client
 	usesTokenHeader bool
 }
 
@@ -135,7 +132,6 @@ func userConfig(t *testing.T, name string) *rest.Config {
 	return config
 }
 
-// servingCA returns the certificate authorities of the serving certificate.
 func (c *cluster) servingCA(t *testing.T) string {
 	t.Helper()
 	secret := &corev1.Secret{}
@@ -146,7 +142,7 @@ func (c *cluster) servingCA(t *testing.T) string {
 	return string(secret.Data["ca.crt"])
 }
 
-// person is a user with a session. The user sends all requests through one door, which is a way to reach the API.
+// person is a user with a session. The user sends all requests through one door.
 type person struct {
 	door
 	fixture.User
@@ -169,7 +165,6 @@ func newPerson(t *testing.T, d door, role string, namespaces ...string) person {
 	return p
 }
 
-// request returns a request for a path below the base path.
 func (p person) request(path string) wire.Request {
 	r := wire.Request{Path: p.base + path}
 	if p.usesTokenHeader {
@@ -180,8 +175,7 @@ func (p person) request(path string) wire.Request {
 	return r
 }
 
-// checkUse verifies that a user with read access can list objects of both clusters. The user sends the requests through
-// the Service and through kube-apiserver.
+// checkUse verifies that a user with read access can list objects of both clusters through each door.
 func checkUse(t *testing.T) {
 	t.Helper()
 	for _, d := range doors(t) {

@@ -29,8 +29,7 @@ import (
 const (
 	// requestsPerSecond is the rate of requests of each loader.
 	requestsPerSecond = 10
-	// objects is the number of objects in each list.
-	objects = 7
+	objectCount       = 7
 	// undisturbedTime is how long requests are sent before a disturbance, such as a killed process. After the
 	// disturbance, requests are sent for the same time.
 	undisturbedTime = 1500 * time.Millisecond
@@ -38,14 +37,12 @@ const (
 	clock = "15:04:05.0"
 )
 
-// loader sends the same request repeatedly.
 type loader struct {
 	name    string
 	client  *http.Client
 	request func(ctx context.Context) (*http.Request, error)
 }
 
-// failure is a request without the expected response.
 type failure struct {
 	loader, reason string
 	// code is the code of the envelope, or 0 if the response is not an envelope.
@@ -56,13 +53,11 @@ type failure struct {
 	wrong bool
 }
 
-// report contains the results of all loaders.
 type report struct {
 	sent     int
 	failures []failure
 }
 
-// load contains five loaders with separate users and objects.
 type load struct {
 	loaders []loader
 }
@@ -76,7 +71,7 @@ func newLoad(t *testing.T) load {
 	name := fixture.Name("load")
 	for _, c := range []*cluster{world.host, world.member} {
 		c.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-		for i := range objects {
+		for i := range objectCount {
 			c.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 				Namespace: name, Name: fmt.Sprintf("object-%d", i), Labels: map[string]string{"load": "yes"},
 			}})
@@ -177,7 +172,7 @@ func (l loader) send(ctx context.Context) *failure {
 		return failed(0, false, "HTTP %d: %.120s", response.StatusCode, body)
 	case *e.Code != wire.OK:
 		return failed(*e.Code, false, "code %d: %s", *e.Code, e.Message)
-	case json.Unmarshal(e.Data, &items) != nil || len(items) != objects:
+	case json.Unmarshal(e.Data, &items) != nil || len(items) != objectCount:
 		return failed(0, true, "WRONG: %d objects", len(items))
 	}
 	return nil

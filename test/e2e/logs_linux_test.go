@@ -22,7 +22,6 @@ const (
 	keptLogs = "/var/log/kept"
 )
 
-// followLogs keeps the logs of removed Pods, until the context ends.
 func followLogs(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

@@ -28,7 +28,6 @@ var (
 	idle    = flag.Duration("terminal-idle", 5*time.Second, "the time for which terminals are left alone")
 )
 
-// world contains the clusters that all tests share.
 var world struct {
 	build
 
@@ -46,11 +45,10 @@ func TestMain(m *testing.M) {
 	if sandbox.Inside() {
 		os.Exit(inSandbox(m))
 	}
-	os.Exit(prepare())
+	os.Exit(buildAndRun())
 }
 
-// prepare builds the artifacts, and runs the tests in a sandbox.
-func prepare() int {
+func buildAndRun() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	begun := time.Now()
@@ -78,7 +76,6 @@ func failed(err error) int {
 	return 1
 }
 
-// inSandbox starts the clusters and runs the tests.
 func inSandbox(m *testing.M) int {
 	ctx := context.Background()
 	b, err := newBuild(ctx)
@@ -102,7 +99,6 @@ func inSandbox(m *testing.M) int {
 	return m.Run()
 }
 
-// startClusters starts the host, which has a node, and a member without a node.
 func startClusters(ctx context.Context) error {
 	var err error
 	if world.host, err = startCluster(ctx, "host", world.controlPlane); err != nil {

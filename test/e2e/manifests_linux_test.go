@@ -85,8 +85,6 @@ func testConformance(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// removeInstallation applies remove.yaml of a version, and verifies that no object of KubeVision remains in either
-// cluster.
 func removeInstallation(t *testing.T, version string) {
 	t.Helper()
 	begun := time.Now()
@@ -96,7 +94,6 @@ func removeInstallation(t *testing.T, version string) {
 	checkNothingLeft(t)
 }
 
-// checkNothingLeft verifies that no object of an installation remains in either cluster.
 func checkNothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +

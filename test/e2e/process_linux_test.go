@@ -13,14 +13,12 @@ import (
 	"testing"
 )
 
-// process is a process of a container.
 type process struct {
 	id int
 	// hostname is the name of the Pod of the process.
 	hostname string
 }
 
-// processes returns the processes of a program in containers.
 func processes(t *testing.T, program string) []process {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -24,7 +24,6 @@ type frame struct {
 	Bytes    int    `json:"bytes,omitempty"`
 }
 
-// socket is an open WebSocket for a log, a terminal or a copy of files.
 type socket struct {
 	*websocket.Conn
 }
@@ -57,8 +56,7 @@ func (s socket) typeIn(t *testing.T, text string) {
 	s.send(t, frame{Type: "input", Data: text})
 }
 
-// readUntil reads messages until the function wanted returns true, and returns the data of all messages. The function
-// wanted gets the last message and the data of all messages so far.
+// readUntil passes the data of all messages so far, and the last message, to wanted until it returns true.
 func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data string, f frame) bool) string {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -81,8 +79,7 @@ func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data s
 	}
 }
 
-// copied reads messages until a copy of a file ends. It returns the content of the file and the last message.
-func (s socket) copied(t *testing.T) (content []byte, last frame) {
+func (s socket) readCopy(t *testing.T) (content []byte, last frame) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -106,13 +103,11 @@ func (s socket) copied(t *testing.T) (content []byte, last frame) {
 	}
 }
 
-// awaitText reads messages until the terminal shows the given text.
 func (s socket) awaitText(t *testing.T, text string) {
 	t.Helper()
 	s.readUntil(t, patience, func(data string, _ frame) bool { return strings.Contains(data, text) })
 }
 
-// awaitEnd waits until the server closes the WebSocket. It returns the reason and the duration of the wait.
 func (s socket) awaitEnd(t *testing.T) (reason string, took time.Duration) {
 	t.Helper()
 	begun := time.Now()

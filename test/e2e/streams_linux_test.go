@@ -32,9 +32,8 @@ import (
 const (
 	// endsWithin bounds the time between the end of a right and the end of a terminal.
 	endsWithin = time.Second
-	// copied is the size of a copied file. passed is the number of bytes that pass through a terminal.
-	copied = 50 << 20
-	passed = 1 << 20
+	copySize   = 50 << 20
+	binarySize = 1 << 20
 )
 
 // testStreams verifies logs, terminals and copies with a kubelet, through both paths of access.
@@ -57,8 +56,7 @@ func testStreams(t *testing.T) {
 	}
 }
 
-// runs starts a Pod with a command, and waits until the Pod runs.
-func runs(t *testing.T, namespace, name, script string) {
+func runPod(t *testing.T, namespace, name, script string) {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -79,7 +77,7 @@ func inNamespace(t *testing.T, d door, script string) (p person, namespace strin
 	t.Helper()
 	namespace = world.host.Namespace(t, "streams")
 	p = newPerson(t, d, "dev", namespace)
-	runs(t, namespace, "web", script)
+	runPod(t, namespace, "web", script)
 	eventually(t, "have the right", func(ctx context.Context) error {
 		r := p.request("/clusters/" + hostName + "/namespaces/" + namespace + "/resources/pods")
 		return p.client.Answers(ctx, wire.OK, r)
@@ -89,7 +87,6 @@ func inNamespace(t *testing.T, d door, script string) (p person, namespace strin
 
 const shell = "exec?container=main&command=sh"
 
-// testTerminal leaves a terminal idle, types into it, changes its size, and reads the exit code.
 func testTerminal(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
 	s := p.open(t, namespace, "web", shell)
@@ -114,12 +111,11 @@ func testTerminal(t *testing.T, d door) {
 	}
 }
 
-// testBinary sends arbitrary bytes through a command and back.
 func testBinary(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
-	content := random(passed)
+	content := random(binarySize)
 	s := p.open(t, namespace, "web",
-		"exec?container=main&tty=false&binary=true&command=head&command=-c&command="+strconv.Itoa(passed))
+		"exec?container=main&tty=false&binary=true&command=head&command=-c&command="+strconv.Itoa(binarySize))
 	sent := make(chan error, 1)
 	go func() { // the command writes before it has read all input
 		var err error
@@ -128,7 +124,7 @@ func testBinary(t *testing.T, d door) {
 		}
 		sent <- err
 	}()
-	if back := s.readStdout(t, passed); sum(back) != sum(content) {
+	if back := s.readStdout(t, binarySize); sum(back) != sum(content) {
 		t.Errorf("%d bytes come back, and are others", len(back))
 	}
 	if err := <-sent; err != nil {
@@ -142,19 +138,18 @@ func random(size int) []byte {
 	return out
 }
 
-// testCopy copies a large file into a container and back.
 func testCopy(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
-	content := random(copied)
+	content := random(copySize)
 	begun := time.Now()
-	in := p.open(t, namespace, "web", "copy?to=/tmp/file&size="+strconv.Itoa(copied))
+	in := p.open(t, namespace, "web", "copy?to=/tmp/file&size="+strconv.Itoa(copySize))
 	for part := range bytesOf(content, 48<<10) {
 		if err := in.WriteMessage(websocket.BinaryMessage, part); err != nil {
 			t.Fatal(err)
 		}
 	}
 	in.send(t, frame{Type: "end"})
-	if _, end := in.copied(t); end.Reason != "done" || end.Bytes != copied {
+	if _, end := in.readCopy(t); end.Reason != "done" || end.Bytes != copySize {
 		t.Fatalf("the copy into the container has ended: %+v", end)
 	}
 	arrived := time.Now()
@@ -163,11 +158,11 @@ func testCopy(t *testing.T, d door) {
 		t.Errorf("the checksum in the container is %s, want %s", own, sum(content))
 	}
 	asked := time.Now()
-	back, end := p.open(t, namespace, "web", "copy?from=/tmp/file").copied(t)
+	back, end := p.open(t, namespace, "web", "copy?from=/tmp/file").readCopy(t)
 	if end.Reason != "done" || sum(back) != sum(content) {
 		t.Errorf("%d bytes have come back, and are others: %+v", len(back), end)
 	}
-	fmt.Fprintf(os.Stderr, "%s: %d MiB into a container after %s, and back after %s\n", t.Name(), copied>>20,
+	fmt.Fprintf(os.Stderr, "%s: %d MiB into a container after %s, and back after %s\n", t.Name(), copySize>>20,
 		arrived.Sub(begun).Round(time.Millisecond), time.Since(asked).Round(time.Millisecond))
 }
 
@@ -181,7 +176,6 @@ func bytesOf(all []byte, size int) func(func([]byte) bool) {
 	}
 }
 
-// readStdout reads at least size bytes of the standard output of a command in a container.
 func (s socket) readStdout(t *testing.T, size int) []byte {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -241,7 +235,6 @@ func testEnds(t *testing.T, d door) {
 	}
 }
 
-// registerHost recreates the deleted KubeVisionCluster object of the cluster on which KubeVision runs.
 func registerHost(t *testing.T) {
 	t.Helper()
 	old := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}

@@ -101,7 +101,6 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestCertificates verifies that the certificates can be read.
 func TestCertificates(t *testing.T) {
 	if !x509.NewCertPool().AppendCertsFromPEM(certificates()) {
 		t.Error("there are no certificates")

@@ -18,7 +18,6 @@ import (
 	"time"
 )
 
-// countingListener accepts connections that count their writes. The writes fail while failing is true.
 type countingListener struct {
 	net.Listener
 
@@ -45,7 +44,6 @@ func (c *countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// echo is a handler that sends the body of the request. It sends the body in the given number of parts.
 func echo(parts int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -229,7 +227,6 @@ func TestUnsentData(t *testing.T) {
 	}
 }
 
-// brokenConn is a connection whose writes fail.
 type brokenConn struct {
 	net.Conn
 
@@ -252,7 +249,6 @@ func TestFailedSend(t *testing.T) {
 	}
 }
 
-// panickingWriter is a ResponseWriter whose Write method panics.
 type panickingWriter struct{ http.ResponseWriter }
 
 func (panickingWriter) Write([]byte) (int, error) { panic("x") }

@@ -17,7 +17,6 @@ import (
 	"time"
 )
 
-// pipeListener is a fake net.Listener. Its Accept method returns the connections that a test sends to the channel next.
 type pipeListener struct {
 	net.Listener
 
@@ -66,7 +65,6 @@ func newHarness(bytes int64) *harness {
 	})}
 }
 
-// connect opens a connection from the given client address, and returns both ends.
 func (h *harness) connect(t *testing.T, address string) (client, server net.Conn) {
 	t.Helper()
 	client, accepted := net.Pipe()
@@ -119,8 +117,6 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// handle calls a handler for a request that has arrived on a connection. The handler reads a request body of bodySize
-// bytes.
 func (h *harness) handle(server net.Conn, bodySize int, isTrusted bool) {
 	ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, server.LocalAddr())
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/",

@@ -27,8 +27,6 @@ type unread struct {
 	last       uint32
 }
 
-// serveUnread starts a server with a limited listener. The server responds immediately. serveUnread returns the
-// listener and a function that connects a client.
 func serveUnread(t *testing.T, bytes int64) (*Listener, func() *unread) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -12,7 +12,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// timedWriter records the deadline of a response.
 type timedWriter struct {
 	*httptest.ResponseRecorder
 

@@ -30,7 +30,6 @@ func refuseAll(t *testing.T, handler http.Handler, n int) time.Duration {
 	return time.Since(begun)
 }
 
-// answering returns a chain that rejects each request with a status.
 func answering(failure *envelope.Error, status int) http.Handler {
 	return WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		envelope.StateFrom(r.Context()).SetFailure(failure)

@@ -15,11 +15,9 @@ import (
 	"time"
 )
 
-// accountFlows returns only the flow of the account, without flows of networks. A flow is a group of login attempts.
 func accountFlows(account string) []flow { return []flow{{account, 1}} }
 
-// flowsFrom returns the flow of the account, and the flows of the networks that contain the address. A flow is a group
-// of login attempts.
+// flowsFrom returns the flow of the account, and the flows of the networks that contain the address.
 func flowsFrom(address, account string) []flow {
 	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: keyedCounter{key: key{name: account}}}
 	return a.flows()

@@ -15,7 +15,6 @@ import (
 
 const month = 30 * 24 * time.Hour
 
-// keysOf returns the data of a Secret with a key of each age, and the names of the keys.
 func keysOf(t *testing.T, ages ...time.Duration) (data map[string][]byte, named []string) {
 	t.Helper()
 	data = map[string][]byte{}

@@ -145,7 +145,6 @@ func TestOnlyAgeMakesATokenExpired(t *testing.T) {
 	}
 }
 
-// forge signs the given header and claims with a key of the service.
 func (f *fixture) forge(t *testing.T, key Key, headers map[jose.HeaderKey]any, claims map[string]any) string {
 	t.Helper()
 	options := &jose.SignerOptions{}

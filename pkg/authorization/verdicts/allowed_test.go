@@ -45,7 +45,7 @@ func TestVerdictsAreRenewed(t *testing.T) {
 		t.Errorf("%v after %d reviews", got, h.reviews.Load())
 	}
 	w.release <- false
-	h.lands(t)
+	h.awaitReviews(t)
 	h.expect(t, "after the renewal", false, 2)
 	h.after(maxAge)
 	h.ask(t.Context(), w, "late")
@@ -57,17 +57,16 @@ func TestVerdictsAreRenewed(t *testing.T) {
 	<-w.begun
 	h.cancelFlights()
 	<-w.ended
-	h.lands(t)
+	h.awaitReviews(t)
 	h.after(maxAge - renewalAge - time.Millisecond)
 	h.expect(t, "after a renewal that failed", true, 4)
-	h.lands(t)
+	h.awaitReviews(t)
 	h.after(time.Millisecond)
 	h.allowed.Store(false)
 	h.expect(t, "at the end", false, 5)
 }
 
-// lands waits until no review is in progress.
-func (h *harness) lands(t *testing.T) {
+func (h *harness) awaitReviews(t *testing.T) {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
 		h.mu.Lock()

@@ -143,7 +143,6 @@ func TestReviewsDuringOutages(t *testing.T) {
 	})
 }
 
-// viewerGrants returns the grants of the test user. The type grants is a SHA-256 hash of a list of roles.
 func viewerGrants() grants {
 	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return viewerRoles(), nil

@@ -100,6 +100,6 @@ func TestRenewalsAreBounded(t *testing.T) {
 	clear(h.flights)
 	h.mu.Unlock()
 	_, _ = h.verdict(t.Context(), h.scope, number(1), "alice", h.review)
-	h.lands(t)
+	h.awaitReviews(t)
 	h.expect(t, "after these reviews", true, 2)
 }

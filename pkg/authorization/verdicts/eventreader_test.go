@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestEventReader verifies the fields that are read from an event.
 func TestEventReader(t *testing.T) {
 	long := strings.Repeat("A", maxTextBytes)
 	for text, want := range map[string]event{
@@ -32,7 +31,6 @@ func TestEventReader(t *testing.T) {
 	}
 }
 
-// TestMalformedEvents verifies that incomplete, malformed and large events are rejected.
 func TestMalformedEvents(t *testing.T) {
 	for text, want := range map[string]error{
 		"":                                   io.EOF,

@@ -26,7 +26,7 @@ type harness struct {
 
 	clock *testclock.FakePassiveClock
 	scope *scope
-	// allowed is the result of each review. reviews counts the reviews.
+	// allowed is the result of each review.
 	allowed atomic.Bool
 	reviews atomic.Int32
 	// roles are the roles that the host grants the caller.
@@ -60,7 +60,6 @@ func (h *harness) review(ctx context.Context) (bool, grants, error) {
 	return h.allowed.Load(), before, err
 }
 
-// answer is like review, without the roles.
 func (h *harness) answer(ctx context.Context) (bool, error) {
 	allowed, _, err := h.review(ctx)
 	return allowed, err
@@ -140,7 +139,6 @@ func (h *harness) awaitWaiting(t *testing.T, want int) {
 	t.Fatalf("there are not %d requests that wait", want)
 }
 
-// fakeConnection is a connection to a cluster without the account of the read cache.
 type fakeConnection struct{ done chan struct{} }
 
 // Reader returns ErrNoReader.

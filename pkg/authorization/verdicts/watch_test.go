@@ -91,7 +91,6 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// roundTripper is a function that implements http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

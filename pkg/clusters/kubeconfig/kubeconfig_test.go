@@ -15,7 +15,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
-// pair returns a PEM certificate with the given expiry, and its key.
 func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	tb.Helper()
 	issued, err := certificates.SelfSigned(&x509.Certificate{NotAfter: expires})
@@ -74,7 +73,6 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestHarmlessFields verifies that fields without an effect are accepted.
 func TestHarmlessFields(t *testing.T) {
 	for name, text := range map[string]string{
 		"no exec plugin": written("",

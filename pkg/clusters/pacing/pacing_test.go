@@ -34,12 +34,10 @@ func (s source) Read(p []byte) (int, error) {
 
 func (source) Close() error { return nil }
 
-// endless is an io.Reader whose text never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, strings.Repeat(" ", len(p))), nil }
 
-// consume reads n times from a response. After each read, it sleeps for the given duration, which simulates work.
 func consume(t *testing.T, from io.Reader, n int, work time.Duration) {
 	t.Helper()
 	p := make([]byte, 1<<10)
@@ -199,10 +197,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// newWithLargeBurst returns a Pace that limits processor time only after one hour of processor time.
 func newWithLargeBurst() *Pace { return New(1, time.Hour) }
 
-// packed returns the text in the gzip format.
 func packed(t *testing.T, text string) []byte {
 	t.Helper()
 	var out bytes.Buffer

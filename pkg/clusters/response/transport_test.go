@@ -23,7 +23,6 @@ import (
 
 const canary = "said-by-the-member"
 
-// get sends a request with client-go to a server with the given handler.
 func get(t *testing.T, handler http.HandlerFunc, accept string) rest.Result {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -261,7 +260,6 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestRedact verifies that a credential in the response of a cluster is removed.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	r.Header.Set("Authorization", "Bearer secret-token")

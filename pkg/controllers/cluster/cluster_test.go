@@ -55,7 +55,6 @@ func kubeconfig(userFields string) map[string][]byte {
 users: [{name: u, user: {token: s3cr3t-` + canary + userFields + `}}]}`)}
 }
 
-// newMember registers a cluster, and returns the Secret with its kubeconfig.
 func newMember(
 	t *testing.T, s fixture.Set, data map[string][]byte,
 ) (*kubevisionv1alpha1.KubeVisionCluster, *corev1.Secret) {

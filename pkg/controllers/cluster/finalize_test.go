@@ -67,7 +67,6 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 	}
 }
 
-// TestDeletedClusterIsForgotten verifies that the reconciler keeps nothing about a cluster that no longer exists.
 func TestDeletedClusterIsForgotten(t *testing.T) {
 	scheme := newScheme(t)
 	r := newReconciler(scheme, fake.NewClientBuilder().WithScheme(scheme).Build())
@@ -92,7 +91,6 @@ func newScheme(t *testing.T) *runtime.Scheme {
 	return scheme
 }
 
-// newReconciler returns a Reconciler of the objects that host returns.
 func newReconciler(scheme *runtime.Scheme, host client.Client) *Reconciler {
 	writer := &apply.Writer{Client: host, Live: host}
 	named := impersonation.NewSource(host)

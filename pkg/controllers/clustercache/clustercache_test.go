@@ -23,14 +23,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
 
-// registered returns a KubeVisionCluster with the given creation time, in seconds since the Unix epoch.
 func registered(name string, second int64) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{
 		Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(second, 0),
 	}}
 }
 
-// newTestRegistry returns a Registry whose informer cache contains the given KubeVisionClusters.
 func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.KubeVisionCluster) *Registry {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -45,8 +43,6 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 		clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
-// connectAt adds a connection to the Registry. The connection is for the named KubeVisionCluster, and leads to the
-// cluster c.
 func (r *Registry) connectAt(name, kubeconfigVersion string, c *Cluster) {
 	revision := clusters.Revision{Cluster: types.UID(name), Version: kubeconfigVersion}
 	limits := clusters.ControllerLimits(r.pool, time.Time{})

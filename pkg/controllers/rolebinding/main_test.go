@@ -27,7 +27,6 @@ var shared controlplane.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// start starts the controllers, and registers the host.
 func start(t *testing.T) fixture.Set {
 	t.Helper()
 	s := fixture.Set{Client: shared.Controllers(t)}
@@ -42,7 +41,6 @@ func newNamespace(t *testing.T, s fixture.Set, labels map[string]string) string 
 	return n.Name
 }
 
-// newUser creates a user without a password.
 func newUser(t *testing.T, s fixture.Set) *kubevisionv1alpha1.KubeVisionUser {
 	t.Helper()
 	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("user")}}
@@ -74,7 +72,6 @@ func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, subjects ...string) gran
 	return grants.Using(b, hostName, subjects...)
 }
 
-// awaitMade waits until the binding has exactly the given objects.
 func awaitMade(t *testing.T, s fixture.Set, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...grants.Objects) {
 	t.Helper()
 	fixture.Eventually(t, "wait for the objects of binding "+b.Name, func(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,7 +23,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// restored is a user with the annotation for an adoption, and with a role binding that has no owner.
+// restored is a user with a role binding that has no owner. Only the client of reconcile reads the annotation for an
+// adoption, so that controllers that other tests have started do not adopt the role binding.
 type restored struct {
 	fixture.Set
 
@@ -33,9 +35,7 @@ type restored struct {
 func newRestored(t *testing.T) restored {
 	t.Helper()
 	s := fixture.Set{Client: shared.Client(t)}
-	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{
-		Name: fixture.Name("restored"), Annotations: map[string]string{names.AdoptCredentialsAnnotation: ""},
-	}}
+	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("restored")}}
 	s.Create(t, u)
 	grant := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -51,9 +51,25 @@ func newRestored(t *testing.T) restored {
 	return restored{Set: s, user: u, grant: grant}
 }
 
-// reconcile calls Reconcile for the user, with a client whose calls the functions intercept.
-func (r restored) reconcile(t *testing.T, funcs interceptor.Funcs) error {
+// patchFunc is called instead of Patch of a client.
+type patchFunc func(
+	ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, options ...client.PatchOption,
+) error
+
+// reconcile calls Reconcile for the user, as if the cache contained the user with the given UID. The function patch
+// may be nil.
+func (r restored) reconcile(t *testing.T, uid types.UID, patch patchFunc) error {
 	t.Helper()
+	funcs := interceptor.Funcs{Patch: patch, Get: func(
+		ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption,
+	) error {
+		err := c.Get(ctx, key, o, options...)
+		if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok {
+			u.UID = uid
+			metav1.SetMetaDataAnnotation(&u.ObjectMeta, names.AdoptCredentialsAnnotation, "")
+		}
+		return err
+	}}
 	intercepted, err := client.NewWithWatch(shared.Cluster(t).Config(), client.Options{Scheme: r.Client.Scheme()})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +82,12 @@ func (r restored) reconcile(t *testing.T, funcs interceptor.Funcs) error {
 	return err
 }
 
-// owners returns the number of owner references of the role binding.
+// reconcileAgain calls Reconcile until it succeeds, because other controllers may change the objects concurrently.
+func (r restored) reconcileAgain(t *testing.T) {
+	t.Helper()
+	fixture.Eventually(t, "reconcile the user", func(context.Context) error { return r.reconcile(t, r.user.UID, nil) })
+}
+
 func (r restored) owners(t *testing.T) int {
 	t.Helper()
 	if err := r.Client.Get(t.Context(), client.ObjectKeyFromObject(r.grant), r.grant); err != nil {
@@ -75,10 +96,10 @@ func (r restored) owners(t *testing.T) int {
 	return len(r.grant.OwnerReferences)
 }
 
-// changeBefore returns functions that call change before the first patch of an object of type T.
-func changeBefore[T client.Object](change func(context.Context) error) interceptor.Funcs {
+// changeBefore returns a function that calls change before the first patch of an object of type T.
+func changeBefore[T client.Object](change func(context.Context) error) patchFunc {
 	done := false
-	return interceptor.Funcs{Patch: func(
+	return func(
 		ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, options ...client.PatchOption,
 	) error {
 		if _, ok := o.(T); ok && !done {
@@ -88,27 +109,19 @@ func changeBefore[T client.Object](change func(context.Context) error) intercept
 			}
 		}
 		return c.Patch(ctx, o, patch, options...)
-	}}
+	}
 }
 
 // TestAdoptionForAnOlderUser verifies that the controller adopts nothing for a user that its cache contains, but that
 // was deleted and created again with another UID. Kubernetes would delete the adopted objects.
 func TestAdoptionForAnOlderUser(t *testing.T) {
 	r := newRestored(t)
-	outdated := interceptor.Funcs{Get: func(
-		ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption,
-	) error {
-		err := c.Get(ctx, key, o, options...)
-		if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok {
-			u.UID = "older"
-		}
-		return err
-	}}
-	if err := r.reconcile(t, outdated); err != nil || r.owners(t) != 0 {
+	if err := r.reconcile(t, "older", nil); err != nil || r.owners(t) != 0 {
 		t.Errorf("an older user got the role binding: %v (%v)", r.grant.OwnerReferences, err)
 	}
-	if err := r.reconcile(t, interceptor.Funcs{}); err != nil || r.owners(t) != 1 {
-		t.Errorf("the user did not get the role binding (%v)", err)
+	r.reconcileAgain(t)
+	if r.owners(t) != 1 {
+		t.Error("the user did not get the role binding")
 	}
 }
 
@@ -117,17 +130,19 @@ func TestAdoptionForAnOlderUser(t *testing.T) {
 func TestAdoptionOfChangedObjects(t *testing.T) {
 	t.Run("another subject of the role binding", func(t *testing.T) {
 		r := newRestored(t)
-		err := r.reconcile(t, changeBefore[*kubevisionv1alpha1.KubeVisionRoleBinding](func(ctx context.Context) error {
+		addSubject := func(ctx context.Context) error {
 			old := r.grant.DeepCopy()
 			r.grant.Spec.Subjects = append(r.grant.Spec.Subjects,
 				fixture.KubeVisionUsers(fixture.User{Name: "another"})...)
 			return r.Client.Patch(ctx, r.grant, client.MergeFrom(old))
-		}))
+		}
+		err := r.reconcile(t, r.user.UID, changeBefore[*kubevisionv1alpha1.KubeVisionRoleBinding](addSubject))
 		if !apierrors.IsConflict(err) || r.owners(t) != 0 {
 			t.Errorf("got %v, and the owners are %v", err, r.grant.OwnerReferences)
 		}
-		if err := r.reconcile(t, interceptor.Funcs{}); err != nil || r.owners(t) != 0 {
-			t.Errorf("a binding with two subjects was adopted: %v (%v)", r.grant.OwnerReferences, err)
+		r.reconcileAgain(t)
+		if r.owners(t) != 0 {
+			t.Errorf("a binding with two subjects was adopted: %v", r.grant.OwnerReferences)
 		}
 	})
 	t.Run("a password of the user", func(t *testing.T) {
@@ -138,17 +153,16 @@ func TestAdoptionOfChangedObjects(t *testing.T) {
 		if err := r.Client.Patch(t.Context(), source, client.MergeFrom(old)); err != nil {
 			t.Fatal(err)
 		}
-		err := r.reconcile(t, changeBefore[*kubevisionv1alpha1.KubeVisionUser](func(ctx context.Context) error {
+		setPassword := func(ctx context.Context) error {
 			old := r.user.DeepCopy()
 			r.user.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: source.Name}
 			return r.Client.Patch(ctx, r.user, client.MergeFrom(old))
-		}))
+		}
+		err := r.reconcile(t, r.user.UID, changeBefore[*kubevisionv1alpha1.KubeVisionUser](setPassword))
 		if !apierrors.IsConflict(err) {
 			t.Errorf("got %v", err)
 		}
-		if err := r.reconcile(t, interceptor.Funcs{}); err != nil {
-			t.Error(err)
-		}
+		r.reconcileAgain(t)
 		found := &corev1.Secret{}
 		if err := r.Client.Get(t.Context(), client.ObjectKeyFromObject(source), found); err != nil {
 			t.Fatal(err)

@@ -38,7 +38,6 @@ func start(t *testing.T) fixture.Set {
 
 func newPassword() string { return canary + rand.Text() }
 
-// newSource creates a Secret with a password.
 func newSource(t *testing.T, s fixture.Set, data map[string][]byte) *corev1.Secret {
 	t.Helper()
 	source := &corev1.Secret{
@@ -83,7 +82,6 @@ func newHasher(t *testing.T) *password.Hasher {
 	return h
 }
 
-// verify compares a password with the credentials of the user.
 func verify(ctx context.Context, c client.Client, h *password.Hasher, user, value string) error {
 	secret := credentialsOf(user)
 	if err := c.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
@@ -96,7 +94,6 @@ func verify(ctx context.Context, c client.Client, h *password.Hasher, user, valu
 	return h.Verify(ctx, value, hash)
 }
 
-// awaitPassword waits until the given value is the password of the user.
 func awaitPassword(t *testing.T, s fixture.Set, user, value string) {
 	t.Helper()
 	h := newHasher(t)

@@ -18,7 +18,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// TestRejectedBodies verifies the code and the field of rejected bodies, for each endpoint.
 func TestRejectedBodies(t *testing.T) {
 	s := newServer(t)
 	v := s.visit(t)
@@ -179,11 +178,10 @@ func TestRefresh(t *testing.T) {
 	v.principal(t)
 	refresh(first.RefreshToken).Want(t, wire.Unauthenticated)
 	refresh(third.RefreshToken).Want(t, wire.Unauthenticated)
-	v.ended(t)
+	v.wantEnded(t)
 }
 
-// ended fails the test if the access token of the session is valid.
-func (v *visitor) ended(t *testing.T) {
+func (v *visitor) wantEnded(t *testing.T) {
 	t.Helper()
 	_, err := v.tokens.Authenticate(t.Context(), v.login.AccessToken)
 	if !errors.Is(err, authentication.ErrSessionEnded) {
@@ -204,7 +202,7 @@ func TestExpiredSession(t *testing.T) {
 	if answer.Code != wire.TokenExpired && answer.Code != wire.Unauthenticated {
 		t.Errorf("code %d (%s)", answer.Code, answer.Message)
 	}
-	v.ended(t)
+	v.wantEnded(t)
 }
 
 // TestLogout verifies that a logout ends the session of the request, and no other session.
@@ -214,7 +212,7 @@ func TestLogout(t *testing.T) {
 	other := &visitor{server: s, user: v.user}
 	s.public(t, "/auth/login", v.credential()).Want(t, wire.OK).Into(t, &other.login)
 	v.own(t, post, "/auth/logout", nil).Want(t, wire.OK)
-	v.ended(t)
+	v.wantEnded(t)
 	s.public(t, "/auth/refresh", fields{"refreshToken": v.login.RefreshToken}).Want(t, wire.Unauthenticated)
 	other.principal(t)
 	s.public(t, "/auth/refresh", fields{"refreshToken": other.login.RefreshToken}).Want(t, wire.OK)
@@ -241,7 +239,7 @@ func TestPasswordChange(t *testing.T) {
 	other.principal(t)
 	change(v.user.Password, replacement).Want(t, wire.OK)
 	v.principal(t)
-	other.ended(t)
+	other.wantEnded(t)
 	s.public(t, "/auth/refresh", fields{"refreshToken": v.login.RefreshToken}).Want(t, wire.OK)
 	s.public(t, "/auth/login", v.credential()).Want(t, wire.Unauthenticated)
 	v.user.Password = replacement

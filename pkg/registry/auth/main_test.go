@@ -129,7 +129,6 @@ func (s *server) public(t *testing.T, path string, body any) wire.Envelope {
 	return s.Call(t, nil, post, path, body)
 }
 
-// visitor is a user with a session.
 type visitor struct {
 	*server
 
@@ -151,7 +150,6 @@ func (v *visitor) credential() fields {
 	return fields{"username": v.user.Name, "password": v.user.Password}
 }
 
-// principal returns the user whom the server authenticates by the access token of the session.
 func (v *visitor) principal(t *testing.T) *authentication.Principal {
 	t.Helper()
 	p, err := v.tokens.Authenticate(t.Context(), v.login.AccessToken)
@@ -182,8 +180,7 @@ type enrolment struct {
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// challenge begins the login of a user with a second factor. It sends the password, and returns the token for the next
-// step. In this step, the user sends the token and a code of the second factor.
+// challenge sends the password of a user with a second factor, and returns the token for the next step of the login.
 func (v *visitor) challenge(t *testing.T) string {
 	t.Helper()
 	var due struct {
@@ -197,7 +194,6 @@ func (v *visitor) challenge(t *testing.T) string {
 	return due.SessionToken
 }
 
-// kubernetesUser returns a user whom kube-apiserver has authenticated.
 func kubernetesUser() user.Info {
 	return &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.AllAuthenticated}}
 }

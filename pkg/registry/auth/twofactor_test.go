@@ -32,7 +32,7 @@ func TestSetUp(t *testing.T) {
 	s.public(t, "/auth/login", v.credential()).Want(t, wire.OK)
 	v.own(t, post, "/auth/2fa/enable", fields{"code": fixture.Code(t, made.Secret, 0)}).Want(t, wire.OK)
 	v.principal(t)
-	other.ended(t)
+	other.wantEnded(t)
 	v.challenge(t)
 
 	var due struct {

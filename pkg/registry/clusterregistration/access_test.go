@@ -19,13 +19,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// ready returns the condition Ready with a status.
 func ready(status metav1.ConditionStatus) []metav1.Condition {
 	return []metav1.Condition{{Type: kubevisionv1alpha1.ReadyCondition, Status: status, Reason: "Tested",
 		Message: "details for operators", LastTransitionTime: metav1.Now()}}
 }
 
-// probed creates a registration with the status of a cluster that has been probed.
 func (e *endpoints) probed(t *testing.T, conditions []metav1.Condition) *kubevisionv1alpha1.KubeVisionCluster {
 	t.Helper()
 	c := e.register(t)
@@ -38,7 +36,6 @@ func (e *endpoints) probed(t *testing.T, conditions []metav1.Condition) *kubevis
 	return c
 }
 
-// fieldsOf returns the names of the fields of an object in JSON, sorted and joined.
 func fieldsOf(t *testing.T, text json.RawMessage) string {
 	t.Helper()
 	object := map[string]json.RawMessage{}

@@ -45,8 +45,7 @@ func registration(name string) fields {
 	return fields{"name": name, "authType": "kubeconfig", "kubeconfig": valid()}
 }
 
-// absent fails the test if an object exists.
-func (e *endpoints) absent(t *testing.T, objects ...client.Object) {
+func (e *endpoints) wantAbsent(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, o := range objects {
 		if err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
@@ -122,12 +121,11 @@ func TestRejectedRegistrations(t *testing.T) {
 			if given, ok := body["name"].(string); ok && given != "No_Name" {
 				member = given
 			}
-			e.absent(t, clusterNamed(member), secretOf(member, nil))
+			e.wantAbsent(t, clusterNamed(member), secretOf(member, nil))
 		})
 	}
 }
 
-// TestRegistration verifies the objects and the response of a registration.
 func TestRegistration(t *testing.T) {
 	e := newEndpoints(t)
 	operator := e.operator(t)
@@ -180,7 +178,7 @@ func TestRegistrationOfTheHost(t *testing.T) {
 	if !cluster.Spec.InCluster || cluster.Spec.KubeconfigSecretRef != nil {
 		t.Errorf("the registration is %+v", cluster.Spec)
 	}
-	e.absent(t, secretOf(name, nil))
+	e.wantAbsent(t, secretOf(name, nil))
 }
 
 // TestFailedRegistration verifies that a registration creates both objects or neither, also if only the second write
@@ -220,7 +218,7 @@ func TestFailedRegistration(t *testing.T) {
 			}
 			for object, before := range exists {
 				if !before {
-					e.absent(t, object)
+					e.wantAbsent(t, object)
 					continue
 				}
 				version := object.GetResourceVersion()

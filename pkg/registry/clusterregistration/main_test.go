@@ -92,7 +92,6 @@ func onSecrets(verbs ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: verbs}
 }
 
-// operator creates a user who may manage KubeVisionClusters and their Secrets.
 func (e *endpoints) operator(t *testing.T) user.Info {
 	t.Helper()
 	return e.caller(t, onClusters("*"), onSecrets("get", "create", "update"))

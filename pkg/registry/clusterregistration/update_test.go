@@ -128,7 +128,7 @@ func TestRejectedUpdates(t *testing.T) {
 				t.Errorf("the registration was changed: %+v", c.Spec)
 			}
 			if tc.secret == nil {
-				e.absent(t, secret)
+				e.wantAbsent(t, secret)
 				return
 			}
 			e.present(t, secret)
@@ -195,7 +195,7 @@ func TestDelete(t *testing.T) {
 	e.Call(t, e.caller(t, onClusters("get")), http.MethodDelete, path, nil).Want(t, wire.Forbidden)
 	e.present(t, c)
 	e.Call(t, operator, http.MethodDelete, path, nil).Want(t, wire.OK)
-	e.absent(t, c)
+	e.wantAbsent(t, c)
 	for method, body := range map[string]any{http.MethodDelete: nil, get: nil, put: fields{"displayName": "x"}} {
 		e.Call(t, operator, method, path, body).Want(t, wire.ClusterNotFound)
 	}

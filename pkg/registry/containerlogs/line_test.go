@@ -112,7 +112,6 @@ func TestContinuesAfterTheLastLine(t *testing.T) {
 	}
 }
 
-// TestMergeByTime verifies that byTime merges the lines of several logs in the order of their times.
 func TestMergeByTime(t *testing.T) {
 	texts := []string{
 		"2026-01-02T03:04:01Z a\n2026-01-02T03:04:04Z d\n",

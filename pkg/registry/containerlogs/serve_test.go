@@ -51,7 +51,6 @@ func TestCompressedLog(t *testing.T) {
 	runtime.KeepAlive(all)
 }
 
-// TestTail verifies that the number of requested lines is bounded.
 func TestTail(t *testing.T) {
 	for tail, want := range map[string]int64{
 		"": -1, "0": 0, "7": 7, "1000000000000": maxTail, "9223372036854775807": maxTail,

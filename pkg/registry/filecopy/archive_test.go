@@ -17,7 +17,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// archive returns an archive with entries whose content is their name.
 func archive(tb testing.TB, headers ...tar.Header) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -41,7 +40,6 @@ func archive(tb testing.TB, headers ...tar.Header) []byte {
 	return out.Bytes()
 }
 
-// names returns the names in an archive, the number of omitted entries, and the error.
 func names(raw []byte, maxBytes int64) (found []string, skipped int64, err error) {
 	from := newEntries(bytes.NewReader(raw), &limits{bytes: maxBytes})
 	for {

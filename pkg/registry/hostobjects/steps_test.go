@@ -17,7 +17,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// history records executed steps.
 type history []string
 
 func (h *history) step(name string, do, undo error) hostobjects.Step {
@@ -65,7 +64,6 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestUndoOutlivesItsRequest verifies that an undo completes after the client has disconnected.
 func TestUndoOutlivesItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	undone := false

@@ -9,7 +9,6 @@ import (
 	"testing"
 )
 
-// TestPorts verifies the validation of the ports of a request.
 func TestPorts(t *testing.T) {
 	for text, want := range map[string][]uint16{
 		"80": {80}, "80,443": {80, 443}, "65535": {65535},

@@ -19,7 +19,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 )
 
-// allocated returns the bytes that a function allocates.
 func allocated(do func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

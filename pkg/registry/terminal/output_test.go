@@ -81,7 +81,6 @@ func TestWhatIsNoText(t *testing.T) {
 	}
 }
 
-// TestLargeWrites verifies that the size of frames is bounded.
 func TestLargeWrites(t *testing.T) {
 	r := &recorder{}
 	in := bytes.Repeat([]byte{'x'}, 3*maxFrame+1)

@@ -40,7 +40,6 @@ func (w *world) change(name string, deletion bool) readcache.Change {
 	return c
 }
 
-// changeOf returns the Changes that the read cache delivers to a subscriber for one watch event.
 func changeOf(c readcache.Change) readcache.Changes {
 	return readcache.Changes{All: slices.Values([]readcache.Change{c}), Version: c.Version}
 }
@@ -85,7 +84,6 @@ func (w *world) step(random *rand.Rand) {
 	w.feed.deliver(relist(version, all...))
 }
 
-// relist returns the Changes that the read cache delivers to a subscriber after a new list of the objects.
 func relist(version string, all ...readcache.Change) readcache.Changes {
 	return readcache.Changes{All: slices.Values(all), Version: version, Relisted: true}
 }

@@ -103,7 +103,6 @@ func TestEndedFeedsHoldNoObjects(t *testing.T) {
 	}
 }
 
-// heap returns the bytes of all objects in memory that are in use.
 func heap() int64 {
 	var stats runtime.MemStats
 	runtime.GC()

@@ -13,7 +13,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// receivedEvent is an event as a client decodes it.
 type receivedEvent struct {
 	Type      string          `json:"type"`
 	ClusterID string          `json:"clusterId"`
@@ -73,7 +72,6 @@ func FuzzAppendEvent(f *testing.F) {
 	})
 }
 
-// BenchmarkAppendEvent measures the cost of one event for one client.
 func BenchmarkAppendEvent(b *testing.B) {
 	o := &readcache.Object{Name: "web-0", Namespace: "shop", ResourceVersion: "712345", Created: 1_700_000_000,
 		Labels: readcache.Labels{{Key: "app", Value: "web"}, {Key: "tier", Value: "front"}},

@@ -67,7 +67,6 @@ func TestSharedMessages(t *testing.T) {
 	}
 }
 
-// TestLargeMessagesAreNotKept verifies that a feed does not keep a message that is larger than maxShared.
 func TestLargeMessagesAreNotKept(t *testing.T) {
 	w := newWorld()
 	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))

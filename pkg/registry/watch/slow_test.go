@@ -23,9 +23,8 @@ import (
 // slowStream is a stream to a slow client. SendText blocks until the test acknowledges the message.
 type slowStream struct {
 	account *budget.Account
-	// acks receives one value for each message that the test acknowledges.
-	acks chan struct{}
-	sent chan string
+	acks    chan struct{}
+	sent    chan string
 }
 
 func newSlowStream(total *budget.Budget) *slowStream {
@@ -43,8 +42,6 @@ func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: 
 func (*slowStream) Context() context.Context   { return context.Background() }
 func (s *slowStream) Account() *budget.Account { return s.account }
 
-// updateObject creates or updates the object with the given name and with size bytes of data. It delivers the change to
-// w.feed.
 func (w *world) updateObject(name string, size int) {
 	c := w.change(name, false)
 	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))

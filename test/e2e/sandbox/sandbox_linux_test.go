@@ -25,8 +25,7 @@ const (
 	endEnv = "KUBEVISION_E2E_TEST_END"
 	// sleepEnv is the environment variable that makes this test binary start a sandbox. The value is the time for which
 	// a process in the sandbox sleeps, in seconds.
-	sleepEnv = "KUBEVISION_E2E_TEST_SECONDS"
-	// awaitTimeout is the maximum time for which await waits.
+	sleepEnv     = "KUBEVISION_E2E_TEST_SECONDS"
 	awaitTimeout = 20 * time.Second
 )
 
@@ -159,7 +158,6 @@ func started(t *testing.T) bool {
 	return err == nil && len(procs) > 0
 }
 
-// sleepers returns the /proc files of the processes of the command sleep whose argument begins with seconds.
 func sleepers(t *testing.T, seconds string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -16,7 +16,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// outcome is the result of one item of a batch.
 type outcome struct {
 	Resource, Kind, Name, Namespace *string
 	Success                         *bool

@@ -24,7 +24,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// drained is the response to a drain.
 type drained struct {
 	Name      string
 	Completed bool
@@ -35,7 +34,6 @@ type drained struct {
 	}
 }
 
-// status returns the status of a Pod and its reason.
 func (d drained) status(name string) (status, reason string) {
 	for _, p := range d.Pods {
 		if p.Name == name {
@@ -52,7 +50,6 @@ func (d drained) want(t *testing.T, name, status, reason string) {
 	}
 }
 
-// node creates a node without Pods.
 func node(t *testing.T) *corev1.Node {
 	t.Helper()
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("node")}}
@@ -60,7 +57,6 @@ func node(t *testing.T) *corev1.Node {
 	return n
 }
 
-// place binds a Pod to a node, as the scheduler does.
 func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	t.Helper()
 	binding := &corev1.Binding{
@@ -70,11 +66,10 @@ func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	if err := env.Client.SubResource("binding").Create(t.Context(), p, binding); err != nil {
 		t.Fatal(err)
 	}
-	run(t, p)
+	markRunning(t, p)
 }
 
-// run sets the status of a Pod to running and ready, as the kubelet does.
-func run(t *testing.T, p *corev1.Pod) {
+func markRunning(t *testing.T, p *corev1.Pod) {
 	t.Helper()
 	p.Status.Phase = corev1.PodRunning
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
@@ -88,19 +83,17 @@ func run(t *testing.T, p *corev1.Pod) {
 	})
 }
 
-// placed returns the Pods of a Deployment, on a node.
-func placed(t *testing.T, namespace string, n *corev1.Node, count int32) []corev1.Pod {
+func placedPods(t *testing.T, namespace string, n *corev1.Node, count int32) []corev1.Pod {
 	t.Helper()
 	deployment(t, namespace, "web", count)
-	list := pods(t, namespace, int(count))
+	list := awaitPods(t, namespace, int(count))
 	for i := range list {
 		place(t, &list[i], n)
 	}
 	return list
 }
 
-// bare creates a Pod on a node. No controller recreates the Pod.
-func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*corev1.Pod)) *corev1.Pod {
+func barePod(t *testing.T, namespace, name string, n *corev1.Node, change func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -108,7 +101,7 @@ func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*cor
 	}
 	change(p)
 	fixture.Eventually(t, "make Pod "+name, func(ctx context.Context) error { return env.Client.Create(ctx, p) })
-	run(t, p)
+	markRunning(t, p)
 	return p
 }
 
@@ -164,7 +157,7 @@ func TestCordon(t *testing.T) {
 // Pods that belong to the node remain.
 func TestDrain(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "drain"), newActor(t, "ops"), node(t)
-	web := placed(t, ns, n, 2)
+	web := placedPods(t, ns, n, 2)
 	agent := &appsv1.DaemonSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"},
 		Spec: appsv1.DaemonSetSpec{
@@ -190,12 +183,12 @@ func TestDrain(t *testing.T) {
 		}
 		return nil
 	})
-	alone := bare(t, ns, "alone", n, func(*corev1.Pod) {})
-	scratch := bare(t, ns, "scratch", n, func(p *corev1.Pod) {
+	alone := barePod(t, ns, "alone", n, func(*corev1.Pod) {})
+	scratch := barePod(t, ns, "scratch", n, func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "tmp",
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})
-	mirror := bare(t, ns, "mirror", n, func(p *corev1.Pod) {
+	mirror := barePod(t, ns, "mirror", n, func(p *corev1.Pod) {
 		p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
 	})
 
@@ -254,8 +247,8 @@ func TestDrain(t *testing.T) {
 // TestDrainBudget verifies that a drain respects a PodDisruptionBudget, evicts the other Pods, and can be repeated.
 func TestDrainBudget(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "budget"), newActor(t, "ops"), node(t)
-	web := placed(t, ns, n, 2)
-	other := bare(t, ns, "zz-other", n, func(*corev1.Pod) {})
+	web := placedPods(t, ns, n, 2)
+	other := barePod(t, ns, "zz-other", n, func(*corev1.Pod) {})
 	budget := &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"},
 		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: new(intstr.FromInt32(2)), Selector: selector()},
@@ -318,8 +311,8 @@ func TestDrainBudget(t *testing.T) {
 // TestDrainOfALargePod verifies that a drain reports a Pod that needs too much memory, and evicts the other Pods.
 func TestDrainOfALargePod(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "large"), newActor(t, "ops"), node(t)
-	large := bare(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })
-	small := bare(t, ns, "small", n, func(*corev1.Pod) {})
+	large := barePod(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })
+	small := barePod(t, ns, "small", n, func(*corev1.Pod) {})
 	d, _ := ops.drain(t, n, wire.OK, `{"force":true,"gracePeriodSeconds":0}`)
 	d.want(t, "large", "failed", "too large")
 	d.want(t, "small", "evicted", "")
@@ -328,7 +321,6 @@ func TestDrainOfALargePod(t *testing.T) {
 	}
 }
 
-// TestDrainWithoutEvictions verifies the error of a drain by a caller who may change nodes but may not evict Pods.
 func TestDrainWithoutEvictions(t *testing.T) {
 	ns, n := set().Namespace(t, "noevict"), node(t)
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("cordoner")},
@@ -338,7 +330,7 @@ func TestDrainWithoutEvictions(t *testing.T) {
 		}}
 	set().Create(t, role)
 	cordoner := newActor(t, role.Name)
-	web := placed(t, ns, n, 1)
+	web := placedPods(t, ns, n, 1)
 	d, _ := cordoner.drain(t, n, wire.Forbidden, `{}`)
 	d.want(t, web[0].Name, "failed", "forbidden")
 	if !there(t, &web[0]) {

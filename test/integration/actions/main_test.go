@@ -34,7 +34,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// actor is a user who has logged in, and who has a role in the cluster in which KubeVision runs.
 type actor struct {
 	client *wire.Client
 	token  string
@@ -53,8 +52,6 @@ func newActor(t *testing.T, role string, namespaces ...string) actor {
 	return actor{client: c, token: u.Login(t, c, wire.DirectPath).AccessToken}
 }
 
-// call sends a request to KubeVision. path is relative to /clusters/host, the path of the cluster in which KubeVision
-// runs.
 func (a actor) call(t *testing.T, method, path, body string) wire.Envelope {
 	t.Helper()
 	return a.client.Call(t, wire.Request{Method: method, Path: wire.DirectPath + onHost + path, Bearer: a.token,
@@ -76,7 +73,6 @@ func (a actor) post(t *testing.T, path, body string) wire.Envelope {
 	return a.call(t, http.MethodPost, path, body)
 }
 
-// refused fails the test unless the response e has the given code and the given field.
 func refused(t *testing.T, e wire.Envelope, code int, field string) {
 	t.Helper()
 	if e.Code != code || e.Meta.Field != field {
@@ -84,7 +80,6 @@ func refused(t *testing.T, e wire.Envelope, code int, field string) {
 	}
 }
 
-// read reads the current version of an object as an administrator.
 func read[T client.Object](t *testing.T, o T) T {
 	t.Helper()
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -104,7 +99,6 @@ func selector() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 }
 
-// deployment creates a Deployment, and waits until the Deployment controller has created the first revision.
 func deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.Deployment {
 	t.Helper()
 	d := &appsv1.Deployment{
@@ -116,7 +110,6 @@ func deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.De
 	return d
 }
 
-// update changes an object with a merge patch, as an administrator.
 func update(t *testing.T, o client.Object, patch string) {
 	t.Helper()
 	if err := env.Client.Patch(t.Context(), o, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {

@@ -92,7 +92,7 @@ func TestRestartPod(t *testing.T) {
 	ns := set().Namespace(t, "restart-pod")
 	dev := newActor(t, "dev", ns)
 	deployment(t, ns, "web", 1)
-	first := pods(t, ns, 1)[0]
+	first := awaitPods(t, ns, 1)[0]
 	e := dev.post(t, "/namespaces/"+ns+"/pods/"+first.Name+"/restart", "").Want(t, wire.OK)
 	if got := e.Meta.Warnings; len(got) != 0 {
 		t.Errorf("warnings %q", got)
@@ -115,8 +115,7 @@ func TestRestartPod(t *testing.T) {
 	set().Gone(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "alone"}})
 }
 
-// pods waits until a namespace has the given number of Pods, and returns them.
-func pods(t *testing.T, namespace string, count int) []corev1.Pod {
+func awaitPods(t *testing.T, namespace string, count int) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList
 	fixture.Eventually(t, fmt.Sprintf("wait for %d Pods", count), func(ctx context.Context) error {

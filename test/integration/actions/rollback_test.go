@@ -20,7 +20,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// revision is an entry in the rollout history of a workload.
 type revision struct {
 	Revision    int64       `json:"revision"`
 	ChangeCause *string     `json:"changeCause"`

@@ -80,7 +80,6 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestScaleCustomResource verifies that objects of a custom kind with a scale subresource can be scaled.
 func TestScaleCustomResource(t *testing.T) {
 	admin := newActor(t, "admin")
 	ns := set().Namespace(t, "scale-custom")
@@ -116,7 +115,6 @@ func TestScaleCustomResource(t *testing.T) {
 	}
 }
 
-// TestNamesLikeActions verifies that objects may have the names of actions.
 func TestNamesLikeActions(t *testing.T) {
 	ns := set().Namespace(t, "names")
 	dev := newActor(t, "dev", ns)

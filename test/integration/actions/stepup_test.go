@@ -18,7 +18,7 @@ import (
 func TestADrainTakesNoCode(t *testing.T) {
 	admin, n := newActor(t, "admin"), node(t)
 	fixture.Enrol(t, admin.client, wire.DirectPath, admin.token)
-	p := bare(t, "kube-system", fixture.Name("evicted"), n, func(*corev1.Pod) {})
+	p := barePod(t, "kube-system", fixture.Name("evicted"), n, func(*corev1.Pod) {})
 	admin.call(t, http.MethodDelete, "/namespaces/kube-system/resources/pods/"+p.Name,
 		"").Want(t, wire.TwoFactorRequired)
 	admin.post(t, "/namespaces/kube-system/pods/"+p.Name+"/restart", "").Want(t, wire.TwoFactorRequired)

@@ -21,7 +21,7 @@ func TestViewers(t *testing.T) {
 	d := deployment(t, ns, "web", 1)
 	update(t, d, `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}`)
 	set().AtRevision(t, d, 2)
-	alone := bare(t, ns, "alone", n, func(*corev1.Pod) {})
+	alone := barePod(t, ns, "alone", n, func(*corev1.Pod) {})
 	config := &corev1.ConfigMap{}
 	config.Namespace, config.Name = ns, "config"
 	set().Create(t, config)

@@ -34,7 +34,6 @@ func accessOf(tb testing.TB, a actor, query string) []dashboardv1alpha1.ClusterA
 	return data.Clusters
 }
 
-// awaitAccess waits until a user has roles on the host and access to namespaces.
 func awaitAccess(tb testing.TB, a actor, roles []string, namespaces ...string) {
 	tb.Helper()
 	slices.Sort(namespaces)

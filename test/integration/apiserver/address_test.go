@@ -15,13 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// from adds the header in which a proxy sends the client's address.
 func from(addresses string, r wire.Request) wire.Request {
 	r.Header = http.Header{"X-Forwarded-For": {addresses}}
 	return r
 }
 
-// addressOf returns the client address in a session object.
 func addressOf(t *testing.T, l fixture.Login) string {
 	t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

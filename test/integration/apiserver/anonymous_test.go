@@ -19,8 +19,7 @@ import (
 
 var pathParameter = regexp.MustCompile(`\{[^}]+\}`)
 
-// published returns the paths and methods of the API in kube-apiserver's OpenAPI document.
-func published(tb testing.TB) map[string][]string {
+func publishedMethods(tb testing.TB) map[string][]string {
 	tb.Helper()
 	client := wire.Configured(tb, env.Cluster.Config())
 	var response *wire.Response
@@ -50,7 +49,7 @@ func published(tb testing.TB) map[string][]string {
 
 // TestOpenAPIShowsTheAPI verifies that the document is not empty, because other tests depend on its content.
 func TestOpenAPIShowsTheAPI(t *testing.T) {
-	paths := published(t)
+	paths := publishedMethods(t)
 	for path, method := range map[string]string{
 		"/auth/login": http.MethodPost, "/users/me": http.MethodGet, "/clusters": http.MethodGet,
 		"/clusters/{cluster}/resources/{resource}":                               http.MethodGet,
@@ -90,7 +89,7 @@ func TestNobodyGetsIn(t *testing.T) {
 			}
 		}
 	}
-	for path := range published(t) {
+	for path := range publishedMethods(t) {
 		path = strings.TrimPrefix(pathParameter.ReplaceAllString(path, "x"), wire.GroupPath)
 		if path != "/" && path != "" { // the discovery document of the group
 			ask(path)

@@ -119,13 +119,13 @@ func TestLogsKeepSecrets(t *testing.T) {
 		}
 	})
 	t.Run("-v=9", func(t *testing.T) {
-		endpoint, log := verbose(t)
+		endpoint, log := startVerbose(t)
 		client := at(t, endpoint)
 		a := use(t, client, newActor(t, "admin"))
 		search(t, log, canaries(t, a))
 	})
 	t.Run("-v=9, a token in the address", func(t *testing.T) {
-		endpoint, log := verbose(t)
+		endpoint, log := startVerbose(t)
 		a := newActor(t, "")
 		at(t, endpoint).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t,
 			wire.Unauthenticated)
@@ -181,8 +181,7 @@ func tried(t *testing.T, kubeconfig string) {
 	})
 }
 
-// verbose starts another kubevision-apiserver with the highest verbosity, at a different port.
-func verbose(t *testing.T) (endpoint, log string) {
+func startVerbose(t *testing.T) (endpoint, log string) {
 	t.Helper()
 	process := fmt.Sprintf("/proc/%d", env.KubeVision.APIServer().PID())
 	commandLine, err := os.ReadFile(filepath.Join(process, "cmdline"))

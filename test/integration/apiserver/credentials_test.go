@@ -51,8 +51,6 @@ func TestWhatIsNoCredential(t *testing.T) {
 	}
 }
 
-// TestWhatIsACredential verifies that the server accepts an access token in each of the headers Authorization and
-// X-KubeVision-Token.
 func TestWhatIsACredential(t *testing.T) {
 	a := newActor(t, "")
 	for name, header := range map[string]http.Header{

@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deviceOf returns the device token in the response to a login. The token identifies the client at the next login.
 func deviceOf(t *testing.T, e wire.Envelope) string {
 	t.Helper()
 	var data struct {
@@ -27,7 +26,6 @@ func deviceOf(t *testing.T, e wire.Envelope) string {
 	return data.DeviceToken
 }
 
-// withDevice returns a login request with a device token, which identifies a client that has logged in before.
 func withDevice(t *testing.T, u fixture.User, password, device string) wire.Request {
 	t.Helper()
 	return post(t, "/auth/login", map[string]string{"username": u.Name, "password": password, "deviceToken": device})

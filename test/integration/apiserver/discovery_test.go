@@ -123,7 +123,6 @@ func TestMetricsTellTheCode(t *testing.T) {
 	}
 }
 
-// TestAvailable verifies that the APIService has the condition Available.
 func TestAvailable(t *testing.T) {
 	text, err := env.Cluster.Kubectl(t.Context(), "get", "apiservice", "v1alpha1.dashboard.kubevision.io", "-o", "json")
 	if err != nil {

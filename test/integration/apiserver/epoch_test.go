@@ -82,7 +82,7 @@ func endings(manager actor) map[string]ending {
 		"user deleted and made again": {end: func(t *testing.T, a actor, _ enrolment) {
 			spec := a.Object.Spec
 			set().Delete(t, a.Object)
-			set().UserReady(t, again(t, a.User, spec))
+			set().UserReady(t, recreate(t, a.User, spec))
 		}},
 		"password changed": {keeps: true, end: func(t *testing.T, a actor, _ enrolment) {
 			direct(t).Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)

@@ -22,8 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// happened returns the events of a user by their reasons.
-func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, error) {
+func eventsByReason(ctx context.Context, u fixture.User) (map[string][]corev1.Event, error) {
 	var all corev1.EventList
 	if err := env.Client.List(ctx, &all); err != nil {
 		return nil, err
@@ -37,12 +36,11 @@ func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, e
 	return out, nil
 }
 
-// tells waits until a user has events with all the reasons, and returns the events of the user.
-func tells(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.Event {
+func awaitEvents(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.Event {
 	t.Helper()
 	var found map[string][]corev1.Event
 	fixture.Eventually(t, fmt.Sprintf("see the events %v", reasons), func(ctx context.Context) (err error) {
-		if found, err = happened(ctx, u); err != nil {
+		if found, err = eventsByReason(ctx, u); err != nil {
 			return err
 		}
 		for _, reason := range reasons {
@@ -55,8 +53,7 @@ func tells(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.
 	return found
 }
 
-// logged returns the lines of the audit log that contain a text.
-func logged(t *testing.T, text string) []string {
+func auditLines(t *testing.T, text string) []string {
 	t.Helper()
 	all, err := os.ReadFile(env.KubeVision.APIServer().LogFile())
 	if err != nil {
@@ -76,7 +73,7 @@ func logged(t *testing.T, text string) []string {
 func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
 	fixture.Eventually(t, "find the lines of the audit log", func(context.Context) error {
-		lines := logged(t, `user="`+u.Name+`"`)
+		lines := auditLines(t, `user="`+u.Name+`"`)
 		for reason, text := range reasons {
 			if !slices.ContainsFunc(lines, func(l string) bool {
 				return strings.Contains(l, `reason="`+reason+`"`) && strings.Contains(l, text)
@@ -120,7 +117,7 @@ func TestEvents(t *testing.T) {
 	for reason := range reasons {
 		names = append(names, reason)
 	}
-	found := tells(t, a.User, names...)
+	found := awaitEvents(t, a.User, names...)
 	wantLogged(t, a.User, reasons)
 	wantLogged(t, a.User, map[string]string{"SecondFactorDue": "", "SecondFactorSetUp": ""})
 	for _, reason := range []string{"LoginFailed", "AccountLocked", "SecondFactorFailed", "PasswordChangeRefused"} {
@@ -149,8 +146,6 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestWrongOldPasswordsLockNoAccount verifies that wrong old passwords do not lock the account and do not cause an
-// event about a lock.
 func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	for range freeFailures {
@@ -158,10 +153,10 @@ func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	}
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests)
 	c.Call(t, right(a.User)).Want(t, wire.OK)
-	if found := tells(t, a.User, "PasswordChangeRefused", "LoggedIn"); len(found["AccountLocked"]) > 0 {
+	if found := awaitEvents(t, a.User, "PasswordChangeRefused", "LoggedIn"); len(found["AccountLocked"]) > 0 {
 		t.Errorf("the events report a lock that does not exist: %s", found["AccountLocked"][0].Message)
 	}
-	for _, line := range logged(t, `user="`+a.Name+`"`) {
+	for _, line := range auditLines(t, `user="`+a.Name+`"`) {
 		if strings.Contains(line, "AccountLocked") ||
 			(strings.Contains(line, "PasswordChangeRefused") && !strings.Contains(line, "session=")) {
 			t.Errorf("the log line contains no session: %s", line)
@@ -194,13 +189,13 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 	for range 20 {
 		c.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
 	}
-	found := tells(t, u, "LoginFailed", "AccountLocked")
+	found := awaitEvents(t, u, "LoginFailed", "AccountLocked")
 	for reason, events := range found {
 		if len(events) > 3 {
 			t.Errorf("%d events %s", len(events), reason)
 		}
 	}
-	if lines := logged(t, `user="`+u.Name+`"`); len(lines) < failures || len(lines) > 3*failures {
+	if lines := auditLines(t, `user="`+u.Name+`"`); len(lines) < failures || len(lines) > 3*failures {
 		t.Errorf("the log has %d lines of %d failures", len(lines), failures)
 	}
 	if events := found["LoginBlocked"]; len(events) > 0 {
@@ -246,7 +241,7 @@ func TestNothingTypedIsTold(t *testing.T) {
 	secrets["challenge"] = token[strings.LastIndex(token, ".")+1:]
 	secrets["TOTP secret"], secrets["recovery code"] = made.Secret, made.RecoveryCodes[0]
 	delete(secrets, "field")
-	tells(t, a.User, "PasswordReset", "SecondFactorFailed")
+	awaitEvents(t, a.User, "PasswordReset", "SecondFactorFailed")
 	for _, path := range []string{env.KubeVision.APIServer().LogFile(), env.KubeVision.ControllerManager().LogFile()} {
 		search(t, path, secrets)
 	}
@@ -255,7 +250,7 @@ func TestNothingTypedIsTold(t *testing.T) {
 		&kubevisionv1alpha1.KubeVisionLoginThrottleList{},
 		&corev1.EventList{}, &corev1.ConfigMapList{},
 	} {
-		text := listed(t, list)
+		text := listAsJSON(t, list)
 		for name, secret := range secrets {
 			if bytes.Contains(text, []byte(secret)) {
 				t.Errorf("a %T holds the %s", list, name)
@@ -268,8 +263,7 @@ func TestNothingTypedIsTold(t *testing.T) {
 	}
 }
 
-// listed returns the objects of a list as text.
-func listed(t *testing.T, list client.ObjectList) []byte {
+func listAsJSON(t *testing.T, list client.ObjectList) []byte {
 	t.Helper()
 	if err := env.Client.List(t.Context(), list); err != nil {
 		t.Fatal(err)

@@ -159,7 +159,7 @@ func TestWrongCodesEndOnlyTheirSession(t *testing.T) {
 	}
 	dead(t, a.Login, c)
 	c.Call(t, whoami(login.AccessToken)).Want(t, wire.OK)
-	found := tells(t, a.User, "FreshCodeFailed", "FreshCodeBlocked", "SessionEnded")
+	found := awaitEvents(t, a.User, "FreshCodeFailed", "FreshCodeBlocked", "SessionEnded")
 	if len(found["SecondFactorFailed"]) > 0 {
 		t.Error("the events report a failed login")
 	}

@@ -31,7 +31,6 @@ func somewhere() string {
 	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address is suitable
 }
 
-// flood sends wrong logins from many clients until the returned function is called.
 func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Request) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -70,7 +69,7 @@ func floodClients(t *testing.T, c *wire.Client, u fixture.User) int {
 	return n
 }
 
-// everyFlood selects all floods of TestStrangersDoNotCloseTheLogin. Each of them keeps the machine busy.
+// everyFlood is false by default, because each flood keeps the machine busy.
 var everyFlood = flag.Bool("every-flood", false, "run all floods of TestStrangersDoNotCloseTheLogin, and not two")
 
 // TestStrangersDoNotCloseTheLogin verifies that many wrong logins from changing addresses do not prevent valid logins.
@@ -133,8 +132,6 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	}
 }
 
-// loginsDuringFlood returns the number of valid logins that succeed in time while the given number of clients sends
-// the requests of attack.
 func loginsDuringFlood(
 	t *testing.T, c *wire.Client, clients int, attack func() wire.Request, login func(i int) wire.Request, logins int,
 ) (good int) {

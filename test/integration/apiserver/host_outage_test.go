@@ -26,17 +26,12 @@ import (
 const (
 	// outageAnswer bounds the time of a response while the host does not respond: the timeout of a review, and a margin
 	// for a busy machine.
-	outageAnswer = 5 * time.Second
-	// outageRecovery bounds the time until the server calls the host again.
-	outageRecovery = 5 * time.Second
-	// waitLogTimeout bounds the time until a program logs that it waits for kube-apiserver.
-	waitLogTimeout = 20 * time.Second
-	// startAfterOutage bounds the time between the end of an outage of kube-apiserver and the readiness of a program.
-	startAfterOutage = time.Minute
-	// pauseTimeout is the timeout of a request that checks whether the process of kube-apiserver is paused.
-	pauseTimeout = 200 * time.Millisecond
-	// pauseBegins bounds the time between the signal SIGSTOP and the last response of kube-apiserver.
-	pauseBegins = 10 * time.Second
+	outageAnswer      = 5 * time.Second
+	outageRecovery    = 5 * time.Second
+	waitLogTimeout    = 20 * time.Second
+	startAfterOutage  = time.Minute
+	pauseCheckTimeout = 200 * time.Millisecond
+	pauseBeginTimeout = 10 * time.Second
 )
 
 // pauseHost stops the process of kube-apiserver until the returned function is called or the test ends. The pause must
@@ -62,12 +57,12 @@ func pauseHost(t *testing.T) (resume func()) {
 func awaitPause(t *testing.T) {
 	t.Helper()
 	config := rest.CopyConfig(env.Cluster.Config())
-	config.Timeout = pauseTimeout
+	config.Timeout = pauseCheckTimeout
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := localcluster.Poll(t.Context(), pauseBegins, "wait for the pause", func(context.Context) error {
+	if err := localcluster.Poll(t.Context(), pauseBeginTimeout, "wait for the pause", func(context.Context) error {
 		if _, err := client.ServerVersion(); err == nil {
 			return errors.New("kube-apiserver responds")
 		}

@@ -68,8 +68,6 @@ func TestConnectionOptionsChangeNobody(t *testing.T) {
 	}
 }
 
-// TestImpersonationElsewhere verifies that requests with impersonation headers are also rejected on paths such as
-// /metrics, /openapi/v2 and /version.
 func TestImpersonationElsewhere(t *testing.T) {
 	client := direct(t, admin())
 	for _, path := range []string{"/metrics", "/apis", wire.GroupPath, "/openapi/v2", "/version"} {

@@ -20,14 +20,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// reads returns the number of single reads of a kind on the host.
 func reads(t *testing.T, resource string) int {
 	t.Helper()
 	total := 0
 	text := string(wire.Configured(t, env.Cluster.Config()).Send(t, wire.Request{Path: "/metrics"}).Body)
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "apiserver_request_total{") || !strings.Contains(line, `resource="`+resource+`"`) ||
-			!strings.Contains(line, `verb="GET"`) {
+			!strings.Contains(line, `verb="GET"`) { // a single read, not a list
 			continue
 		}
 		var n float64

@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// kubectl runs kubectl as an administrator, and returns its output and its errors.
 func kubectl(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")

@@ -96,7 +96,7 @@ func TestALockDiesWithItsUser(t *testing.T) {
 	lock(t, u.Name, c)
 	spec := u.Object.Spec
 	set().Delete(t, u.Object)
-	u = again(t, u, spec)
+	u = recreate(t, u, spec)
 	set().UserReady(t, u)
 	becomes(t, c, wire.OK, right(u))
 }

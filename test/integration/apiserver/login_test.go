@@ -20,8 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusals returns logins that fail, each for a different reason.
-func refusals(t *testing.T) map[string]wire.Request {
+func refusedLogins(t *testing.T) map[string]wire.Request {
 	t.Helper()
 	good := set().User(t, "good", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Email = "good@example.com" })
 	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
@@ -54,7 +53,7 @@ func refusals(t *testing.T) map[string]wire.Request {
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	client := direct(t)
 	var first []byte
-	for name, r := range refusals(t) {
+	for name, r := range refusedLogins(t) {
 		e := client.Call(t, r).Want(t, wire.Unauthenticated)
 		body := bytes.ReplaceAll(e.Raw, []byte(e.Meta.RequestID), []byte("ID"))
 		if first == nil {
@@ -69,7 +68,7 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 // TestRefusedLoginsTakeEquallyLong verifies that each failed login hashes one password, which takes most of its time.
 func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	client, operator := direct(t), direct(t, admin())
-	for name, r := range refusals(t) {
+	for name, r := range refusedLogins(t) {
 		set().Forgive(t) // a throttled login is faster
 		before := hashes(t, operator)
 		client.Call(t, r).Want(t, wire.Unauthenticated)
@@ -79,7 +78,6 @@ func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	}
 }
 
-// hashes returns the number of passwords that a replica has hashed.
 func hashes(t *testing.T, operator *wire.Client) int {
 	t.Helper()
 	const count = "\nkubevision_authentication_password_hash_duration_seconds_count "

@@ -20,7 +20,6 @@ import (
 )
 
 const (
-	// host is the name of the registration of the host.
 	host = "host"
 	// me, clusterList and onHost are paths without the base path.
 	me          = "/users/me"
@@ -31,7 +30,6 @@ const (
 	promptly = time.Second
 )
 
-// env is the installation that all tests of the package share.
 var env *environment.Environment
 
 func TestMain(m *testing.M) {
@@ -66,13 +64,11 @@ func at(tb testing.TB, endpoint string, pairs ...localcluster.KeyPair) *wire.Cli
 	return c
 }
 
-// admin returns the client certificate of a cluster administrator.
 func admin() localcluster.KeyPair {
 	config := env.Cluster.Config()
 	return localcluster.KeyPair{CertPEM: config.CertData, KeyPEM: config.KeyData}
 }
 
-// kube returns the client of a user of kube-apiserver.
 func kube(tb testing.TB, user string, groups ...string) *wire.Client {
 	tb.Helper()
 	config, err := env.Cluster.UserConfig(user, groups...)
@@ -82,7 +78,6 @@ func kube(tb testing.TB, user string, groups ...string) *wire.Client {
 	return wire.Configured(tb, config)
 }
 
-// actor is a KubeVisionUser who is logged in and bound to a role.
 type actor struct {
 	fixture.User
 	fixture.Login
@@ -102,7 +97,6 @@ func newActor(tb testing.TB, role string, namespaces ...string) actor {
 	return a
 }
 
-// becomes waits until the response to a request has a code.
 func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	tb.Helper()
 	fixture.Eventually(tb, fmt.Sprintf("wait for code %d at %s", code, r.Path), func(ctx context.Context) error {
@@ -129,7 +123,6 @@ func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Dur
 	}
 }
 
-// username returns the name of the caller in the data of a response.
 func username(tb testing.TB, e wire.Envelope) string {
 	tb.Helper()
 	var data struct {

@@ -18,7 +18,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// kubeconfigWith returns a kubeconfig with a token and additional fields.
 func kubeconfigWith(token, more string) string {
 	return fixture.Kubeconfig("https://kube.example:6443", token, more)
 }
@@ -116,7 +115,7 @@ func TestClusterRegistration(t *testing.T) {
 	c.Call(t, as(a.AccessToken, read("/clusters"))).Want(t, wire.OK)
 	c.Call(t, as(a.AccessToken, remove(path))).Want(t, wire.OK)
 	set().Gone(t, secret)
-	gone(t, c.Client, wire.ClusterNotFound, as(a.AccessToken, read(path)))
+	awaitGone(t, c.Client, wire.ClusterNotFound, as(a.AccessToken, read(path)))
 	c.Call(t, as(a.AccessToken, remove(path))).Want(t, wire.ClusterNotFound)
 	c.Call(t, as(a.AccessToken, put(t, path, fields{"displayName": "x"}))).Want(t, wire.ClusterNotFound)
 	unseen(t, canary, rotated)

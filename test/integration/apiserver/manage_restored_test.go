@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -32,6 +33,7 @@ func TestManageRestoredUser(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	name := fixture.Name("restored")
 	user, secret, grant := madeFor(name)
+	set().Later(t, user)
 	c.Call(t, as(a.AccessToken, post(t, "/users", fields{
 		"username": name, "password": anotherPassword, "role": "viewer",
 	}))).Want(t, wire.OK)
@@ -50,10 +52,10 @@ func TestManageRestoredUser(t *testing.T) {
 	for _, o := range backup {
 		set().Create(t, o)
 	}
-	fixture.Eventually(t, "adopt the objects of "+name, func(ctx context.Context) error {
-		old := restored.DeepCopy()
-		metav1.SetMetaDataAnnotation(&restored.ObjectMeta, names.AdoptCredentialsAnnotation, "")
-		return env.Client.Patch(ctx, restored, client.MergeFrom(old))
+	annotate := client.RawPatch(types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"`+names.AdoptCredentialsAnnotation+`":""}}}`))
+	fixture.Eventually(t, "set the annotation of "+name, func(ctx context.Context) error {
+		return env.Client.Patch(ctx, restored, annotate)
 	})
 	fixture.Eventually(t, "wait for the adoption", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(restored), restored); err != nil {

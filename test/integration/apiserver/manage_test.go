@@ -22,7 +22,7 @@ import (
 // fields is the body of a request.
 type fields map[string]any
 
-// with returns a body with additional fields.
+// with sets the fields of more in a copy of f. A nil value removes the field.
 func (f fields) with(more fields) fields {
 	out := fields{}
 	for _, part := range []fields{f, more} {
@@ -43,7 +43,6 @@ func remove(path string) wire.Request {
 	return wire.Request{Method: "DELETE", Path: wire.DirectPath + path}
 }
 
-// wrongBody is a body that the server rejects.
 type wrongBody struct {
 	change fields
 	want   int
@@ -88,7 +87,6 @@ func madeFor(
 		&kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "user-" + name}}
 }
 
-// writes returns requests that change objects of the tests.
 func writes(t *testing.T, user, cluster, binding, session string) map[string]wire.Request {
 	t.Helper()
 	return map[string]wire.Request{
@@ -161,7 +159,6 @@ func TestManagementIsForManagers(t *testing.T) {
 	c.Call(t, whoami(victim.AccessToken)).Want(t, wire.OK)
 }
 
-// TestNamesInPaths verifies that invalid and reserved names in paths are rejected.
 func TestNamesInPaths(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	for path, field := range map[string]string{"/users/": "user", "/clusters/": "cluster", "/role-bindings/": "binding",
@@ -175,8 +172,7 @@ func TestNamesInPaths(t *testing.T) {
 		c.Call(t, as(a.AccessToken, read("/sessions?user=No_Name"))))
 }
 
-// gone waits until the response of an endpoint states that an object does not exist.
-func gone(t *testing.T, c *wire.Client, code int, r wire.Request) {
+func awaitGone(t *testing.T, c *wire.Client, code int, r wire.Request) {
 	t.Helper()
 	fixture.Eventually(t, "wait until no endpoint is at "+r.Path,
 		func(ctx context.Context) error { return c.Answers(ctx, code, r) })

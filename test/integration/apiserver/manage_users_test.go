@@ -17,7 +17,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// shownUser is a user in a response.
 type shownUser struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name"`

@@ -46,7 +46,6 @@ func TestMetricsByCluster(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented verifies that docs/metrics.md contains the metrics that the program serves.
 func TestMetricsAreDocumented(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {

@@ -38,7 +38,6 @@ func changePassword(tb testing.TB, token, old, replacement string) wire.Request 
 	return as(token, put(tb, me+"/password", map[string]string{"oldPassword": old, "newPassword": replacement}))
 }
 
-// whoami returns a request that only requires a session.
 func whoami(token string) wire.Request {
 	return as(token, wire.Request{Path: wire.DirectPath + me})
 }
@@ -52,7 +51,6 @@ func dead(t *testing.T, l fixture.Login, clients ...*wire.Client) {
 	}
 }
 
-// storedCredentials returns the credentials of a user.
 func storedCredentials(tb testing.TB, u fixture.User) *corev1.Secret {
 	tb.Helper()
 	secret := &corev1.Secret{}

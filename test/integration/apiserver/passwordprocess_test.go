@@ -103,14 +103,10 @@ func hashingChild(t *testing.T, server *localcluster.APIServer, logIn func(), ig
 	return child
 }
 
-// Indices of fields in /proc/PID/stat.
+// Indices of fields in /proc/PID/stat. Index 0 is the first field after the name of the program.
 const (
-	// userTimeIndex is the index of the user CPU time, in clock ticks, in /proc/PID/stat. Index 0 is the first field
-	// after the name of the program.
-	userTimeIndex = 11
-	// niceIndex is the index of the nice value in /proc/PID/stat. Index 0 is the first field after the name of the
-	// program.
-	niceIndex = 16
+	userTimeIndex = 11 // in clock ticks
+	niceIndex     = 16
 )
 
 // raisePriorities lets the children of a server compete with the other programs of a busy machine, so that they do not

@@ -171,7 +171,6 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 	renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
 }
 
-// TestNobodyPromotesThemselves verifies that no endpoint allows users to grant rights to themselves.
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion

@@ -21,7 +21,6 @@ import (
 
 const system = "kubevision-system"
 
-// may returns true if the named ServiceAccount of KubeVision has the right that the attributes describe.
 func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) bool {
 	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -36,8 +35,6 @@ func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) boo
 	return review.Status.Allowed
 }
 
-// allowed returns a function that fails if the named ServiceAccount of KubeVision lacks the right that the attributes
-// describe.
 func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes) func(context.Context) error {
 	return func(context.Context) error {
 		if !may(t, account, a) {

@@ -39,7 +39,6 @@ func renewed(tb testing.TB, e wire.Envelope) fixture.Login {
 	return login
 }
 
-// changeSession changes the session of a refresh token, for example its times.
 func changeSession(tb testing.TB, token string, change func(*kubevisionv1alpha1.KubeVisionSession)) {
 	tb.Helper()
 	name, _, _ := strings.Cut(token, ".")

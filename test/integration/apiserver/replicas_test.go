@@ -30,7 +30,6 @@ var sharedReplica = sync.OnceValues(func() (*localcluster.APIServer, error) {
 	return env.StartReplica(context.Background())
 })
 
-// another returns a client of a second replica, which several tests share.
 func another(t *testing.T) *wire.Client {
 	t.Helper()
 	replica, err := sharedReplica()
@@ -59,7 +58,6 @@ func TestReplicasAgree(t *testing.T) {
 	second.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
 }
 
-// TestANewUserOnAnotherReplica verifies that another replica accepts a new user without an error.
 func TestANewUserOnAnotherReplica(t *testing.T) {
 	first, second := direct(t), another(t)
 	for range 5 {

@@ -16,8 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// served is the log line about a request.
-type served struct {
+type requestLogLine struct {
 	Message   string `json:"msg"`
 	RequestID string `json:"requestID"`
 	Method    string `json:"method"`
@@ -28,17 +27,16 @@ type served struct {
 	Cluster   string `json:"cluster"`
 }
 
-// linesAbout returns the log lines about a request.
-func linesAbout(t *testing.T, program *localcluster.Program, id string) []served {
+func awaitLogLines(t *testing.T, program *localcluster.Program, id string) []requestLogLine {
 	t.Helper()
-	var found []served
+	var found []requestLogLine
 	read := func(context.Context) error {
 		text, err := os.ReadFile(program.LogFile())
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
 		for line := range bytes.Lines(text) {
-			var s served
+			var s requestLogLine
 			if json.Unmarshal(line, &s) == nil && s.Message == "Served request" && s.RequestID == id {
 				found = append(found, s)
 			}
@@ -72,13 +70,13 @@ func TestRequestLog(t *testing.T) {
 	stranger.Want(t, wire.Unauthenticated)
 
 	user := "kubevision:" + a.User.Name
-	for id, want := range map[string]served{
+	for id, want := range map[string]requestLogLine{
 		ok.Meta.RequestID: {Method: "GET", Route: "/clusters/{cluster}/resources/{resource}", Code: "0", User: user,
 			Cluster: host},
 		unknown.Meta.RequestID:  {Method: "GET", Route: "none", Code: "40400", User: user},
 		stranger.Meta.RequestID: {Method: "other", Route: "none", Code: "40100"},
 	} {
-		lines := linesAbout(t, replica.Program, id)
+		lines := awaitLogLines(t, replica.Program, id)
 		if len(lines) != 1 || lines[0].Duration == "" {
 			t.Fatalf("the lines about %s are %+v", id, lines)
 		}

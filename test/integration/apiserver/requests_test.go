@@ -18,7 +18,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// raw sends bytes over a separate connection and reads one response.
 func raw(t *testing.T, method, text string) *wire.Response {
 	t.Helper()
 	connection := direct(t).Dial(t)
@@ -97,7 +96,6 @@ func TestPathsBesideTheAPI(t *testing.T) {
 	}
 }
 
-// TestMethods verifies the responses to methods without a route.
 func TestMethods(t *testing.T) {
 	a := newActor(t, "")
 	for _, path := range []string{me, onHost + "/api-resources", "/nothing"} {
@@ -183,7 +181,6 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestHeaders verifies the responses to headers that request another format or contain a request id.
 func TestHeaders(t *testing.T) {
 	a := newActor(t, "")
 	for name, header := range map[string]http.Header{
@@ -223,7 +220,6 @@ func many() http.Header {
 	return h
 }
 
-// TestQueriesThatMeanSomethingToKubernetes verifies that query parameters of Kubernetes have no effect.
 func TestQueriesThatMeanSomethingToKubernetes(t *testing.T) {
 	a := newActor(t, "readonly")
 	for _, query := range []string{"watch=true", "watch=1&timeoutSeconds=1", "follow=true", "pretty=true", "dryRun=All",

@@ -22,10 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// codeHeader is the header with a fresh code of the caller's second factor.
 const codeHeader = "X-KubeVision-TOTP"
 
-// management returns the requests that manage the logins of a user.
 func management(t *testing.T, token, user string) map[string]wire.Request {
 	t.Helper()
 	return map[string]wire.Request{
@@ -282,7 +280,6 @@ func forget(t *testing.T, u fixture.User, fields ...string) {
 	}
 }
 
-// role creates a ClusterRole.
 func role(t *testing.T, rules ...rbacv1.PolicyRule) string {
 	t.Helper()
 	r := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("lesser")}, Rules: rules}
@@ -348,7 +345,6 @@ func TestALesserAdmin(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, victim.User), code(t, other.Secret, 0))))
 }
 
-// currentSpec returns the spec of a user as text.
 func currentSpec(t *testing.T, a actor) string {
 	t.Helper()
 	stdout, stderr, err := kubectl(t, "", "get", "kvu", a.Name, "-o", "jsonpath={.spec}{.metadata.annotations}")

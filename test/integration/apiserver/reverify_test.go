@@ -63,7 +63,7 @@ func TestReverify(t *testing.T) {
 	}
 	// A code in the request is verified even if the session is verified.
 	c.Call(t, withCode(fresh, sensitive(t, token, victim.Name))).Want(t, twoFactorFailed)
-	tells(t, manager.User, "SessionVerified", "VerifiedSessionUsed")
+	awaitEvents(t, manager.User, "SessionVerified", "VerifiedSessionUsed")
 	session := fixture.Take(t, token).Session()
 	wantLogged(t, manager.User, map[string]string{"SessionVerified": session, "VerifiedSessionUsed": session})
 

@@ -14,7 +14,6 @@ import (
 
 const tokenReviews = "tokenreviews"
 
-// reviews returns the number of reviews of a kind on the host.
 func reviews(t *testing.T, resource string) int {
 	t.Helper()
 	total := 0

@@ -24,8 +24,7 @@ func disable(tb testing.TB, u fixture.User, disabled bool) {
 	}
 }
 
-// again creates a user with the name of a deleted user.
-func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUserSpec) fixture.User {
+func recreate(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUserSpec) fixture.User {
 	tb.Helper()
 	set().Gone(tb, u.Object.DeepCopy())
 	u.Object = &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: u.Name}, Spec: spec}
@@ -49,11 +48,11 @@ func TestRevocation(t *testing.T) {
 		},
 		"user deleted and made again": func(t *testing.T, a actor) {
 			set().Delete(t, a.Object)
-			again(t, a.User, a.Object.Spec)
+			recreate(t, a.User, a.Object.Spec)
 		},
 		"user made again, sessions left": func(t *testing.T, a actor) {
 			set().Delete(t, a.Object, client.PropagationPolicy(metav1.DeletePropagationOrphan))
-			again(t, a.User, a.Object.Spec)
+			recreate(t, a.User, a.Object.Spec)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +93,7 @@ func TestAPasswordDiesWithItsUser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newActor(t, "")
 			set().Delete(t, a.Object, client.PropagationPolicy(policy))
-			again(t, a.User, kubevisionv1alpha1.KubeVisionUserSpec{DisplayName: "somebody else, without a password"})
+			recreate(t, a.User, kubevisionv1alpha1.KubeVisionUserSpec{DisplayName: "somebody else, without a password"})
 			login := fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)
 			for range 30 {
 				e := direct(t).Call(t, login)

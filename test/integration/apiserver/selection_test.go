@@ -24,8 +24,7 @@ func managed(t *testing.T) actor {
 		rule("", "secrets", "create", "get", "update", "delete"), rule("", "namespaces", "get", "patch", "update")))
 }
 
-// lacksBind fails the test unless a response reports that the caller lacks the right to bind a role.
-func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
+func wantBindDenied(t *testing.T, what, role string, e wire.Envelope) {
 	t.Helper()
 	if e.Code != wire.Forbidden || !strings.Contains(e.Message, `"bind" on ClusterRole "`+role+`"`) {
 		t.Errorf("%s: code %d (%s)", what, e.Code, e.Message)
@@ -72,7 +71,7 @@ func TestManagersGrantNothing(t *testing.T) {
 			Header: http.Header{"Content-Type": {"application/merge-patch+json"}},
 		},
 	} {
-		lacksBind(t, what, powerful, c.Call(t, as(a.AccessToken, r)))
+		wantBindDenied(t, what, powerful, c.Call(t, as(a.AccessToken, r)))
 	}
 	gone, secret := registration(registered["name"].(string)) //nolint:errcheck,forcetypeassert // made above
 	absent(t, gone)

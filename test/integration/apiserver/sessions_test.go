@@ -27,8 +27,7 @@ func sessionsOf(ctx context.Context, options ...client.ListOption) ([]kubevision
 
 func of(u fixture.User) client.ListOption { return client.MatchingLabels{"kubevision.io/user": u.Name} }
 
-// haveSessions waits until no more than limit sessions match the options.
-func haveSessions(t *testing.T, limit int, options ...client.ListOption) {
+func awaitFewSessions(t *testing.T, limit int, options ...client.ListOption) {
 	t.Helper()
 	fixture.Eventually(t, "see few sessions", func(ctx context.Context) error {
 		found, err := sessionsOf(ctx, options...)
@@ -55,7 +54,7 @@ func TestSessionsOfAUserAreFew(t *testing.T) {
 		logins[0] = renewed(t, c.Call(t, refresh(t, logins[0].RefreshToken)))
 		time.Sleep(1100 * time.Millisecond)
 		logins = append(logins, u.Login(t, c, wire.DirectPath))
-		haveSessions(t, most, of(u))
+		awaitFewSessions(t, most, of(u))
 	}
 	for _, i := range []int{0, len(logins) - 1} { // the session in use, and the newest session
 		c.Call(t, whoami(logins[i].AccessToken)).Want(t, wire.OK)
@@ -80,7 +79,7 @@ func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	for range most + 4 {
 		u.Login(t, c, wire.DirectPath)
 	}
-	haveSessions(t, most, of(u))
+	awaitFewSessions(t, most, of(u))
 	if found, err := sessionsOf(t.Context(), of(u)); err != nil || len(found) != most {
 		t.Errorf("%d sessions are left, want %d (%v)", len(found), most, err)
 	}
@@ -98,7 +97,7 @@ func TestSessionsAreFew(t *testing.T) {
 	for range 3 {
 		l := u.Login(t, c, wire.DirectPath)
 		c.Call(t, whoami(l.AccessToken)).Want(t, wire.OK)
-		haveSessions(t, max(len(before), 1))
+		awaitFewSessions(t, max(len(before), 1))
 	}
 }
 

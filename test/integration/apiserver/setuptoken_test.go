@@ -14,22 +14,20 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// waiting is a login that waits for the set-up of a second factor.
-type waiting struct {
+type setupLogin struct {
 	fixture.Login
 
 	TempToken     string `json:"tempToken"`
 	SetupRequired bool   `json:"setupRequired"`
 }
 
-// newWaiting creates a user who must set up a second factor, and logs in.
-func newWaiting(t *testing.T) (fixture.User, waiting) {
+func newSetupLogin(t *testing.T) (fixture.User, setupLogin) {
 	t.Helper()
 	u := set().User(t, "waiting", func(u *kubevisionv1alpha1.KubeVisionUser) {
 		u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired
 	})
 	becomes(t, direct(t), wire.TwoFactorRequired, right(u))
-	var login waiting
+	var login setupLogin
 	direct(t).Call(t, right(u)).Want(t, wire.TwoFactorRequired).Into(t, &login)
 	if !login.SetupRequired || slices.Contains([]string{"", login.AccessToken, login.RefreshToken}, login.TempToken) {
 		t.Fatalf("the response of the login is %+v", login)
@@ -42,8 +40,8 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 func TestSetupToken(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
-	u, login := newWaiting(t)
-	var ended waiting
+	u, login := newSetupLogin(t)
+	var ended setupLogin
 	c.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.OK).Into(t, &ended)
 	if !ended.SetupRequired || ended.AccessToken == "" || ended.RefreshToken == "" ||
 		!strings.Contains(string(ended.User), `"totpEnabled":false`) {
@@ -89,34 +87,34 @@ func TestSetupTokenIsWorthNothing(t *testing.T) {
 		c.Call(t, recovery(t, token, "3mow-woib-s22y-wlnc")).Want(t, want)
 	}
 	t.Run("a second factor", func(t *testing.T) {
-		u, login := newWaiting(t)
+		u, login := newSetupLogin(t)
 		enrol(t, actor{User: u, Login: login.Login})
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})
 	t.Run("another password", func(t *testing.T) {
-		u, login := newWaiting(t)
+		u, login := newSetupLogin(t)
 		replaceSecret(t, u, anotherPassword)
 		becomes(t, c, wire.TwoFactorRequired, fixture.LoginRequest(wire.DirectPath, u.Name, anotherPassword))
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})
 	t.Run("a logout", func(t *testing.T) {
-		_, login := newWaiting(t)
+		_, login := newSetupLogin(t)
 		logout := wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"}
 		c.Call(t, as(login.AccessToken, logout)).Want(t, wire.OK)
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})
 	t.Run("a disabled user", func(t *testing.T) {
-		u, login := newWaiting(t)
+		u, login := newSetupLogin(t)
 		disable(t, u, true)
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})
 	t.Run("its time", func(t *testing.T) {
-		_, login := newWaiting(t)
+		_, login := newSetupLogin(t)
 		token := fixture.Take(t, login.TempToken)
 		refused(t, token.Aged(time.Minute).Sign(t, set().SigningKey(t, token.Header["kid"])), wire.TokenExpired)
 	})
 	t.Run("in place of another token", func(t *testing.T) {
-		_, login := newWaiting(t)
+		_, login := newSetupLogin(t)
 		c.Call(t, whoami(login.TempToken)).Want(t, wire.Unauthenticated)
 		c.Call(t, refresh(t, login.TempToken)).Want(t, wire.Unauthenticated)
 		refused(t, login.AccessToken, wire.Unauthenticated)

@@ -56,9 +56,8 @@ func terminate(t *testing.T, replica *localcluster.APIServer) <-chan time.Durati
 	return ended
 }
 
-// tally contains the number of accepted requests and the number of requests with an authentication error.
 type tally struct {
-	accepted, refused int
+	accepted, refused int // a refused request has an authentication error
 }
 
 // hammer sends reads and writes alternately until ctx ends. It counts the responses to requests that were sent after
@@ -175,7 +174,7 @@ func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a ac
 		return
 	}
 	defer func() { _ = env.Client.Delete(context.WithoutCancel(ctx), b) }()
-	accepted(ctx, t, c, "a new binding", wire.Request{
+	awaitOK(ctx, t, c, "a new binding", wire.Request{
 		Path: wire.DirectPath + onHost + "/namespaces/" + namespace + "/resources/configmaps", Bearer: a.AccessToken,
 	})
 }
@@ -204,11 +203,10 @@ func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a a
 	defer func() { _ = patch(context.WithoutCancel(ctx), nil) }()
 	id := string(bytes.TrimSuffix([]byte(name), []byte(".pem")))
 	signed := fixture.Take(t, a.AccessToken).WithHeader("kid", id).Sign(t, set().SigningKey(t, id))
-	accepted(ctx, t, c, "a new key", wire.Request{Path: wire.DirectPath + me, Bearer: signed})
+	awaitOK(ctx, t, c, "a new key", wire.Request{Path: wire.DirectPath + me, Bearer: signed})
 }
 
-// accepted waits until a request succeeds.
-func accepted(ctx context.Context, t *testing.T, c *wire.Client, what string, r wire.Request) {
+func awaitOK(ctx context.Context, t *testing.T, c *wire.Client, what string, r wire.Request) {
 	for {
 		err := c.Answers(ctx, wire.OK, r)
 		if err == nil {

@@ -24,7 +24,6 @@ const slowBody = "POST " + wire.DirectPath +
 
 var goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\S+)$`)
 
-// goroutines returns the number of goroutines of a server.
 func goroutines(ctx context.Context, client *wire.Client) (float64, error) {
 	r, err := client.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {

@@ -51,19 +51,17 @@ func bound(name string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	}
 }
 
-// session logs a user in and returns the session.
-func session(t *testing.T, u fixture.User) *kubevisionv1alpha1.KubeVisionSession {
+func newSession(t *testing.T, u fixture.User) *kubevisionv1alpha1.KubeVisionSession {
 	t.Helper()
 	login := u.Login(t, direct(t), wire.DirectPath)
 	return &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
 		login.AccessToken).Session()}}
 }
 
-// managementAttacks returns attacks with the management endpoints.
 func managementAttacks(t *testing.T) []attack {
 	t.Helper()
 	victim := set().User(t, "victim")
-	first, second := session(t, victim), session(t, victim)
+	first, second := newSession(t, victim), newSession(t, victim)
 	password := &corev1.Secret{ObjectMeta: inSystem(victim.Object.Spec.PasswordSecretRef.Name)}
 	user := func() client.Object { return victim.Object.DeepCopy() }
 	made, _, _ := madeFor(fixture.Name("new"))
@@ -94,7 +92,6 @@ func managementAttacks(t *testing.T) []attack {
 	}
 }
 
-// creationAttacks returns attacks that create objects with the endpoints for all kinds.
 func creationAttacks(t *testing.T) []attack {
 	t.Helper()
 	create := func(kind string, o client.Object) attack {
@@ -145,7 +142,6 @@ func creationAttacks(t *testing.T) []attack {
 	)
 }
 
-// changeAttacks returns attacks that change objects with the endpoints for all kinds.
 func changeAttacks(t *testing.T) []attack {
 	t.Helper()
 	user, password := somebody(t), existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("password")))
@@ -193,11 +189,10 @@ func changeAttacks(t *testing.T) []attack {
 	}
 }
 
-// deletionAttacks returns attacks that delete objects with the endpoints for all kinds.
 func deletionAttacks(t *testing.T) []attack {
 	t.Helper()
 	victim := set().User(t, "victim")
-	first, second := session(t, victim), session(t, victim)
+	first, second := newSession(t, victim), newSession(t, victim)
 	secret := existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("attacked")))
 	harmless := existing(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default",
 		Name: fixture.Name("beside")}})
@@ -213,7 +208,6 @@ func deletionAttacks(t *testing.T) []attack {
 	}
 }
 
-// actionAttacks returns attacks that change a Deployment in KubeVision's namespace.
 func actionAttacks(t *testing.T) []attack {
 	t.Helper()
 	labels := map[string]string{"app": fixture.Name("attacked")}
@@ -227,13 +221,13 @@ func actionAttacks(t *testing.T) []attack {
 			},
 		},
 	})
-	revised(t, d, 1)
+	awaitRevisions(t, d, 1)
 	d.Spec.Template.Spec.Containers[0].Image = "b"
 	fixture.Eventually(t, "change the Deployment", func(ctx context.Context) error {
 		return env.Client.Patch(ctx, d, client.RawPatch("application/json-patch+json",
 			[]byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"b"}]`)))
 	})
-	revised(t, d, 2)
+	awaitRevisions(t, d, 2)
 	forms := map[string]string{
 		"NamespaceKind":   inSystemNamespace + "deployments/" + d.Name + "/%s",
 		"NamespaceObject": inSystemNamespace + "resources/deployments/" + d.Name + "/%s",
@@ -260,8 +254,7 @@ func actionAttacks(t *testing.T) []attack {
 	return out
 }
 
-// revised waits until a Deployment has the given number of revisions.
-func revised(t *testing.T, d *appsv1.Deployment, revisions int) {
+func awaitRevisions(t *testing.T, d *appsv1.Deployment, revisions int) {
 	t.Helper()
 	fixture.Eventually(t, fmt.Sprintf("see %d revisions", revisions), func(ctx context.Context) error {
 		var all appsv1.ReplicaSetList

@@ -28,8 +28,7 @@ type attack struct {
 	request   wire.Request
 	// object is the object that the request creates, changes or deletes. A request without a one-time code of the
 	// second factor must not have an effect on the object.
-	object client.Object
-	// wantWithCode is the expected result, such as wire.OK, if the request contains a valid one-time code.
+	object       client.Object
 	wantWithCode int
 }
 
@@ -83,7 +82,7 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 	for _, a := range attacks {
 		covered[a.operation] = "attacked"
 	}
-	for _, operation := range writing(t) {
+	for _, operation := range writeOperations(t) {
 		if covered[operation] == "" {
 			t.Errorf("operation %s is neither an attack nor harmless: add it to one of the two", operation)
 		}
@@ -112,8 +111,7 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 	}
 }
 
-// writing returns the IDs of all POST, PUT, PATCH and DELETE operations in the OpenAPI document.
-func writing(t *testing.T) []string {
+func writeOperations(t *testing.T) []string {
 	t.Helper()
 	document := &spec3.OpenAPI{}
 	response := direct(t, admin()).Send(t,
@@ -160,11 +158,8 @@ func stateOf(t *testing.T, o client.Object) string {
 	return fmt.Sprint(found.GetUID(), found.GetResourceVersion())
 }
 
-// inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: system, Name: name} }
 
-// viewers returns a ClusterRoleBinding that grants the ClusterRole view to a user. It does not create the
-// ClusterRoleBinding in the cluster.
 func viewers(name string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"},
@@ -174,7 +169,6 @@ func viewers(name string) *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// typed returns the request r with the given media type in the header Content-Type.
 func typed(mediaType string, r wire.Request) wire.Request {
 	r.Header = http.Header{"Content-Type": {mediaType}}
 	return r
@@ -187,7 +181,6 @@ func patch(t *testing.T, mediaType, path string, body any) wire.Request {
 	return typed(mediaType, r)
 }
 
-// secretOf returns a Secret of the given type. It does not create the Secret in the cluster.
 func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{
@@ -203,7 +196,6 @@ func later[O client.Object](t *testing.T, o O) O {
 	return o
 }
 
-// existing creates the object o and returns it. The object is deleted at the end of the test.
 func existing[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Create(t, o)

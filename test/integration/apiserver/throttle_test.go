@@ -26,7 +26,6 @@ import (
 // freeFailures is the number of wrong passwords after which the server delays further attempts.
 const freeFailures = 5
 
-// replicaWith starts another kubevision-apiserver with other flags.
 func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
 	t.Helper()
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, extra...)
@@ -37,7 +36,6 @@ func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
 	return replica
 }
 
-// pair returns the clients of two replicas.
 func pair(t *testing.T) []*wire.Client {
 	t.Helper()
 	return []*wire.Client{direct(t), another(t)}
@@ -49,7 +47,6 @@ func right(u fixture.User) wire.Request {
 	return fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)
 }
 
-// lock sends wrong logins to the replicas in turn until the name is locked.
 func lock(t *testing.T, name string, clients ...*wire.Client) {
 	t.Helper()
 	for i := range freeFailures {
@@ -73,8 +70,7 @@ func mustThrottle(t *testing.T, name string) *kubevisionv1alpha1.KubeVisionLogin
 	return found
 }
 
-// elapse moves the times in a KubeVisionLoginThrottle, which counts failed logins, into the past.
-func elapse(t *testing.T, name string, by time.Duration) {
+func backdateThrottle(t *testing.T, name string, by time.Duration) {
 	t.Helper()
 	found := mustThrottle(t, name)
 	found.Spec.LastFailureTime = metav1.NewMicroTime(found.Spec.LastFailureTime.Add(-by))
@@ -126,9 +122,9 @@ func TestLock(t *testing.T) {
 
 	for i, pause := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute,
 		8 * time.Minute, 15 * time.Minute} {
-		elapse(t, name, pause-3*time.Second)
+		backdateThrottle(t, name, pause-3*time.Second)
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
-		elapse(t, name, 3*time.Second)
+		backdateThrottle(t, name, 3*time.Second)
 		becomes(t, c, wire.Unauthenticated, wrong(u.Name))
 		next := min(time.Minute<<i, 15*time.Minute)
 		e := c.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
@@ -137,7 +133,7 @@ func TestLock(t *testing.T) {
 		}
 	}
 
-	elapse(t, name, 15*time.Minute)
+	backdateThrottle(t, name, 15*time.Minute)
 	becomes(t, c, wire.OK, right(u))
 	set().Gone(t, newThrottle(name))
 	lockedUntil(t, u, false)
@@ -151,7 +147,6 @@ func newThrottle(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// forgiveAfterwards clears all failed logins at the end of the test.
 func forgiveAfterwards(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -190,7 +185,7 @@ func TestAFloodOfNames(t *testing.T) {
 		})
 	}
 	group.Wait()
-	elapse(t, "user-"+u.Name, -time.Since(begun)) // undoes the change of the times
+	backdateThrottle(t, "user-"+u.Name, -time.Since(begun)) // undoes the change of the times
 	for range 6 {
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
 	}
@@ -278,7 +273,6 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 	}
 }
 
-// TestALockOutlivesARestart verifies that a lock remains after a restart of the replica that has counted the failures.
 func TestALockOutlivesARestart(t *testing.T) {
 	replica, u := newReplica(t), set().User(t, "restarted")
 	c := at(t, replica.Endpoint())

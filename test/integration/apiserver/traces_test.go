@@ -22,7 +22,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// receiver is an OTLP receiver.
 type receiver struct {
 	collector.UnimplementedTraceServiceServer
 
@@ -46,7 +45,6 @@ func (r *receiver) Export(
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// attribute returns the value of an attribute as a text.
 func attribute(attributes []*commonv1.KeyValue, key string) string {
 	for _, a := range attributes {
 		if a.GetKey() != key {
@@ -60,7 +58,6 @@ func attribute(attributes []*commonv1.KeyValue, key string) string {
 	return ""
 }
 
-// startReceiver starts a receiver. It returns the receiver, and a file with the tracing configuration of a program.
 func startReceiver(t *testing.T) (r *receiver, configFile string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -34,7 +34,6 @@ type enrolment struct {
 	proof string
 }
 
-// as adds a credential to a request.
 func as(token string, r wire.Request) wire.Request {
 	r.Bearer = token
 	return r
@@ -67,7 +66,6 @@ func enrol(tb testing.TB, a actor) enrolment {
 	return made
 }
 
-// challenge sends the password, and returns the token for the second factor.
 func challenge(tb testing.TB, u fixture.User) string {
 	tb.Helper()
 	var data struct {

@@ -64,7 +64,7 @@ func TestClustersByLabel(t *testing.T) {
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonNoClusterMatches)
 	awaitMade(t, b)
 
-	one, two := hostObject(unique("one")), kubeconfigCluster(t)
+	one, two := hostObject(unique("one")), unreachableCluster(t)
 	one.Labels, two.Labels = label, label
 	create(t, one)
 	awaitReady(t, b)
@@ -104,7 +104,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	member := kubeconfigCluster(t)
+	member := unreachableCluster(t)
 	create(t, member)
 	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters.Names = []string{member.Name}
@@ -142,7 +142,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	const condition = kubevisionv1alpha1.RoleBindingClustersCondition
 	awaitCondition(t, b, condition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected)
 
-	gone := kubeconfigCluster(t)
+	gone := unreachableCluster(t)
 	gone.Labels = label
 	create(t, gone)
 	c := awaitCondition(t, b, condition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected)

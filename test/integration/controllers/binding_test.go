@@ -58,7 +58,6 @@ func isMade(b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) func(cont
 	return func(ctx context.Context) error { return grants.Check(ctx, env.Client, b, want...) }
 }
 
-// awaitMade waits until the binding has exactly the given objects.
 func awaitMade(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) {
 	tb.Helper()
 	eventually(tb, soon, "wait for what binding "+b.Name+" asks for", isMade(b, want...))

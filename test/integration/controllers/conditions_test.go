@@ -15,7 +15,6 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// reported returns the conditions and the observed generation in a status.
 func reported(tb testing.TB, o client.Object) (conditions []metav1.Condition, observed int64) {
 	tb.Helper()
 	switch o := o.(type) {
@@ -30,7 +29,6 @@ func reported(tb testing.TB, o client.Object) (conditions []metav1.Condition, ob
 	return nil, 0
 }
 
-// awaitCondition waits for a condition of the object's current generation.
 func awaitCondition(
 	tb testing.TB, o client.Object, conditionType string, status metav1.ConditionStatus, reason string,
 ) metav1.Condition {

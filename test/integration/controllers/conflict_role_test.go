@@ -133,8 +133,6 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	awaitReady(t, later)
 }
 
-// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the ServiceAccount kubevision-impersonator gets no rights
-// from a ClusterRole of another owner. This ClusterRole has the same name as the ServiceAccount.
 func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)

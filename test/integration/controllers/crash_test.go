@@ -22,7 +22,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// person is a user, together with the password Secret and the role binding of the user.
 type person struct {
 	value   string
 	source  *corev1.Secret
@@ -68,8 +67,6 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	return out
 }
 
-// runLifecycle creates the user and the role binding of p, and then changes the role. If p.want is nil, runLifecycle
-// also deletes the user and the role binding.
 func (p *person) runLifecycle(ctx context.Context, wait func()) error {
 	for _, o := range []client.Object{p.source, p.user, p.binding} {
 		if err := env.Client.Create(ctx, o); err != nil {

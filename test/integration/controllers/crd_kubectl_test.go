@@ -97,7 +97,6 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// apply applies a user with the given groups with server-side apply, without force.
 func apply(tb testing.TB, name, manager string, groups ...any) error {
 	tb.Helper()
 	o := kubevisionObject("KubeVisionUser", name, object{"groups": groups})

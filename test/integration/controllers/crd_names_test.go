@@ -10,8 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// forbiddenSubjects returns subjects with reserved names, such as the group system:masters. It also returns subjects
-// with names that resemble reserved names.
 func forbiddenSubjects() map[string]object {
 	out := map[string]object{}
 	for _, name := range []string{
@@ -76,7 +74,6 @@ func TestSubjectsOfOtherScriptsAreTaken(t *testing.T) {
 	judge(t, "KubeVisionRoleBinding", table)
 }
 
-// TestNamesThatPassForOthers verifies that names that resemble the name of another user or group are rejected.
 func TestNamesThatPassForOthers(t *testing.T) {
 	const decoded, reserved, url = "displays another name", "are reserved", "a cluster name is part of URLs"
 	judge(t, "KubeVisionUser", map[string]verdict{

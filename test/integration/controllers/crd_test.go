@@ -16,11 +16,10 @@ import (
 
 type object = map[string]any
 
-// verdict is the expected result of a validation. want is a part of the error. It is empty if the object is valid.
 type verdict struct {
 	name string // if it is empty, a name is generated
 	spec object
-	want string
+	want string // a part of the error; empty if the object is valid
 }
 
 func kubevisionObject(kind, name string, spec object) *unstructured.Unstructured {
@@ -34,7 +33,6 @@ func kubevisionObject(kind, name string, spec object) *unstructured.Unstructured
 	return u
 }
 
-// judge verifies the result of the validation of each object with a dry run.
 func judge(t *testing.T, kind string, table map[string]verdict) {
 	for name, tc := range table {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +56,6 @@ func checkVerdict(tb testing.TB, err error, want string) {
 	}
 }
 
-// judgeChange verifies the result of the validation of a change of the spec of an existing object.
 func judgeChange(tb testing.TB, kind string, before, after object, want string) {
 	tb.Helper()
 	o := kubevisionObject(kind, "", before)

@@ -40,8 +40,7 @@ func content(o client.Object) any {
 	}
 }
 
-// isAgain returns a check that an object has the same content as before.
-func isAgain(was client.Object) func(context.Context) error {
+func isUnchanged(was client.Object) func(context.Context) error {
 	return func(ctx context.Context) error {
 		now, ok := was.DeepCopyObject().(client.Object)
 		if !ok {
@@ -57,7 +56,6 @@ func isAgain(was client.Object) func(context.Context) error {
 	}
 }
 
-// drifts returns manual changes of an object.
 func drifts() map[string]func(testing.TB, client.Object) {
 	return map[string]func(testing.TB, client.Object){
 		"deleted": func(tb testing.TB, o client.Object) {
@@ -135,7 +133,6 @@ func widen(o client.Object) bool {
 	return true
 }
 
-// aggregate replaces the rules of a role with an aggregation rule.
 func aggregate(o client.Object) bool {
 	role, ok := o.(*rbacv1.ClusterRole)
 	if !ok || role.AggregationRule != nil {
@@ -189,7 +186,6 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	}
 }
 
-// TestCopyOfAGrantIsRemoved verifies that a copy of a grant, with its labels, in another namespace is removed.
 func TestCopyOfAGrantIsRemoved(t *testing.T) {
 	guard(t)
 	host(t)
@@ -238,12 +234,10 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	}
 }
 
-// checkDrift verifies that each manual change of an object is reverted. It tests several objects concurrently, because
-// the checks mostly wait.
 func checkDrift(t *testing.T, name string, o client.Object) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
-		t.Parallel()
+		t.Parallel() // the checks mostly wait
 		for how, drift := range drifts() {
 			t.Run(how, func(t *testing.T) {
 				was, ok := read(t, o).DeepCopyObject().(client.Object)
@@ -251,9 +245,9 @@ func checkDrift(t *testing.T, name string, o client.Object) {
 					t.Fatal("not an object")
 				}
 				t.Cleanup(func() { repair(t, was) })
-				holds(t, settling, "before the drift", isAgain(was))
+				holds(t, settling, "before the drift", isUnchanged(was))
 				drift(t, read(t, o))
-				eventually(t, repairTime, "wait until it is repaired", isAgain(was))
+				eventually(t, repairTime, "wait until it is repaired", isUnchanged(was))
 			})
 		}
 	})
@@ -265,7 +259,7 @@ func repair(tb testing.TB, was client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
 	defer cancel()
-	if isAgain(was)(ctx) == nil {
+	if isUnchanged(was)(ctx) == nil {
 		return
 	}
 	now, ok := was.DeepCopyObject().(client.Object)

@@ -11,7 +11,6 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 )
 
-// awaitEvent waits for an event about an object.
 func awaitEvent(tb testing.TB, name, eventType, reason, action string) {
 	tb.Helper()
 	eventually(tb, soon, "wait for the event "+reason, func(ctx context.Context) error {

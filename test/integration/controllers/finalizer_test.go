@@ -59,7 +59,6 @@ func TestFinalizersKeepUnknownFields(t *testing.T) {
 	}
 }
 
-// addField adds a field to the spec of a kind until the end of the test.
 func addField(t *testing.T, resource, field string) {
 	t.Helper()
 	crd := &unstructured.Unstructured{}

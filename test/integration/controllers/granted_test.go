@@ -23,7 +23,6 @@ func impersonateAttributes(resource, name string) authorizationv1.ResourceAttrib
 	return authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: resource, Name: name}
 }
 
-// grantOf returns a description of the grant of a RoleBinding, which refers to a Role or a ClusterRole.
 func grantOf(b *rbacv1.RoleBinding) string {
 	role := rbacv1.RoleRef{APIGroup: b.RoleRef.APIGroup, Kind: "ClusterRole", Name: b.RoleRef.Name}
 	return b.RoleRef.Kind + " " + grants.Describe(role, b.Subjects)

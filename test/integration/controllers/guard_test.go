@@ -10,7 +10,6 @@ import (
 	"testing"
 )
 
-// logFiles returns the logs of KubeVision's programs.
 func logFiles(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(env.KubeVision.ControllerManager().LogFile()),

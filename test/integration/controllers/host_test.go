@@ -47,11 +47,10 @@ func noHost(tb testing.TB) {
 			remove(tb, &all.Items[i])
 		}
 	}
-	tb.Cleanup(func() { hostAgain(tb) })
+	tb.Cleanup(func() { registerHostAgain(tb) })
 }
 
-// hostAgain registers the host at the end of the test.
-func hostAgain(tb testing.TB) {
+func registerHostAgain(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)
 	defer cancel()
@@ -67,13 +66,11 @@ clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
 users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
 }
 
-// kubeconfigCluster creates the registration of a cluster that cannot be reached.
-func kubeconfigCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
+func unreachableCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	return registered(newSource(tb, memberKubeconfig("")).Name)
 }
 
-// registered returns the registration of a cluster whose kubeconfig is in a Secret.
 func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("member")},
@@ -83,7 +80,6 @@ func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	}
 }
 
-// exists returns nil if the object exists.
 func exists(o client.Object, err error) error {
 	if apierrors.IsNotFound(err) {
 		return errors.New(o.GetName() + " does not exist")

@@ -63,8 +63,6 @@ func impersonate(resource string, resourceNames ...string) rbacv1.PolicyRule {
 		Verbs: []string{"impersonate"}}
 }
 
-// impersonatesExactlyTheNamed returns an error unless the role of the impersonator has one rule for each kind, with
-// exactly the names in bindings.
 func impersonatesExactlyTheNamed(ctx context.Context) error {
 	users, groups, err := named(ctx)
 	if err != nil {
@@ -135,7 +133,6 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	awaitImpersonator(t)
 }
 
-// TestImpersonatorIsNeverAdministrator verifies that no binding allows the impersonator to impersonate administrators.
 func TestImpersonatorIsNeverAdministrator(t *testing.T) {
 	guard(t)
 	host(t)

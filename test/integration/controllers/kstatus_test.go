@@ -75,8 +75,6 @@ func kstatusObject(kind, name string) *unstructured.Unstructured {
 	return object
 }
 
-// hasStatus returns an error unless the controllers have written the status of an object, and kstatus reports the
-// expected status.
 func hasStatus(ctx context.Context, kind, name string, want status.Status) error {
 	object := kstatusObject(kind, name)
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {

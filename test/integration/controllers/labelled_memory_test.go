@@ -18,8 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// resident returns the resident memory of a process in MiB.
-func resident(t *testing.T, pid int) uint64 {
+func residentMiB(t *testing.T, pid int) uint64 {
 	t.Helper()
 	memory, err := localcluster.ReadMemory(pid)
 	if err != nil {
@@ -41,7 +40,7 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 		rules[i] = rbacv1.PolicyRule{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"pods"}}
 	}
 	pid := env.KubeVision.ControllerManager().PID()
-	before := resident(t, pid)
+	before := residentMiB(t, pid)
 	var all errgroup.Group
 	all.SetLimit(4)
 	for n := range roles {
@@ -61,7 +60,7 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 	after := uint64(0)
 	for range 10 { // the garbage collector needs some time
 		time.Sleep(2 * time.Second)
-		if after = resident(t, pid); after < before+most {
+		if after = residentMiB(t, pid); after < before+most {
 			break
 		}
 	}

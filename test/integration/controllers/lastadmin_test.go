@@ -35,13 +35,10 @@ func letGo(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// policyParameter returns a KubeVisionPolicyParameter that has only a name.
 func policyParameter(name string) *kubevisionv1alpha1.KubeVisionPolicyParameter {
 	return &kubevisionv1alpha1.KubeVisionPolicyParameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// awaitLastAdminParameter waits until the KubeVisionPolicyParameter about the last administrator has the expected
-// content.
 func awaitLastAdminParameter(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.LastAdminParameter) bool) {
 	tb.Helper()
 	p := policyParameter(names.LastAdminParameter)
@@ -56,8 +53,6 @@ func awaitLastAdminParameter(tb testing.TB, what string, wanted func(*kubevision
 	})
 }
 
-// awaitLastAdmin waits until the controller has recorded the last administrator and the KubeVisionRoleBinding that
-// grants the role admin. Admission policies prevent the removal of both objects.
 func awaitLastAdmin(tb testing.TB, user, binding string) {
 	tb.Helper()
 	awaitLastAdminParameter(tb, "the last administrator "+user, func(p *kubevisionv1alpha1.LastAdminParameter) bool {
@@ -65,7 +60,6 @@ func awaitLastAdmin(tb testing.TB, user, binding string) {
 	})
 }
 
-// awaitAdmins waits until the administrators who can log in are exactly the given users.
 func awaitAdmins(tb testing.TB, want ...string) {
 	tb.Helper()
 	slices.Sort(want)
@@ -90,18 +84,15 @@ func refused(tb testing.TB, what string, try func(context.Context) error) {
 	})
 }
 
-// accepted waits until a dry run of a change is accepted.
 func accepted(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
 	eventually(tb, soon, what, try)
 }
 
-// deletion returns a dry run of the deletion of an object.
 func deletion(o client.Object) func(context.Context) error {
 	return func(ctx context.Context) error { return env.Client.Delete(ctx, o, client.DryRunAll) }
 }
 
-// changing returns a dry run of a change of an object.
 func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
@@ -114,8 +105,6 @@ func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 
 func disable(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true }
 
-// newAdmin creates a user with a password, and a binding of the role admin. The subject of the binding is the result of
-// subjectOf, for example the user or a group of the user.
 func newAdmin(tb testing.TB, subjectOf func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
 	*kubevisionv1alpha1.KubeVisionUser, *kubevisionv1alpha1.KubeVisionRoleBinding,
 ) {

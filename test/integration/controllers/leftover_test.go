@@ -39,8 +39,6 @@ func TestDeletedBindingLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestUnlabelledGrantDoesNotOutliveTheBinding verifies that a grant whose labels were removed is deleted together with
-// its binding.
 func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 	for _, label := range []string{names.ManagedByLabel, names.RoleBindingLabel} {
 		t.Run(label, func(t *testing.T) {
@@ -108,7 +106,6 @@ func TestDeletionOrders(t *testing.T) {
 	}
 }
 
-// nothingLeft returns an error while a namespace has objects of KubeVision.
 func nothingLeft(ctx context.Context, namespace string) error {
 	var roles rbacv1.RoleList
 	var bindings rbacv1.RoleBindingList

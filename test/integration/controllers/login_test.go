@@ -18,7 +18,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// call sends a request to kubevision-apiserver as a dashboard does.
 func call(ctx context.Context, method, path, token string, body any, into any) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(env.KubeVision.CAPEM())
@@ -55,7 +54,6 @@ func call(ctx context.Context, method, path, token string, body any, into any) e
 	return nil
 }
 
-// tryLogin tries to log in once. It returns an error unless the response contains the wanted code.
 func tryLogin(
 	ctx context.Context, user, password string, want dashboardv1alpha1.Code,
 ) (*dashboardv1alpha1.Login, error) {
@@ -70,7 +68,6 @@ func tryLogin(
 	return answer.Data, nil
 }
 
-// awaitLogin repeats a login until the response contains the wanted code.
 func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Code) *dashboardv1alpha1.Login {
 	tb.Helper()
 	var login *dashboardv1alpha1.Login
@@ -81,7 +78,6 @@ func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Cod
 	return login
 }
 
-// whoami returns the code of the response to a request with a token.
 func whoami(ctx context.Context, token string) (dashboardv1alpha1.Code, error) {
 	var answer dashboardv1alpha1.Header
 	err := call(ctx, http.MethodGet, "/users/me", token, nil, &answer)

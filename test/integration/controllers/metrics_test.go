@@ -28,7 +28,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// metrics reads the metrics of kubevision-controller-manager as an account that may read them.
 type metrics struct {
 	client rest.Interface
 }
@@ -83,7 +82,6 @@ func (m metrics) read(ctx context.Context, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
-// is returns a check that a metric without labels has a value.
 func (m metrics) is(name string, want float64) func(context.Context) error {
 	return func(ctx context.Context) error {
 		got, err := m.read(ctx, name)

@@ -25,7 +25,6 @@ const (
 	readonlyRole      = kubevisionv1alpha1.RoleReadonly
 )
 
-// restartWith restarts kubevision-controller-manager with additional flags until the end of the test.
 func restartWith(tb testing.TB, flags ...string) {
 	tb.Helper()
 	if err := env.KubeVision.ControllerManager().RestartWith(tb.Context(), flags...); err != nil {

@@ -21,10 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// unique returns a name that no other test uses.
 func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// canary is the prefix of all passwords in the tests. A test fails if canary appears in a log.
+// canary is the prefix of all passwords. A test fails if canary appears in a log.
 const canary = "canary-"
 
 func newPassword() string { return canary + rand.Text() }
@@ -48,7 +47,6 @@ func writer(o client.Object) client.Client {
 	return env.Client
 }
 
-// create creates an object. At the end of the test, it deletes the object.
 func create(tb testing.TB, o client.Object) {
 	tb.Helper()
 	if err := writer(o).Create(tb.Context(), o); err != nil {
@@ -94,7 +92,6 @@ func absent(ctx context.Context, o client.Object) error {
 	return errors.New(o.GetName() + " exists")
 }
 
-// change reads an object, changes it, and writes it back.
 func change[T client.Object](tb testing.TB, o T, how func(T)) {
 	tb.Helper()
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
@@ -109,7 +106,6 @@ func change[T client.Object](tb testing.TB, o T, how func(T)) {
 	}
 }
 
-// read reads an existing object.
 func read[T client.Object](tb testing.TB, o T) T {
 	tb.Helper()
 	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -125,7 +121,6 @@ func newNamespace(tb testing.TB, labels map[string]string) string {
 	return n.Name
 }
 
-// newSource creates a Secret with a password.
 func newSource(tb testing.TB, value string) *corev1.Secret {
 	tb.Helper()
 	s := &corev1.Secret{

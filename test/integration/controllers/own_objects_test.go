@@ -31,7 +31,6 @@ func refusedBy(policy string, err error) error {
 	return nil
 }
 
-// inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: names.Namespace, Name: name}
 }
@@ -85,7 +84,6 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// ownObjects returns existing objects that only KubeVision may change, such as a session and credentials.
 func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	t.Helper()
 	u := newUser(t, newSource(t, newPassword()).Name)
@@ -180,8 +178,6 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionWritesStatus verifies that other clients cannot write statuses, which contain conditions, conflicts
-// and the last login.
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// placed returns the objects that KubeVision has created on the host cluster, where KubeVision runs. placed omits
-// objects that KubeVision has created for a single KubeVisionRoleBinding or KubeVisionUser.
+// placed returns the objects that KubeVision has created on the host. It omits the objects for a single
+// KubeVisionRoleBinding or KubeVisionUser.
 func placed(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
@@ -72,8 +72,7 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the types and names of the objects that the controllers create when the host cluster is
-// registered. The host cluster is the cluster where KubeVision runs.
+// onEveryHost returns the objects that the controllers create when the host is registered.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
@@ -133,7 +132,7 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 			time.Sleep(time.Until(first.CreationTimestamp.Add(time.Second))) // creation times are in whole seconds
 			second := hostObject(unique("second"))
 			create(t, second)
-			t.Cleanup(func() { hostAgain(t) })
+			t.Cleanup(func() { registerHostAgain(t) })
 			awaitNotReady(t, second, kubevisionv1alpha1.ReasonIdentityConflict)
 			gone := goes(second)
 			remove(t, gone)
@@ -147,9 +146,6 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	}
 }
 
-// versions returns the UID and the resource version of each object that KubeVision has created on the host cluster,
-// where KubeVision runs. versions omits objects that KubeVision has created for a single KubeVisionRoleBinding or
-// KubeVisionUser.
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
 	objects, err := placed(tb.Context())

@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// restart stops kubevision-controller-manager gracefully and starts it again.
 func restart(tb testing.TB) {
 	tb.Helper()
 	if err := env.KubeVision.ControllerManager().Restart(tb.Context()); err != nil {
@@ -19,7 +18,6 @@ func restart(tb testing.TB) {
 	}
 }
 
-// crash kills kubevision-controller-manager and starts it again.
 func crash(tb testing.TB) {
 	tb.Helper()
 	if err := env.CrashControllers(tb.Context()); err != nil {
@@ -27,7 +25,6 @@ func crash(tb testing.TB) {
 	}
 }
 
-// awaitLeader waits until a controller manager is active and has reconciled a new user.
 func awaitLeader(tb testing.TB) {
 	tb.Helper()
 	u := newUser(tb, "")

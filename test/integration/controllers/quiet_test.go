@@ -73,7 +73,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	disabled.Spec.Disabled = true
 	create(t, disabled)
 	broken := newUser(t, "no-such-secret")
-	member := kubeconfigCluster(t)
+	member := unreachableCluster(t)
 	create(t, member)
 	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name), grants.ToGroup("x"),
@@ -92,7 +92,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	awaitReady(t, u)
 	awaitNotReady(t, member, kubevisionv1alpha1.ReasonProbeFailed)
 
-	eventually(t, time.Minute, "wait for the end of the namespaces of other tests", noneEnding)
+	eventually(t, time.Minute, "wait for the end of the namespaces of other tests", noTerminatingNamespace)
 	before := awaitQuiet(t)
 	time.Sleep(10 * time.Second)
 	const probe = "PATCH kubevision.io/kubevisionclusters/status"
@@ -112,8 +112,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	}
 }
 
-// noneEnding returns an error if any namespace of the cluster is being deleted.
-func noneEnding(ctx context.Context) error {
+func noTerminatingNamespace(ctx context.Context) error {
 	var all corev1.NamespaceList
 	if err := env.Client.List(ctx, &all); err != nil {
 		return fmt.Errorf("listing namespaces: %w", err)

@@ -20,8 +20,6 @@ import (
 
 const readerUser = "system:serviceaccount:kubevision-system:kubevision-reader"
 
-// readerObjects returns the ServiceAccount of the read cache, and the ClusterRole and ClusterRoleBindings of this
-// ServiceAccount.
 func readerObjects() []client.Object {
 	return []client.Object{
 		&corev1.ServiceAccount{ObjectMeta: inSystem(names.Reader)},

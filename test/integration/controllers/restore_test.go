@@ -30,7 +30,6 @@ import (
 
 const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
 
-// veleroMetadata returns the metadata that an object has after a restore by the backup program Velero.
 func veleroMetadata(o client.Object) metav1.ObjectMeta {
 	labels := maps.Clone(o.GetLabels())
 	if labels == nil {
@@ -80,7 +79,6 @@ func newVeteran(t *testing.T) veteran {
 	return v
 }
 
-// disappears deletes the user and all objects of the user.
 func (v veteran) disappears(t *testing.T) {
 	t.Helper()
 	remove(t, v.user)
@@ -144,8 +142,7 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf returns the ConfigMap with the favorites of a user, as a restore from a backup creates the ConfigMap:
-// without an owner.
+// favoritesOf returns the ConfigMap as a restore from a backup creates it: without an owner.
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{

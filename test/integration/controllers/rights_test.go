@@ -15,8 +15,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// rights returns all rights of a ServiceAccount of KubeVision, in the format of grants.DescribeRights. It reads them
-// from the cluster.
 func rights(tb testing.TB, account types.NamespacedName) []string {
 	tb.Helper()
 	var out []string
@@ -63,10 +61,9 @@ func rulesOf(tb testing.TB, ref rbacv1.RoleRef, namespace string) []rbacv1.Polic
 	return read(tb, clusterRole(ref.Name)).Rules
 }
 
-// expectedRights returns the rights that an account should have. Those of the account of the read cache are not in the
-// manifests, because the controllers create the account on each cluster.
 func expectedRights(account types.NamespacedName) []string {
 	all := grants.Rights()
+	// The account of the read cache is not in the manifests, because the controllers create it on each cluster.
 	for _, right := range []string{
 		"ClusterRole view",
 		"get,list,watch clusterrolebindings.rbac.authorization.k8s.io",

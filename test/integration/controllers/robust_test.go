@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// stuck creates a namespace whose deletion does not complete, because an object in it has a finalizer.
+// stuck deletes a namespace. The deletion does not complete, because an object in the namespace has a finalizer.
 func stuck(tb testing.TB, namespace string) {
 	tb.Helper()
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stays",
@@ -41,8 +41,6 @@ func stuck(tb testing.TB, namespace string) {
 	remove(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 }
 
-// TestStuckNamespaceHarmsNoOtherBinding verifies that a namespace whose deletion does not complete does not block
-// bindings in other namespaces.
 func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)
@@ -138,7 +136,6 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 	}
 }
 
-// TestBadSelectorLocksNobodyOut verifies that an invalid binding does not prevent logins.
 func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	guard(t)
 	host(t)
@@ -154,7 +151,6 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 }
 
-// TestRoleThatCannotBeIsReported verifies that the status reports an object that cannot be applied, for each reason.
 func TestRoleThatCannotBeIsReported(t *testing.T) {
 	for _, name := range []string{".", ".."} {
 		t.Run(name, func(t *testing.T) {

@@ -21,8 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// aged returns the name and the value of a signing key of the given age.
-func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
+func agedSigningKey(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	tb.Helper()
 	name, value, err := token.NewKey(time.Now().Add(-ago))
 	if err != nil {
@@ -31,7 +30,6 @@ func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	return name, value
 }
 
-// certificates returns the certificates of a PEM bundle, in DER.
 func certificates(bundle []byte) []string {
 	var out []string
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
@@ -114,8 +112,8 @@ func TestSigningKeysRotate(t *testing.T) {
 	guard(t)
 	before := read(t, ownSecret(names.SigningKeysSecret)).Data
 	defer change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = before })
-	gone, goneKey := aged(t, 70*day)
-	old, oldKey := aged(t, 31*day)
+	gone, goneKey := agedSigningKey(t, 70*day)
+	old, oldKey := agedSigningKey(t, 31*day)
 	change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) {
 		s.Data = map[string][]byte{gone: goneKey, old: oldKey}
 	})

@@ -109,8 +109,6 @@ func TestCertificateBundleIsRepaired(t *testing.T) {
 	eventually(t, soon, "reach the API through kube-apiserver", throughTheAggregator)
 }
 
-// restoreTLSVerification removes the field insecureSkipTLSVerify from KubeVision's APIService if the controller has not
-// done so.
 func restoreTLSVerification(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)

@@ -44,8 +44,6 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 	return kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
-// boundTo creates a KubeVisionRoleBinding that grants a role on clusters. The admission policies read this binding
-// after a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
 	b := hostBinding(role, grants.Named("nowhere"), grants.ToUser("nobody"))
@@ -61,8 +59,6 @@ func becomesRefused(tb testing.TB, policy string, as client.Client, try attempt)
 		func(ctx context.Context) error { return refusedBy(policy, try(ctx, as)) })
 }
 
-// mayOnlyWith verifies that a write is allowed with the right to bind the role. Without the right, the write must be
-// rejected with a message that names the role.
 func mayOnlyWith(t *testing.T, role, policy string, try attempt) {
 	t.Helper()
 	without, with := registrar(t, "kubevision:other"), registrar(t, role)
@@ -113,7 +109,6 @@ func patchingStatus(o client.Object, body string) attempt {
 	}
 }
 
-// mayPatch verifies that a client may patch the object o with each of the patch bodies.
 func mayPatch(t *testing.T, as client.Client, o client.Object, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {

@@ -21,10 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// takeover bounds the time until another replica replaces a killed one.
-const takeover = 5 * time.Second
+const maxTakeover = 5 * time.Second
 
-// electionFlags returns the flags of the leader election in the Deployment, which runs two replicas.
 func electionFlags(t *testing.T) []string {
 	t.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -51,7 +49,6 @@ func electionFlags(t *testing.T) []string {
 	return flags
 }
 
-// leader returns the holder of the lease.
 func leader(ctx context.Context) (string, error) {
 	held := environment.LeaderLease()
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(held), held); err != nil {
@@ -103,8 +100,8 @@ func TestTakeover(t *testing.T) {
 		}
 		return err
 	})
-	if took := time.Since(killed); took > takeover {
-		t.Errorf("the other replica took over after %s, want %s at most", took, takeover)
+	if took := time.Since(killed); took > maxTakeover {
+		t.Errorf("the other replica took over after %s, want %s at most", took, maxTakeover)
 	}
 	awaitLeader(t)
 }

@@ -116,8 +116,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 }
 
-// again creates a user with the name of an earlier user. The new user is a different person.
-func again(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, source string) *kubevisionv1alpha1.KubeVisionUser {
+func recreate(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	next := userObject(source)
 	next.Name = u.Name
@@ -132,7 +131,7 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	awaitReady(t, u)
 	login := awaitLogin(t, u.Name, oldValue, dashboardv1alpha1.CodeOK)
 	remove(t, u)
-	next := again(t, u, newSource(t, newValue).Name)
+	next := recreate(t, u, newSource(t, newValue).Name)
 	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeTokenExpired {
 		t.Errorf("the token of the user before is answered %d (%v)", code, err)
 	}
@@ -167,7 +166,7 @@ func TestOrphanedCredentialsAreNoWayIn(t *testing.T) {
 	}
 	eventuallyAbsent(t, u)
 	t.Cleanup(func() { remove(t, orphan) })
-	next := again(t, u, newSource(t, newPassword()).Name)
+	next := recreate(t, u, newSource(t, newPassword()).Name)
 	awaitNotReady(t, next, kubevisionv1alpha1.ReasonNameConflict)
 	if _, err := tryLogin(t.Context(), u.Name, oldValue, dashboardv1alpha1.CodeUnauthenticated); err != nil {
 		t.Errorf("the password of the user before: %v", err)

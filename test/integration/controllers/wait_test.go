@@ -12,8 +12,7 @@ import (
 
 const (
 	// soon bounds the time until a controller has reacted to a change, even on a busy machine.
-	soon = 20 * time.Second
-	// repairTime bounds the time until a controller has reverted a manual change of an object.
+	soon       = 20 * time.Second
 	repairTime = 5 * time.Second
 	// collection bounds the time of the garbage collection of Kubernetes, which discovers new kinds only periodically.
 	collection = 90 * time.Second
@@ -45,7 +44,6 @@ func poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// eventually waits until check returns no error. After the timeout, it fails the test with the last error.
 func eventually(tb testing.TB, timeout time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	if err := poll(tb.Context(), timeout, what, check); err != nil {
@@ -53,7 +51,6 @@ func eventually(tb testing.TB, timeout time.Duration, what string, check func(co
 	}
 }
 
-// holds fails the test as soon as check returns an error during the given time.
 func holds(tb testing.TB, duration time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	ticker := time.NewTicker(200 * time.Millisecond)

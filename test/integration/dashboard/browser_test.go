@@ -27,12 +27,11 @@ import (
 )
 
 const (
-	// patience is the maximum duration of a browser action.
-	patience = 30 * time.Second
-	pause    = 50 * time.Millisecond
+	actionTimeout = 30 * time.Second
+	pause         = 50 * time.Millisecond
 )
 
-// chromium returns the path of the executable of Chromium or Chrome. If none is installed, it skips the test.
+// chromium skips the test if neither Chromium nor Chrome is installed.
 func chromium(tb testing.TB) string {
 	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -46,7 +45,6 @@ func chromium(tb testing.TB) string {
 	return ""
 }
 
-// tab is a tab of a browser. The browser trusts the certificate of one KubeVision server.
 type tab struct {
 	testing.TB
 
@@ -75,13 +73,12 @@ func newTab(tb testing.TB, endpoint string) *tab {
 		tb.Fatalf("start the browser: %v", err)
 	}
 	return &tab{TB: tb, base: endpoint, run: func(steps ...chromedp.Action[chromedp.Void]) error {
-		step, cancel := context.WithTimeout(ctx, patience)
+		step, cancel := context.WithTimeout(ctx, actionTimeout)
 		defer cancel()
 		return chromedp.Do(step, steps...)
 	}}
 }
 
-// do performs browser actions in the tab. If an action fails, the test fails with the status text of the page.
 func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := t.run(steps...); err != nil {
@@ -91,7 +88,6 @@ func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// evaluate returns an action that stores the value of a JavaScript expression in *into.
 func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
 		*into, err = chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise)(ctx, t)
@@ -99,7 +95,6 @@ func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] 
 	})
 }
 
-// until returns an action that waits until a JavaScript expression is true in the page.
 func until(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(pause))
 }
@@ -174,8 +169,6 @@ func (t *tab) enrol(u fixture.User) string {
 	return secret
 }
 
-// reorder marks two objects as favorites, and moves the second favorite up. It verifies that a reload of the page keeps
-// the new order.
 func (t *tab) reorder() {
 	t.Helper()
 	const names = `[...document.querySelectorAll("#favorites li")].map((item) => item.dataset.name).join()`
@@ -187,7 +180,6 @@ func (t *tab) reorder() {
 		until(`document.getElementById("user-list").children.length > 0`))
 }
 
-// edit changes the replicas of a Deployment in the page, first in a dry run.
 func (t *tab) edit(namespace string) {
 	t.Helper()
 	const (
@@ -215,7 +207,7 @@ func (t *tab) edit(namespace string) {
 	})
 }
 
-// manage creates a user in the page. The API requires a new one-time code for the creation.
+// manage creates a user in the page. The API requires a new one-time code for it.
 func (t *tab) manage(code string) {
 	t.Helper()
 	name := fixture.Name("made")

@@ -8,10 +8,8 @@ import "github.com/kubevision-io/kubevision/test/conformance/wire"
 // call is an API request of the web UI, with the expected response.
 type call struct {
 	method, path string
-	// body is JSON text, or empty.
-	body string
-	// code is the expected code in the response.
-	code int
+	body         string
+	code         int
 	// fields contains the names of fields, separated by spaces. The data of the response, or the first item of a list,
 	// must have these fields. "[]" means that the data must be an empty list.
 	fields string
@@ -55,7 +53,6 @@ func pageCalls() []call {
 	}
 }
 
-// sidebar returns the resources, such as "pods", that have a page in the web UI.
 func sidebar() []string {
 	return []string{
 		"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses", "configmaps",
@@ -109,7 +106,6 @@ func objectCalls() []call {
 	}
 }
 
-// manageCalls returns the API requests that the web UI sends to manage users, passwords and second factors.
 func manageCalls() []call {
 	return []call{
 		{"GET", "/users", "", wire.OK, "id username email role isActive createdAt"},

@@ -23,7 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// favorite returns the body of a request that marks an object.
 func favorite(name string) dashboardv1alpha1.FavoriteRequest {
 	return dashboardv1alpha1.FavoriteRequest{
 		ClusterID: host, Namespace: "demo", ResourceType: "deployments", ResourceName: name,
@@ -34,7 +33,6 @@ func checkPath(name string) string {
 	return "/favorites/check?cluster_id=" + host + "&resource_type=deployments&name=" + name + "&namespace=demo"
 }
 
-// listed returns the names of a user's favorites, in their order.
 func listed(tb testing.TB, b *browser) []string {
 	tb.Helper()
 	names := []string{}
@@ -53,7 +51,7 @@ func configMapOf(b *browser) *corev1.ConfigMap {
 	}}
 }
 
-// TestFavorites verifies that only the user can see the user's favorites.
+// TestFavorites verifies that a user can mark, order and remove favorites, and that other users do not see them.
 func TestFavorites(t *testing.T) {
 	b, other := newBrowser(t, ""), newBrowser(t, "")
 	if got := listed(t, b); len(got) != 0 {

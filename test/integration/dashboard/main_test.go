@@ -14,7 +14,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the name of the registration of the host. onHost is the path of its routes.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -52,7 +51,6 @@ func newBrowser(tb testing.TB, role string) *browser {
 	return b
 }
 
-// call sends a request with a body. The body may be nil.
 func (b *browser) call(tb testing.TB, method, path string, body any) wire.Envelope {
 	tb.Helper()
 	return b.client.Call(tb, b.request(tb, method, path, body))
@@ -71,7 +69,6 @@ func (b *browser) request(tb testing.TB, method, path string, body any) wire.Req
 	return r
 }
 
-// read decodes the data of a GET.
 func read[T any](tb testing.TB, b *browser, path string) (data T) {
 	tb.Helper()
 	b.call(tb, "GET", path, nil).Want(tb, wire.OK).Into(tb, &data)

@@ -52,7 +52,6 @@ func mount(tb testing.TB) string {
 	return dir
 }
 
-// withPage starts a replica of kubevision-apiserver that serves the dashboard in testdata/page.
 func withPage(tb testing.TB) *localcluster.APIServer {
 	tb.Helper()
 	replica, err := env.KubeVision.StartAPIServer(tb.Context(), 0, "--dashboard-dir="+mount(tb))

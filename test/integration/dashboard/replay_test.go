@@ -15,12 +15,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deployment is the manifest of a Deployment. The test replaces NAMESPACE with the name of a namespace.
 const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
 "spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
 
-// replay sends the calls of a dashboard.
 type replay struct {
 	*browser
 
@@ -112,7 +110,6 @@ func (r *replay) send(t *testing.T, c call) {
 	}
 }
 
-// check verifies that the data have the fields that the dashboard reads.
 func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
 	t.Helper()
 	var object map[string]json.RawMessage

@@ -23,7 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// memberName is the name of the registered member cluster.
 const memberName = "edge"
 
 // install installs KubeVision on the host cluster. It creates a user, a role binding and a KubeVisionCluster for the
@@ -167,13 +166,12 @@ func nothingLeft(t *testing.T) {
 			t.Errorf("%s is left", out)
 		}
 	}
-	if err := namespaces(t.Context()); err != nil {
+	if err := useNamespace(t.Context()); err != nil {
 		t.Errorf("namespaces cannot be used: %v", err)
 	}
 }
 
-// namespaces creates, changes and deletes a namespace on the host cluster, and waits until the namespace is gone.
-func namespaces(ctx context.Context) error {
+func useNamespace(ctx context.Context) error {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "after-"}}
 	if err := host.admin.Create(ctx, n); err != nil {
 		return fmt.Errorf("creating a namespace: %w", err)

@@ -36,8 +36,7 @@ type plane struct {
 	*localcluster.Cluster
 
 	admin, programs client.Client
-	// kubeconfig is the kubeconfig of the administrator.
-	kubeconfig string
+	kubeconfig      string
 }
 
 var (
@@ -106,14 +105,12 @@ func start(ctx context.Context, dir string) (*plane, error) {
 	return p, nil
 }
 
-// outcome contains the output and the duration of a command.
 type outcome struct {
 	output string
 	err    error
 	took   time.Duration
 }
 
-// kubectl runs a command in the root of the repository.
 func (p *plane) kubectl(ctx context.Context, args ...string) outcome {
 	return p.run(ctx, p.KubectlPath(), append(args, "--kubeconfig="+p.kubeconfig)...)
 }

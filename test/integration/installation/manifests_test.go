@@ -77,8 +77,6 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// kustomizations returns the directories of config/ that can be rendered separately. It omits directories with users,
-// clusters or bindings, because these need the programs.
 func kustomizations(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "config", "*", "kustomization.yaml"))
@@ -91,7 +89,7 @@ func kustomizations(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Contains(text, []byte("kind: Component")) {
+		if !bytes.Contains(text, []byte("kind: Component")) { // a component cannot be rendered separately
 			out = append(out, "config/"+filepath.Base(filepath.Dir(f)))
 		}
 	}
@@ -142,12 +140,12 @@ func checkPods(t *testing.T, text string) int {
 	}
 }
 
-// createPod creates a Pod in a dry run, with an account and a priority that exist.
 func createPod(t *testing.T, spec corev1.PodSpec) error {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"}, Spec: spec,
 	}
+	// The account and the priority of a manifest may not exist.
 	pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
 	return host.admin.Create(t.Context(), pod, client.DryRunAll)
 }

@@ -79,17 +79,14 @@ func writeParameters(t *testing.T, lastAdmin string, users int64, counted time.T
 	}
 }
 
-// creation creates a user in a dry run.
 func creation(ctx context.Context) error {
 	return host.admin.Create(ctx, user("somebody"), client.DryRunAll)
 }
 
-// deletion returns a dry run of the deletion of a user.
 func deletion(name string) func(context.Context) error {
 	return func(ctx context.Context) error { return host.admin.Delete(ctx, user(name), client.DryRunAll) }
 }
 
-// rejected returns a check that a request is rejected with a message that contains a text.
 func rejected(why string, try func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := try(ctx); err == nil || !strings.Contains(err.Error(), why) {

@@ -208,8 +208,7 @@ func ownObjects() []client.Object {
 	}
 }
 
-// runPod creates a Pod on a node. After a request to delete the Pod, a goroutine removes the Pod like a kubelet. The
-// channel then receives nil, or an error if the deletion of the Namespace began before the removal of the Pod.
+// runPod creates a Pod on a node. The channel receives the result of finishDeletion.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
 	pod := &corev1.Pod{

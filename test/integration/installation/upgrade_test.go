@@ -38,7 +38,7 @@ func TestUpgradeAfterScale(t *testing.T) {
 }
 
 // TestUpgradeAndRollBack verifies that the manifests of the previous release can be applied over the manifests of this
-// release, and the other way round. If there is no release, it uses the oldest available commit. The objects of users
+// release, and the other way round. If there is no release, it uses an earlier commit. The objects of users
 // must not change, and no rights may remain that the manifests do not contain.
 func TestUpgradeAndRollBack(t *testing.T) {
 	install(t)
@@ -76,7 +76,6 @@ func removeAll(t *testing.T) {
 	checkMember(t, false)
 }
 
-// previousManifests extracts the manifests of the last tag, or of a recent commit.
 func previousManifests(t *testing.T) string {
 	t.Helper()
 	git := func(args ...string) ([]byte, error) {

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// distinct returns a list of distinct short names. bytes is the size of the list.
-func distinct(bytes int) string {
+func distinctNames(bytes int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	var out strings.Builder
 	for i := 0; out.Len() < bytes; i++ {
@@ -44,8 +43,8 @@ func TestLongURLs(t *testing.T) {
 	ns := set().Namespace(t, "urls")
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 	for name, tc := range map[string]struct{ path, bearer string }{
-		"clusters":       {path: "/search?q=a&clusters=" + distinct(long)},
-		"kinds":          {path: "/clusters/" + host + "/search?q=a&kinds=" + distinct(long)},
+		"clusters":       {path: "/search?q=a&clusters=" + distinctNames(long)},
+		"kinds":          {path: "/clusters/" + host + "/search?q=a&kinds=" + distinctNames(long)},
 		"label selector": {path: path + "?labelSelector=" + strings.Repeat("a,", long/2) + "a"},
 		"field selector": {path: path + "?fieldSelector=" + strings.Repeat("a=b,", long/4) + "a=b"},
 		"parameters":     {path: path + "?a" + strings.Repeat("&a", long/2)},
@@ -90,7 +89,7 @@ func TestLongHeaders(t *testing.T) {
 
 // TestLargePatches verifies that patches of one user with the maximum number of operations need bounded memory.
 func TestLargePatches(t *testing.T) {
-	ns := stored(t, "patches", 1, 16)
+	ns := createConfigMaps(t, "patches", 1, 16)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps/large-0"
 	for name, tc := range map[string]struct{ contentType, body string }{
 		"JSON patch":  {"application/json-patch+json", "[" + strings.Repeat("{},", bodyBytes/3-100) + "{}]"},

@@ -33,7 +33,7 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 // or several connections.
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
-	before := peak(t, r)
+	before := peakMiB(t, r)
 	c := client(t)
 	c.Timeout = 5 * time.Second // the server closes the connection, so some requests get no response
 	codes := flood(t, c, 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up",
@@ -41,7 +41,7 @@ func TestLargeBodiesOfStrangers(t *testing.T) {
 	if codes[wire.OK] > 0 {
 		t.Errorf("codes %v", codes)
 	}
-	if got := peak(t, r); got > before+128 {
+	if got := peakMiB(t, r); got > before+128 {
 		t.Errorf("the program held %.0f MiB, %.0f before", got, before)
 	}
 	survives(t, r, mostMiB)

@@ -13,7 +13,6 @@ import (
 	"time"
 )
 
-// connect opens a connection from a loopback address, and sends a text without waiting for a response.
 func connect(t *testing.T, to, from, text string) net.Conn {
 	t.Helper()
 	roots := x509.NewCertPool()

@@ -25,8 +25,7 @@ const (
 	mostMiB = 640
 )
 
-// stored creates ConfigMaps of a size in a new namespace, and returns the namespace.
-func stored(t *testing.T, prefix string, count, size int) string {
+func createConfigMaps(t *testing.T, prefix string, count, size int) (namespace string) {
 	t.Helper()
 	ns := set().Namespace(t, prefix)
 	value := strings.Repeat("0123456789abcdef", size/16)
@@ -64,7 +63,7 @@ func answered(t *testing.T, request func(context.Context) (*http.Request, error)
 
 // TestManyLargeLists verifies that concurrent large lists of one user cause failures only for that user.
 func TestManyLargeLists(t *testing.T) {
-	ns := stored(t, "lists", 43, large) // 30 MB
+	ns := createConfigMaps(t, "lists", 43, large) // 30 MB
 	for name, tc := range map[string]struct {
 		query  string
 		atOnce int
@@ -97,7 +96,7 @@ func TestManyLargeLists(t *testing.T) {
 // TestManySmallObjects verifies that lists of many small objects, each of which has its own overhead, need bounded
 // memory.
 func TestManySmallObjects(t *testing.T) {
-	ns := stored(t, "small", 1500, 6<<10)
+	ns := createConfigMaps(t, "small", 1500, 6<<10)
 	r := replica(t)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 	for _, query := range []string{"", "?sortBy=age", "?source=live", "?source=live&sortBy=age"} {

@@ -30,7 +30,6 @@ func expensiveHash() string {
 		encode([]byte(strings.Repeat("k", 32))))
 }
 
-// victim creates a user whose password hash has the maximum cost, and returns the name of the user.
 func victim(t *testing.T) string {
 	t.Helper()
 	hash := expensiveHash()
@@ -51,8 +50,6 @@ func victim(t *testing.T) string {
 	return u.Name
 }
 
-// wrongLogin returns a function that creates a login request with a wrong password. Each request has another client
-// address.
 func wrongLogin(endpoint string, name func() string) func(context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
 		body := fmt.Sprintf(`{"username":%q,"password":"wrong"}`, name())
@@ -94,7 +91,7 @@ func forgive(t *testing.T) {
 func TestWrongLogins(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "8") // the maximum number of concurrent hashes
 	r := replica(t, "--trusted-proxies=127.0.0.0/8,::1/128")
-	ns := stored(t, "logins", 43, large)
+	ns := createConfigMaps(t, "logins", 43, large)
 	greedy := token(t, r, "dev", ns)
 	victims := make([]string, 8)
 	for i := range victims {

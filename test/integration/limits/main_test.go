@@ -41,7 +41,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// replica starts an API server for one test, with additional flags.
 func replica(t *testing.T, args ...string) *localcluster.APIServer {
 	t.Helper()
 	r, err := env.KubeVision.StartAPIServer(t.Context(), 0, args...)
@@ -54,8 +53,7 @@ func replica(t *testing.T, args ...string) *localcluster.APIServer {
 
 const mebibyte = 1 << 20
 
-// peak returns the peak memory of a program, in MiB.
-func peak(t *testing.T, r *localcluster.APIServer) float64 {
+func peakMiB(t *testing.T, r *localcluster.APIServer) float64 {
 	t.Helper()
 	memory, err := localcluster.ReadMemory(r.PID())
 	if err != nil {
@@ -64,14 +62,14 @@ func peak(t *testing.T, r *localcluster.APIServer) float64 {
 	return float64(memory.Peak) / mebibyte
 }
 
-// survives fails the test if the program exceeds a fraction of its limit, or has exited.
+// survives fails the test if the program has exited, or has used more memory than most (in MiB) or than its limit.
 func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	t.Helper()
 	limit := float64(r.MemoryLimit().Bytes) / mebibyte
 	if limit == 0 {
 		t.Error("the program runs without a limit")
 	}
-	got := peak(t, r)
+	got := peakMiB(t, r)
 	t.Logf("the largest resident memory was %.0f MiB of %.0f", got, limit)
 	if got > min(most, limit) {
 		t.Errorf("the program held %.0f MiB, want at most %.0f", got, most)
@@ -91,8 +89,6 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// flood sends requests concurrently and repeatedly for a time, and waits for the last responses. It returns the number
-// of responses with each code.
 func flood(
 	t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error),
 ) map[int]int {
@@ -121,7 +117,6 @@ func flood(
 	return codes
 }
 
-// noAnswer is the code under which a request without a response is counted.
 const noAnswer = -1
 
 var codeOf = regexp.MustCompile(`^\{"code":(\d+)`)

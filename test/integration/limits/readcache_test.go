@@ -32,14 +32,11 @@ const cachedMiB = 700
 const readCache = "--read-cache-bytes=201326592"
 
 const (
-	// cachePatience bounds the wait for a response from the read cache.
-	cachePatience = 2 * time.Minute
-	// deletionPatience bounds the wait for the deletion of many large objects.
+	cachePatience    = 2 * time.Minute
 	deletionPatience = 5 * time.Minute
 )
 
-// fromCache waits until the response for a path comes from the read cache.
-func fromCache(t *testing.T, r *localcluster.APIServer, path, token string) {
+func awaitCached(t *testing.T, r *localcluster.APIServer, path, token string) {
 	t.Helper()
 	c, err := wire.New(r.Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
@@ -69,23 +66,23 @@ func objectsOf(ns string) string {
 // TestFullReadCache verifies that the memory of the server is limited while the read cache is full. The test lists from
 // the cache and from the cluster concurrently, and creates more objects than the cache can hold.
 func TestFullReadCache(t *testing.T) {
-	ns := stored(t, "cached", 43, large) // 30 MB
+	ns := createConfigMaps(t, "cached", 43, large) // 30 MB
 	r := replica(t, readCache)
 	token := token(t, r, "dev", ns)
 	path := objectsOf(ns)
-	fromCache(t, r, path, token)
+	awaitCached(t, r, path, token)
 	codes := flood(t, client(t), 48, get(r.Endpoint(), path, token))
 	if codes[wire.OK] == 0 || codes[noAnswer] > 0 {
 		t.Errorf("lists of the cache: %v", codes)
 	}
-	more := stored(t, "more", 200, large) // 140 MB
+	more := createConfigMaps(t, "more", 200, large) // 140 MB
 	codes = flood(t, client(t), 24, get(r.Endpoint(), path+"?sortBy=data.value&order=desc", token))
 	if codes[wire.OK] == 0 {
 		t.Errorf("sorted lists: %v", codes)
 	}
 	flood(t, client(t), 24, get(r.Endpoint(), path+"?source=live", token))
 	survives(t, r, cachedMiB)
-	evenMore := stored(t, "even-more", 100, large) // more than the cache can hold
+	evenMore := createConfigMaps(t, "even-more", 100, large) // more than the cache can hold
 	flood(t, client(t), 24, get(r.Endpoint(), path, token))
 	answered(t, get(r.Endpoint(), path+"?limit=1", token))
 	survives(t, r, cachedMiB)
@@ -99,7 +96,6 @@ func TestFullReadCache(t *testing.T) {
 	}
 }
 
-// awaitEmpty waits until the ConfigMaps of a namespace that is being deleted are gone.
 func awaitEmpty(t *testing.T, namespace string) {
 	t.Helper()
 	left := &metav1.PartialObjectMetadataList{}
@@ -122,11 +118,11 @@ func awaitEmpty(t *testing.T, namespace string) {
 // clients request lists, but do not read the responses. Meanwhile, the test replaces all objects repeatedly.
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
-	ns := stored(t, "slow", objects, large) // 14 MB
+	ns := createConfigMaps(t, "slow", objects, large) // 14 MB
 	r := replica(t, readCache)
 	token := token(t, r, "dev", ns)
 	path := objectsOf(ns)
-	fromCache(t, r, path, token)
+	awaitCached(t, r, path, token)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(env.KubeVision.CAPEM())
 	var readers sync.WaitGroup

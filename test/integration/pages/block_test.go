@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// kind is the type of a block on a documentation page. The type determines how TestPages runs the block.
 type kind int
 
 const (
@@ -35,13 +34,12 @@ type block struct {
 	skipped string
 }
 
-// step is one command of a block.
 type step struct {
 	command string
-	// output is the output that the documentation page shows. It is empty if the page shows no output.
+	// output is the output that the documentation page shows.
 	output string
 	shown  bool
-	// codes are the expected codes in the responses to the requests that the command sends.
+	// codes are the expected codes of the responses.
 	codes []string
 }
 
@@ -105,7 +103,6 @@ func kindOf(text string) kind {
 	}
 }
 
-// steps returns the commands of a block.
 func (b block) steps() []step {
 	switch b.kind {
 	case manifest:

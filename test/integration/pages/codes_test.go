@@ -15,8 +15,7 @@ var (
 	expectedCode = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
 	// codeLine matches a line such as "CODE 40400 message". A script prints this line for each request whose expected
 	// code is on the page.
-	codeLine = regexp.MustCompile(`(?m)^CODE (\d+) `)
-	// responseCode matches the code in the JSON of a response.
+	codeLine     = regexp.MustCompile(`(?m)^CODE (\d+) `)
 	responseCode = regexp.MustCompile(`\{"code":(\d+),"message":`)
 )
 

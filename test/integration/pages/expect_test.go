@@ -22,8 +22,7 @@ var varyingText = regexp.MustCompile(strings.Join([]string{
 	`(?P<port>localhost:\d+|127\.0\.0\.1:\d+)`,
 }, "|"))
 
-// outputPatterns returns a regular expression for each type of text that differs between two runs of a command, such as
-// a time. The keys are the names of the groups of varyingText.
+// outputPatterns returns a regular expression for each group of varyingText.
 func outputPatterns() map[string]string {
 	return map[string]string{
 		"any": `[\s\S]*?`, "space": `\s+`, "request": `req_[0-9A-Z]{26}`, "id": `[0-9a-z]{26}`,

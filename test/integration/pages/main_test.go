@@ -16,8 +16,8 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// shiftVariable is the name of an environment variable. The variable contains the path of a file. The file contains the
-// total duration, in seconds, of the sleep commands that the test has skipped.
+// shiftVariable is the environment variable with the path of a file. The file contains the total duration, in seconds,
+// of the sleep commands that the test has skipped.
 const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// oathtool replaces the program oathtool. It prints the one-time code for a secret.
+// oathtool replaces the program oathtool.
 func oathtool(secret string) int {
 	text, _ := os.ReadFile(os.Getenv(shiftVariable))
 	shift, _ := strconv.Atoi(string(text))

@@ -27,8 +27,7 @@ const patience = 20 * time.Second
 // warning matches the warning that "kubectl auth can-i" prints for cluster-scoped kinds.
 var warning = regexp.MustCompile(`(?m)^Warning: resource .* is not namespace scoped.*\n\n?`)
 
-// order returns the documentation pages in the order in which TestPages runs them.
-func order() []string {
+func orderedPages() []string {
 	return []string{
 		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
 		"docs/role-bindings.md", "docs/rbac.md", "docs/authentication.md", "docs/workloads.md", "docs/api.md",
@@ -37,7 +36,6 @@ func order() []string {
 	}
 }
 
-// excludedPages returns the documentation pages whose commands TestPages does not run, with the reason for each page.
 func excludedPages() map[string]string {
 	return map[string]string{
 		"docs/backup.md":    "it restores into another control plane",
@@ -63,7 +61,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir, env := prepare(t, root)
-	for _, page := range order() {
+	for _, page := range orderedPages() {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
@@ -75,14 +73,12 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsRun verifies that TestPages runs every documentation page with commands, except the pages that
-// excludedPages returns.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := append(order(), slices.Collect(maps.Keys(excludedPages()))...)
+	known := append(orderedPages(), slices.Collect(maps.Keys(excludedPages()))...)
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
@@ -97,13 +93,12 @@ func TestEveryPageIsRun(t *testing.T) {
 			commands := slices.ContainsFunc(parse(string(text)),
 				func(b block) bool { return b.kind != data && b.skipped == "" })
 			if commands && !slices.Contains(known, page) {
-				t.Errorf("no test runs the commands of %s: add it to the order", page)
+				t.Errorf("no test runs the commands of %s: add it to orderedPages", page)
 			}
 		}
 	}
 }
 
-// runPage runs the commands of a documentation page.
 func runPage(t *testing.T, s *shell, page, text string) {
 	for _, b := range parse(text) {
 		if b.skipped != "" {
@@ -145,7 +140,6 @@ func runStep(s *shell, step step) error {
 	}
 }
 
-// isReadOnly returns true if a command only reads data, so that the command can be repeated.
 func isReadOnly(command string) bool {
 	if strings.Contains(command, " -d ") || strings.Contains(command, " -X ") {
 		return false
@@ -159,8 +153,6 @@ func isReadOnly(command string) bool {
 	return false
 }
 
-// makeShim is a script that replaces the program make. It supports only "make run" and "make stop", and uses free
-// ports.
 const makeShim = `#!/usr/bin/env bash
 set -o errexit -o nounset
 target="$1"
@@ -180,8 +172,7 @@ stop) exec "${PAGES_RUN}" --stop ;;
 esac
 `
 
-// sleepShim is a script that replaces the program sleep. It skips a sleep of 10 seconds or more, and advances the clock
-// for one-time codes by the skipped time.
+// sleepShim skips a sleep of 10 seconds or more, and advances the clock for one-time codes instead.
 const sleepShim = `#!/usr/bin/env bash
 if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
@@ -234,7 +225,6 @@ func build(t *testing.T, dir, program string, args ...string) {
 	}
 }
 
-// stop stops the local cluster. If the test has failed, stop also prints the log of the cluster.
 func stop(t *testing.T, run, dir string, env []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)

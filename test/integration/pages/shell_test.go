@@ -25,7 +25,6 @@ const (
 	commandTimeout = 4 * time.Minute
 )
 
-// shell is a bash process that runs the commands of a page sequentially.
 type shell struct {
 	in   io.Writer
 	out  *bufio.Reader
@@ -33,7 +32,6 @@ type shell struct {
 	kill func()
 }
 
-// newShell starts bash in a directory. The process ends with the test.
 func newShell(tb testing.TB, dir string, env []string) *shell {
 	tb.Helper()
 	cmd := exec.CommandContext(tb.Context(), "bash", "--noprofile", "--norc")
@@ -67,8 +65,8 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 	}
 }
 
-// run runs a command. It returns the output, and the exit status, which is 0 if all parts of the command have
-// succeeded. Variables and functions remain defined for the next command.
+// run returns exit status 0 if all parts of the command have succeeded. Variables and functions remain defined for the
+// next command.
 func (s *shell) run(command string) (string, int, error) {
 	if err := os.WriteFile(s.file, []byte(command+"\n"), 0o600); err != nil {
 		return "", 0, err

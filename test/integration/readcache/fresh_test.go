@@ -89,7 +89,6 @@ func TestWriteThenRead(t *testing.T) {
 	}
 }
 
-// TestNotModified verifies that a client that has the current data gets no data until they change.
 func TestNotModified(t *testing.T) {
 	ns := set().Namespace(t, "tag")
 	p := bound(t, "dev", ns)

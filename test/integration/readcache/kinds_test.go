@@ -41,7 +41,6 @@ func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 	return d
 }
 
-// letView allows readers to read a kind.
 func letView(t *testing.T, plural string) {
 	t.Helper()
 	set().Create(t, &rbacv1.ClusterRole{

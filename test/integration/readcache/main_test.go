@@ -37,7 +37,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// person is a user who is logged in.
 type person struct {
 	fixture.User
 	fixture.Login
@@ -46,7 +45,6 @@ type person struct {
 	cluster string
 }
 
-// newPerson creates a user without any binding.
 func newPerson(tb testing.TB, name string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -131,7 +129,6 @@ func items(tb testing.TB, e wire.Envelope) []object {
 	return out
 }
 
-// key returns the namespace and the name of an object.
 func key(o object) (namespace, name string) {
 	metadata, _ := o["metadata"].(object)
 	namespace, _ = metadata["namespace"].(string)
@@ -149,14 +146,13 @@ func names(tb testing.TB, e wire.Envelope) []string {
 	return out
 }
 
-// canonical returns JSON with sorted keys.
 func canonical(tb testing.TB, raw json.RawMessage) string {
 	tb.Helper()
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
 		tb.Fatal(err)
 	}
-	out, err := json.Marshal(value)
+	out, err := json.Marshal(value) // sorts the keys
 	if err != nil {
 		tb.Fatal(err)
 	}

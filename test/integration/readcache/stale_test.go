@@ -27,7 +27,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// register registers a cluster, and waits until it is ready.
 func register(
 	tb testing.TB,
 	config *rest.Config,
@@ -118,7 +117,6 @@ func newRemote(t *testing.T) *remote {
 	return r
 }
 
-// reader creates a user who may read a namespace of the member.
 func (r *remote) reader(t *testing.T, namespace string) person {
 	t.Helper()
 	p := newPerson(t, "remote")

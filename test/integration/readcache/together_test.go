@@ -28,7 +28,6 @@ import (
 // foreign is a part of the names and values of objects that only some users may read.
 const foreign = "zanzibar"
 
-// answer contains the parts of a response that TestReadersTogether verifies.
 type answer struct {
 	Code       int
 	Data       string
@@ -99,7 +98,6 @@ func (p person) reads(tb testing.TB, path string, way int) answer {
 	return learned(tb, response.Envelope(tb), response.Header.Get("ETag"))
 }
 
-// readsPages reads all pages of a list.
 func (p person) readsPages(tb testing.TB, path string) answer {
 	tb.Helper()
 	if strings.Contains(path, "?") {
@@ -133,7 +131,6 @@ func (p person) readsPages(tb testing.TB, path string) answer {
 	return out
 }
 
-// fill creates the objects of a namespace.
 func fill(t *testing.T, namespace, label, name string) {
 	t.Helper()
 	for n := range 7 {
@@ -277,7 +274,6 @@ func TestReadersTogether(t *testing.T) {
 	}
 }
 
-// withoutCache returns a client of a replica without a cache.
 func withoutCache(t *testing.T) *wire.Client {
 	t.Helper()
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--read-cache-bytes=0")

@@ -12,7 +12,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestViewsEqualLive verifies that views from the cache equal the views of a replica without a cache.
 func TestViewsEqualLive(t *testing.T) {
 	own, other := set().Namespace(t, "views"), set().Namespace(t, "views-b")
 	for _, ns := range []string{own, other} {

@@ -21,8 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations returns the data of a response to an apply request. The returned string contains the operation of each
-// result, separated by spaces, for example "created failed".
+// operations returns the data of an apply response, and the operations of its results, such as "created failed".
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply
@@ -158,7 +157,6 @@ func managersOf(t *testing.T, o client.Object) string {
 	return strings.Join(out, " ")
 }
 
-// TestNothingIsAppliedUnlessAllIsAccepted verifies that one rejected object prevents all writes of an apply request.
 func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	ns, foreign := set().Namespace(t, "all"), set().Namespace(t, "foreign")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)

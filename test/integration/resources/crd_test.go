@@ -16,7 +16,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAKindInstalledAfterStart verifies that a new kind is served shortly after its installation.
 func TestAKindInstalledAfterStart(t *testing.T) {
 	ns := set().Namespace(t, "crd")
 	admin := newPerson(t, "admin")
@@ -44,7 +43,6 @@ func TestAKindInstalledAfterStart(t *testing.T) {
 	admin.get(t, path+"/a").Want(t, wire.NotFound)
 }
 
-// installKind installs a namespaced kind whose schema has the given properties.
 func installKind(t *testing.T, prefix, kind string, properties object) (group, plural string) {
 	t.Helper()
 	plural = strings.ReplaceAll(fixture.Name(prefix), "-", "")

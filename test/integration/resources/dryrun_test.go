@@ -49,7 +49,6 @@ func configMap(tb testing.TB, ns, name string) string {
 	return c.ResourceVersion
 }
 
-// TestDryRun verifies that a dry run returns the result and writes nothing.
 func TestDryRun(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	dev := newPerson(t, "dev", ns)
@@ -203,7 +202,6 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// noSecrets creates a quota, and waits until it takes effect.
 func noSecrets(tb testing.TB, ns string) {
 	tb.Helper()
 	set().Create(tb, &corev1.ResourceQuota{
@@ -220,8 +218,7 @@ func noSecrets(tb testing.TB, ns string) {
 	})
 }
 
-// forbid creates an admission policy for a namespace, and waits until it takes effect. Its message contains the
-// rejected value.
+// forbid creates an admission policy against the key "forbidden". Its message contains the rejected value.
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")

@@ -23,13 +23,11 @@ import (
 // seconds. The rest is a margin for kube-apiserver and for slow machines.
 const crdTimeout = 5 * time.Second
 
-// definition is a CustomResourceDefinition that a test changes.
 type definition struct {
 	plural, group string
 	object        *unstructured.Unstructured
 }
 
-// version returns a version for the list spec.versions of a CustomResourceDefinition. The schema permits all fields.
 func version(name string, served, storage bool) object {
 	return object{
 		"name": name, "served": served, "storage": storage, "schema": object{"openAPIV3Schema": object{
@@ -52,8 +50,7 @@ func newDefinition(plural, kind, scope string, versions ...any) *definition {
 	}}}
 }
 
-// set replaces the versions of the kind.
-func (d *definition) set(t *testing.T, versions ...any) {
+func (d *definition) setVersions(t *testing.T, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d.object), d.object); err != nil {
@@ -104,7 +101,7 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1"`)
 
 	// The preferred version is no longer served.
-	d.set(t, version("v1beta1", true, true), version("v1", false, false))
+	d.setVersions(t, version("v1beta1", true, true), version("v1", false, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1beta1"`)
 	admin.get(t, in(ns, plural, "a")).Want(t, wire.OK)
 	admin.send(t, http.MethodPatch, in(ns, plural, "a"), mergeType, `{"spec":{"size":4}}`).Want(t, wire.OK)
@@ -115,7 +112,7 @@ func TestAKindThatChanges(t *testing.T) {
 	}
 
 	// A newer version is served.
-	d.set(t, version("v1beta1", true, true), version("v1", false, false), version("v2", true, false))
+	d.setVersions(t, version("v1beta1", true, true), version("v1", false, false), version("v2", true, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v2"`)
 	if !strings.Contains(string(admin.get(t, "/crds").Want(t, wire.OK).Data), `"version":"v2"`) {
 		t.Error("the list of custom resources has another version")
@@ -135,7 +132,6 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.becomes(t, "/resources/"+plural, wire.NotFound, "serves no resource")
 }
 
-// TestASubresourceThatComesAndGoes verifies that the server uses changed subresources within seconds.
 func TestASubresourceThatComesAndGoes(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("scales"), "-", "")
 	plain, scaled := version("v1", true, true), version("v1", true, true)
@@ -156,7 +152,7 @@ func TestASubresourceThatComesAndGoes(t *testing.T) {
 		want    int
 		message string
 	}{{plain, wire.NotFound, "no scale of"}, {scaled, wire.OK, ""}, {plain, wire.NotFound, "no scale of"}} {
-		d.set(t, step.version)
+		d.setVersions(t, step.version)
 		var last wire.Envelope
 		if err := localcluster.Poll(t.Context(), crdTimeout, "wait for the subresource", func(context.Context) error {
 			if last = scale(); last.Code != step.want || !strings.Contains(last.Message, step.message) {

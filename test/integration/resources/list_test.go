@@ -150,11 +150,11 @@ func TestOrderAsKubectl(t *testing.T) {
 		})
 	}
 	for i, restarts := range []int32{10, 2, 0} {
-		ended(t, ns, fmt.Sprintf("p%d", i), restarts)
+		podWithRestarts(t, ns, fmt.Sprintf("p%d", i), restarts)
 	}
 	now := time.Now().Truncate(time.Second)
 	for i, ago := range []time.Duration{time.Minute, time.Hour, time.Second} {
-		seen(t, ns, fmt.Sprintf("e%d", i), now.Add(-ago))
+		createEvent(t, ns, fmt.Sprintf("e%d", i), now.Add(-ago))
 	}
 	for name, tc := range map[string]struct {
 		query string
@@ -194,8 +194,7 @@ func TestOrderAsKubectl(t *testing.T) {
 	}
 }
 
-// ended creates a Pod with two containers. One has the given number of restarts, and the other has twice that number.
-func ended(tb testing.TB, ns, name string, restarts int32) {
+func podWithRestarts(tb testing.TB, ns, name string, restarts int32) {
 	tb.Helper()
 	wants := func(factor int64) corev1.ResourceRequirements {
 		return corev1.ResourceRequirements{Requests: corev1.ResourceList{
@@ -221,8 +220,7 @@ func ended(tb testing.TB, ns, name string, restarts int32) {
 	}
 }
 
-// seen creates an Event with the older API.
-func seen(tb testing.TB, ns, name string, last time.Time) {
+func createEvent(tb testing.TB, ns, name string, last time.Time) {
 	tb.Helper()
 	set().Create(tb, &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Reason: "Tested", Type: corev1.EventTypeNormal,

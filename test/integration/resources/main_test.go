@@ -36,7 +36,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// person is a logged-in user.
 type person struct {
 	fixture.User
 	fixture.Login
@@ -44,8 +43,7 @@ type person struct {
 	client *wire.Client
 }
 
-// newPerson creates a user and binds the user to a role on the host: in the given namespaces, or in the whole cluster
-// if there are none.
+// newPerson logs in a user with a role in the given namespaces, or in the whole cluster if there are none.
 func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -60,7 +58,7 @@ func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	return p
 }
 
-// send sends a request for objects of the host. The path begins after the name of the cluster.
+// send takes a path that begins after the name of the cluster.
 func (p person) send(tb testing.TB, method, path, contentType, body string) wire.Envelope {
 	tb.Helper()
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,
@@ -76,7 +74,6 @@ func (p person) get(tb testing.TB, path string) wire.Envelope {
 	return p.send(tb, http.MethodGet, path, "", "")
 }
 
-// answers returns a check that a GET succeeds.
 func answers(p person, path string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return p.client.Answers(ctx, wire.OK,
@@ -98,7 +95,6 @@ func decoded(tb testing.TB, e wire.Envelope) object {
 	return o
 }
 
-// at returns the value at a path of an object, or nil.
 func at(o object, path ...string) any {
 	var current any = o
 	for _, segment := range path {
@@ -111,7 +107,6 @@ func at(o object, path ...string) any {
 	return current
 }
 
-// part returns the nested object in a field.
 func part(tb testing.TB, o object, field string) object {
 	tb.Helper()
 	found, ok := o[field].(object)
@@ -121,7 +116,6 @@ func part(tb testing.TB, o object, field string) object {
 	return found
 }
 
-// encoded returns an object as the body of a request.
 func encoded(tb testing.TB, o any) string {
 	tb.Helper()
 	body, err := json.Marshal(o)
@@ -131,7 +125,6 @@ func encoded(tb testing.TB, o any) string {
 	return string(body)
 }
 
-// names returns the names of the objects in a list, in the order of the list.
 func names(tb testing.TB, e wire.Envelope) []string {
 	tb.Helper()
 	var items []object

@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	password  = "correct-horse-battery"
-	masked    = "******"
-	maskedB64 = "KioqKioq"
-	// differs and differsB64 are the masks of values that differ between two objects.
+	password   = "correct-horse-battery"
+	masked     = "******"
+	maskedB64  = "KioqKioq"
 	differs    = "****** (differs)"
 	differsB64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
@@ -209,7 +208,6 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 	}
 }
 
-// logs returns the current content of all logs of KubeVision.
 func logs(tb testing.TB) string {
 	tb.Helper()
 	var all strings.Builder
@@ -248,7 +246,6 @@ func TestReveal(t *testing.T) {
 	t.Error("it is not in the log")
 }
 
-// TestRevealTakesAFreshCode verifies that revealing values requires a fresh code if the caller has a second factor.
 func TestRevealTakesAFreshCode(t *testing.T) {
 	ns := set().Namespace(t, "fresh")
 	dev := newPerson(t, "dev", ns)

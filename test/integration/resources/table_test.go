@@ -22,13 +22,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// column is a column of meta.columns.
 type column struct {
 	Name, Type, Format string
 	Priority           int
 }
 
-// tableOf returns the columns and the objects of a table.
 func tableOf(tb testing.TB, e wire.Envelope) (columns []column, rows []object) {
 	tb.Helper()
 	e.Want(tb, wire.OK).Into(tb, &rows)
@@ -71,7 +69,6 @@ func asKubectl(tb testing.TB, e wire.Envelope, wide, namespaces bool) string {
 	return strings.Join(out, "\n")
 }
 
-// sameAsKubectl waits until a table equals the output of kubectl get. Ages may differ by a second.
 func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 	t.Helper()
 	wide, namespaces := slices.Contains(args, "wide"), slices.Contains(args, "--all-namespaces")
@@ -85,6 +82,7 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 			lines[i] = strings.Join(strings.Fields(lines[i]), " ")
 		}
 		want := strings.Join(lines, "\n")
+		// Ages may differ by a second.
 		if got := asKubectl(t, p.get(t, path), wide, namespaces); got != want {
 			return fmt.Errorf("got\n%s\nand kubectl\n%s", got, want)
 		}
@@ -92,14 +90,12 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 	})
 }
 
-// TestTablesEqualKubectl verifies that tables of Kubernetes' own kinds and of a custom kind equal the output of kubectl
-// get.
 func TestTablesEqualKubectl(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "table-a"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
 	all, some := newPerson(t, "admin"), newPerson(t, "readonly", one, two)
 	mark := map[string]string{"table": one}
 	for i, ns := range []string{one, two, foreign} {
-		ended(t, ns, fmt.Sprintf("p%d", i), int32(i))
+		podWithRestarts(t, ns, fmt.Sprintf("p%d", i), int32(i))
 		deploy(t, ns, fmt.Sprintf("d%d", i), mark)
 		labelled(t, ns, fmt.Sprintf("c%d", i), mark, i)
 	}
@@ -198,7 +194,7 @@ func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 func testContentOfTables(t *testing.T, all person, ns string) {
 	t.Helper()
 	for _, name := range []string{"few", "many"} {
-		ended(t, ns, name, map[string]int32{"few": 3, "many": 40}[name])
+		podWithRestarts(t, ns, name, map[string]int32{"few": 3, "many": 40}[name])
 	}
 	pods := in(ns, "pods") + "?view=table"
 	table, list := all.get(t, pods), all.get(t, in(ns, "pods"))
@@ -271,7 +267,6 @@ func deploy(tb testing.TB, ns, name string, labels map[string]string) {
 	})
 }
 
-// installPrintedKind installs a kind with columns of each type.
 func installPrintedKind(t *testing.T) (group, plural string) {
 	t.Helper()
 	plural = strings.ReplaceAll(fixture.Name("printeds"), "-", "")

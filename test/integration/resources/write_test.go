@@ -29,7 +29,6 @@ spec:
       - {name: main, image: "nginx:1"}
 `
 
-// TestLifecycle verifies that an object can be created, changed in each way, and deleted.
 func TestLifecycle(t *testing.T) {
 	ns := set().Namespace(t, "lifecycle")
 	dev := newPerson(t, "dev", ns)

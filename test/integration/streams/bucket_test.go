@@ -32,14 +32,12 @@ const (
 	secretKey = "secret-of-the-bucket"
 )
 
-// startedStore starts the S3 server once, and returns it.
 var startedStore = sync.OnceValues(func() (*localcluster.ObjectStore, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	return env.Cluster.StartObjectStore(ctx, accessKey, secretKey)
 })
 
-// objectStore returns the S3 server, and a directory with its credentials.
 func objectStore(tb testing.TB, secret string) (store *localcluster.ObjectStore, credentials string) {
 	tb.Helper()
 	store, err := startedStore()
@@ -55,10 +53,10 @@ func objectStore(tb testing.TB, secret string) (store *localcluster.ObjectStore,
 	return store, credentials
 }
 
-// recordingReplica starts a replica that records in the bucket, below a prefix. Its recordings are encrypted.
 func recordingReplica(tb testing.TB, prefix string) *localcluster.APIServer {
 	tb.Helper()
 	store, credentials := objectStore(tb, secretKey)
+	// The replica encrypts its recordings, because run sets the key file for all replicas.
 	replica, err := env.KubeVision.StartAPIServer(tb.Context(), 0,
 		"--record-terminals=s3://"+store.Bucket+"/"+prefix, "--record-terminals-s3-endpoint="+store.Endpoint,
 		"--record-terminals-s3-credentials-dir="+credentials, "--record-terminals-s3-ca-file="+store.CAFile,
@@ -70,7 +68,6 @@ func recordingReplica(tb testing.TB, prefix string) *localcluster.APIServer {
 	return replica
 }
 
-// objects returns the files of the bucket below a prefix, with their content.
 func objects(tb testing.TB, store *localcluster.ObjectStore, prefix string) map[string][]byte {
 	tb.Helper()
 	out := map[string][]byte{}
@@ -91,7 +88,6 @@ func objects(tb testing.TB, store *localcluster.ObjectStore, prefix string) map[
 	return out
 }
 
-// shellOn opens a shell on a replica, and prints a text in it.
 func (p person) shellOn(tb testing.TB, c *wire.Client, namespace, shown string) *socket {
 	tb.Helper()
 	conn := open(tb, c, p.get(ofPod(namespace, "web", "exec?container=main&command=sh")))
@@ -130,7 +126,6 @@ func played(ctx context.Context, c *wire.Client, a person, namespace string) (st
 	return out.Recording, err
 }
 
-// playsEventually waits until the recording of a namespace contains a text.
 func playsEventually(tb testing.TB, c *wire.Client, a person, namespace, text string) {
 	tb.Helper()
 	fixture.Eventually(tb, "the recording", func(ctx context.Context) error {
@@ -234,8 +229,7 @@ func TestFaultOfBucket(t *testing.T) {
 	}
 }
 
-// showsNothing verifies that a stream sends no output, and then ends with the reason "failed". The server must not send
-// output that it cannot record.
+// showsNothing verifies that a stream ends without output. The server must not send output that it cannot record.
 func showsNothing(tb testing.TB, s *socket) {
 	tb.Helper()
 	if _, reason := s.awaitEnd(tb, 5*promptly); reason != "failed" {
@@ -249,7 +243,6 @@ func showsNothing(tb testing.TB, s *socket) {
 	}
 }
 
-// storeOf returns a store of recordings in the bucket.
 func storeOf(tb testing.TB, prefix, secret string, change func(*recording.Options)) *recording.Store {
 	tb.Helper()
 	store, credentials := objectStore(tb, secret)

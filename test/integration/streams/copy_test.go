@@ -24,21 +24,18 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// copyFrame is a text message on a WebSocket that copies files.
 type copyFrame struct {
 	Type, Data, Reason                    string
 	Bytes, Files, Skipped, Size, MaxBytes int64
 }
 
-// openCopy opens a WebSocket that copies files from or to a container. Like a browser, openCopy authenticates with a
-// ticket in the URL.
+// openCopy authenticates like a browser, with a ticket in the URL.
 func (p person) openCopy(tb testing.TB, namespace, query string) *socket {
 	tb.Helper()
 	ticket := p.ticket(tb, `{"cluster":"`+host+`","namespace":"`+namespace+`","pod":"web","verb":"copy"}`)
 	return open(tb, p.client, wire.Request{Path: p.base + ofPod(namespace, "web", "copy?"+query+"&ticket="+ticket)})
 }
 
-// sendFile sends content in pieces, and then the end.
 func (s *socket) sendFile(tb testing.TB, content []byte) {
 	tb.Helper()
 	for len(content) > 0 {
@@ -136,7 +133,6 @@ func TestCopyOfAFile(t *testing.T) {
 	}
 }
 
-// onlyFiles returns an error if a directory contains files other than names, for example files of a truncated copy.
 func onlyFiles(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -197,7 +193,6 @@ func TestCopyOfADirectory(t *testing.T) {
 	}
 }
 
-// tarOf returns an archive of files and links.
 func tarOf(tb testing.TB, names ...string) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -223,7 +218,6 @@ func tarOf(tb testing.TB, names ...string) []byte {
 	return out.Bytes()
 }
 
-// TestRefusedCopies verifies the rights and the limits of copies.
 func TestRefusedCopies(t *testing.T) {
 	p, namespace, dir := copying(t)
 	large := filepath.Join(dir, "large")

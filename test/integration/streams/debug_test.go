@@ -19,7 +19,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// post sends a request with a body.
 func (p person) post(tb testing.TB, path, body string) wire.Envelope {
 	tb.Helper()
 	return p.client.Call(tb, wire.Request{
@@ -73,7 +72,7 @@ func TestDebugContainer(t *testing.T) {
 // TestNodeShell verifies that a shell on a node is opened as the user, if RBAC and the Pod Security of the namespace
 // allow it, and that its Pod is removed at the end.
 func TestNodeShell(t *testing.T) {
-	if err := kubelet(); err != nil {
+	if err := startKubelet(); err != nil {
 		t.Fatal(err)
 	}
 	p, namespace := inNamespace(t, "admin")

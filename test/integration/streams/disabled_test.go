@@ -18,7 +18,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// setReadCache sets spec.readCache of the host.
 func setReadCache(tb testing.TB, mode kubevisionv1alpha1.ReadCacheMode) {
 	tb.Helper()
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
@@ -29,8 +28,7 @@ func setReadCache(tb testing.TB, mode kubevisionv1alpha1.ReadCacheMode) {
 	}
 }
 
-// source waits until a list comes from the given source.
-func (p person) source(tb testing.TB, path, want string) {
+func (p person) awaitSource(tb testing.TB, path, want string) {
 	tb.Helper()
 	fixture.Eventually(tb, "wait for a list from "+want, func(ctx context.Context) error {
 		response, err := p.client.Do(ctx, p.get(path))
@@ -55,7 +53,7 @@ func TestDisabledReadCache(t *testing.T) {
 	path, topic := "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps", host+":configmaps:"+ns
 	w := p.watch(t)
 	w.subscribe(t, fields{"initial": true}, topic)
-	p.source(t, path, "cache")
+	p.awaitSource(t, path, "cache")
 	t.Cleanup(func() { setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled) })
 	// The controllers are paused, because the revocation of the reader's rights would also end the topic.
 	controllers := env.KubeVision.ControllerManager()
@@ -87,13 +85,13 @@ func TestDisabledReadCache(t *testing.T) {
 	if e := w.next(t); e.Type != "ERROR" || e.Reason != "not-cached" {
 		t.Errorf("a topic of a cluster without a cache begins with %+v", e)
 	}
-	p.source(t, path, "apiserver")
+	p.awaitSource(t, path, "apiserver")
 
 	if err := restart(); err != nil {
 		t.Fatal(err)
 	}
 	setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled)
-	p.source(t, path, "cache")
+	p.awaitSource(t, path, "cache")
 	w.subscribe(t, nil, topic)
 	configMap(t, ns, "seen", "1")
 	w.until(t, "ADDED", "seen")

@@ -35,7 +35,6 @@ type door struct {
 	base   string
 }
 
-// doors returns both ways to reach the server: directly, and through kube-apiserver.
 func doors(tb testing.TB) map[string]door {
 	tb.Helper()
 	front, err := wire.ForConfig(env.Cluster.Config())
@@ -149,7 +148,6 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// change applies a function to the KubeVisionUser of p, and updates the KubeVisionUser in the cluster.
 func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVisionUser)) {
 	tb.Helper()
 	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { // a controller records the login

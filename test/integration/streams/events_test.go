@@ -18,10 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// serverSent reads server-sent events.
 type serverSent struct{ lines *bufio.Scanner }
 
-// openEvents opens a stream of events, and closes it at the end of the test.
 func openEvents(tb testing.TB, d door, p person, query string) serverSent {
 	tb.Helper()
 	//nolint:bodyclose // Open closes it at the end of the test

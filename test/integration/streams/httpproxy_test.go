@@ -39,7 +39,6 @@ func podAddress(tb testing.TB) string {
 	return ""
 }
 
-// podServer starts an HTTP server at an address that a Pod can have.
 func podServer(tb testing.TB, ip string) (port int) {
 	tb.Helper()
 	mux := http.NewServeMux()

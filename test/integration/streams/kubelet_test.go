@@ -26,8 +26,7 @@ import (
 
 const nodeName = "simulated"
 
-// kubelet starts the simulated kubelet, and creates its Node. It does so once.
-var kubelet = sync.OnceValue(func() error {
+var startKubelet = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	port, err := env.Cluster.StartKubelet(ctx)
@@ -46,7 +45,7 @@ var kubelet = sync.OnceValue(func() error {
 // runs creates a Pod with running containers on the simulated node.
 func runs(tb testing.TB, namespace, name string, labels map[string]string, containers ...string) *corev1.Pod {
 	tb.Helper()
-	if err := kubelet(); err != nil {
+	if err := startKubelet(); err != nil {
 		tb.Fatal(err)
 	}
 	pod := &corev1.Pod{
@@ -69,7 +68,6 @@ func runs(tb testing.TB, namespace, name string, labels map[string]string, conta
 	return pod
 }
 
-// writeLog appends lines to the log of a container.
 func writeLog(tb testing.TB, namespace, pod, container string, lines ...string) {
 	tb.Helper()
 	dir := filepath.Join(env.Cluster.PodsDir(), namespace, pod)
@@ -102,17 +100,14 @@ func inNamespace(tb testing.TB, role string) (p person, namespace string) {
 	return p, namespace
 }
 
-// get returns a GET request of a person.
 func (p person) get(path string) wire.Request {
 	return wire.Request{Path: p.base + path, Bearer: p.AccessToken}
 }
 
-// ofPod returns the path of a stream of a Pod.
 func ofPod(namespace, pod, what string) string {
 	return "/clusters/" + host + "/namespaces/" + namespace + "/pods/" + pod + "/" + what
 }
 
-// frame is a frame of the sockets of logs and terminals.
 type frame struct {
 	Type, Data, Pod, Container, Reason string
 	Cut                                bool
@@ -120,7 +115,6 @@ type frame struct {
 	IdleSeconds, MaxSeconds            int
 }
 
-// next returns the next message of a socket.
 func (s *socket) next(tb testing.TB) []byte {
 	tb.Helper()
 	select {
@@ -139,7 +133,6 @@ func (s *socket) next(tb testing.TB) []byte {
 	return nil
 }
 
-// readUntil reads frames until wanted returns true, and returns all of them.
 func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
 	tb.Helper()
 	var out []frame
@@ -160,7 +153,6 @@ func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
 	}
 }
 
-// ofType returns the joined data of the frames of a type.
 func ofType(frames []frame, kind string) string {
 	var out strings.Builder
 	for _, f := range frames {
@@ -171,7 +163,6 @@ func ofType(frames []frame, kind string) string {
 	return out.String()
 }
 
-// unbind deletes the role bindings of a person.
 func (p person) unbind(tb testing.TB) {
 	tb.Helper()
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList

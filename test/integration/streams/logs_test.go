@@ -22,7 +22,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// overHTTP returns the path of a log over HTTP.
 func overHTTP(namespace, what string) string {
 	return "/clusters/" + host + "/log/namespaces/" + namespace + what
 }
@@ -144,7 +143,6 @@ func TestFollowAcrossARestart(t *testing.T) {
 	}
 }
 
-// TestLogEndsWithItsRight verifies that a log ends when the caller may no longer read it.
 func TestLogEndsWithItsRight(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main")

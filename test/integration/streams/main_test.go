@@ -31,13 +31,11 @@ const (
 )
 
 var (
-	env *environment.Environment
-	// recordings is the directory that contains the encrypted recordings of all terminals of the tests.
-	recordings string
+	env           *environment.Environment
+	recordingsDir string
 )
 
-// copyLimit is the maximum size of one copy of files, in bytes.
-const copyLimit = 8 << 20
+const copyLimit = 8 << 20 // bytes
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -45,24 +43,23 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	var err error
-	if recordings, err = os.MkdirTemp("", "kubevision-recordings-"); err != nil {
+	if recordingsDir, err = os.MkdirTemp("", "kubevision-recordings-"); err != nil {
 		panic(err)
 	}
-	defer func() { _ = os.RemoveAll(recordings) }()
-	keys := filepath.Join(recordings, "keys")
+	defer func() { _ = os.RemoveAll(recordingsDir) }()
+	keys := filepath.Join(recordingsDir, "keys")
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	if err := os.WriteFile(keys, []byte(key), 0o600); err != nil {
 		panic(err)
 	}
 	return environment.Main(m, environment.Options{APIServerArgs: []string{
 		"--read-cache-bytes=67108864", fmt.Sprint("--copy-bytes=", copyLimit),
-		"--record-terminals=" + recordings, "--record-terminals-key-file=" + keys,
+		"--record-terminals=" + recordingsDir, "--record-terminals-key-file=" + keys,
 	}, DetectRaces: []string{environment.APIServer}}, func(e *environment.Environment) { env = e })
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client, Programs: env.Programs} }
 
-// person is a user who is logged in.
 type person struct {
 	fixture.User
 	fixture.Login
@@ -80,7 +77,6 @@ func newPerson(tb testing.TB, name string) person {
 	return p
 }
 
-// at returns a client for the server at the given endpoint.
 func at(tb testing.TB, endpoint string) *wire.Client {
 	tb.Helper()
 	client, err := wire.New(endpoint, env.KubeVision.CAPEM())
@@ -122,14 +118,12 @@ func (p person) ticket(tb testing.TB, body string) string {
 type socket struct {
 	*websocket.Conn
 
-	// messages receives the messages. pongs receives the replies to pings. ended is closed at the end of the stream.
 	messages chan []byte
 	pongs    chan struct{}
 	ended    chan struct{}
 	end      *websocket.CloseError
 }
 
-// open opens a stream, and closes it at the end of the test.
 func open(tb testing.TB, c *wire.Client, r wire.Request, subprotocols ...string) *socket {
 	tb.Helper()
 	conn, refusal, err := c.WebSocket(tb.Context(), r, subprotocols...)
@@ -167,8 +161,7 @@ func (s *socket) read() {
 	}
 }
 
-// refused requests a stream that the server must refuse. It returns the envelope, which is the JSON body of the
-// response.
+// refused requests a stream that the server must refuse.
 func refused(tb testing.TB, c *wire.Client, r wire.Request) wire.Envelope {
 	tb.Helper()
 	conn, refusal, err := c.WebSocket(tb.Context(), r)
@@ -182,7 +175,6 @@ func refused(tb testing.TB, c *wire.Client, r wire.Request) wire.Envelope {
 	return refusal.Envelope(tb)
 }
 
-// awaitEnd waits until the server closes the stream. It returns the WebSocket status and the reason.
 func (s *socket) awaitEnd(tb testing.TB, within time.Duration) (status int, reason string) {
 	tb.Helper()
 	select {

@@ -95,7 +95,6 @@ func TestMember(t *testing.T) {
 	set().Gone(t, registered)
 }
 
-// podOnNode creates a Pod on a simulated node of a cluster.
 func podOnNode(tb testing.TB, cluster *localcluster.Cluster, admin client.Client) (name string) {
 	tb.Helper()
 	port, err := cluster.StartKubelet(tb.Context())

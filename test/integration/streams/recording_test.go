@@ -90,12 +90,12 @@ func TestRecording(t *testing.T) {
 			t.Errorf("%q is not recorded: %s", want, all)
 		}
 	}
-	entries, err := os.ReadDir(recordings)
+	entries, err := os.ReadDir(recordingsDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		raw, err := os.ReadFile(recordings + "/" + e.Name())
+		raw, err := os.ReadFile(recordingsDir + "/" + e.Name())
 		if err != nil || strings.Contains(string(raw), "canary") {
 			t.Errorf("%s is not encrypted (%v)", e.Name(), err)
 		}
@@ -117,12 +117,12 @@ func TestRecording(t *testing.T) {
 func TestUnrecordedTerminals(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
-	hidden := recordings + ".hidden"
-	if err := os.Rename(recordings, hidden); err != nil {
+	hidden := recordingsDir + ".hidden"
+	if err := os.Rename(recordingsDir, hidden); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := os.Rename(hidden, recordings); err != nil {
+		if err := os.Rename(hidden, recordingsDir); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -95,7 +95,6 @@ func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	return true
 }
 
-// churn changes the objects of a namespace continuously until the context ends.
 func churn(ctx context.Context, ns string, random *rand.Rand) {
 	for ctx.Err() == nil {
 		o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprint("o", random.IntN(40))}}
@@ -113,7 +112,7 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// resumeTime is the minimum duration of TestResume. If it is not zero, TestResume also kills kube-apiserver.
+// resumeTime, if it is not zero, also makes TestResume kill kube-apiserver.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
 // resumption contains the clients of TestResume, and a replica of the server whose connections to kube-apiserver are
@@ -150,7 +149,7 @@ func newResumption(tb testing.TB) *resumption {
 }
 
 // disturb interrupts the connections between a replica of the server and kube-apiserver while objects change. It also
-// kills and restarts the replica. If killKubeAPIServer is true, disturb also kills and restarts kube-apiserver.
+// kills and restarts the replica.
 func (r *resumption) disturb(tb testing.TB, killKubeAPIServer bool) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(tb.Context())
@@ -168,9 +167,9 @@ func (r *resumption) disturb(tb testing.TB, killKubeAPIServer bool) {
 	}
 	for i := range 5 {
 		time.Sleep(2 * time.Second)
-		r.proxy.set(true)
+		r.proxy.setCut(true)
 		time.Sleep(time.Duration(r.random.IntN(2000)) * time.Millisecond)
-		r.proxy.set(false)
+		r.proxy.setCut(false)
 		if i == 2 {
 			restart(tb, r.behind.Program)
 		}
@@ -182,7 +181,6 @@ func (r *resumption) disturb(tb testing.TB, killKubeAPIServer bool) {
 	running.Wait()
 }
 
-// restart kills a program, and starts it again.
 func restart(tb testing.TB, p *localcluster.Program) {
 	tb.Helper()
 	if err := p.Kill(); err != nil {

@@ -26,8 +26,6 @@ type tcpProxy struct {
 	ends map[net.Conn]bool
 }
 
-// newTCPProxy starts a TCP proxy for the Kubernetes API server. It also returns a kubeconfig with the address of the
-// proxy.
 func newTCPProxy(tb testing.TB) (p *tcpProxy, kubeconfig string) {
 	tb.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(tb.Context(), fixture.SystemNamespace, "kubevision-apiserver")
@@ -41,7 +39,7 @@ func newTCPProxy(tb testing.TB) (p *tcpProxy, kubeconfig string) {
 	p = &tcpProxy{target: strings.TrimPrefix(config.Host, "https://"), ends: map[net.Conn]bool{}}
 	tb.Cleanup(func() {
 		_ = listener.Close()
-		p.set(true)
+		p.setCut(true)
 	})
 	go func() {
 		for {
@@ -85,7 +83,7 @@ func (p *tcpProxy) carry(from net.Conn) {
 	delete(p.ends, to)
 }
 
-// add adds both ends of a connection. It returns false while the proxy interrupts connections.
+// add returns false while the proxy interrupts connections.
 func (p *tcpProxy) add(ends ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,8 +93,7 @@ func (p *tcpProxy) add(ends ...net.Conn) bool {
 	return !p.cut
 }
 
-// set interrupts or restores the connections through the proxy.
-func (p *tcpProxy) set(cut bool) {
+func (p *tcpProxy) setCut(cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = cut

@@ -126,7 +126,6 @@ func TestWhoMayHaveATerminal(t *testing.T) {
 	}
 }
 
-// TestTerminalEndsWithItsRight verifies that a terminal ends when the right to it is revoked, or when the session ends.
 func TestTerminalEndsWithItsRight(t *testing.T) {
 	for name, test := range map[string]struct {
 		end    func(*testing.T, person)

@@ -186,7 +186,7 @@ func TestTicketIsNowhere(t *testing.T) {
 	}
 }
 
-// checkLog stops a replica and returns its log. It fails the test if the log contains a secret.
+// checkLog stops a replica, and fails the test if its log contains a secret.
 func checkLog(tb testing.TB, replica *localcluster.APIServer, secret string) string {
 	tb.Helper()
 	if err := replica.Stop(); err != nil {

@@ -18,14 +18,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// gauge returns the value of a metric of the server. For a metric with labels, it returns the sum.
 func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 	response, err := c.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
 		return 0, err
 	}
 	found := regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllSubmatch(response.Body, -1)
-	sum := 0.0
+	sum := 0.0 // a metric with labels has several values
 	for _, m := range found {
 		value, err := strconv.ParseFloat(string(m[1]), 64)
 		if err != nil {

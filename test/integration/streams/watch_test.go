@@ -26,7 +26,6 @@ import (
 
 type object = map[string]any
 
-// event is a message of a watch.
 type event struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
@@ -47,7 +46,6 @@ func (e event) String() string {
 	return fmt.Sprintf("%s %s/%s %s%s", e.Type, e.Namespace, e.Name, e.Topic, e.Reason)
 }
 
-// watcher is a socket whose messages are events.
 type watcher struct {
 	*socket
 
@@ -80,7 +78,6 @@ func (w *watcher) subscribe(tb testing.TB, more fields, topics ...string) map[st
 	return out
 }
 
-// next returns the next event.
 func (w *watcher) next(tb testing.TB) event {
 	tb.Helper()
 	e, ok := w.within(tb, 10*time.Second)
@@ -90,7 +87,6 @@ func (w *watcher) next(tb testing.TB) event {
 	return e
 }
 
-// within returns the next event. It returns false after a timeout.
 func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	tb.Helper()
 	if len(w.pending) == 0 {
@@ -114,7 +110,7 @@ func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	return e, true
 }
 
-// until waits for an event about a name. It fails the test if an unexpected event arrives before.
+// until waits for an event. It fails the test if an error arrives before.
 func (w *watcher) until(tb testing.TB, kind, name string) event {
 	tb.Helper()
 	for {

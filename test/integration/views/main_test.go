@@ -22,7 +22,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the name of the registration of the host. onHost is the path of its views.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -36,7 +35,6 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// viewer is a logged-in user.
 type viewer struct {
 	client *wire.Client
 	user   fixture.User
@@ -79,7 +77,6 @@ func (v *viewer) post(tb testing.TB, path, body string) wire.Envelope {
 	return v.client.Call(tb, r)
 }
 
-// read decodes the data of a view.
 func read[T any](tb testing.TB, v *viewer, path string) (data T, meta dashboardv1alpha1.Meta) {
 	tb.Helper()
 	e := v.get(tb, path).Want(tb, wire.OK)
@@ -96,7 +93,6 @@ func metaOf(tb testing.TB, e wire.Envelope) dashboardv1alpha1.Meta {
 	return whole.Meta
 }
 
-// becomes waits until check returns no error for the data of a view.
 func becomes[T any](tb testing.TB, v *viewer, path string, check func(T) error) {
 	tb.Helper()
 	fixture.Eventually(tb, "wait for "+path, func(ctx context.Context) error {
@@ -148,7 +144,6 @@ func newWorld(tb testing.TB) world {
 	return w
 }
 
-// populate creates a Pod, a Secret and a Service with one name.
 func (w *world) populate(tb testing.TB, namespace, name string) {
 	tb.Helper()
 	set().Pod(tb, namespace, name)

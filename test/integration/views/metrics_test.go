@@ -72,7 +72,6 @@ func serveMetrics(tb testing.TB, namespace, node string) {
 	measure(tb, namespace, "wanting", "100m", "32Mi")
 }
 
-// measure makes the cluster serve metrics of a Pod.
 func measure(tb testing.TB, namespace, pod, cpu, memory string) {
 	tb.Helper()
 	create(tb, object(metricsVersion.WithKind("PodMetrics"), namespace, pod, map[string]any{
@@ -86,7 +85,6 @@ func define(tb testing.TB, plural, kind, scope string) {
 	defineIn(tb, metricsVersion, plural, kind, scope)
 }
 
-// serve defines a kind of namespaced objects.
 func serve(tb testing.TB, group, plural, kind string) {
 	tb.Helper()
 	defineIn(tb, schema.GroupVersion{Group: group, Version: "v1"}, plural, kind, "Namespaced")

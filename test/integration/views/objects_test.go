@@ -182,7 +182,7 @@ func TestWhatIsServed(t *testing.T) {
 	limited, all := newViewer(t, "dev", set().Namespace(t, "mine")), newViewer(t, "admin")
 	group := fixture.Name("group") + ".example.test"
 	serve(t, group, "gadgets", "Gadget")
-	fixture.Eventually(t, "wait for the kind", gadgets(all, group))
+	fixture.Eventually(t, "wait for the kind", gadgetsAreServed(all, group))
 	resources, meta := read[[]dashboardv1alpha1.APIResource](t, limited, onHost+"/api-resources")
 	if meta.Total == nil || *meta.Total != int64(len(resources)) {
 		t.Errorf("the total is %v", meta.Total)

@@ -149,7 +149,8 @@ func TestLargePodInTheOverview(t *testing.T) {
 	}
 }
 
-// TestOverviewOfNothing verifies the overview of a user whose binding names a namespace that does not exist.
+// TestOverviewOfNothing verifies the overview of a user whose only namespace is empty, and of a user who gets a second
+// binding.
 func TestOverviewOfNothing(t *testing.T) {
 	w := newWorld(t)
 	nobody := newViewer(t, "dev", w.mine)

@@ -23,7 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// counts returns the totals of a search by kind.
 func counts(r dashboardv1alpha1.SearchResults) map[string]int64 {
 	out := map[string]int64{}
 	for _, g := range r.Results {
@@ -69,7 +68,6 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	}
 }
 
-// commaSeparatedNames returns the names n0, n1 and so on, separated by commas.
 func commaSeparatedNames(count int) string {
 	out := make([]string, count)
 	for i := range out {

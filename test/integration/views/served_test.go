@@ -18,8 +18,7 @@ import (
 
 var appsVersion = schema.GroupVersion{Group: "apps", Version: "v1"}
 
-// gadgets returns a check that refreshes discovery and finds the kind.
-func gadgets(v *viewer, group string) func(context.Context) error {
+func gadgetsAreServed(v *viewer, group string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		r := v.asks(onHost + "/crds/refresh")
 		r.Method = http.MethodPost
