@@ -48,7 +48,8 @@ type Cluster struct {
 	log       io.Writer
 	keys      *pki
 	exits     chan *ExitError
-	// hasControllerManager is false only if custom assets do not include the program.
+	// hasControllerManager is false only if custom assets do not include kube-controller-manager. KUBEBUILDER_ASSETS
+	// selects custom assets.
 	hasControllerManager bool
 
 	mu       sync.Mutex
@@ -182,6 +183,6 @@ func (c *Cluster) Dir() string { return c.dir }
 // KubectlPath returns the path of a kubectl of the cluster's version.
 func (c *Cluster) KubectlPath() string { return filepath.Join(c.assets, "kubectl") }
 
-// HasControllerManager returns false if the folder of programs contains no kube-controller-manager. A folder that
-// KUBEBUILDER_ASSETS names may lack it. No Pods are then created for Deployments, and no garbage is collected.
+// HasControllerManager returns true if the cluster runs kube-controller-manager. Without kube-controller-manager, no
+// Pods are created for Deployments, and no garbage is collected.
 func (c *Cluster) HasControllerManager() bool { return c.hasControllerManager }

@@ -26,7 +26,7 @@ const (
 	// firstInterval is the time between two searches for containers that have no log. It is short, because kubectl may
 	// request a log as soon as the Pod is Running.
 	firstInterval = 100 * time.Millisecond
-	// maxLogBytes is the size at which a log is rotated, as in a kubelet.
+	// maxLogBytes is the size of a container log, in bytes, at which the log is rotated.
 	maxLogBytes = 1 << 20
 )
 

@@ -9,8 +9,11 @@ import (
 	"testing"
 )
 
-// TestLeaving verifies that a replica closes connections while the host refuses its credential and during its shutdown,
-// and that concurrent requests of an HTTP/2 connection continue.
+// TestLeaving verifies that a replica of kubevision-apiserver makes clients open new connections in two cases:
+//   - kube-apiserver rejects the credential of the replica.
+//   - The replica is shutting down.
+//
+// Requests that are already running on the old connection are completed.
 func TestLeaving(t *testing.T) {
 	credential, stopping := &hostCredential{}, make(chan struct{})
 	entered, release := make(chan struct{}), make(chan struct{})

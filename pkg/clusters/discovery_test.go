@@ -77,8 +77,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded verifies that a catalog is dropped if the catalogs of all members exceed the limit, and is
-// read again when it is needed.
+// TestDiscoveriesAreBounded verifies the memory limit for the cached discovery results of all member clusters together.
+// If a new result exceeds the limit, the largest result of another cluster must be dropped.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {

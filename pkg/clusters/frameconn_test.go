@@ -87,7 +87,8 @@ func TestExecDeliversEverything(t *testing.T) {
 	}
 }
 
-// TestHostileFrames verifies that a stream ends when a cluster sends more than the protocols of Kubernetes require.
+// TestHostileFrames verifies that Exec returns ErrTooLarge if a cluster sends a very large frame or an endless error
+// stream.
 func TestHostileFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		run  func(map[string]httpstream.Stream)

@@ -72,9 +72,10 @@ func endAll(t *testing.T, workGates, largeGates *userlimit.Gates, bodies ...io.C
 //   - A cancelled request does not wait.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, large := newGates(1), newGates(10)
-		first, second := opened(t.Context(), t, turns, large, "greedy"), opened(t.Context(), t, turns, large, "greedy")
-		other := opened(t.Context(), t, turns, large, "modest")
+		workGates, largeGates := newGates(1), newGates(10)
+		first := opened(t.Context(), t, workGates, largeGates, "greedy")
+		second := opened(t.Context(), t, workGates, largeGates, "greedy")
+		other := opened(t.Context(), t, workGates, largeGates, "modest")
 		if got := waited(t, first) + waited(t, other); got != 0 {
 			t.Errorf("the first ones wait for %s", got)
 		}
@@ -86,12 +87,12 @@ func TestTurns(t *testing.T) {
 			t.Errorf("it waits for %s while the first one is worked on", got)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
-		third := opened(ctx, t, turns, large, "greedy")
+		third := opened(ctx, t, workGates, largeGates, "greedy")
 		cancel(errors.New("the client has gone"))
 		if got := waited(t, third); got != 0 {
 			t.Errorf("one that has ended waits for %s", got)
 		}
-		endAll(t, turns, large, second, third, other)
+		endAll(t, workGates, largeGates, second, third, other)
 	})
 }
 
@@ -102,9 +103,9 @@ func TestTurns(t *testing.T) {
 //   - The state of idle users is removed from memory.
 func TestWorkOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, large := userlimit.NewWork(), newGates(10)
+		workGates, largeGates := userlimit.NewWork(), newGates(10)
 		work := func(user string, each, total time.Duration) time.Duration {
-			body := opened(t.Context(), t, turns, large, user)
+			body := opened(t.Context(), t, workGates, largeGates, user)
 			defer func() { _ = body.Close() }()
 			begun := time.Now()
 			for range total / each {
@@ -129,8 +130,8 @@ func TestWorkOfOneUser(t *testing.T) {
 		}
 		time.Sleep(time.Duration(float64(userlimit.WorkBurst) / userlimit.WorkRate))
 		work("last", 1, 1)
-		if turns.Len() > 1 {
-			t.Errorf("left behind: %d", turns.Len())
+		if workGates.Len() > 1 {
+			t.Errorf("left behind: %d", workGates.Len())
 		}
 	})
 }
@@ -141,9 +142,10 @@ func TestWorkOfOneUser(t *testing.T) {
 //   - The limit does not delay other users.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, large := newGates(10), newGates(1)
-		first, second := opened(t.Context(), t, turns, large, "greedy"), opened(t.Context(), t, turns, large, "greedy")
-		other := opened(t.Context(), t, turns, large, "modest")
+		workGates, largeGates := newGates(10), newGates(1)
+		first := opened(t.Context(), t, workGates, largeGates, "greedy")
+		second := opened(t.Context(), t, workGates, largeGates, "greedy")
+		other := opened(t.Context(), t, workGates, largeGates, "modest")
 		if got := waited(t, first) + waited(t, other); got != 0 {
 			t.Errorf("the first ones wait for %s", got)
 		}
@@ -152,12 +154,12 @@ func TestLargeResponses(t *testing.T) {
 			time.Since(begun) != maxLargeWait {
 			t.Errorf("the second one of a user ends after %s: %v", time.Since(begun), err)
 		}
-		third := opened(t.Context(), t, turns, large, "greedy")
+		third := opened(t.Context(), t, workGates, largeGates, "greedy")
 		time.AfterFunc(time.Second, func() { _ = first.Close() })
 		if got := waited(t, third); got != time.Second {
 			t.Errorf("the third one waits for %s", got)
 		}
-		endAll(t, turns, large, second, third, other)
+		endAll(t, workGates, largeGates, second, third, other)
 	})
 }
 

@@ -33,8 +33,8 @@ func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	return newTokenSource(kube.CoreV1())
 }
 
-// TestTokenRefused verifies that the response to a token request is not treated as the response to the request of a
-// user, but proves that the cluster is reachable.
+// TestTokenRefused verifies that a request fails with ErrNotConnected if KubeVision gets no token for the cluster.
+// The circuit breaker must open only if the cluster does not respond to the token request.
 func TestTokenRefused(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, test := range map[string]struct {

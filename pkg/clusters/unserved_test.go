@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer simulates an old kube-apiserver, which has no aggregated discovery. It serves one kind in one API
-// version.
+// plainServer simulates an old kube-apiserver, which has no aggregated discovery. The tests have no such
+// kube-apiserver. It serves one kind in one API version.
 type plainServer struct {
 	*httptest.Server
 

@@ -71,14 +71,14 @@ func TestRelistedObjectsAreDelivered(t *testing.T) {
 	}
 }
 
-// TestUnknownDeletions verifies that a store ignores the deletion of an object that is not cached. Otherwise, the store
-// would replace a group, which is a block of objects. Subscribers would keep the old group, but the cache would no
-// longer count the compressed JSON of this group.
+// TestUnknownDeletions verifies that the cache ignores the deletion of an object that is not cached. Otherwise,
+// subscribers would use memory that the cache does not count.
 func TestUnknownDeletions(t *testing.T) {
 	s := &store{account: &account{pool: &pool{limit: 1 << 20}}}
 	if err := s.Replace([]any{filledObject("a", 1000, 1)}, "1"); err != nil {
 		t.Fatal(err)
 	}
+	// Subscribers keep the group, with the compressed JSON, until they receive a change.
 	group := s.snapshot().Groups[0][0]
 	group.Compressed()
 	used := s.account.pool.used.Load()

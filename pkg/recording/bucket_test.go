@@ -121,7 +121,8 @@ func (c closing) Close() error {
 	return nil
 }
 
-// TestCredentials verifies that the files are read again, and that empty credentials are never used.
+// TestCredentials verifies that the files with the credentials of an S3 bucket are read again after one minute. A
+// missing or empty secret key is an error.
 func TestCredentials(t *testing.T) {
 	now := time.Now()
 	files := &credentialFiles{dir: t.TempDir(), now: func() time.Time { return now }}

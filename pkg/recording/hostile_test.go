@@ -25,8 +25,10 @@ const oldID, newestID = "20260102t030405-old", "20260102t030405-whole"
 
 // fakeBucket is an S3 service with configured responses. It stores nothing.
 type fakeBucket struct {
-	// The service does not respond to a request for a list or an object if the function is nil.
-	list, get      func(w http.ResponseWriter)
+	// list writes the response to a request for the list of objects. If list is nil, the client gets no response.
+	list func(w http.ResponseWriter)
+	// get writes the response to a request for the content of an object. If get is nil, the client gets no response.
+	get            func(w http.ResponseWriter)
 	ignoresDeletes bool
 
 	deletions atomic.Int64
@@ -58,8 +60,7 @@ func (f *fakeBucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w)
 }
 
-// listed returns a function that writes an S3 response with a list of objects. The parameter names contains the names
-// of the objects without their prefix. All objects have the same modification time in the past.
+// listed returns a function that responds with an S3 list of objects. The function adds the prefix "a/" to each name.
 func listed(names ...string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		_, _ = io.WriteString(w, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)

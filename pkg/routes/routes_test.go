@@ -281,8 +281,8 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-// TestRefusalsOfStrangersAreLeftToTheFilter verifies that a rejection of an anonymous request is left to the outermost
-// filter, which can delay it only before its first byte is sent.
+// TestRefusalsOfStrangersAreLeftToTheFilter verifies that public endpoints do not write the body of a 401 response, for
+// example after a failed login. An HTTP filter writes the body after a delay.
 func TestRefusalsOfStrangersAreLeftToTheFilter(t *testing.T) {
 	forbidden := envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
 	for _, c := range []struct {

@@ -149,8 +149,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestLostRight verifies that a stream ends within a second after a change of RBAC objects that revokes its right, even
-// if the API server uses the old objects for half of this time.
+// TestLostRight verifies that a stream ends within 1.5 seconds after a change of RBAC objects revokes the access of the
+// caller. The API server may still use the old RBAC objects for 500 ms.
 func TestLostRight(t *testing.T) {
 	member, host := &testCluster{done: make(chan struct{})}, &testCluster{done: make(chan struct{})}
 	for name, changed := range map[string]Cluster{"member": member, "host": host} {
@@ -158,7 +158,7 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// checkLostRight opens a stream that depends on member. It revokes the right to the stream, and reports a change of
+// checkLostRight opens a stream that depends on member. It revokes the access of the caller, and reports a change of
 // RBAC objects on changedCluster. It verifies that the stream ends in time, with the reason Forbidden.
 func checkLostRight(t *testing.T, member, host, changedCluster Cluster) {
 	t.Helper()
@@ -185,7 +185,8 @@ func checkLostRight(t *testing.T, member, host, changedCluster Cluster) {
 	}
 }
 
-// TestUnreachableCheck verifies that a stream continues for checkGrace if the right cannot be checked, and then ends.
+// TestUnreachableCheck verifies that a stream continues for the time checkGrace while the access of the caller cannot
+// be checked. Then the stream must end.
 func TestUnreachableCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		since time.Duration
@@ -218,7 +219,8 @@ func TestUnreachableCheck(t *testing.T) {
 	}
 }
 
-// TestUnwatchedCluster verifies that the right is checked periodically if changes of RBAC objects are not reported.
+// TestUnwatchedCluster verifies that a stream ends within 3 seconds after the caller loses access, even if RBAC objects
+// are not watched.
 func TestUnwatchedCluster(t *testing.T) {
 	t.Parallel()
 	var lost atomic.Bool

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// audienceVariable is the environment variable that makes this test binary call attend.
+	// audienceVariable is the environment variable that makes this test binary open watch streams.
 	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
 	openAtOnce       = 16
 )
@@ -67,10 +67,10 @@ func (l *library) watchers(b *testing.B, clients int, message string) []*websock
 	return conns
 }
 
-// attend is the main function of a child process whose clients open watch streams and discard the messages. It reads
-// the description of the clients from in, and returns at EOF.
-func attend(in io.Reader, out io.Writer) error {
-	orders := json.NewDecoder(in)
+// attend is the main function of a child process that opens watch streams and discards the messages. It reads the
+// description of the clients from stdin, and returns when stdin is closed.
+func attend(stdin io.Reader, stdout io.Writer) error {
+	orders := json.NewDecoder(stdin)
 	var a audience
 	if err := orders.Decode(&a); err != nil {
 		return fmt.Errorf("reading the description of the audience: %w", err)
@@ -86,10 +86,10 @@ func attend(in io.Reader, out io.Writer) error {
 			go discard(conn)
 		}
 	}
-	if err := json.NewEncoder(out).Encode(problem); err != nil {
+	if err := json.NewEncoder(stdout).Encode(problem); err != nil {
 		return fmt.Errorf("reporting open streams: %w", err)
 	}
-	_, err = io.Copy(io.Discard, in)
+	_, err = io.Copy(io.Discard, stdin)
 	return err //nolint:wrapcheck // an error of the standard input
 }
 

@@ -37,9 +37,9 @@ func startFileServer(b *testing.B, body []byte) (url string, pid int) {
 	return at.URL, p.pid
 }
 
-// serveFile is the main function of a child process that serves file over TLS. It writes the URL and the certificate of
-// the server to out. It returns after it has read in to EOF.
-func serveFile(file string, in io.Reader, out io.Writer) error {
+// serveFile is the main function of a child process that serves file over TLS until stdin is closed. It writes the URL
+// and the certificate of the server to stdout.
+func serveFile(file string, stdin io.Reader, stdout io.Writer) error {
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("reading what is served: %w", err)
@@ -51,10 +51,10 @@ func serveFile(file string, in io.Reader, out io.Writer) error {
 	at := address{URL: server.URL, Authority: pem.EncodeToMemory(&pem.Block{
 		Type: "CERTIFICATE", Bytes: server.Certificate().Raw,
 	})}
-	if err := json.NewEncoder(out).Encode(at); err != nil {
+	if err := json.NewEncoder(stdout).Encode(at); err != nil {
 		return fmt.Errorf("printing the address: %w", err)
 	}
-	_, err = io.Copy(io.Discard, in)
+	_, err = io.Copy(io.Discard, stdin)
 	server.CloseClientConnections()
 	return err //nolint:wrapcheck // an error of the standard input
 }

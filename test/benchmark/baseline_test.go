@@ -61,7 +61,8 @@ func clientOf(b *testing.B, server *localcluster.APIServer) *wire.Client {
 }
 
 // beside sends request to the server s, and calls send, which sends request to the measured server. If s is nil, beside
-// only calls send. The order of both requests alternates between calls, because the first request takes longer.
+// only calls send. The order of both requests alternates between calls, because a request that follows another server's
+// request takes longer.
 func (s *baselineServer) beside(b *testing.B, request wire.Request, send func()) {
 	b.Helper()
 	if s == nil {

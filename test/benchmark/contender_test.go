@@ -26,7 +26,7 @@ type contender struct {
 	name string
 	tls  *tls.Config
 	url  string
-	// headers are the headers of the users, which the clients share.
+	// headers contains the request headers of each user. Several clients may send requests as the same user.
 	headers []http.Header
 	// pids are the processes that serve the requests.
 	pids []int
@@ -140,8 +140,8 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 	return (&http.Client{Transport: transport}).Do(request) //nolint:wrapcheck // the error contains the request
 }
 
-// readResponse reads a response. It returns true if the response is an envelope with the code of too many requests. The
-// code is in the first bytes, even of a compressed envelope.
+// readResponse reads and closes the body of a response. It returns true if KubeVision rejected the request because of
+// too many requests. n is the length of the body in bytes.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
@@ -153,6 +153,7 @@ func readResponse(response *http.Response) (refused bool, n int64, err error) {
 		return false, 0, fmt.Errorf("reading a response: %w", err)
 	}
 	start = start[:read]
+	// The code of KubeVision's response is not compressed, even if the rest of the body is.
 	if _, code, ok := bytes.Cut(start, []byte(`{"code":`)); ok && !bytes.HasPrefix(code, []byte("0,")) {
 		if !bytes.HasPrefix(code, []byte("42900,")) {
 			return false, 0, fmt.Errorf("the answer is %s", start)

@@ -26,6 +26,8 @@ import (
 )
 
 const (
+	// registrations is the number of registrations of one cluster. KubeVision probes each of them like a separate
+	// cluster, and writes to each all objects that they do not share.
 	registrations = 20
 	manyBindings  = 1000
 	// convergence bounds each wait for the controllers.

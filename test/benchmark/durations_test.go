@@ -33,9 +33,9 @@ func compare(b *testing.B, p int, name string, d durations, baseName string, bas
 	b.ReportMetric(float64(d.percentile(p))/float64(base.percentile(p)), fmt.Sprintf("p%d-ratio", p))
 }
 
-// compareLoops also sets ns/op, to the median of the first series, because the loop measures both series.
-func compareLoops(b *testing.B, name string, d durations, baseName string, base durations) {
+func compareMedians(b *testing.B, name string, d durations, baseName string, base durations) {
 	b.Helper()
+	// By default, ns/op would also contain the durations in base, because the same loop measures them.
 	b.ReportMetric(float64(d.percentile(50)), "ns/op")
 	compare(b, 50, name, d, baseName, base)
 }

@@ -37,12 +37,12 @@ func (t *table) line(cells ...any) {
 	_, _ = fmt.Fprintln(t.text)
 }
 
-// add adds a line for each contender, which is a server whose responses are measured. If the first contender is Go's
-// file server, the second contender must be kube-apiserver. Each line then contains the rates relative to both servers.
+// add adds a line with the results of each contender, which is a measured server. If the first contender is Go's file
+// server, the second contender must be kube-apiserver.
 func (t *table) add(m measurement, all []*contender) {
 	for _, c := range all {
 		limit, kube := "", ""
-		if all[0].name == "limit" {
+		if all[0].name == "limit" { // Go's file server
 			limit, kube = fmt.Sprintf("%.2f", c.rate()/all[0].rate()), fmt.Sprintf("%.1f", c.rate()/all[1].rate())
 		}
 		answers := max(len(c.took), 1)

@@ -20,7 +20,8 @@ const (
 	read = http.MethodGet
 )
 
-// TestAuth verifies the endpoints of authentication, with each of their codes, through each path of access to the API.
+// TestAuth verifies the response codes of the authentication endpoints. It sends the requests directly and through
+// kube-apiserver.
 func TestAuth(t *testing.T) {
 	c := newCast(t)
 	t.Cleanup(func() { results.done(t) })

@@ -28,8 +28,8 @@ type door struct {
 	strangers bool
 }
 
-// doors returns all ways to send requests to the API. Anonymous access through kube-apiserver is omitted if
-// kube-apiserver rejects anonymous requests.
+// doors returns all ways to send requests to the API. If the tests have started the installation, doors first applies
+// config/anonymous. Anonymous access through kube-apiserver is omitted if kube-apiserver rejects anonymous requests.
 func doors(t *testing.T, c *cast) []door {
 	t.Helper()
 	direct := target.direct(t)

@@ -14,8 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// leastWays is the minimum number of different requests for each response code and each door.
-const leastWays = 2
+// minRequests is the minimum number of different tested requests for each response code. The minimum applies separately
+// to each way to reach the API, for example through kube-apiserver.
+const minRequests = 2
 
 var results = &table{ways: map[cell]map[string]bool{}, tests: map[string]bool{}}
 
@@ -24,7 +25,8 @@ type cell struct {
 	door string
 }
 
-// table counts the requests for each expected response code and each door.
+// table counts the tested requests for each expected response code. It counts separately for each way to reach the API,
+// for example through kube-apiserver.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -78,7 +80,7 @@ func (r *table) gaps() []string {
 	var out []string
 	for _, code := range wire.Codes() {
 		for _, d := range r.doors {
-			if passed, failed := r.count(cell{code, d}); passed < leastWays || failed > 0 {
+			if passed, failed := r.count(cell{code, d}); passed < minRequests || failed > 0 {
 				out = append(out, fmt.Sprintf("%d through %s: %d ways as they should, %d not", code, d, passed, failed))
 			}
 		}

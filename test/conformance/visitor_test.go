@@ -21,7 +21,7 @@ import (
 
 type body map[string]any
 
-// visitor is a user who logs in and changes the credentials. All requests of a visitor go through the same door.
+// visitor is a test user with a session. Either all requests of one visitor pass through kube-apiserver, or none.
 type visitor struct {
 	t      *testing.T
 	door   door

@@ -100,8 +100,8 @@ func usesNode(pod *corev1.PodSpec) bool {
 		func(v corev1.Volume) bool { return v.HostPath != nil })
 }
 
-// isConfined also returns false if the container sets RunAsNonRoot or SeccompProfile, which only the Pod may set.
 func isConfined(c *corev1.SecurityContext) bool {
+	// A container must not override RunAsNonRoot and SeccompProfile, which the Pod sets for all its containers.
 	return c != nil && c.RunAsNonRoot == nil && (c.RunAsUser == nil || *c.RunAsUser != 0) &&
 		c.SeccompProfile == nil && c.Privileged == nil &&
 		c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&

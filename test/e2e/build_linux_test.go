@@ -39,7 +39,7 @@ func (b build) conformance() string { return filepath.Join(b.dir, "conformance.t
 
 func (b build) logs() string { return filepath.Join(b.dir, "logs") }
 
-// newBuild returns the directories, and builds the programs of Kubernetes if they are missing.
+// newBuild builds or downloads the Kubernetes programs that the tests run, unless the programs already exist.
 func newBuild(ctx context.Context) (build, error) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {

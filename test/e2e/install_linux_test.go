@@ -106,7 +106,8 @@ type door struct {
 	usesTokenHeader bool
 }
 
-// doors returns the access through the Service, and the access through kube-apiserver with the certificate of a user.
+// doors returns the two ways to send requests to the API: through the Service, and through kube-apiserver with a client
+// certificate.
 func doors(t *testing.T) []door {
 	t.Helper()
 	direct, err := wire.New(serviceURL, []byte(world.host.servingCA(t)))
@@ -142,7 +143,7 @@ func (c *cluster) servingCA(t *testing.T) string {
 	return string(secret.Data["ca.crt"])
 }
 
-// person is a user with a session. The user sends all requests through one door.
+// person is a user with a session. All requests of the user go through either the Service or kube-apiserver.
 type person struct {
 	door
 	fixture.User
@@ -175,7 +176,8 @@ func (p person) request(path string) wire.Request {
 	return r
 }
 
-// checkUse verifies that a user with read access can list objects of both clusters through each door.
+// checkUse verifies that a user with read access can list ConfigMaps of both clusters. The requests are sent through
+// the Service and through kube-apiserver.
 func checkUse(t *testing.T) {
 	t.Helper()
 	for _, d := range doors(t) {

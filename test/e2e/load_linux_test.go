@@ -62,8 +62,7 @@ type load struct {
 	loaders []loader
 }
 
-// newLoad creates five loaders: through the Service and through kube-apiserver, each with kept and with new
-// connections, and one that reads from the member.
+// newLoad creates ConfigMaps in both test clusters, and clients that list the ConfigMaps.
 func newLoad(t *testing.T) load {
 	t.Helper()
 	all := doors(t)

@@ -58,13 +58,13 @@ func (c containers) ExecInContainer(
 		return terminal(cmd, in, out, resize)
 	}
 	cmd.Stdout, cmd.Stderr = out, errOut
-	return withInput(cmd, in)
+	return runWithInput(cmd, in)
 }
 
-// withInput runs a command. It closes the input of the command when the input ends. It does not wait for the input
-// after the command has ended.
-func withInput(cmd *exec.Cmd, in io.Reader) error {
-	if in == nil {
+// runWithInput runs a command with an optional standard input. It returns after the command has exited, even if the
+// reader stdin has not ended.
+func runWithInput(cmd *exec.Cmd, stdin io.Reader) error {
+	if stdin == nil {
 		return exitError(cmd.Run())
 	}
 	pipe, err := cmd.StdinPipe()
@@ -75,13 +75,13 @@ func withInput(cmd *exec.Cmd, in io.Reader) error {
 		return fmt.Errorf("start the command: %w", err)
 	}
 	go func() {
-		_, _ = io.Copy(pipe, in)
+		_, _ = io.Copy(pipe, stdin)
 		_ = pipe.Close()
 	}()
 	return exitError(cmd.Wait())
 }
 
-// terminal runs a command in a terminal. When the input ends, it hangs up the terminal.
+// terminal runs a command in a terminal. The end of the input closes the terminal.
 func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remotecommand.TerminalSize) error {
 	screen, err := pty.Start(cmd)
 	if err != nil {

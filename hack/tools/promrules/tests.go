@@ -124,7 +124,7 @@ func (c *testCase) inputs() ([]input, error) {
 	return out, nil
 }
 
-// compare compares the firing alerts with the expectations at a time.
+// compare returns an error if the firing alerts differ from the alerts that c expects at the time now.
 func (c *testCase) compare(e *evaluation, now time.Duration, fired map[string]bool) error {
 	for _, expected := range c.AlertRuleTests {
 		if time.Duration(expected.EvalTime) != now {

@@ -194,7 +194,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// TestUnsentData verifies that a connection keeps a bounded amount of data, and only for one response.
+// TestUnsentData verifies that a connection buffers a limited number of bytes, and only one response at a time.
 func TestUnsentData(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -240,7 +240,7 @@ func (c *brokenConn) Close() error {
 	return nil
 }
 
-// TestFailedSend verifies that the TCP connection is closed if kept data cannot be sent.
+// TestFailedSend verifies that the server closes the TCP connection if a buffered response cannot be sent.
 func TestFailedSend(t *testing.T) {
 	broken := &brokenConn{}
 	c := &connection{Conn: broken}
@@ -253,8 +253,8 @@ type panickingWriter struct{ http.ResponseWriter }
 
 func (panickingWriter) Write([]byte) (int, error) { panic("x") }
 
-// TestPanicOfAJoinedWrite verifies that a connection keeps no data after a panic of net/http. A later response would
-// not be sent otherwise.
+// TestPanicOfAJoinedWrite verifies that a connection stops buffering after a panic of net/http. Otherwise, a later
+// response would not be sent.
 func TestPanicOfAJoinedWrite(t *testing.T) {
 	c := &connection{Conn: &brokenConn{}}
 	w := &responseWriter{ResponseWriter: panickingWriter{httptest.NewRecorder()}, connection: c}

@@ -110,8 +110,8 @@ func body(t *testing.T, r *http.Response) string {
 
 const asPage = "text/html,application/xhtml+xml,*/*;q=0.8"
 
-// TestFiles verifies the status, the content and the security headers of the response for each path. It also verifies
-// that no path leads out of the directory with the files.
+// TestFiles verifies the status, the content, the caching and the security headers of the response for each path. It
+// also verifies that no path leads out of the directory with the files.
 func TestFiles(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	const immutable = "public, max-age=31536000, immutable"

@@ -33,15 +33,15 @@ type response struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// isShared tells WithEnvelope whether other clients use the connection of a request, too. It always returns false.
-func isShared(*http.Request) bool { return false }
+// neverShared tells WithEnvelope whether other clients use the connection of a request, too. It always returns false.
+func neverShared(*http.Request) bool { return false }
 
 // send sends a request to handler through WithEnvelope, and returns the response. It verifies the properties that each
 // response of the API must have.
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	WithEnvelope(handler, isShared, nil).ServeHTTP(recorder, r)
+	WithEnvelope(handler, neverShared, nil).ServeHTTP(recorder, r)
 	result := recorder.Result()
 	defer result.Body.Close()
 	var got response
@@ -168,7 +168,7 @@ func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 					t.Error("the connection would go on")
 				}
 			}()
-			WithEnvelope(handler, isShared, nil).ServeHTTP(httptest.NewRecorder(),
+			WithEnvelope(handler, neverShared, nil).ServeHTTP(httptest.NewRecorder(),
 				request(http.MethodGet, "/api/v1/x"))
 		})
 	}
@@ -212,7 +212,7 @@ func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
-		}), isShared, nil).ServeHTTP(recorder, request(http.MethodGet, target))
+		}), neverShared, nil).ServeHTTP(recorder, request(http.MethodGet, target))
 		if recorder.Code != http.StatusTeapot {
 			t.Errorf("%s: status %d, want the handler's own", target, recorder.Code)
 		}
@@ -266,7 +266,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		r := request(http.MethodGet, "/metrics")
 		r.Header[header] = []string{"admin"}
 		recorder := httptest.NewRecorder()
-		WithEnvelope(http.NotFoundHandler(), isShared, nil).ServeHTTP(recorder, r)
+		WithEnvelope(http.NotFoundHandler(), neverShared, nil).ServeHTTP(recorder, r)
 		if recorder.Code != http.StatusBadRequest {
 			t.Errorf("%s at /metrics: status %d, want 400", header, recorder.Code)
 		}

@@ -34,7 +34,7 @@ func answering(failure *envelope.Error, status int) http.Handler {
 	return WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		envelope.StateFrom(r.Context()).SetFailure(failure)
 		w.WriteHeader(status)
-	}), isShared, NewRefusals())
+	}), neverShared, NewRefusals())
 }
 
 func TestRefusalsArePaced(t *testing.T) {

@@ -46,7 +46,7 @@ func TestOversizedRequests(t *testing.T) {
 			elsewhere := request(http.MethodGet, strings.Replace(tc.target, "/api/v1/", "/other/", 1))
 			elsewhere.Header = r.Header
 			recorder := httptest.NewRecorder()
-			WithEnvelope(http.NotFoundHandler(), isShared, nil).ServeHTTP(recorder, elsewhere)
+			WithEnvelope(http.NotFoundHandler(), neverShared, nil).ServeHTTP(recorder, elsewhere)
 			if want := max(tc.status, http.StatusNotFound); recorder.Code != want {
 				t.Errorf("elsewhere: HTTP status %d, want %d", recorder.Code, want)
 			}

@@ -130,8 +130,6 @@ func TestErrorsAreNotKept(t *testing.T) {
 	h.expect(t, "afterwards", true, 3)
 }
 
-// waiting is a group of requests with the same question. The review of the question blocks until the test releases it.
-
 func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	h := newHarness(t, 10)
 	w := newWaiting()
@@ -145,8 +143,6 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	}
 	h.expect(t, "afterwards", true, 1)
 }
-
-// awaitWaiting waits until n requests wait for reviews.
 
 // TestVerdictsOfBeforeAChangeAreNotKept verifies that a verdict whose review began before a change is not stored, and
 // that later requests do not wait for this review.
@@ -251,9 +247,9 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched. A review
-// that began earlier may not include all changes.
-func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
+// TestReviewsAreNotSharedWithoutAWatch verifies that equal requests do not share an access review while a watch of RBAC
+// objects is interrupted. Otherwise, a request after a change could get the result from before the change.
+func TestReviewsAreNotSharedWithoutAWatch(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.disconnected("roles")
 	w := newWaiting()

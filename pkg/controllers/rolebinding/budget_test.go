@@ -16,21 +16,20 @@ import (
 
 const mib = 1 << 20
 
-// allocateSizes reserves space on a cluster for role bindings with different roles. Each entry contains the required
-// size and the already reserved size of one binding, in MiB. The oldest binding comes first. The first result says for
-// each binding whether the required size is reserved. The second result is the total reserved size in bytes.
-func allocateSizes(entries [][2]int64) ([]bool, int64) {
+// allocateSizes reserves space on a cluster for role bindings. Each element of entriesMiB contains the required size
+// and the already reserved size of one binding.
+func allocateSizes(entriesMiB [][2]int64) (fits []bool, totalBytes int64) {
 	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
-	for i, e := range entries {
+	for i, e := range entriesMiB {
 		uid := types.UID(strconv.Itoa(i))
 		sizes[uid] = &bindingSize{requiredBytes: e[0] * mib, reservedBytes: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
 	allocate(ordered, sizes)
 	var total int64
-	out := make([]bool, len(entries))
-	for i := range entries {
+	out := make([]bool, len(entriesMiB))
+	for i := range entriesMiB {
 		size := sizes[types.UID(strconv.Itoa(i))]
 		out[i] = size.reservedBytes >= size.requiredBytes
 		total += size.reservedBytes
@@ -67,8 +66,8 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 	}
 }
 
-// TestOneRoleLeavesRoomForOthers verifies that the bindings of one role leave a part of the budget to bindings of other
-// roles. An administrator may need such a binding after a user who may bind one role has exhausted the budget.
+// TestOneRoleLeavesRoomForOthers verifies that the bindings of one role cannot use all the space for role bindings on a
+// cluster. Otherwise, a user who may bind only that role could block the bindings of other roles.
 func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding

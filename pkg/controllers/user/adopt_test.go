@@ -23,8 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// restored is a user with a role binding that has no owner. Only the client of reconcile reads the annotation for an
-// adoption, so that controllers that other tests have started do not adopt the role binding.
+// restored contains a user and a role binding, as after a restore from a backup: the role binding has no owner.
 type restored struct {
 	fixture.Set
 
@@ -66,6 +65,7 @@ func (r restored) reconcile(t *testing.T, uid types.UID, patch patchFunc) error 
 		err := c.Get(ctx, key, o, options...)
 		if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok {
 			u.UID = uid
+			// Only this client sees the annotation, because controllers of other tests must not adopt the role binding.
 			metav1.SetMetaDataAnnotation(&u.ObjectMeta, names.AdoptCredentialsAnnotation, "")
 		}
 		return err

@@ -53,8 +53,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// TestRejectedUpdates verifies that a rejected update changes neither the registration nor the Secret, also if only the
-// second write fails after a successful dry run.
+// TestRejectedUpdates verifies that a rejected update changes neither the KubeVisionCluster nor its kubeconfig Secret.
+// If only the write of the Secret fails, the change of the KubeVisionCluster must be reverted.
 func TestRejectedUpdates(t *testing.T) {
 	e := newEndpoints(t)
 	operator := e.operator(t)

@@ -72,8 +72,8 @@ func TestWithhold(t *testing.T) {
 	}
 }
 
-// TestWithholdingDoesNotMakeAMessageGrow verifies that the removal of values does not lengthen a message, even if the
-// values are parts of the replacement.
+// TestWithholdingDoesNotMakeAMessageGrow verifies that placeholders for confidential values are not replaced again.
+// Otherwise, values such as "***", which are parts of the placeholder "******", could make a message very long.
 func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 	values := map[string]any{"a": "access"}
 	for n := range 20 {

@@ -216,8 +216,9 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestRelistedKindsAreNotResumed verifies that a bookmark has expired if it is older than the last list of the objects.
-// A list does not show deletions. Therefore, the client could keep a deleted object that another replica has sent.
+// TestRelistedKindsAreNotResumed verifies that a client cannot resume a watch from a bookmark that is older than the
+// last list of the objects. A list does not report deletions. If the watch resumed, the client could keep a deleted
+// object.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(relist("110"))

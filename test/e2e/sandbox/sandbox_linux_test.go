@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// endEnv is the environment variable that determines how the first process of a sandbox ends.
-	endEnv = "KUBEVISION_E2E_TEST_END"
-	// sleepEnv is the environment variable that makes this test binary start a sandbox. The value is the time for which
-	// a process in the sandbox sleeps, in seconds.
-	sleepEnv     = "KUBEVISION_E2E_TEST_SECONDS"
+	// endVariable is the environment variable that determines how the first process of a sandbox ends.
+	endVariable = "KUBEVISION_E2E_TEST_END"
+	// secondsVariable is the environment variable that makes this test binary start a sandbox. The value is the
+	// time for which a process in the sandbox sleeps, in seconds.
+	secondsVariable     = "KUBEVISION_E2E_TEST_SECONDS"
 	awaitTimeout = 20 * time.Second
 )
 
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	switch {
 	case Inside():
 		os.Exit(inside())
-	case os.Getenv(sleepEnv) != "":
+	case os.Getenv(secondsVariable) != "":
 		code, err := Run(context.Background())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,14 +45,14 @@ func TestMain(m *testing.M) {
 }
 
 // inside is the main function of the first process of a sandbox. It changes mounts, files, kernel settings and the
-// hostname, and starts another process in a control group. Depending on endEnv, inside then returns an exit code or
-// waits for a signal.
+// hostname, and starts another process in a control group. Depending on endVariable, inside then returns an exit
+// code or waits for a signal.
 func inside() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
 		err = errors.Join(err, os.WriteFile(setting, []byte("1"), 0o600))
 	}
-	sleep := exec.Command("sleep", os.Getenv(sleepEnv)) //nolint:gosec,noctx // a number; it must outlive its parent
+	sleep := exec.Command("sleep", os.Getenv(secondsVariable)) //nolint:gosec,noctx // a number; it must outlive its parent
 	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = errors.Join(err, sleep.Start()); err == nil {
 		group := filepath.Join(hierarchy(), Cgroup, "container")
@@ -63,7 +63,7 @@ func inside() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	switch os.Getenv(endEnv) {
+	switch os.Getenv(endVariable) {
 	case "success":
 		return 0
 	case "failure":
@@ -113,7 +113,7 @@ func TestNothingStays(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			cmd.Env = append(os.Environ(), sleepEnv+"="+seconds, endEnv+"="+test.name)
+			cmd.Env = append(os.Environ(), secondsVariable+"="+seconds, endVariable+"="+test.name)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestADrainTakesNoCode verifies that a drain requires no fresh code, although it evicts Pods of kube-system, and that
-// the deletion of such a Pod requires one.
+// TestADrainTakesNoCode verifies that a drain may evict a Pod of kube-system without a code of the second factor. A
+// request to delete or restart a Pod of kube-system must require the code.
 func TestADrainTakesNoCode(t *testing.T) {
 	admin, n := newActor(t, "admin"), node(t)
 	fixture.Enrol(t, admin.client, wire.DirectPath, admin.token)

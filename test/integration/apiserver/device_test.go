@@ -32,7 +32,7 @@ func withDevice(t *testing.T, u fixture.User, password, device string) wire.Requ
 }
 
 // TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block a known device, which is a
-// client that has logged in before. A known device gets no more attempts than other clients.
+// client that has logged in before, on any replica. A known device gets no more attempts than other clients.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]

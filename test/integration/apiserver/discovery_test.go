@@ -100,8 +100,8 @@ func TestKubernetesFormatsForNobody(t *testing.T) {
 	}
 }
 
-// TestMetricsTellTheCode verifies that metrics contain the code, because the HTTP status is always 200, and that
-// unknown clients cannot add series.
+// TestMetricsTellTheCode verifies that request metrics have a label with the KubeVision error code, for example 40100.
+// Paths and methods that a client invents must not create new time series.
 func TestMetricsTellTheCode(t *testing.T) {
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/invented-path-of-a-stranger"}).Want(t,
 		wire.Unauthenticated)

@@ -27,18 +27,18 @@ func registration(name string) (*kubevisionv1alpha1.KubeVisionCluster, *corev1.S
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name + "-kubeconfig"}}
 }
 
-// watchful is a client that fails the test if a response contains a canary.
-type watchful struct {
+// leakCheckingClient is a client that fails the test if a response contains a credential.
+type leakCheckingClient struct {
 	*wire.Client
 
-	canaries []string
+	credentials []string
 }
 
-func (w watchful) Call(t *testing.T, r wire.Request) wire.Envelope {
+func (w leakCheckingClient) Call(t *testing.T, r wire.Request) wire.Envelope {
 	t.Helper()
 	e := w.Client.Call(t, r)
-	for _, canary := range w.canaries {
-		for _, form := range []string{canary, base64.StdEncoding.EncodeToString([]byte(canary))} {
+	for _, credential := range w.credentials {
+		for _, form := range []string{credential, base64.StdEncoding.EncodeToString([]byte(credential))} {
 			if strings.Contains(string(e.Raw), form) {
 				t.Errorf("the answer to %s %s holds a credential", r.Method, r.Path)
 			}
@@ -50,7 +50,7 @@ func (w watchful) Call(t *testing.T, r wire.Request) wire.Envelope {
 func TestClusterRegistration(t *testing.T) {
 	set().HostCluster(t, host)
 	canary, rotated := "canary-"+fixture.Name("first"), "canary-"+fixture.Name("second")
-	c, a := watchful{direct(t), []string{canary, rotated}}, newActor(t, "admin")
+	c, a := leakCheckingClient{direct(t), []string{canary, rotated}}, newActor(t, "admin")
 	name := fixture.Name("member")
 	cluster, secret := registration(name)
 	body := fields{"name": name, "displayName": "A member", "authType": "kubeconfig",
@@ -121,13 +121,13 @@ func TestClusterRegistration(t *testing.T) {
 	unseen(t, canary, rotated)
 }
 
-// unseen fails the test if a log, an event or an object other than a Secret contains a canary.
-func unseen(t *testing.T, canaries ...string) {
+// unseen fails the test if a log, an event or an object other than a Secret contains a credential.
+func unseen(t *testing.T, credentials ...string) {
 	t.Helper()
 	named := map[string]string{}
-	for _, canary := range canaries {
-		named[canary] = canary
-		named[canary+" in base64"] = base64.StdEncoding.EncodeToString([]byte(canary))
+	for _, credential := range credentials {
+		named[credential] = credential
+		named[credential+" in base64"] = base64.StdEncoding.EncodeToString([]byte(credential))
 	}
 	for _, log := range []string{env.KubeVision.APIServer().LogFile(), env.KubeVision.ControllerManager().LogFile()} {
 		search(t, log, named)
@@ -143,8 +143,8 @@ func unseen(t *testing.T, canaries ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, canary := range named {
-			if strings.Contains(string(text), canary) {
+		for _, credential := range named {
+			if strings.Contains(string(text), credential) {
 				t.Errorf("a %T holds a credential", list)
 			}
 		}

@@ -239,6 +239,8 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 // TestOtherBindingsDecide verifies that PUT /users/{name} rejects a new role of a user in two cases:
 //   - Administrators have created all KubeVisionRoleBindings of the user directly, without the users API.
 //   - An administrator has created a KubeVisionRoleBinding with a higher role, which would remain in force.
+//
+// The API would otherwise add a binding on every cluster.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")

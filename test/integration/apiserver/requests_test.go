@@ -119,7 +119,8 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestBodies verifies the responses to bodies that are not logins.
+// TestBodies verifies that the login endpoint responds to unusual, malformed and large request bodies with the correct
+// code.
 func TestBodies(t *testing.T) {
 	good := fixture.LoginRequest(wire.DirectPath, "somebody", "wrong")
 	var zipped bytes.Buffer

@@ -87,8 +87,8 @@ func TestManagersGrantNothing(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+plain.Name, fields{"groups": []string{"nobodys"}}))).Want(t, wire.OK)
 }
 
-// TestSessionsAreNotWritten verifies that sessions cannot be written with the endpoints for all kinds, even with the
-// RBAC rights.
+// TestSessionsAreNotWritten verifies that even an administrator cannot create a KubeVisionSession through the generic
+// resource endpoint.
 func TestSessionsAreNotWritten(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	body := `{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionSession","metadata":{"name":"` +

@@ -18,7 +18,8 @@ import (
 
 // TestOneNamespaceHoldsUpNoOther verifies that a tenant cannot delay grants outside the tenant's namespace. The tenant
 // creates the RoleBinding kubevision-impersonator with KubeVision's label, but with another role. A finalizer prevents
-// KubeVision from replacing this RoleBinding.
+// KubeVision from replacing this RoleBinding, so that KubeVision cannot impersonate the ServiceAccounts of this
+// namespace.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

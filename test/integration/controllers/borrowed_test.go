@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestPasswordOfAnotherUser verifies that a user cannot refer to the Secret with the password of another user.
-// Otherwise, an author of users could guess or replace that password.
+// TestPasswordOfAnotherUser verifies that the controller rejects a KubeVisionUser that refers to the password Secret of
+// another KubeVisionUser. Otherwise, a person who may create KubeVisionUsers could guess or replace the password.
 func TestPasswordOfAnotherUser(t *testing.T) {
 	guard(t)
 	labelledFor, owned := newSource(t, newPassword()), newSource(t, newPassword())

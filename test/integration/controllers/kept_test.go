@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestFinalizersKeepNoRights verifies that a tenant who may write RoleBindings cannot preserve rights with a finalizer.
-// Only the object remains.
+// TestFinalizersKeepNoRights verifies that a tenant cannot preserve rights with a finalizer on a RoleBinding. The
+// controller removes the subjects of the RoleBinding before the deletion.
 func TestFinalizersKeepNoRights(t *testing.T) {
 	guard(t)
 	host(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestMetadataIsBounded verifies that the metadata of users, clusters and bindings are bounded, because both programs
-// hold them in memory.
+// TestMetadataIsBounded verifies that an admission policy limits the metadata of KubeVision objects. The API server and
+// the controller manager of KubeVision hold all KubeVision objects in memory.
 func TestMetadataIsBounded(t *testing.T) {
 	guard(t)
 	existing := newUser(t, "")

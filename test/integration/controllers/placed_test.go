@@ -72,7 +72,7 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the objects that the controllers create when the host is registered.
+// onEveryHost returns the types and names of the objects that the controllers create when the host is registered.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",

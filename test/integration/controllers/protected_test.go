@@ -43,8 +43,8 @@ func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	}
 }
 
-// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that dev and ops grant no more than readonly in protected
-// namespaces, even if they are granted for the whole cluster.
+// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that the roles "dev" and "ops" in the whole cluster grant
+// only the rights of the role "readonly" in protected namespaces. The right of "ops" to evict Pods is not tested.
 func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -98,7 +98,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	}
 }
 
-// TestOpsDrainNodes verifies that a user with the role ops can evict Pods in protected namespaces by a drain.
+// TestOpsDrainNodes verifies that a user with the role "ops" can evict Pods in protected namespaces by a drain.
 func TestOpsDrainNodes(t *testing.T) {
 	guard(t)
 	host(t)
@@ -122,8 +122,9 @@ func TestOpsDrainNodes(t *testing.T) {
 	}
 }
 
-// TestBindingThatNamesProtectedNamespaces verifies that a binding of dev that names protected namespaces grants
-// readonly there, and that the status reports it.
+// TestBindingThatNamesProtectedNamespaces verifies that the role "dev" grants only the rights of the role "readonly" in
+// a protected namespace, even if a role binding selects the namespace. The status of the binding must report the
+// protected namespace.
 func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)

@@ -142,10 +142,9 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf returns the ConfigMap as a restore from a backup creates it: without an owner.
-func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
+func restoredFavorites(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
+		ObjectMeta: metav1.ObjectMeta{ // without an owner, as after a restore from a backup
 			Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name),
 			Labels: labelSet{names.UserLabel: u.Name},
 		},
@@ -161,7 +160,7 @@ func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 //   - An administrator cannot restore a ConfigMap that has the label of another user.
 func TestRestoredFavorites(t *testing.T) {
 	u := newUser(t, "")
-	favorites := favoritesOf(u)
+	favorites := restoredFavorites(u)
 	if err := env.Client.Create(t.Context(), favorites); err != nil {
 		t.Fatalf("an administrator restores favorites: %v", err)
 	}
@@ -176,13 +175,13 @@ func TestRestoredFavorites(t *testing.T) {
 	manager := delegate(t, everything("", "configmaps"))
 	other := newUser(t, "")
 	becomesRefused(t, ownObjectsPolicy, manager, func(ctx context.Context, as client.Client) error {
-		return as.Create(ctx, favoritesOf(other), client.DryRunAll)
+		return as.Create(ctx, restoredFavorites(other), client.DryRunAll)
 	})
 	for what, how := range map[string]func(*corev1.ConfigMap){
 		"of another user": func(c *corev1.ConfigMap) { c.Labels[names.UserLabel] = u.Name },
 		"with an owner":   func(c *corev1.ConfigMap) { c.OwnerReferences = read(t, favorites).OwnerReferences },
 	} {
-		c := favoritesOf(other)
+		c := restoredFavorites(other)
 		how(c)
 		if err := refusedBy(ownObjectsPolicy, env.Client.Create(t.Context(), c, client.DryRunAll)); err != nil {
 			t.Errorf("an administrator restores favorites %s: %v", what, err)
@@ -264,7 +263,7 @@ func TestRestoredDependents(t *testing.T) {
 // admission policy rejects the update of the user's favorites. An event reports the rejection.
 func TestRejectedAdoption(t *testing.T) {
 	u := userObject("")
-	favorites := favoritesOf(u)
+	favorites := restoredFavorites(u)
 	create(t, favorites)
 	refuse(t, "", "configmaps", "object.metadata.name == '"+favorites.Name+"'", "false", admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {

@@ -69,7 +69,7 @@ func holds(tb testing.TB, duration time.Duration, what string, check func(contex
 }
 
 // later returns a context for cleanup functions. When a cleanup function runs, the context of the test is already
-// canceled.
+// cancelled.
 func later(tb testing.TB) (context.Context, context.CancelFunc) {
 	tb.Helper()
 	return context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)

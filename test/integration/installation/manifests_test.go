@@ -118,11 +118,11 @@ func defineForeign(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
 }
 
-// checkPods creates the Pods of manifests in a dry run, because kube-apiserver enforces the profile only for Pods. It
-// returns the number of Pods.
-func checkPods(t *testing.T, text string) int {
+// checkPods verifies that kube-apiserver accepts a Pod of each Deployment and Job in the manifests. It returns the
+// number of Pods.
+func checkPods(t *testing.T, manifests string) int {
 	t.Helper()
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
 	var count int
 	for {
 		o := &unstructured.Unstructured{}
@@ -134,6 +134,7 @@ func checkPods(t *testing.T, text string) int {
 			continue
 		}
 		count++
+		// Pod Security would reject the Pod, but not the Deployment or the Job.
 		if err := createPod(t, template.Spec); err != nil {
 			t.Errorf("the Pods of %s are rejected: %v", o.GetName(), err)
 		}
@@ -145,7 +146,7 @@ func createPod(t *testing.T, spec corev1.PodSpec) error {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"}, Spec: spec,
 	}
-	// The account and the priority of a manifest may not exist.
+	// The account and the priority of a manifest might not exist.
 	pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
 	return host.admin.Create(t.Context(), pod, client.DryRunAll)
 }

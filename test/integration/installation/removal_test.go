@@ -208,7 +208,8 @@ func ownObjects() []client.Object {
 	}
 }
 
-// runPod creates a Pod on a node. The channel receives the result of finishDeletion.
+// runPod creates a Pod and starts a goroutine that acts as the kubelet. The goroutine waits for a request to delete the
+// Pod, and then completes the deletion. The channel receives an error if the Namespace was deleted before the Pod.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
 	pod := &corev1.Pod{

@@ -20,8 +20,8 @@ import (
 
 const (
 	large = 700 << 10
-	// mostMiB bounds the memory of the server during these floods. It is half of the limit, and a margin for memory
-	// that the kernel reclaims late.
+	// mostMiB is the maximum memory of the server under load, in MiB. The value is 512 (half of the memory limit of the
+	// container) plus a margin of 128. The margin covers memory that the kernel reclaims late.
 	mostMiB = 640
 )
 
@@ -45,7 +45,7 @@ func createConfigMaps(t *testing.T, prefix string, count, size int) (namespace s
 	return ns
 }
 
-// answered fails the test unless a request succeeds after the flood.
+// answered waits until a request succeeds again after an overload of the server.
 func answered(t *testing.T, request func(context.Context) (*http.Request, error)) {
 	t.Helper()
 	c := client(t)
@@ -93,8 +93,7 @@ func TestManyLargeLists(t *testing.T) {
 	}
 }
 
-// TestManySmallObjects verifies that lists of many small objects, each of which has its own overhead, need bounded
-// memory.
+// TestManySmallObjects verifies that lists of many small objects need bounded memory. Each object has its own overhead.
 func TestManySmallObjects(t *testing.T) {
 	ns := createConfigMaps(t, "small", 1500, 6<<10)
 	r := replica(t)

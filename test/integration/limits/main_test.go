@@ -62,8 +62,9 @@ func peakMiB(t *testing.T, r *localcluster.APIServer) float64 {
 	return float64(memory.Peak) / mebibyte
 }
 
-// survives fails the test if the program has exited, or has used more memory than most (in MiB) or than its limit.
-func survives(t *testing.T, r *localcluster.APIServer, most float64) {
+// survives fails the test if the server has exited. It also fails the test if the peak memory of the server exceeds
+// maxMiB or the memory limit of the server.
+func survives(t *testing.T, r *localcluster.APIServer, maxMiB float64) {
 	t.Helper()
 	limit := float64(r.MemoryLimit().Bytes) / mebibyte
 	if limit == 0 {
@@ -71,8 +72,8 @@ func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	}
 	got := peakMiB(t, r)
 	t.Logf("the largest resident memory was %.0f MiB of %.0f", got, limit)
-	if got > min(most, limit) {
-		t.Errorf("the program held %.0f MiB, want at most %.0f", got, most)
+	if got > min(maxMiB, limit) {
+		t.Errorf("the program held %.0f MiB, want at most %.0f", got, maxMiB)
 	}
 }
 

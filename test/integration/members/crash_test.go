@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mostCrashes is the maximum number of crashes in one call of killRepeatedly. It limits the duration of a test.
+// mostCrashes is the maximum number of crashes in one call of killRepeatedly. It limits the duration of a test, and is
+// sufficient for a crash at each kind of step.
 const mostCrashes = 5
 
 // fuse kills kubevision-controller-manager during its writes to a registered cluster, before or after the cluster has

@@ -40,7 +40,8 @@ func peak(t *testing.T, pid int) uint64 {
 }
 
 // shortAttack is the upper bound for the duration of a short attack. After a short attack, tests do not wait for the
-// recovery of a member that has exceeded its memory limit, because the recovery takes half a minute.
+// recovery of a member that has exceeded its memory limit, because the controllers do not read from such a member for
+// half a minute.
 const shortAttack = 5 * time.Second
 
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {

@@ -20,7 +20,7 @@ import (
 
 // TestNamesOfTheHostAreNotThoseOfAMember verifies that a ServiceAccount of the host cluster does not get the rights of
 // the ServiceAccount with the same name on a member cluster. A role binding grants only the role readonly to the
-// ServiceAccount of the host cluster, or to its group.
+// ServiceAccount of the host cluster, or to its group. The member grants all rights to its own ServiceAccount.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

@@ -122,8 +122,8 @@ func secretFor(tb testing.TB, s *standin, token string) string {
 	return secret.Name
 }
 
-// TestRemovalEndsConnections verifies that neither program keeps a connection to a cluster that is not registered, or a
-// watch that would connect again.
+// TestRemovalEndsConnections verifies that kubevision-apiserver and kubevision-controller-manager close all connections
+// to a cluster after its registration is deleted. No watch may connect to the cluster again.
 func TestRemovalEndsConnections(t *testing.T) {
 	member := theOther(t)
 	f, c := registerThroughFront(t, member)

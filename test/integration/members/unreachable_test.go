@@ -36,8 +36,8 @@ const (
 	patience = 45 * time.Second
 )
 
-// ailing is a stand-in that responds correctly until its registration is complete. Then it responds to requests for
-// Pods as the test requires.
+// ailing is a test server that is registered as a member cluster. A test can set a faulty handler for
+// requests for Pods.
 type ailing struct {
 	*standin
 

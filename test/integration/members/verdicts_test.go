@@ -160,13 +160,13 @@ func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitCached waits until repeated requests for listing Pods cause no access reviews.
-func (j *reviewedUser) awaitCached(t *testing.T, want bool) {
+// awaitCached waits until the result of an access review for listing Pods is cached and equals wantAllowed.
+func (j *reviewedUser) awaitCached(t *testing.T, wantAllowed bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
 		before := j.reviews.Load()
 		for range 20 {
-			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), want); err != nil {
+			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), wantAllowed); err != nil {
 				return err
 			}
 		}

@@ -84,8 +84,8 @@ func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	}
 }
 
-// TestAKindThatChanges verifies that the server uses changed versions, a changed kind and a changed scope within
-// seconds.
+// TestAKindThatChanges verifies that a changed CustomResourceDefinition takes effect within seconds. The versions, the
+// kind and the scope change.
 func TestAKindThatChanges(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("kettles"), "-", "")
 	d := newDefinition(plural, "Kettle", "Namespaced", version("v1beta1", true, true), version("v1", true, false))

@@ -82,7 +82,7 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 			lines[i] = strings.Join(strings.Fields(lines[i]), " ")
 		}
 		want := strings.Join(lines, "\n")
-		// Ages may differ by a second.
+		// Ages may differ by a second. The comparison is then repeated.
 		if got := asKubectl(t, p.get(t, path), wide, namespaces); got != want {
 			return fmt.Errorf("got\n%s\nand kubectl\n%s", got, want)
 		}

@@ -71,12 +71,12 @@ func random(n int) []byte {
 	return out
 }
 
-// copying creates a Pod. It returns a user who may run commands in the Pod, the namespace, and the directory of the
-// container.
-func copying(tb testing.TB) (p person, namespace, dir string) {
+// newCopyPod creates a Pod, an empty directory in the container, and a user who may run commands in the Pod.
+func newCopyPod(tb testing.TB) (p person, namespace, dir string) {
 	tb.Helper()
 	p, namespace = inNamespace(tb, "dev")
 	runs(tb, namespace, "web", nil, "main")
+	// The container can use this directory, because the simulated kubelet runs commands on this machine.
 	dir = filepath.Join(env.Cluster.PodsDir(), namespace, "web")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		tb.Fatal(err)
@@ -87,7 +87,7 @@ func copying(tb testing.TB) (p person, namespace, dir string) {
 // TestCopyOfAFile verifies that a file can be copied into a container and back, that the progress is reported, and that
 // a truncated copy does not change the existing file.
 func TestCopyOfAFile(t *testing.T) {
-	p, namespace, dir := copying(t)
+	p, namespace, dir := newCopyPod(t)
 	path, content := filepath.Join(dir, "-data; touch x"), random(3<<20)
 	query := "to=" + url.QueryEscape(path) + fmt.Sprint("&size=", len(content))
 	up := p.openCopy(t, namespace, query)
@@ -151,7 +151,7 @@ func onlyFiles(dir string, names ...string) error {
 // TestCopyOfADirectory verifies that an archive can be copied into a container and back, that links are omitted, and
 // that a name outside of the directory ends the copy.
 func TestCopyOfADirectory(t *testing.T) {
-	p, namespace, dir := copying(t)
+	p, namespace, dir := newCopyPod(t)
 	into := filepath.Join(dir, "in")
 	if err := os.Mkdir(into, 0o700); err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func tarOf(tb testing.TB, names ...string) []byte {
 }
 
 func TestRefusedCopies(t *testing.T) {
-	p, namespace, dir := copying(t)
+	p, namespace, dir := newCopyPod(t)
 	large := filepath.Join(dir, "large")
 	if err := os.WriteFile(large, nil, 0o600); err != nil {
 		t.Fatal(err)

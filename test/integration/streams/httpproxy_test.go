@@ -78,8 +78,8 @@ func podServer(tb testing.TB, ip string) (port int) {
 	return address.Port
 }
 
-// TestHTTPProxy verifies that the servers of a Pod and of a Service can be read, and that no part of a response can act
-// as the dashboard.
+// TestHTTPProxy verifies that a user can read web pages of a Pod or a Service through KubeVision. A malicious page must
+// not set cookies or run scripts in the origin of the dashboard.
 func TestHTTPProxy(t *testing.T) {
 	ip := podAddress(t)
 	port := podServer(t, ip)

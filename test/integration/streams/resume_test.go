@@ -112,7 +112,7 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// resumeTime, if it is not zero, also makes TestResume kill kube-apiserver.
+// resumeTime is the duration of TestResume. If the duration is not zero, TestResume also kills kube-apiserver.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
 // resumption contains the clients of TestResume, and a replica of the server whose connections to kube-apiserver are

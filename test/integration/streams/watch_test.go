@@ -110,7 +110,7 @@ func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	return e, true
 }
 
-// until waits for an event. It fails the test if an error arrives before.
+// until waits for an event about the named object. The test fails if an error arrives first.
 func (w *watcher) until(tb testing.TB, kind, name string) event {
 	tb.Helper()
 	for {
@@ -124,8 +124,7 @@ func (w *watcher) until(tb testing.TB, kind, name string) event {
 	}
 }
 
-// nothing fails the test if an event about a name arrives within the given time.
-func (w *watcher) nothing(tb testing.TB, wait time.Duration, about string) {
+func (w *watcher) expectNoEvents(tb testing.TB, wait time.Duration, about string) {
 	tb.Helper()
 	for end := time.Now().Add(wait); ; {
 		e, ok := w.within(tb, time.Until(end))
@@ -138,12 +137,13 @@ func (w *watcher) nothing(tb testing.TB, wait time.Duration, about string) {
 	}
 }
 
-// untilWithout waits for an event. It fails the test if an event about another object arrives before.
-func (w *watcher) untilWithout(tb testing.TB, kind, name, other string) event {
+// untilWithout waits for an event about the named object. The test fails if an event about the forbidden object arrives
+// first.
+func (w *watcher) untilWithout(tb testing.TB, kind, name, forbidden string) event {
 	tb.Helper()
 	for {
 		e := w.next(tb)
-		if e.Name == other {
+		if e.Name == forbidden {
 			tb.Fatalf("%+v arrives", e)
 		}
 		if e.Type == kind && e.Name == name {
@@ -170,8 +170,8 @@ func update(tb testing.TB, o *corev1.ConfigMap, value string) {
 	}
 }
 
-// TestWatch verifies that each change of the objects of a topic arrives in the format that dashboards read, complete or
-// as a summary, and that no other events arrive.
+// TestWatch verifies that a client gets all changes of the objects in its subscription, and no other events. An event
+// contains the whole object, or only the metadata if the client asks for summaries.
 func TestWatch(t *testing.T) {
 	ns, other := set().Namespace(t, "watched"), set().Namespace(t, "other")
 	p := bound(t, "readonly")
@@ -205,16 +205,18 @@ func TestWatch(t *testing.T) {
 	if e := one.untilWithout(t, "ADDED", "second", "first"); e.Namespace != other {
 		t.Errorf("the event is %+v", e)
 	}
-	one.nothing(t, 100*time.Millisecond, "first")
+	one.expectNoEvents(t, 100*time.Millisecond, "first")
 	whole.send(t, fields{"action": "unsubscribe", "topics": []string{host + ":configmaps"}})
 	whole.isAlive(t)
 	configMap(t, ns, "third", "1")
 	short.until(t, "ADDED", "third")
-	whole.nothing(t, 200*time.Millisecond, "third")
+	whole.expectNoEvents(t, 200*time.Millisecond, "third")
 }
 
-// TestWatchRefused verifies that the client gets a reason for a topic that the caller may not list, that is never
-// cached or that does not exist, and that the other topics continue.
+// TestWatchRefused verifies that the server rejects invalid subscriptions:
+//   - The client gets an error if the user may not list the kind, or if the kind is unknown or never cached.
+//   - The client can subscribe to another kind after such an error.
+//   - The connection ends if a message is malformed or contains too many subscriptions.
 func TestWatchRefused(t *testing.T) {
 	ns := set().Namespace(t, "refused")
 	p := bound(t, "readonly", ns)
@@ -268,11 +270,13 @@ func TestWatchScope(t *testing.T) {
 	update(t, visible, "2")
 	all.until(t, "DELETED", "hidden")
 	w.untilWithout(t, "MODIFIED", "visible", "hidden")
-	w.nothing(t, 200*time.Millisecond, "hidden")
+	w.expectNoEvents(t, 200*time.Millisecond, "hidden")
 }
 
-// TestWatchLosesTheRight verifies that a topic ends with a reason within a second after its right was revoked, that no
-// more of its events are sent, and that the other topics continue.
+// TestWatchLosesTheRight verifies what happens after a user loses the right to list the objects of a namespace:
+//   - The subscription to the namespace ends with a reason within seconds.
+//   - The client gets no more events about the namespace.
+//   - The other subscriptions of the client continue.
 func TestWatchLosesTheRight(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	p := newPerson(t, "loser")
@@ -320,7 +324,7 @@ func TestWatchLosesTheRight(t *testing.T) {
 	configMap(t, first, "after", "1")
 	configMap(t, second, "seen", "1")
 	w.until(t, "ADDED", "seen")
-	w.nothing(t, 300*time.Millisecond, "after")
+	w.expectNoEvents(t, 300*time.Millisecond, "after")
 }
 
 // TestWatchWithoutSubscription verifies that a client that does not subscribe gets at most one event per second about
@@ -356,7 +360,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 	list(p, "serviceaccounts") // after the stream was opened
 	set().Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "late"}})
 	w.until(t, "ADDED", "late")
-	stranger.nothing(t, 100*time.Millisecond, ns)
+	stranger.expectNoEvents(t, 100*time.Millisecond, ns)
 }
 
 // TestWatchInitial verifies that a topic first sends the existing objects, then a bookmark, and then the changes.
