@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// compile builds the programs of the repository for an architecture, and returns their names. It uses the flags of
-// "make build" and of the Dockerfile.
+// compile builds the programs of the repository for an architecture, and returns their names. The parameter flags
+// contains flags of the linker. The other flags are those of "make build" and of the Dockerfile.
 func compile(ctx context.Context, root, architecture, flags, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return nil, fmt.Errorf("create a folder: %w", err)

@@ -176,8 +176,8 @@ func (m *SessionManager) create(
 // they differ, confirm deletes the session and returns ErrRevoked. If the credentials cannot be read, confirm also
 // deletes the session, and returns the error.
 //
-// A change of the credentials deletes only the sessions that exist at that time. Without confirm, a session that is
-// created at the same time would remain.
+// A change of the credentials lists the sessions of the user and deletes them. Without confirm, a session that is
+// created immediately after the list would remain.
 func (m *SessionManager) confirm(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {

@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// sized returns a round tripper to a server whose responses have the size in the query.
+// sized returns a round tripper to a simulated server. A query parameter of the request determines the size of the
+// response.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
 	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
 		next: answering(func(r *http.Request) (*http.Response, error) {

@@ -209,8 +209,9 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that the place of a failed login attempt stays occupied for a pause, which slows down floods
-// of wrong passwords. The account may use another place at once. There is no pause after other attempts.
+// TestTurnsRest verifies that a failed login attempt counts towards the limit of concurrent attempts until a pause is
+// over, which slows down floods of wrong passwords. The same account may begin another attempt during the pause. There
+// is no pause after other attempts.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns

@@ -25,8 +25,8 @@ const (
 	endVariable = "KUBEVISION_E2E_TEST_END"
 	// secondsVariable is the environment variable that makes this test binary start a sandbox. The value is the
 	// time for which a process in the sandbox sleeps, in seconds.
-	secondsVariable     = "KUBEVISION_E2E_TEST_SECONDS"
-	awaitTimeout = 20 * time.Second
+	secondsVariable = "KUBEVISION_E2E_TEST_SECONDS"
+	awaitTimeout    = 20 * time.Second
 )
 
 func TestMain(m *testing.M) {

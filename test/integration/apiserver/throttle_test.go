@@ -231,9 +231,9 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 }
 
-// TestCountersOfAUserAreFew verifies that the number of counters of wrong passwords is limited for each user. Sessions
-// and devices have separate counters and separate limits. At the limit, a new counter replaces the counter with the
-// fewest wrong passwords.
+// TestCountersOfAUserAreFew verifies that each user has a limited number of counters of wrong passwords. One limit is
+// for the counters of sessions, and another for those of devices. At the limit, a new counter replaces the counter with
+// the fewest wrong passwords.
 func TestCountersOfAUserAreFew(t *testing.T) {
 	const most = 20
 	forgiveAfterwards(t)
