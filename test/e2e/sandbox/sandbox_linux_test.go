@@ -52,7 +52,7 @@ func inside() int {
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
 		err = errors.Join(err, os.WriteFile(setting, []byte("1"), 0o600))
 	}
-	sleep := exec.Command("sleep", os.Getenv(secondsVariable)) //nolint:gosec,noctx // a number; it must outlive its parent
+	sleep := exec.Command("sleep", os.Getenv(secondsVariable)) //nolint:gosec,noctx // a number; it outlives its parent
 	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = errors.Join(err, sleep.Start()); err == nil {
 		group := filepath.Join(hierarchy(), Cgroup, "container")
