@@ -91,7 +91,7 @@ func (c containers) readLog(
 	file := path + logSuffix
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // kube-apiserver sends valid names
 		line := time.Now().UTC().Format(time.RFC3339Nano) + " stdout F this container is simulated: it writes nothing\n"
-		if err := os.WriteFile(file, []byte(line), 0o600); err != nil { //nolint:gosec // as above
+		if err := os.WriteFile(file, []byte(line), 0o600); err != nil { //nolint:gosec // see above: a valid name
 			return fmt.Errorf("create the log: %w", err)
 		}
 	}

@@ -72,7 +72,7 @@ func Generate(config, chart string) error {
 	for name, content := range map[string][]byte{
 		"definitions.yaml": definitions.Bytes(), "objects.yaml": objects.Bytes(),
 	} {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil { //nolint:gosec // as above
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil { //nolint:gosec // not secret
 			return fmt.Errorf("write a template: %w", err)
 		}
 	}
