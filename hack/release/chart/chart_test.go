@@ -247,10 +247,9 @@ func TestValues(t *testing.T) {
 }
 
 func TestValuesThatLeaveOut(t *testing.T) {
-	off := values{"podDisruptionBudget": values{"enabled": false}}
+	off := values{"podDisruptionBudget": values{"enabled": false}, "autoscaled": true}
 	got := render(t, values{
-		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "controllerManager": off,
-		"apiserver": values{"podDisruptionBudget": off["podDisruptionBudget"], "autoscaled": true},
+		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "controllerManager": off, "apiserver": off,
 	})
 	for key, o := range got {
 		switch o.Kind() {
@@ -262,8 +261,10 @@ func TestValuesThatLeaveOut(t *testing.T) {
 	if strings.Contains(encode(t, got[apiserver]), "priorityClassName") {
 		t.Error("the Pods have a priority class")
 	}
-	if strings.Contains(encode(t, got[apiserver]), "replicas") {
-		t.Error("the Deployment has a number of replicas")
+	for _, key := range []string{apiserver, controllerManager} {
+		if strings.Contains(encode(t, got[key]), "replicas") {
+			t.Errorf("the Deployment %s has a number of replicas", key)
+		}
 	}
 }
 

@@ -139,6 +139,12 @@ func loginsDuringFlood(
 	stop := flood(t, c, clients, attack)
 	defer stop()
 	time.Sleep(4 * time.Second)
+	return loginsInTime(t, c, login, logins)
+}
+
+// loginsInTime sends the logins one after the other, and returns the number of those that succeed within inTime.
+func loginsInTime(t *testing.T, c *wire.Client, login func(i int) wire.Request, logins int) (good int) {
+	t.Helper()
 	var longest time.Duration
 	for i := range logins {
 		begun := time.Now()

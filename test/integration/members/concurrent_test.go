@@ -6,7 +6,7 @@ package members
 import (
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -51,26 +51,35 @@ func (d concurrentDeployment) post(
 	t *testing.T, action, body, changeBefore string, changesAfter ...string,
 ) wire.Envelope {
 	t.Helper()
+	e, _ := d.postDuringPatches(t, 1, action, body, changeBefore, changesAfter...)
+	return e
+}
+
+// postDuringPatches sends the action, applies the changes as post does, but at each of the first patches of the action,
+// and returns the number of patches that the action sent.
+func (d concurrentDeployment) postDuringPatches(
+	t *testing.T, first int32, action, body, changeBefore string, changesAfter ...string,
+) (answer wire.Envelope, patches int32) {
+	t.Helper()
 	defer d.front.set(nil)
-	var once sync.Once
+	var count atomic.Int32
 	d.front.set(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-		first := false
-		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, d.path) {
-			once.Do(func() { first = true })
-		}
-		if first {
+		isPatch := r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, d.path)
+		changes := isPatch && count.Add(1) <= first
+		if changes {
 			d.patch(t, changeBefore)
 		}
 		next.ServeHTTP(w, r)
-		if first {
+		if changes {
 			for _, change := range changesAfter {
 				d.patch(t, change)
 			}
 		}
 	})
-	return d.user.client.Call(t, wire.Request{
+	answer = d.user.client.Call(t, wire.Request{
 		Method: http.MethodPost, Path: d.target + action, Bearer: d.user.token, Body: body,
 	})
+	return answer, count.Load()
 }
 
 func (d concurrentDeployment) patch(t *testing.T, change string) {

@@ -37,3 +37,19 @@ func TestRestartOfChangedDeployment(t *testing.T) {
 		}
 	}
 }
+
+// TestRestartOfAlwaysChangedDeployment verifies that a restart ends with an error after five patches if the Deployment
+// is paused at each patch and resumed afterwards.
+func TestRestartOfAlwaysChangedDeployment(t *testing.T) {
+	const attempts = 5
+	d := newConcurrentDeployment(t, "restart-always")
+	answer, patches := d.postDuringPatches(
+		t, 2*attempts, "/restart", "", `{"spec":{"paused":true}}`, `{"spec":{"paused":false}}`)
+	answer.Want(t, wire.Stale)
+	if patches != attempts {
+		t.Errorf("the restart sent %d patches, want %d", patches, attempts)
+	}
+	if got := d.template(t).Annotations; len(got) > 0 {
+		t.Errorf("the restart has set the annotations %v", got)
+	}
+}

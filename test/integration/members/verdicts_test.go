@@ -110,45 +110,45 @@ func newReviewedUser(t *testing.T) *reviewedUser {
 	t.Helper()
 	member := theOther(t)
 	f := newFront(t, member)
-	j := &reviewedUser{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
+	u := &reviewedUser{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
 		namespace: member.set().Namespace(t, "judged")}
-	j.restoreReader()
-	f.set(j.serve)
+	u.restoreReader()
+	f.set(u.serve)
 	c := register(t, f.config(member.token(t)), nil)
 	ready(t, c)
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, "")
-	u := set().User(t, "judged")
+	account := set().User(t, "judged")
 	set().Bind(t, "judged", fixture.Grant{ // with a binding in another namespace, KubeVision may impersonate the user
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name,
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(account), Cluster: c.Name,
 		Namespaces: []string{"default"},
 	})
-	t.Cleanup(j.cache.Stop)
-	j.caller = callerOf(t, connect(t, newConnections(t), c.Name), u.Name)
+	t.Cleanup(u.cache.Stop)
+	u.caller = callerOf(t, connect(t, newConnections(t), c.Name), account.Name)
 	fixture.Eventually(t, "act for the user", func(ctx context.Context) error {
-		return j.checkAllowed(ctx, listPodsIn("default"), true)
+		return u.checkAllowed(ctx, listPodsIn("default"), true)
 	})
-	return j
+	return u
 }
 
 func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-func (j *reviewedUser) checkAllowed(
+func (u *reviewedUser) checkAllowed(
 	ctx context.Context, attributes authorizationv1.ResourceAttributes, want bool,
 ) error {
-	allowed, err := j.cache.AllowedStale(ctx, j.caller, attributes, time.Now(), readonlyRoles)
+	allowed, err := u.cache.AllowedStale(ctx, u.caller, attributes, time.Now(), readonlyRoles)
 	if err == nil && allowed != want {
 		return fmt.Errorf("allowed: %t", allowed)
 	}
 	return err
 }
 
-func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
+func (u *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
 	for {
-		err := j.checkAllowed(t.Context(), listPodsIn(j.namespace), want)
+		err := u.checkAllowed(t.Context(), listPodsIn(u.namespace), want)
 		if err == nil {
 			t.Logf("%s: after %s", what, time.Since(begun).Round(time.Millisecond))
 			return
@@ -161,28 +161,28 @@ func (j *reviewedUser) awaitVerdict(t *testing.T, what string, want bool) {
 }
 
 // awaitCached waits until the result of an access review for listing Pods is cached and equals wantAllowed.
-func (j *reviewedUser) awaitCached(t *testing.T, wantAllowed bool) {
+func (u *reviewedUser) awaitCached(t *testing.T, wantAllowed bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
-		before := j.reviews.Load()
+		before := u.reviews.Load()
 		for range 20 {
-			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), wantAllowed); err != nil {
+			if err := u.checkAllowed(ctx, listPodsIn(u.namespace), wantAllowed); err != nil {
 				return err
 			}
 		}
-		if n := j.reviews.Load() - before; n > 0 {
+		if n := u.reviews.Load() - before; n > 0 {
 			return fmt.Errorf("%d reviews for 20 questions", n)
 		}
 		return nil
 	})
 }
 
-func (j *reviewedUser) binding(role string) *rbacv1.RoleBinding {
+func (u *reviewedUser) binding(role string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: j.namespace, Name: fixture.Name("direct")},
+		ObjectMeta: metav1.ObjectMeta{Namespace: u.namespace, Name: fixture.Name("direct")},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName,
-			Name: j.caller.Identity().UserName}},
+			Name: u.caller.Identity().UserName}},
 	}
 }
 
@@ -190,30 +190,30 @@ func (j *reviewedUser) binding(role string) *rbacv1.RoleBinding {
 // registered cluster. The revocation may change a RoleBinding or a ClusterRole. Without a change of RBAC objects,
 // repeated requests must cause no access reviews.
 func TestRevokedRightsEndVerdicts(t *testing.T) {
-	j := newReviewedUser(t)
-	admin := j.member.admin
+	u := newReviewedUser(t)
+	admin := u.member.admin
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("direct")},
 		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"},
 			Verbs: []string{"list"}}},
 	}
-	j.member.set().Create(t, role)
+	u.member.set().Create(t, role)
 	rules := role.Rules
-	j.awaitCached(t, false)
-	binding := j.binding(role.Name)
+	u.awaitCached(t, false)
+	binding := u.binding(role.Name)
 	for what, step := range map[string]struct{ give, take func() error }{
 		"the RoleBinding": {
-			func() error { binding = j.binding(role.Name); return admin.Create(t.Context(), binding) },
+			func() error { binding = u.binding(role.Name); return admin.Create(t.Context(), binding) },
 			func() error { return admin.Delete(t.Context(), binding) },
 		},
 		"its subjects": {
-			func() error { binding = j.binding(role.Name); return admin.Create(t.Context(), binding) },
+			func() error { binding = u.binding(role.Name); return admin.Create(t.Context(), binding) },
 			func() error { binding.Subjects = nil; return admin.Update(t.Context(), binding) },
 		},
 		"the rules of the ClusterRole": {
 			func() error {
 				role.Rules = rules
-				binding = j.binding(role.Name)
+				binding = u.binding(role.Name)
 				return errors.Join(admin.Update(t.Context(), role), admin.Create(t.Context(), binding))
 			},
 			func() error { role.Rules = nil; return admin.Update(t.Context(), role) },
@@ -224,16 +224,16 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 			if err := errors.Join(admin.Update(t.Context(), role), step.give()); err != nil {
 				t.Fatal(err)
 			}
-			j.awaitVerdict(t, what+" gives", true)
-			j.awaitCached(t, true)
+			u.awaitVerdict(t, what+" gives", true)
+			u.awaitCached(t, true)
 			if err := step.take(); err != nil {
 				t.Fatal(err)
 			}
-			j.awaitVerdict(t, what+" is taken away", false)
+			u.awaitVerdict(t, what+" is taken away", false)
 			if err := client.IgnoreNotFound(admin.Delete(t.Context(), binding)); err != nil {
 				t.Fatal(err)
 			}
-			j.awaitCached(t, false)
+			u.awaitCached(t, false)
 		}
 	}
 }
@@ -241,31 +241,31 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 // TestNoVerdictWithoutAWatch verifies that each request causes an access review while KubeVision cannot watch the RBAC
 // objects of a registered cluster. After the watches are restored, the results of access reviews must be cached again.
 func TestNoVerdictWithoutAWatch(t *testing.T) {
-	j := newReviewedUser(t)
-	binding := j.binding("view")
-	j.member.set().Create(t, binding)
-	j.awaitVerdict(t, "given", true)
-	j.awaitCached(t, true)
-	j.cancelReader()
+	u := newReviewedUser(t)
+	binding := u.binding("view")
+	u.member.set().Create(t, binding)
+	u.awaitVerdict(t, "given", true)
+	u.awaitCached(t, true)
+	u.cancelReader()
 	fixture.Eventually(t, "ask each time", func(ctx context.Context) error {
 		const times = 10
-		before := j.reviews.Load()
+		before := u.reviews.Load()
 		for range times {
-			if err := j.checkAllowed(ctx, listPodsIn(j.namespace), true); err != nil {
+			if err := u.checkAllowed(ctx, listPodsIn(u.namespace), true); err != nil {
 				return err
 			}
 		}
-		if n := j.reviews.Load() - before; n != times {
+		if n := u.reviews.Load() - before; n != times {
 			return fmt.Errorf("%d reviews for %d questions", n, times)
 		}
 		return nil
 	})
-	if err := j.member.admin.Delete(t.Context(), binding); err != nil {
+	if err := u.member.admin.Delete(t.Context(), binding); err != nil {
 		t.Fatal(err)
 	}
-	j.awaitVerdict(t, "taken away while nobody watches", false)
-	j.restoreReader()
-	j.awaitCached(t, false)
+	u.awaitVerdict(t, "taken away while nobody watches", false)
+	u.restoreReader()
+	u.awaitCached(t, false)
 }
 
 // TestVerdictsOfAMemberThatIsGone verifies which reads are allowed while a registered cluster does not respond to
@@ -273,45 +273,45 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 //   - A read that was allowed just before the outage remains allowed while the caller has the same roles.
 //   - All other reads fail with the code 50200.
 func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
-	j := newReviewedUser(t)
-	j.member.set().Create(t, j.binding("view"))
-	j.awaitVerdict(t, "given", true)
-	j.awaitCached(t, true)
-	j.silent.Store(true)
-	if err := j.checkAllowed(t.Context(), listPodsIn(j.namespace), true); err != nil {
+	u := newReviewedUser(t)
+	u.member.set().Create(t, u.binding("view"))
+	u.awaitVerdict(t, "given", true)
+	u.awaitCached(t, true)
+	u.silent.Store(true)
+	if err := u.checkAllowed(t.Context(), listPodsIn(u.namespace), true); err != nil {
 		t.Errorf("a verdict in force is not used: %v", err)
 	}
-	j.cancelReader()
+	u.cancelReader()
 	lost := func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return []kubevisionv1alpha1.RoleReference{{Name: "another"}}, nil
 	}
 	fixture.Eventually(t, "be refused without the role of before", func(ctx context.Context) error {
-		allowed, err := j.cache.AllowedStale(ctx, j.caller, listPodsIn(j.namespace), time.Now(), lost)
+		allowed, err := u.cache.AllowedStale(ctx, u.caller, listPodsIn(u.namespace), time.Now(), lost)
 		if allowed || err == nil {
 			return fmt.Errorf("allowed: %t (%w)", allowed, err)
 		}
 		return nil
 	})
-	_, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), lost)
+	_, err := u.cache.AllowedStale(t.Context(), u.caller, listPodsIn(u.namespace), time.Now(), lost)
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), readonlyRoles)
+	allowed, err := u.cache.AllowedStale(t.Context(), u.caller, listPodsIn(u.namespace), time.Now(), readonlyRoles)
 	if err != nil || !allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
 	for what, a := range map[string]authorizationv1.ResourceAttributes{
 		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1",
-			Resource: "pods", Namespace: j.namespace},
+			Resource: "pods", Namespace: u.namespace},
 	} {
-		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), readonlyRoles)
+		allowed, err := u.cache.AllowedStale(t.Context(), u.caller, a, time.Now(), readonlyRoles)
 		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: allowed: %t, %v", what, allowed, err)
 		}
 	}
-	j.silent.Store(false)
-	j.restoreReader()
-	j.awaitCached(t, true)
+	u.silent.Store(false)
+	u.restoreReader()
+	u.awaitCached(t, true)
 }
 
 func readonlyRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
