@@ -249,7 +249,8 @@ func TestValues(t *testing.T) {
 func TestValuesThatLeaveOut(t *testing.T) {
 	off := values{"podDisruptionBudget": values{"enabled": false}, "autoscaled": true}
 	got := render(t, values{
-		"crds": values{"install": false}, "priorityClass": values{"name": ""}, "controllerManager": off, "apiserver": off,
+		"crds": values{"install": false}, "priorityClass": values{"name": ""},
+		"controllerManager": off, "apiserver": off,
 	})
 	for key, o := range got {
 		switch o.Kind() {

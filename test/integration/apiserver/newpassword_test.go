@@ -41,8 +41,8 @@ func TestRefusedPasswordsAreNotHashed(t *testing.T) {
 	}
 }
 
-// TestNewPasswordsDoNotCloseTheLogin verifies that nine of ten logins succeed in time while two administrators send many
-// requests to reset a password. The server must also accept at least one reset.
+// TestNewPasswordsDoNotCloseTheLogin verifies that nine of ten logins succeed in time while two administrators send
+// many requests to reset a password. The server must also accept at least one reset.
 func TestNewPasswordsDoNotCloseTheLogin(t *testing.T) {
 	const logins, least, clients = 10, 9, 48
 	c := at(t, replicaWith(t).Endpoint())
