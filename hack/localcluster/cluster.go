@@ -30,8 +30,8 @@ type Options struct {
 	Keep bool
 	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int
-	// Address is an address of this machine other than loopback, under which nodes and Pods reach kube-apiserver. If it
-	// is set, the controllers of nodes run, too.
+	// Address is the IP address at which nodes and Pods reach kube-apiserver. It must not be a loopback address. If
+	// Address is empty, kube-apiserver listens only on 127.0.0.1, and kube-controller-manager does not manage nodes.
 	Address string
 	// Log receives a line of progress for each step. By default progress is discarded.
 	Log io.Writer
@@ -161,8 +161,8 @@ func (c *Cluster) Stop() error {
 	return errors.Join(failures...)
 }
 
-// Exits returns a channel that receives an ExitError when a program exits without having been stopped. This includes
-// the programs of KubeVision. For a nil Cluster, the channel is nil.
+// Exits returns a channel that receives an ExitError when a program exits by itself. This includes the programs of
+// KubeVision. For a nil Cluster, the channel is nil.
 func (c *Cluster) Exits() <-chan *ExitError {
 	if c == nil {
 		return nil

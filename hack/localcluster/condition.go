@@ -45,7 +45,7 @@ func (c *Cluster) conditionCheck(
 			return errors.New("there are none")
 		}
 		for i := range objects {
-			if err := conditionTrue(&objects[i], condition); err != nil {
+			if err := checkCondition(&objects[i], condition); err != nil {
 				return err
 			}
 		}
@@ -74,8 +74,9 @@ func listOrGet(
 	return objects, nil
 }
 
-// conditionTrue returns an error if a condition is not True for the object's current spec.
-func conditionTrue(object *unstructured.Unstructured, want string) error {
+// checkCondition returns an error if the condition is missing, is not True or describes an earlier generation of the
+// object.
+func checkCondition(object *unstructured.Unstructured, conditionType string) error {
 	name := object.GetName()
 	if namespace := object.GetNamespace(); namespace != "" {
 		name = namespace + "/" + name
@@ -86,16 +87,16 @@ func conditionTrue(object *unstructured.Unstructured, want string) error {
 	}
 	for _, entry := range conditions {
 		condition, ok := entry.(map[string]any)
-		if !ok || condition["type"] != want {
+		if !ok || condition["type"] != conditionType {
 			continue
 		}
 		if condition["status"] != string(metav1.ConditionTrue) {
-			return fmt.Errorf("%s: %s is %v: %v: %v", name, want, condition["status"], condition["reason"],
+			return fmt.Errorf("%s: %s is %v: %v: %v", name, conditionType, condition["status"], condition["reason"],
 				condition["message"])
 		}
 		return upToDate(object, condition, name)
 	}
-	return fmt.Errorf("%s has no condition %s yet", name, want)
+	return fmt.Errorf("%s has no condition %s yet", name, conditionType)
 }
 
 // upToDate returns an error if the observed generation in the condition or the status is not the current one. It

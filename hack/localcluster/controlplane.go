@@ -197,12 +197,11 @@ func (c *Cluster) startProgram(
 	return c.startProgramOf(ctx, c.assets, name, ready, args)
 }
 
-// startProgramOf starts a program from a folder and waits until it is ready.
 func (c *Cluster) startProgramOf(
-	ctx context.Context, folder, name string, ready func(context.Context) error, args []string,
+	ctx context.Context, binDir, name string, ready func(context.Context) error, args []string,
 ) error {
 	begun := time.Now()
-	program := c.newProgram(name, filepath.Join(folder, name), ready, args)
+	program := c.newProgram(name, filepath.Join(binDir, name), ready, args)
 	if err := program.Start(ctx); err != nil {
 		return err
 	}
@@ -225,9 +224,9 @@ func (c *Cluster) Run(
 	return program, nil
 }
 
-// StartScheduler starts the program kube-scheduler in a folder, and waits until it is ready.
-func (c *Cluster) StartScheduler(ctx context.Context, folder string) error {
-	return c.startScheduler(ctx, folder)
+// StartScheduler starts kube-scheduler and waits until it is ready. binDir is the folder that contains the executable.
+func (c *Cluster) StartScheduler(ctx context.Context, binDir string) error {
+	return c.startScheduler(ctx, binDir)
 }
 
 // Etcd returns the process of etcd.

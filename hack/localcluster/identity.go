@@ -30,9 +30,9 @@ const (
 // Config returns a client configuration with full rights in the cluster.
 func (c *Cluster) Config() *rest.Config { return c.certificateConfig(c.keys.admin) }
 
-// KubeVisionConfig returns a client configuration with full rights in the cluster, which impersonates the
-// ServiceAccount of kubevision-controller-manager. Admission allows only KubeVision's own ServiceAccounts to write
-// sessions, credentials and similar objects.
+// KubeVisionConfig returns a copy of admin that impersonates the ServiceAccount of kubevision-controller-manager.
+// Admission allows only ServiceAccounts of KubeVision to write sessions, credentials and similar objects. The client
+// keeps full rights, because it also impersonates the group system:masters.
 func KubeVisionConfig(admin *rest.Config) *rest.Config {
 	config := rest.CopyConfig(admin)
 	config.Impersonate = rest.ImpersonationConfig{

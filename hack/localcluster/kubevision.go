@@ -242,7 +242,7 @@ func (k *KubeVision) ExportServingCertificate(ctx context.Context) error {
 	return nil
 }
 
-// kubeconfig writes the kubeconfig of a program's service account.
+// kubeconfig writes a kubeconfig file for a ServiceAccount and returns the path of the file.
 func (k *KubeVision) kubeconfig(ctx context.Context, account string) (string, error) {
 	config, err := k.cluster.ServiceAccountConfig(ctx, Namespace, account)
 	if err != nil {

@@ -91,9 +91,10 @@ func (p *Program) MemoryLimit() MemoryLimit { return p.memory }
 
 // ProcessMemory is the physical memory of a process, in bytes.
 type ProcessMemory struct {
-	// Resident is the current value.
+	// Resident is the physical memory in use at the time of the measurement, in bytes.
 	Resident uint64
-	// Peak is the maximum since the start of the process, or since ForgetPeak.
+	// Peak is the largest amount of physical memory since the start of the process or the last call of ForgetPeak, in
+	// bytes.
 	Peak uint64
 }
 

@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// checkKubelet verifies that logs and commands of a Pod work through kube-apiserver, and that the kubelet accepts only
-// kube-apiserver. Clients of the kubelet can run commands on this machine.
+// checkKubelet verifies that logs and commands of a Pod work through kube-apiserver. It also verifies that the kubelet
+// rejects all other clients, because a client of the kubelet can run commands on the machine of the test.
 func checkKubelet(t *testing.T, c *Cluster) {
 	port, err := c.StartKubelet(t.Context())
 	if err != nil {

@@ -21,11 +21,11 @@ const (
 type ObjectStore struct {
 	*Program
 
-	// Endpoint is the URL of the server. The CA of the cluster has signed its certificate.
+	// Endpoint is the HTTPS URL of the S3 server.
 	Endpoint string
-	// Bucket is the name of the bucket. Dir is the directory with its objects.
+	// Bucket is the name of the bucket. Dir is the directory that contains the objects of the bucket.
 	Bucket, Dir string
-	// CAFile is the path of the file with the CA of the cluster.
+	// CAFile is the path of the CA certificate with which clients verify the certificate of the S3 server.
 	CAFile string
 }
 

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// overlayTemplate adapts the installation to programs that run outside of the cluster. kube-apiserver resolves a
-// Service of type ExternalName to its host, at the port of the APIService.
+// overlayTemplate is a kustomization of the manifests of KubeVision for programs that run outside of the cluster. The
+// kustomization removes the Deployments, and makes kube-apiserver connect to kubevision-apiserver on localhost.
 const overlayTemplate = `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:

@@ -16,18 +16,18 @@ import (
 
 const (
 	loopback = "127.0.0.1"
-	// Free ports are selected below the ephemeral range. Otherwise, an outgoing connection could take a port before the
-	// program listens on it.
-	firstPort    = 20000
+	// firstPort is the lowest port that FreePort returns.
+	firstPort = 20000
+	// lastPort is the upper bound of the ports that FreePort returns. It is below the range from which the kernel
+	// selects ports for outgoing connections.
 	lastPort     = 32000
 	portAttempts = 200
-	// portClasses is the number of classes of ports. A process uses only the ports of one class, which depends on its
-	// process ID. Processes that run at the same time then rarely select the same port before their programs listen on
-	// it.
+	// portClasses reduces the risk that two processes select the same port at the same time. FreePort returns only
+	// ports that have the same remainder modulo portClasses as the process ID.
 	portClasses = 8
 )
 
-// selected contains the ports that FreePort has returned to this process.
+// selected contains the ports that FreePort has already returned or found in use.
 var selected sync.Map //nolint:gochecknoglobals // ports belong to the process
 
 // ErrPortTaken is returned if another program listens on a requested port.
@@ -46,7 +46,8 @@ func CheckPort(ctx context.Context, port int) error {
 	return nil
 }
 
-// FreePort returns a loopback port on which no program listens, and which it has not returned before.
+// FreePort returns a loopback port on which no program listens. In one process, FreePort never returns the same port
+// twice.
 func FreePort(ctx context.Context) (int, error) {
 	var err error
 	for range portAttempts {

@@ -33,7 +33,7 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestFreePorts verifies that no port is returned twice, because a program listens on its port only some time later.
+// TestFreePorts verifies that FreePort never returns the same port twice, even if no program listens on the port yet.
 func TestFreePorts(t *testing.T) {
 	t.Parallel()
 	seen := map[int]bool{}

@@ -33,7 +33,7 @@ type Program struct {
 	// startTimeout and stopTimeout bound the waits for the start and the exit.
 	startTimeout time.Duration
 	stopTimeout  time.Duration
-	// onExit is called if the process exits without having been stopped.
+	// onExit is called if the process exits by itself, without a call of Stop or Kill.
 	onExit func(*ExitError)
 
 	mu  sync.Mutex
@@ -158,10 +158,10 @@ func (p *Program) launch(ctx context.Context) (*run, error) {
 	return started, nil
 }
 
-// supervise starts the process and waits for it on the same thread, because Linux kills the process when the thread
-// that started it exits, and the Go runtime may end any thread that is not locked to a goroutine.
+// supervise starts the process and waits for the process on the same OS thread. On Linux, the kernel kills the process
+// when this thread exits, because the process was started with Pdeathsig.
 func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
-	runtime.LockOSThread()
+	runtime.LockOSThread() // otherwise, the Go runtime may end the thread before the process exits
 	defer runtime.UnlockOSThread()
 	err := started.cmd.Start()
 	if err == nil && p.memory.Bytes > 0 {
@@ -189,7 +189,7 @@ func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
 	}
 }
 
-// ExitError describes the exit of a program that was not stopped.
+// ExitError describes the exit of a program that exited by itself, without a call of Stop or Kill.
 type ExitError struct {
 	// Program is the program that has exited.
 	Program *Program

@@ -66,7 +66,7 @@ func superviseForever(t *testing.T) {
 	time.Sleep(testTimeout)
 }
 
-// alive returns false for a process that has exited and was not reaped yet.
+// alive returns true if the process exists and is not a zombie.
 func alive(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !strings.Contains(string(status), "State:\tZ")

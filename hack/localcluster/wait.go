@@ -17,9 +17,9 @@ const (
 	tailBytes    = 16 * 1024
 )
 
-// Poll calls the function check until it returns no error. After the timeout, Poll returns an error that contains the
-// parameter what and the last error of check.
-func Poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
+// Poll calls the function check until the function returns no error. After the timeout, Poll returns the last error of
+// the function, prefixed with the description.
+func Poll(ctx context.Context, timeout time.Duration, description string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begun := time.Now()
@@ -32,7 +32,7 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: gave up after %s: %w", what, time.Since(begun).Round(time.Second), err)
+			return fmt.Errorf("%s: gave up after %s: %w", description, time.Since(begun).Round(time.Second), err)
 		case <-ticker.C:
 		}
 	}
@@ -41,17 +41,17 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 // await is like Poll, but returns an error immediately if the program exits. Its errors contain the end of the
 // program's log.
 func (p *Program) await(
-	ctx context.Context, timeout time.Duration, what string, check func(context.Context) error,
+	ctx context.Context, timeout time.Duration, description string, check func(context.Context) error,
 ) error {
 	current := p.current()
 	if current == nil {
-		return fmt.Errorf("%s: %s does not run; the end of %s:\n%s", what, p.name, p.logFile, logTail(p.logFile))
+		return fmt.Errorf("%s: %s does not run; the end of %s:\n%s", description, p.name, p.logFile, logTail(p.logFile))
 	}
-	return p.awaitRun(ctx, current, timeout, what, check)
+	return p.awaitRun(ctx, current, timeout, description, check)
 }
 
 func (p *Program) awaitRun(
-	ctx context.Context, current *run, timeout time.Duration, what string, check func(context.Context) error,
+	ctx context.Context, current *run, timeout time.Duration, description string, check func(context.Context) error,
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -62,12 +62,12 @@ func (p *Program) awaitRun(
 		case <-ctx.Done():
 		}
 	}()
-	err := Poll(ctx, timeout, what, check)
+	err := Poll(ctx, timeout, description, check)
 	if err == nil {
 		return nil
 	}
 	if current.waitDone(0) {
-		err = fmt.Errorf("%s: %s ended meanwhile", what, p.name)
+		err = fmt.Errorf("%s: %s ended meanwhile", description, p.name)
 	}
 	return fmt.Errorf("%w; the end of %s:\n%s", err, p.logFile, logTail(p.logFile))
 }

@@ -48,16 +48,16 @@ func run(out io.Writer) error {
 	return nil
 }
 
-// described is a row of a table.
-type described struct {
+// metricRow describes a metric in a table of docs/metrics.md.
+type metricRow struct {
 	name, kind, labels, stability, help string
 }
 
-func describeAll(registerables []metrics.Registerable, collectors []metrics.StableCollector) ([]described, error) {
+func describeAll(registerables []metrics.Registerable, collectors []metrics.StableCollector) ([]metricRow, error) {
 	registry := metrics.NewKubeRegistry()
 	registry.MustRegister(registerables...)
 	registry.CustomMustRegister(collectors...)
-	var out []described
+	var out []metricRow
 	for _, metric := range registerables {
 		kind, err := kindOf(metric)
 		if err != nil {
@@ -76,7 +76,7 @@ func describeAll(registerables []metrics.Registerable, collectors []metrics.Stab
 		}
 		out = append(out, rows...)
 	}
-	slices.SortFunc(out, func(a, b described) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(out, func(a, b metricRow) int { return strings.Compare(a.name, b.name) })
 	return out, nil
 }
 
@@ -93,15 +93,15 @@ func kindOf(metric metrics.Registerable) (string, error) {
 	}
 }
 
-// describe returns a row for each descriptor of a collector. The collector must be registered, because its metrics are
-// only created then.
-func describe(collector prometheus.Collector, kind string) ([]described, error) {
+// describe returns a row for each metric of a collector. The collector must be registered before, because the
+// registration creates the metrics.
+func describe(collector prometheus.Collector, kind string) ([]metricRow, error) {
 	descriptors := make(chan *prometheus.Desc)
 	go func() {
 		defer close(descriptors)
 		collector.Describe(descriptors)
 	}()
-	var out []described
+	var out []metricRow
 	var errs []error
 	for d := range descriptors {
 		row, err := parse(d.String())
@@ -111,28 +111,29 @@ func describe(collector prometheus.Collector, kind string) ([]described, error) 
 	return out, errors.Join(errs...)
 }
 
-// parse parses the text of a descriptor, because descriptors provide no other access.
-func parse(text string) (described, error) {
+// parse reads the name, the labels and the help of a metric from the text of its descriptor. The type prometheus.Desc
+// exports no fields.
+func parse(text string) (metricRow, error) {
 	const quoted = `("(?:[^"\\]|\\.)*")`
 	form := regexp.MustCompile(`^Desc\{fqName: ` + quoted + `, help: ` + quoted + `.* variableLabels: \{([^}]*)\}`)
 	found := form.FindStringSubmatch(text)
 	if found == nil {
-		return described{}, fmt.Errorf("reading %q", text)
+		return metricRow{}, fmt.Errorf("reading %q", text)
 	}
 	name, nameErr := strconv.Unquote(found[1])
 	help, helpErr := strconv.Unquote(found[2])
 	stability, meaning, levelled := strings.Cut(strings.TrimPrefix(help, "["), "] ")
 	if nameErr != nil || helpErr != nil || !levelled {
-		return described{}, fmt.Errorf("%q has no name or no stability level", text)
+		return metricRow{}, fmt.Errorf("%q has no name or no stability level", text)
 	}
-	row := described{name: name, stability: stability, help: meaning}
+	row := metricRow{name: name, stability: stability, help: meaning}
 	if labels := found[3]; labels != "" {
 		row.labels = "`" + strings.ReplaceAll(labels, ",", "`, `") + "`"
 	}
 	return row, nil
 }
 
-func table(rows []described) string {
+func table(rows []metricRow) string {
 	var out strings.Builder
 	out.WriteString("| Name | Type | Labels | Stability | Meaning |\n|---|---|---|---|---|\n")
 	for _, r := range rows {

@@ -21,8 +21,8 @@ these:
 
 // libraries returns descriptions of metrics that Prometheus or a Go library provides. The descriptions are the last
 // table of docs/metrics.md.
-func libraries() []described {
-	return []described{
+func libraries() []metricRow {
+	return []metricRow{
 		{"up", "gauge", "`job`, `instance`", "of Prometheus", "1 if the last scrape of a target has succeeded."},
 		{
 			"controller_runtime_reconcile_errors_total", "counter", "`controller`", "of controller-runtime",

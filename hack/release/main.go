@@ -58,9 +58,9 @@ func run(args []string) error {
 	}
 }
 
-// printManifests prints the manifests of an installation with an image.
-func printManifests(root, reference string) error {
-	image, err := manifests.ParseImage(reference)
+// printManifests prints the manifests that install KubeVision. The Pods in the manifests run the image imageReference.
+func printManifests(root, imageReference string) error {
+	image, err := manifests.ParseImage(imageReference)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func printManifests(root, reference string) error {
 	return printAll(out)
 }
 
-// printChart prints the objects of the chart with the values of a file, as "helm template" does.
+// printChart renders the chart with the values in a file, and prints the objects, as "helm template" does.
 func printChart(ctx context.Context, root, file string) error {
 	text, err := os.ReadFile(file) //nolint:gosec // a file of the caller
 	if err != nil {

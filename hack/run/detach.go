@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// detachTimeout bounds the sum of the times for a build without a cache and for the start.
+	// detachTimeout is the maximum time that the background process may take to become ready. The process may first
+	// have to build Kubernetes and KubeVision.
 	detachTimeout  = 90 * time.Minute
 	followInterval = 200 * time.Millisecond
 )

@@ -24,16 +24,15 @@ func TestMain(m *testing.M) {
 	if mode == "" {
 		os.Exit(m.Run())
 	}
-	if err := standIn(mode); err != nil {
+	if err := fakeChild(mode); err != nil {
 		fmt.Fprintln(os.Stderr, "error: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-// standIn simulates the function foreground in a child process of the tests. The working directory of the child process
-// is the state directory.
-func standIn(mode string) (err error) {
-	files := state{dir: "."}
+// fakeChild simulates the background process that detach() starts.
+func fakeChild(mode string) (err error) {
+	files := state{dir: "."} // the tests start the process in the state folder
 	release, err := files.lock()
 	if err != nil {
 		return err

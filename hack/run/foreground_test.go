@@ -78,7 +78,8 @@ func TestPortTakenNamesTheFlag(t *testing.T) {
 	}
 }
 
-// fakeCurl is a script that responds to a login like kubevision-apiserver, and prints the arguments of other calls.
+// fakeCurl is a shell script that replaces curl. The script responds to a login request with tokens, and prints the
+// arguments of any other call.
 const fakeCurl = `#!/bin/sh
 case "$*" in
 *'{"username":"alice","password":"s3cret"}'*/api/v1/auth/login)

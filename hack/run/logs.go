@@ -22,10 +22,10 @@ import (
 
 const (
 	// logInterval is the time between two lines in the log of each container of the samples.
-	logInterval = 10 * firstInterval
-	// firstInterval is the time between two searches for containers that have no log. It is short, because kubectl may
-	// request a log as soon as the Pod is Running.
-	firstInterval = 100 * time.Millisecond
+	logInterval = 10 * newLogInterval
+	// newLogInterval is the time between two checks for containers without a log file. The time is short, because
+	// kubectl may request the log of a container as soon as the Pod is Running.
+	newLogInterval = 100 * time.Millisecond
 	// maxLogBytes is the size of a container log, in bytes, at which the log is rotated.
 	maxLogBytes = 1 << 20
 )
@@ -40,10 +40,10 @@ func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(),
 	ctx, cancel := context.WithCancel(ctx)
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		ticker := time.NewTicker(firstInterval)
+		ticker := time.NewTicker(newLogInterval)
 		defer ticker.Stop()
 		for n := 0; ; n++ {
-			const perRound = int(logInterval / firstInterval)
+			const perRound = int(logInterval / newLogInterval)
 			pods, err := client.CoreV1().Pods(demoNamespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 			if err == nil { // the control plane may be stopping
 				writeRound(cluster.PodsDir(), pods.Items, n/perRound, n%perRound != 0)

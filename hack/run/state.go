@@ -71,13 +71,13 @@ func (s state) kept() bool {
 	return err == nil
 }
 
-// forget makes the next start begin with an empty host cluster, because it removes completeFile. forget also deletes
-// the data of the second cluster.
+// forget discards the data of the last run. The next start then creates empty clusters.
 func (s state) forget() error {
 	err := os.Remove(s.path(completeFile))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
+	// A start without the second cluster would not replace the data of the second cluster.
 	if err = errors.Join(err, os.RemoveAll(s.path(memberDir))); err != nil {
 		return fmt.Errorf("discard the data of the last run: %w", err)
 	}

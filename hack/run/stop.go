@@ -16,7 +16,8 @@ import (
 
 const stopTimeout = 90 * time.Second
 
-// stop ends the run that holds the state folder, if there is one.
+// stop ends the process that "make run" has started. If no such process runs, stop removes the process ID and the
+// credentials of an earlier process from the state folder.
 func stop(ctx context.Context, files state, out io.Writer) error {
 	release, err := files.lock()
 	if err == nil {
@@ -45,7 +46,7 @@ func stop(ctx context.Context, files state, out io.Writer) error {
 	return tell(out, "stopped")
 }
 
-// waitReleased waits until no process holds the state folder.
+// waitReleased waits until the state folder is unlocked.
 func waitReleased(ctx context.Context, files state) error {
 	return localcluster.Poll(ctx, stopTimeout, "wait for its end", func(context.Context) error {
 		release, err := files.lock()

@@ -23,7 +23,7 @@ import (
 const (
 	proxied  = "10.1.2.3:4711"
 	proxied6 = "[fd00::2]:4711"
-	// stranger is a client that is not a proxy.
+	// stranger is the address of a client that is not a trusted proxy.
 	stranger = "198.51.100.9:4711"
 )
 

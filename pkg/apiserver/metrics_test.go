@@ -42,8 +42,8 @@ func (r *registrations) Get(_ context.Context, key client.ObjectKey, _ client.Ob
 	return apierrors.NewNotFound(schema.GroupResource{Resource: kubevisionv1alpha1.ResourceClusters}, key.Name)
 }
 
-// TestSeriesEndWithTheRegistration verifies that the series of a removed cluster are dropped, and that the series of a
-// cluster that was registered again are kept.
+// TestSeriesEndWithTheRegistration verifies that KubeVision removes the metrics of a cluster after the deletion of the
+// KubeVisionCluster. If a KubeVisionCluster with the same name exists again, the metrics remain.
 func TestSeriesEndWithTheRegistration(t *testing.T) {
 	registerMetrics()
 	scheme := runtime.NewScheme()

@@ -41,9 +41,9 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// TestImpersonationBudget verifies that CollectImpersonation limits the total size of the names of subjects. If the
-// names in one binding would exceed the limit, CollectImpersonation omits this binding and continues with newer
-// bindings. The order of the bindings in the list has no effect.
+// TestImpersonationBudget verifies that CollectImpersonation processes the oldest binding first. If the names in a
+// binding need more than the remaining bytes, CollectImpersonation omits this binding, but still processes newer
+// bindings.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci",
 		Name: "bot"}}

@@ -22,8 +22,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// TestDiscoveryIsBounded verifies the limits of a discovery: the size of a document, the number of kinds, and the
-// memory of the kinds.
+// TestDiscoveryIsBounded verifies that the discovery of a cluster's kinds fails in the following cases:
+//   - A discovery document is too large.
+//   - The cluster serves too many kinds.
+//   - The decoded documents need too much memory.
 func TestDiscoveryIsBounded(t *testing.T) {
 	kinds := func(count int, verb string) string {
 		var b strings.Builder
@@ -245,7 +247,8 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 }
 
-// TestSlowDiscovery verifies that requests use the catalog for a longer time after a slow discovery, up to a limit.
+// TestSlowDiscovery verifies the minimum time between two discoveries of a cluster. The minimum is longer after a slow
+// discovery, but never longer than plainDiscoveryAge.
 func TestSlowDiscovery(t *testing.T) {
 	for name, test := range map[string]struct {
 		duration, age time.Duration
@@ -292,8 +295,8 @@ func TestKindsWithoutVerbs(t *testing.T) {
 	}
 }
 
-// TestGroupsWithoutAnswer verifies that the known kinds of a group that does not respond are kept, so that their
-// plurals are not resolved to other groups.
+// TestGroupsWithoutAnswer verifies that the known kinds of an API group are kept while the server of the group does not
+// respond. Otherwise, the plural of a kind could resolve to a kind of another group.
 func TestGroupsWithoutAnswer(t *testing.T) {
 	const lost, other = "a.example.com", "b.example.com"
 	current := document(group(lost, "Current", `"list"`, "things"), group(other, "Current", `"list"`, "things"))

@@ -65,7 +65,8 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestExecDeliversEverything verifies that the limits of frames do not lose or block data of a correct server.
+// TestExecDeliversEverything verifies that Exec delivers the complete output of a command, even if the output is large
+// and the caller reads slowly.
 func TestExecDeliversEverything(t *testing.T) {
 	const pieces, size = 200, 32 << 10
 	c := upgradingClient(t, execServer(t, func(streams map[string]httpstream.Stream) {

@@ -11,8 +11,10 @@ import (
 	"testing"
 )
 
-// TestLimited verifies that a request is rejected immediately if too many requests are in flight, and that the end of a
-// response and the beginning of a watch release a place.
+// TestLimited verifies the limit for the number of requests in flight to one cluster:
+//   - At the limit, a further request fails immediately.
+//   - A request is in flight until the response body is closed.
+//   - A watch request is in flight only until the response begins.
 func TestLimited(t *testing.T) {
 	const places = 3
 	arrived, release := make(chan struct{}), make(chan error)

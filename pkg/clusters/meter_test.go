@@ -87,7 +87,10 @@ func roleBinding() *rbacv1.RoleBinding {
 	}
 }
 
-// TestMeter verifies that no more is read from a connection that exceeds its limit, and that its memory is released.
+// TestMeter verifies the memory limits for the responses of one cluster:
+//   - A response that is too large fails.
+//   - A response that the caller does not cache no longer counts after use.
+//   - When the cached objects need too much memory, the cluster is disconnected, and further requests fail.
 func TestMeter(t *testing.T) {
 	body, err := json.Marshal(corev1.NamespaceList{Items: make([]corev1.Namespace, 100)})
 	if err != nil {

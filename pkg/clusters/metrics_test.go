@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestStatusClass verifies that the status label has few values, whatever status a cluster sends.
+// TestStatusClass verifies that statusClass returns one of a few metric label values, whatever HTTP status a cluster
+// sends.
 func TestStatusClass(t *testing.T) {
 	for status, want := range map[int]string{
 		http.StatusContinue: "1xx", http.StatusOK: "2xx", http.StatusBadGateway: "5xx", 599: "5xx",

@@ -26,9 +26,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// opened returns the body of a response to the given user. From the next Read on, the limits for large responses apply
-// to the body.
-func opened(ctx context.Context, t *testing.T, workGates, largeGates *userlimit.Gates, user string) io.ReadCloser {
+// largeBody returns the body of a large response to the given user. It has already read the first part of the body, to
+// which the limits for large responses do not apply.
+func largeBody(ctx context.Context, t *testing.T, workGates, largeGates *userlimit.Gates, user string) io.ReadCloser {
 	t.Helper()
 	transport := &pacedRoundTripper{workGates: workGates, large: largeGates, user: user,
 		next: answering(func(*http.Request) (*http.Response, error) {
@@ -73,9 +73,9 @@ func endAll(t *testing.T, workGates, largeGates *userlimit.Gates, bodies ...io.C
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		workGates, largeGates := newGates(1), newGates(10)
-		first := opened(t.Context(), t, workGates, largeGates, "greedy")
-		second := opened(t.Context(), t, workGates, largeGates, "greedy")
-		other := opened(t.Context(), t, workGates, largeGates, "modest")
+		first := largeBody(t.Context(), t, workGates, largeGates, "greedy")
+		second := largeBody(t.Context(), t, workGates, largeGates, "greedy")
+		other := largeBody(t.Context(), t, workGates, largeGates, "modest")
 		if got := waited(t, first) + waited(t, other); got != 0 {
 			t.Errorf("the first ones wait for %s", got)
 		}
@@ -87,7 +87,7 @@ func TestTurns(t *testing.T) {
 			t.Errorf("it waits for %s while the first one is worked on", got)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
-		third := opened(ctx, t, workGates, largeGates, "greedy")
+		third := largeBody(ctx, t, workGates, largeGates, "greedy")
 		cancel(errors.New("the client has gone"))
 		if got := waited(t, third); got != 0 {
 			t.Errorf("one that has ended waits for %s", got)
@@ -105,7 +105,7 @@ func TestWorkOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		workGates, largeGates := userlimit.NewWork(), newGates(10)
 		work := func(user string, each, total time.Duration) time.Duration {
-			body := opened(t.Context(), t, workGates, largeGates, user)
+			body := largeBody(t.Context(), t, workGates, largeGates, user)
 			defer func() { _ = body.Close() }()
 			begun := time.Now()
 			for range total / each {
@@ -143,9 +143,9 @@ func TestWorkOfOneUser(t *testing.T) {
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		workGates, largeGates := newGates(10), newGates(1)
-		first := opened(t.Context(), t, workGates, largeGates, "greedy")
-		second := opened(t.Context(), t, workGates, largeGates, "greedy")
-		other := opened(t.Context(), t, workGates, largeGates, "modest")
+		first := largeBody(t.Context(), t, workGates, largeGates, "greedy")
+		second := largeBody(t.Context(), t, workGates, largeGates, "greedy")
+		other := largeBody(t.Context(), t, workGates, largeGates, "modest")
 		if got := waited(t, first) + waited(t, other); got != 0 {
 			t.Errorf("the first ones wait for %s", got)
 		}
@@ -154,7 +154,7 @@ func TestLargeResponses(t *testing.T) {
 			time.Since(begun) != maxLargeWait {
 			t.Errorf("the second one of a user ends after %s: %v", time.Since(begun), err)
 		}
-		third := opened(t.Context(), t, workGates, largeGates, "greedy")
+		third := largeBody(t.Context(), t, workGates, largeGates, "greedy")
 		time.AfterFunc(time.Second, func() { _ = first.Close() })
 		if got := waited(t, third); got != time.Second {
 			t.Errorf("the third one waits for %s", got)

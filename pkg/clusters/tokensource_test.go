@@ -71,8 +71,8 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
-// TestVoidToken verifies that a request is sent once more with another token if the cluster rejects the first token,
-// and only if the request can be repeated.
+// TestVoidToken verifies that KubeVision sends a read or an access review again, with a new token, if the cluster
+// rejects the first token. KubeVision must not send a write or a proxy request again.
 func TestVoidToken(t *testing.T) {
 	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	for name, test := range map[string]struct {

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer simulates an old kube-apiserver, which has no aggregated discovery. The tests have no such
-// kube-apiserver. It serves one kind in one API version.
+// plainServer is a fake kube-apiserver that serves one kind in one API version. Like an old kube-apiserver, it has no
+// aggregated discovery.
 type plainServer struct {
 	*httptest.Server
 

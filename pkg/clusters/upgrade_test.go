@@ -136,7 +136,8 @@ func TestRefusedUpgrades(t *testing.T) {
 	}
 }
 
-// TestUpgradeEndsWithItsContext verifies that an upgrade does not block after the end of the stream.
+// TestUpgradeEndsWithItsContext verifies that Exec returns when the context is cancelled, even if the cluster has not
+// responded to the upgrade request.
 func TestUpgradeEndsWithItsContext(t *testing.T) {
 	arrived := make(chan *http.Request, 1)
 	c := upgradingClient(t, func(_ http.ResponseWriter, r *http.Request) {

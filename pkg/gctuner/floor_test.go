@@ -28,7 +28,8 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// TestKeepFloor verifies that the percentage is raised while the heap is small, and restored at the end.
+// TestKeepFloor verifies that KeepFloor raises the GOGC percentage while the heap is small. When the context ends,
+// KeepFloor must restore the percentage.
 func TestKeepFloor(t *testing.T) {
 	before := debug.SetGCPercent(50)
 	defer debug.SetGCPercent(before)

@@ -39,7 +39,7 @@ func check(tb testing.TB, want []byte, segments ...Segment) {
 	}
 }
 
-// TestMember verifies that compressed and stored texts of all sizes can be joined, including empty texts.
+// TestMember verifies that gzip can read a Member with compressed, uncompressed and empty Segments.
 func TestMember(t *testing.T) {
 	large := []byte(strings.Repeat("a text that repeats. ", 10_000))
 	check(t, nil)

@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestFirstList verifies that a request waits for a first list while its objects arrive, up to a limit.
+// TestFirstList verifies how long a request waits for the first list of a kind. While objects of the list arrive, the
+// request waits for up to longestFirstList.
 func TestFirstList(t *testing.T) {
 	const interval = firstListProgressTimeout / 2
 	for name, tc := range map[string]struct {
@@ -55,8 +56,7 @@ func TestFirstList(t *testing.T) {
 	}
 }
 
-// TestStaleDuringAList verifies that the cached objects remain stale while a new list is read, and until the list is
-// complete.
+// TestStaleDuringAList verifies that stale objects in the cache remain stale until a new list is complete.
 func TestStaleDuringAList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{noted: func(error) {}, late: func() {}}

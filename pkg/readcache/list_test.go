@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// emptyCluster is an API server with no objects, whose watches do not begin. It records the queries.
+// emptyCluster is a fake API server without objects. It records the queries, and never responds to a watch request.
 type emptyCluster struct {
 	mu      sync.Mutex
 	queries []url.Values
@@ -48,8 +48,8 @@ func (c *emptyCluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// TestFirstListIsConsistent verifies that the first request of a kind is a list without a limit and a resource version,
-// and that an empty kind is current after its list, although the watch has not begun.
+// TestFirstListIsConsistent verifies that the first list of a kind is a consistent read, without a resource version or
+// a limit. The cache is current after this list, even if the list is empty and the watch has not begun.
 func TestFirstListIsConsistent(t *testing.T) {
 	c, f := runCache(t, 1<<20), &emptyCluster{}
 	v, ok := c.Get(t.Context(), f, core("a"), "Kind", "u")

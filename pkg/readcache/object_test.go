@@ -133,8 +133,8 @@ func onlyOnce(text []byte) bool {
 	return ok
 }
 
-// TestLines verifies that the JSON of an object is UTF-8 without line feeds, so that a member cannot forge an event in
-// a watch, whose messages have one event per line.
+// TestLines verifies that the JSON of an object is UTF-8 without line feeds. With a line feed in an object, a cluster
+// could forge an event, because each line of a watch is one event.
 func TestLines(t *testing.T) {
 	forged := `{"type":"DELETED","clusterId":"another"}`
 	text := "{\"metadata\" :\r\n{\"name\":\"a\",\n\"labels\":{\"b\":\n\"c d\"}}," +

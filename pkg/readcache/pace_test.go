@@ -54,8 +54,8 @@ func endlessCluster(objects int) *scriptedCluster {
 	}}
 }
 
-// TestProcessorTime verifies that all lists and watches of a cluster together use the fraction workShare of a
-// processor. A list that takes at most the processor time workBurst must not be delayed.
+// TestProcessorTime verifies that the lists and watches of one cluster together use at most the fraction workShare of
+// one processor. A burst of up to workBurst of processor time is not delayed.
 func TestProcessorTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const objects = int(workBurst / processingTime)
@@ -86,7 +86,8 @@ func TestProcessorTime(t *testing.T) {
 	})
 }
 
-// TestWorkOfStores verifies that the time for changing a cached object counts as processor time of the cluster.
+// TestWorkOfStores verifies that the time for changing a cached object counts toward the limit of processor time for
+// the data of one cluster.
 func TestWorkOfStores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pool{limit: 1 << 20}
@@ -113,8 +114,8 @@ func TestWorkOfStores(t *testing.T) {
 	})
 }
 
-// TestWorkOfSubscribers verifies that the time for delivering an event to a subscriber counts as processor time of the
-// cluster.
+// TestWorkOfSubscribers verifies that the time for delivering an event counts toward the limit of processor time for
+// the data of one cluster.
 func TestWorkOfSubscribers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1 << 20)
@@ -177,8 +178,8 @@ func (c *compressedCluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// TestCompressedLists verifies that the cache decompresses responses itself. The decompression then counts as processor
-// time.
+// TestCompressedLists verifies that the cache decompresses responses itself. The decompression then counts toward the
+// limit of processor time for the data of one cluster.
 func TestCompressedLists(t *testing.T) {
 	c, f := runCache(t, 1<<20), &compressedCluster{}
 	if v, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); !ok || v.Count != 0 {

@@ -104,9 +104,10 @@ func (e *endingCluster) requests(t *testing.T, count int) (lists, watches int) {
 	return 0, 0
 }
 
-// TestEndsOfWatches verifies that the cache continues an ended watch without a new list. Custom resources must be
-// listed again if the API server ends the watch early and without an error. In this case, the CustomResourceDefinition
-// may have changed.
+// TestEndsOfWatches verifies what the cache does when a watch ends early:
+//   - Normally, the cache starts another watch without a new list.
+//   - The cache lists custom resources again if their watch has ended without an error, because the
+//     CustomResourceDefinition may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string

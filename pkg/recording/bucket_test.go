@@ -16,7 +16,8 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// TestObjects verifies the files that result from the objects of a bucket, in any order.
+// TestObjects verifies that a recording is found once, even if the bucket contains several objects of the recording.
+// The order of the objects has no effect.
 func TestObjects(t *testing.T) {
 	const id, other = "20260102t030405-abc", "20260102t030405-abcd"
 	for name, test := range map[string]struct {

@@ -206,8 +206,8 @@ func TestLargeErrors(t *testing.T) {
 	}
 }
 
-// TestInventedPieces verifies that the Store sends no delete requests for objects that do not exist. The S3 service
-// lists an object of a recording with the number 999999, but no objects with lower numbers.
+// TestInventedPieces verifies that the Store sends few delete requests if the S3 service lists the object 999999 of a
+// recording. The service lists no object with a lower number.
 func TestInventedPieces(t *testing.T) {
 	f := &fakeBucket{list: listed(newestID+".cast", newestID+"/999999")}
 	s := f.store(t)
@@ -231,8 +231,8 @@ func TestNegativeSizes(t *testing.T) {
 	}
 }
 
-// TestManyJoins verifies that at most maxJoins goroutines join recordings. To join a recording, a goroutine copies the
-// objects with the parts of the recording to one object.
+// TestManyJoins verifies that at most maxJoins goroutines exist when many recordings end at once. Each goroutine copies
+// the S3 objects of one recording into a single S3 object.
 func TestManyJoins(t *testing.T) {
 	f := &fakeBucket{}
 	b, ok := f.store(t).files.(*bucket)

@@ -107,8 +107,8 @@ func TestTheEndOfTheRequest(t *testing.T) {
 	}
 }
 
-// TestNoValueSurvives verifies that a redacted text contains no confidential value of at least minValue bytes. The
-// redacted text must have at most MaxText bytes.
+// TestNoValueSurvives verifies that a redacted text contains no confidential value of at least minValue bytes. It also
+// verifies that a redacted text has at most MaxText bytes.
 func TestNoValueSurvives(t *testing.T) {
 	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the texts are the same in each run
 	word := func(most int) string {

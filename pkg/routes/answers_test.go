@@ -133,8 +133,8 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNotRead verifies that a response with each kind of data ends after a time if its client does not
-// read.
+// TestAnswersThatAreNotRead verifies that a response ends after answerTime if the client does not read the response.
+// The test sends an object, a list and another value.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	table := &Table{Answers: NewAnswerQueue(), answerTime: 100 * time.Millisecond}
 	text := strings.Repeat("1", 16<<20)
@@ -166,7 +166,8 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 	}
 }
 
-// TestQuietResponses verifies that a response without an end continues after a pause, with HTTP/1 and HTTP/2.
+// TestQuietResponses verifies that a streamed response can pause for longer than rawWriteTimeout and then continue. The
+// test covers HTTP/1 and HTTP/2.
 func TestQuietResponses(t *testing.T) {
 	table := &Table{rawWriteTimeout: 100 * time.Millisecond}
 	for name, isHTTP2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {

@@ -81,8 +81,8 @@ func endOf(tb testing.TB, conn *websocket.Conn) (code int, reason Reason, messag
 	}
 }
 
-// TestEnds verifies that each end by the server has a reason and a close code, and follows the last message of the
-// handler.
+// TestEnds verifies the close code and the reason that the client receives when the server ends a stream. The client
+// receives the last message of the handler first.
 func TestEnds(t *testing.T) {
 	cluster := &testCluster{done: make(chan struct{})}
 	for name, tc := range map[string]struct {
@@ -321,8 +321,8 @@ func await(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// TestReceived verifies that messages are handled one at a time, and that a slow call delays the following messages,
-// but not the end of the stream.
+// TestReceived verifies that the server calls Handler.Received for one message at a time. The server can end the stream
+// while Handler.Received is still running.
 func TestReceived(t *testing.T) {
 	got, held := make(chan string, 10), make(chan struct{})
 	m, address := serveStreams(t, Options{},

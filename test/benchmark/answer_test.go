@@ -22,7 +22,7 @@ func answered(response *wire.Response, codes ...int) (int, error) {
 	return e.Code, nil
 }
 
-// succeeded fails the benchmark unless a response has code 0.
+// succeeded fails the benchmark unless the code in the JSON body of the response is 0, which means success.
 func succeeded(b *testing.B, response *wire.Response) {
 	b.Helper()
 	if _, err := answered(response, wire.OK); err != nil {

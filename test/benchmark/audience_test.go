@@ -39,17 +39,17 @@ type audience struct {
 	Message string
 }
 
-func (l *library) audience(clients int, message string) audience {
-	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: l.tokens,
+func (r *podReaders) audience(clients int, message string) audience {
+	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: r.tokens,
 		Clients: clients, Message: message}
 }
 
 // aside opens watch streams in a child process, which discards the messages until the benchmark ends. The child process
 // has the lowest priority, because real clients run on other machines and do not slow down the server.
-func (l *library) aside(b *testing.B, clients int, message string) {
+func (r *podReaders) aside(b *testing.B, clients int, message string) {
 	b.Helper()
 	in, out := aside(b, audienceVariable)
-	if err := json.NewEncoder(in).Encode(l.audience(clients, message)); err != nil {
+	if err := json.NewEncoder(in).Encode(r.audience(clients, message)); err != nil {
 		b.Fatal(err)
 	}
 	var problem string
@@ -58,9 +58,9 @@ func (l *library) aside(b *testing.B, clients int, message string) {
 	}
 }
 
-func (l *library) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
+func (r *podReaders) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
 	b.Helper()
-	conns, err := l.audience(clients, message).open(b.Context())
+	conns, err := r.audience(clients, message).open(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -22,17 +22,14 @@ type baselineServer struct {
 	turns  int
 }
 
-// contestants returns the process ID of the measured server and a client for this server. It also returns other, a
-// server of another version, to which the benchmark compares the measured server.
-//
-//   - Without the flag -baseline, the measured server is the one that all benchmarks share. other is nil.
-//   - With the flag -baseline, both servers are new, because a server that has served other benchmarks is slower.
-//
-// Before contestants returns, it sends request once to each server.
+// contestants returns the process ID and a client of the measured server. With the flag -baseline, the result other is
+// a server of another version for comparison. Without the flag, other is nil. Each server has already
+// responded to the request once.
 func contestants(b *testing.B, request wire.Request) (pid int, ours *wire.Client, other *baselineServer) {
 	b.Helper()
 	server := env.KubeVision.APIServer()
 	if *baseline != "" {
+		// Both servers are new, because a server that has served other benchmarks is slower.
 		var err error
 		if server, err = env.KubeVision.StartAPIServer(b.Context(), 0); err != nil {
 			b.Fatal(err)
@@ -60,24 +57,24 @@ func clientOf(b *testing.B, server *localcluster.APIServer) *wire.Client {
 	return c
 }
 
-// beside sends request to the server s, and calls send, which sends request to the measured server. If s is nil, beside
-// only calls send. The order of both requests alternates between calls, because a request that follows another server's
-// request takes longer.
-func (s *baselineServer) beside(b *testing.B, request wire.Request, send func()) {
+// beside measures a request to the baseline server, and calls the function measure for the same request to the current
+// version. If s is nil, beside only calls measure.
+func (s *baselineServer) beside(b *testing.B, request wire.Request, measure func()) {
 	b.Helper()
 	if s == nil {
-		send()
+		measure()
 		return
 	}
+	// The order alternates, because a request takes longer if it follows a request to the other server.
 	s.turns++
 	if s.turns%2 == 0 {
-		send()
+		measure()
 	}
 	var response *wire.Response
 	s.took = append(s.took, timed(func() { response = s.client.Send(b, request) }))
 	succeeded(b, response)
 	if s.turns%2 == 1 {
-		send()
+		measure()
 	}
 }
 

@@ -21,8 +21,8 @@ const thinkTime = 200 * time.Millisecond
 // BenchmarkFloods measures the requests of ten users with and without a flood of requests from other clients. The ten
 // users list Pods continuously and log in from unknown addresses. The main metrics are:
 //
-//   - p99-ratio: the p99 latency of the users' lists during a flood, divided by the p99 latency without a flood. The
-//     goal is at most 2.
+//   - p99-ratio: the p99 latency of the users' list requests during a flood, divided by the p99 latency without a
+//     flood. The goal is at most 2.
 //   - flood-logins-in-time: the share of the users' logins during a flood that succeed within five seconds. The goal is
 //     at least 0.9.
 //   - rss-peak-MiB: the peak resident memory of the server. The goal is at most the memory limit in config/ (1 GiB),
@@ -172,10 +172,10 @@ func (t *team) startServer(b *testing.B) *localcluster.APIServer {
 	return replica
 }
 
-// phase contains the measured lists and logins of a group of users, either with or without a flood of other requests.
+// phase contains the durations of the list requests and the logins of a group of users.
 type phase struct {
 	lists, logins durations
-	// refused is the number of lists that failed. inTime is the number of logins that succeeded in time.
+	// refused is the number of list requests that failed. inTime is the number of logins that succeeded in time.
 	refused, inTime int
 }
 
@@ -184,8 +184,8 @@ func (p *phase) add(o phase) {
 	p.refused, p.inTime = p.refused+o.refused, p.inTime+o.inTime
 }
 
-// work measures the users of the team for the duration of the flag -flood. Each user lists Pods continuously and
-// logs in once.
+// work measures the requests of all users of the team. Each user lists Pods for the time that the flag -flood sets,
+// and logs in once.
 func (t *team) work(b *testing.B) phase {
 	b.Helper()
 	time.Sleep(settleTime)

@@ -28,7 +28,7 @@ import (
 
 const (
 	readers = 8
-	// largeBytes is the size of a response above which fewer clients send requests.
+	// largeBytes is a size in bytes. If a response is larger, BenchmarkCachedList runs with fewer clients.
 	largeBytes        = 16 << 20
 	firstListPatience = 2 * time.Minute
 )
@@ -41,35 +41,35 @@ const (
 //   - a plain file server with the same response, which shows the highest rate that can be expected
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
-	l := newLibrary(b)
+	r := newPodReaders(b)
 	out := newTable()
 	b.Cleanup(out.print)
 	for _, objects := range []int{manyPods, *crowdSize} {
 		if objects == 0 {
 			continue
 		}
-		namespace := l.fill(b, objects)
-		b.Run(strconv.Itoa(objects), func(b *testing.B) { l.measure(b, out, namespace, objects) })
+		namespace := r.fill(b, objects)
+		b.Run(strconv.Itoa(objects), func(b *testing.B) { r.measure(b, out, namespace, objects) })
 	}
 }
 
-// library contains the users who send requests to a server with a read cache.
-type library struct {
+// podReaders is a group of users who read the same Pods.
+type podReaders struct {
 	users     []fixture.User
 	tokens    []string
 	pods      int
 	namespace string
 }
 
-func newLibrary(b *testing.B) *library {
+func newPodReaders(b *testing.B) *podReaders {
 	b.Helper()
-	l := &library{}
+	r := &podReaders{}
 	for range readers {
-		l.users = append(l.users, set().User(b, "reader"))
+		r.users = append(r.users, set().User(b, "reader"))
 	}
-	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(l.users...),
+	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(r.users...),
 		Cluster: host})
-	return l
+	return r
 }
 
 // question is a read request that all compared servers can answer.
@@ -77,11 +77,11 @@ type question struct {
 	name, path, kube string
 }
 
-func (l *library) measure(b *testing.B, out *table, namespace string, objects int) {
+func (r *podReaders) measure(b *testing.B, out *table, namespace string, objects int) {
 	b.Helper()
 	b.Run("first-list", func(b *testing.B) {
 		for b.Loop() {
-			b.ReportMetric(l.restart(b).Seconds(), "first-list-s")
+			b.ReportMetric(r.restart(b).Seconds(), "first-list-s")
 		}
 		b.ReportMetric(readMemory(b, env.KubeVision.APIServer().PID()).peak, "peak-MiB")
 	})
@@ -92,23 +92,23 @@ func (l *library) measure(b *testing.B, out *table, namespace string, objects in
 		{"namespace", "/namespaces/" + namespace + "/resources/pods", "/api/v1/namespaces/" + namespace + "/pods"},
 		{"all", "/resources/pods", "/api/v1/pods"},
 	} {
-		b.Run(q.name, func(b *testing.B) { l.ask(b, out, q, objects) })
+		b.Run(q.name, func(b *testing.B) { r.ask(b, out, q, objects) })
 	}
-	b.Run("views", func(b *testing.B) { l.views(b, out, objects) })
+	b.Run("views", func(b *testing.B) { r.views(b, out, objects) })
 	for _, source := range []string{"", "?source=live"} {
-		b.Run("parallel"+strings.TrimPrefix(source, "?source="), func(b *testing.B) { l.parallel(b, source) })
+		b.Run("parallel"+strings.TrimPrefix(source, "?source="), func(b *testing.B) { r.parallel(b, source) })
 	}
 }
 
 // restart restarts the server, and returns the duration of the first list of all Pods.
-func (l *library) restart(b *testing.B) time.Duration {
+func (r *podReaders) restart(b *testing.B) time.Duration {
 	b.Helper()
 	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=536870912"); err != nil {
 		b.Fatal(err)
 	}
 	forgetPeak(b, env.KubeVision.APIServer().PID())
-	l.logIn(b)
-	c := l.contender(b, "first", "/resources/pods", "")
+	r.logIn(b)
+	c := r.contender(b, "first", "/resources/pods", "")
 	var took time.Duration
 	// The server connects to clusters when it starts.
 	err := localcluster.Poll(b.Context(), firstListPatience, "list Pods", func(ctx context.Context) error {
@@ -132,18 +132,18 @@ func (l *library) restart(b *testing.B) time.Duration {
 }
 
 // logIn logs all users in again, because access tokens expire after some minutes.
-func (l *library) logIn(b *testing.B) {
+func (r *podReaders) logIn(b *testing.B) {
 	b.Helper()
 	client := direct(b)
-	l.tokens = nil
-	for _, u := range l.users {
-		l.tokens = append(l.tokens, u.Login(b, client, wire.DirectPath).AccessToken)
+	r.tokens = nil
+	for _, u := range r.users {
+		r.tokens = append(r.tokens, u.Login(b, client, wire.DirectPath).AccessToken)
 	}
 }
 
 // contender returns kubevision-apiserver as a contender, to which clients connect directly, and not through
 // kube-apiserver.
-func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
+func (r *podReaders) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
 		name: name, tls: &tls.Config{RootCAs: authority(b)},
@@ -153,7 +153,7 @@ func (l *library) contender(b *testing.B, name, path, tag string, more ...string
 	if tag != "" {
 		more = append(more, "If-None-Match", tag)
 	}
-	for _, token := range l.tokens {
+	for _, token := range r.tokens {
 		h := http.Header{"Authorization": {"Bearer " + token}}
 		for i := 0; i+1 < len(more); i += 2 {
 			h.Set(more[i], more[i+1])
@@ -173,18 +173,18 @@ func authority(b *testing.B) *x509.CertPool {
 }
 
 // contenders returns the contenders for q. The first is Go's file server, and the second is kube-apiserver.
-func (l *library) contenders(b *testing.B, q question) []*contender {
+func (r *podReaders) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
-	l.logIn(b)
-	live := l.contender(b, "live", q.path+"?source=live", "")
-	cached := l.contender(b, "cached", q.path, "")
-	body, tag := l.fromCache(b, cached)
+	r.logIn(b)
+	live := r.contender(b, "live", q.path+"?source=live", "")
+	cached := r.contender(b, "cached", q.path, "")
+	body, tag := r.fromCache(b, cached)
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	limit := &contender{name: "limit", tls: insecure}
 	var pid int
 	limit.url, pid = startFileServer(b, body)
 	limit.pids = []int{pid}
-	unchanged := l.contender(b, "unchanged", q.path, tag)
+	unchanged := r.contender(b, "unchanged", q.path, tag)
 	unchanged.headers = unchanged.headers[:1] // the entity tag is from a response to this user
 	kube := kubeContender(b, "kube", q.kube, http.Header{"Accept-Encoding": {"identity"}})
 	door := kubeContender(b, "other door", wire.GroupPath+"/clusters/"+host+q.path, nil)
@@ -195,8 +195,8 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	}
 	all := []*contender{limit, kube, live, cached, unchanged, door}
 	if q.name != "pod" {
-		all = append(all, l.contender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
-			l.contender(b, "live table", q.path+"?view=table", ""),
+		all = append(all, r.contender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
+			r.contender(b, "live table", q.path+"?view=table", ""),
 			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
 	}
 	wanted := regexp.MustCompile(*answerPattern)
@@ -223,7 +223,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 
 // fromCache returns a body from the cache, and its entity tag. It retries, because the first response may come from the
 // cluster.
-func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
+func (r *podReaders) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
 	b.Helper()
 	fixture.Eventually(b, "be answered from the cache", func(ctx context.Context) error {
 		response, err := c.open(ctx, 0)
@@ -243,9 +243,9 @@ func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string
 	return body, tag
 }
 
-func (l *library) ask(b *testing.B, out *table, q question, objects int) {
+func (r *podReaders) ask(b *testing.B, out *table, q question, objects int) {
 	b.Helper()
-	all := l.contenders(b, q)
+	all := r.contenders(b, q)
 	_, n, err := readResponse(must(b)(all[0].open(b.Context(), 0))) //nolint:bodyclose // readResponse closes it
 	if err != nil {
 		b.Fatal(err)
@@ -277,15 +277,15 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 }
 
 // views measures responses that are computed from the cached metadata.
-func (l *library) views(b *testing.B, out *table, objects int) {
+func (r *podReaders) views(b *testing.B, out *table, objects int) {
 	b.Helper()
-	l.logIn(b)
+	r.logIn(b)
 	all := []*contender{
-		l.contender(b, "overview", "/overview", ""),
-		l.contender(b, "search", "/search?q=pod-00042&types=pods", ""),
-		l.contender(b, "sorted", "/resources/pods?sortBy=age&limit=100", ""),
-		l.contender(b, "page", "/resources/pods?limit=100", ""),
-		l.contender(b, "found", "/resources/pods?q=pod-00042&limit=100", ""),
+		r.contender(b, "overview", "/overview", ""),
+		r.contender(b, "search", "/search?q=pod-00042&types=pods", ""),
+		r.contender(b, "sorted", "/resources/pods?sortBy=age&limit=100", ""),
+		r.contender(b, "page", "/resources/pods?limit=100", ""),
+		r.contender(b, "found", "/resources/pods?q=pod-00042&limit=100", ""),
 	}
 	for b.Loop() {
 		for range *rounds {
@@ -305,12 +305,12 @@ func (l *library) views(b *testing.B, out *table, objects int) {
 }
 
 // parallel measures the memory under many parallel lists of one user.
-func (l *library) parallel(b *testing.B, source string) {
+func (r *podReaders) parallel(b *testing.B, source string) {
 	b.Helper()
 	const atOnce = 48
 	pid := env.KubeVision.APIServer().PID()
-	l.logIn(b)
-	c := l.contender(b, "parallel", "/resources/pods"+source, "")
+	r.logIn(b)
+	c := r.contender(b, "parallel", "/resources/pods"+source, "")
 	c.headers = c.headers[:1]
 	forgetPeak(b, pid)
 	for b.Loop() {

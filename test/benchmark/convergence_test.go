@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// registrations is the number of registrations of one cluster. KubeVision probes each of them like a separate
-	// cluster, and writes to each all objects that they do not share.
+	// registrations is the number of KubeVisionClusters that register the same cluster. KubeVision handles each
+	// KubeVisionCluster like a separate cluster.
 	registrations = 20
 	manyBindings  = 1000
 	// convergence bounds each wait for the controllers.

@@ -17,14 +17,14 @@ import (
 
 const podsPerNamespace = 100
 
-func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
+func (r *podReaders) fill(b *testing.B, podCount int) (firstNamespace string) {
 	b.Helper()
 	var group errgroup.Group
 	group.SetLimit(16)
-	for l.pods < podCount {
+	for r.pods < podCount {
 		namespace := set().Namespace(b, "spread")
-		if l.namespace == "" {
-			l.namespace = namespace
+		if r.namespace == "" {
+			r.namespace = namespace
 		}
 		set().Pod(b, namespace, "pod-00000") // waits until the namespace has its ServiceAccount
 		for i := range podsPerNamespace {
@@ -35,12 +35,12 @@ func (l *library) fill(b *testing.B, podCount int) (firstNamespace string) {
 				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // it is complete
 			})
 		}
-		l.pods += podsPerNamespace
+		r.pods += podsPerNamespace
 	}
 	if err := group.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	return l.namespace
+	return r.namespace
 }
 
 // crowdedPod returns a Pod of a typical size: about 4 KiB, and 6 KiB with the managed fields.

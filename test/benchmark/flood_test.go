@@ -26,15 +26,15 @@ const (
 	// phaseLength is the minimum duration of a phase, with or without load. A phase with load continues until the
 	// server has responded to all requests.
 	phaseLength = 3 * time.Second
-	// settleTime is the pause before each phase of a benchmark, in which the server finishes earlier work.
+	// settleTime is the pause before each measurement. During the pause, the server finishes earlier work.
 	settleTime = time.Second
 )
 
 // BenchmarkLoginFlood measures the effect of 500 clients that log in with wrong passwords at the same time. The main
 // metrics are:
-//   - rss-growth-MiB is the growth of the server's resident memory, from idle to the peak. The goal is at most 150.
-//   - p99-ratio compares another user's lists of Pods during the logins to lists without load. It is the ratio of the
-//     99th percentiles of the durations. The goal is at most 3.
+//   - rss-growth-MiB: the growth of the server's resident memory, from idle to the peak. The goal is at most 150.
+//   - p99-ratio: the p99 latency of another user's list requests during the logins, divided by the p99 latency without
+//     load. The goal is at most 3.
 func BenchmarkLoginFlood(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("reading memory from /proc and the addresses of the flood require Linux")

@@ -41,7 +41,7 @@ var (
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
-// floodTime is the duration of each phase of BenchmarkFloods, with or without a flood of requests.
+// floodTime is the duration of each measurement in BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
 // otherMain runs the main function of a child process if an environment variable selects one. The benchmarks start this
@@ -49,7 +49,7 @@ var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floo
 func otherMain() (selected bool, err error) {
 	switch file := os.Getenv(servedFileVariable); {
 	case os.Getenv(senderVariable) != "":
-		return true, send(os.Stdin, os.Stdout)
+		return true, runSender(os.Stdin, os.Stdout)
 	case os.Getenv(memberVariable) != "":
 		return true, serveEndlessly(os.Stdin, os.Stdout)
 	case os.Getenv(audienceVariable) != "":

@@ -26,7 +26,7 @@ func readMemory(b *testing.B, pid int) memory {
 	return memory{resident: float64(read.Resident) / mebibyte, peak: float64(read.Peak) / mebibyte}
 }
 
-// forgetPeak resets the peak to the current value, because the start of a program needs more memory.
+// forgetPeak resets the recorded peak memory of a process, so that the peak does not include the start of the process.
 func forgetPeak(b *testing.B, pid int) {
 	b.Helper()
 	if err := localcluster.ForgetPeak(pid); err != nil {

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// senderVariable is the environment variable that makes this program act as a sender.
+	// senderVariable is the environment variable that makes this test binary send requests.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
-	// waveInterval is the minimum time between the starts of two waves. Without it, logins that are rejected at once
-	// would be sent as fast as possible.
+	// waveInterval is the minimum time between the starts of two waves, which are groups of concurrent requests.
+	// Without this minimum, the clients would repeat rejected logins as fast as possible.
 	waveInterval = time.Second
 )
 
-// report is a report that a sender writes after each wave.
+// report contains the results of the requests that a child process has sent to the server.
 type report struct {
-	// Sent and Codes cover all waves so far.
+	// Sent is the number of all requests so far. Codes contains the number of responses for each code.
 	Sent  int64
 	Codes map[int]int
 	Error string `json:",omitempty"`
@@ -52,11 +52,11 @@ func newSender(b *testing.B, c crowd) *sender {
 	return s
 }
 
-// aside runs this test binary as a child process with the lowest priority. variable is the name of the environment
-// variable that determines what the process does. At the end of the benchmark, in is closed, and the process must exit.
-func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
+// aside runs this test binary as a child process with the lowest priority. The environment variable selects the main
+// function of the process. At the end of the benchmark, aside closes the standard input, and the process must exit.
+func aside(b *testing.B, environmentVariable string) (stdin io.Writer, stdout io.Reader) {
 	b.Helper()
-	p := startProgram(b, []string{"nice", "-n", "19"}, variable, "1")
+	p := startProgram(b, []string{"nice", "-n", "19"}, environmentVariable, "1")
 	return p.in, p.out
 }
 
@@ -66,11 +66,10 @@ type program struct {
 	pid int
 }
 
-// startProgram runs this test binary as a child process. command precedes the path of the binary on the command line,
-// for example "nice -n 19". variable and value are the name and the value of the environment variable that determines
-// what the process does. At the end of the benchmark, the standard input of the process is closed, and the process must
-// exit.
-func startProgram(b *testing.B, command []string, variable, value string) program {
+// startProgram runs this test binary as a child process. The words in command, for example "nice -n 19", precede the
+// path of the binary on the command line. The environment variable selects the main function of the process. At the end
+// of the benchmark, startProgram closes the standard input, and the process must exit.
+func startProgram(b *testing.B, command []string, environmentVariable, value string) program {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -78,7 +77,7 @@ func startProgram(b *testing.B, command []string, variable, value string) progra
 	}
 	command = append(command, self)
 	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it ends with its input
-	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"="+value), os.Stderr
+	cmd.Env, cmd.Stderr = append(os.Environ(), environmentVariable+"="+value), os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -136,9 +135,10 @@ func (s *sender) report(b *testing.B) {
 	}
 }
 
-// send is the main function of a sender. It returns at the end of in.
-func send(in io.Reader, out io.Writer) error {
-	orders, reports := json.NewDecoder(in), json.NewEncoder(out)
+// runSender is the main function of a child process. For each order on stdin, runSender sends several concurrent
+// requests to the server, and writes a report to stdout.
+func runSender(stdin io.Reader, stdout io.Writer) error {
+	orders, reports := json.NewDecoder(stdin), json.NewEncoder(stdout)
 	var c crowd
 	if err := orders.Decode(&c); err != nil {
 		return fmt.Errorf("reading the description of the crowd: %w", err)

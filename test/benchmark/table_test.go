@@ -37,13 +37,13 @@ func (t *table) line(cells ...any) {
 	_, _ = fmt.Fprintln(t.text)
 }
 
-// add adds a line with the results of each contender, which is a measured server. If the first contender is Go's file
-// server, the second contender must be kube-apiserver.
-func (t *table) add(m measurement, all []*contender) {
-	for _, c := range all {
+// add adds one line of results for each of the servers.
+func (t *table) add(m measurement, servers []*contender) {
+	for _, c := range servers {
 		limit, kube := "", ""
-		if all[0].name == "limit" { // Go's file server
-			limit, kube = fmt.Sprintf("%.2f", c.rate()/all[0].rate()), fmt.Sprintf("%.1f", c.rate()/all[1].rate())
+		if servers[0].name == "limit" { // the first is Go's file server, and the second is kube-apiserver
+			limit = fmt.Sprintf("%.2f", c.rate()/servers[0].rate())
+			kube = fmt.Sprintf("%.1f", c.rate()/servers[1].rate())
 		}
 		answers := max(len(c.took), 1)
 		t.line(m.objects, m.question, m.clients, c.name, fmt.Sprintf("%.1f", c.rate()), limit, kube,

@@ -47,29 +47,29 @@ const (
 //   - limit-p99-ms, the delays if a simple loop writes the same number of bytes to the same number of clients
 func BenchmarkWatch(b *testing.B) {
 	set().HostCluster(b, host)
-	l := newLibrary(b)
-	l.fill(b, manyPods)
+	r := newPodReaders(b)
+	r.fill(b, manyPods)
 	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=268435456",
 		"--streams-per-user=20000", "--streams=20000", "--connection-bytes=1073741824"); err != nil {
 		b.Fatal(err)
 	}
-	l.logIn(b)
+	r.logIn(b)
 	pid := env.KubeVision.APIServer().PID()
-	b.Run("idle", func(b *testing.B) { l.idle(b, pid) })
+	b.Run("idle", func(b *testing.B) { r.idle(b, pid) })
 	for _, mode := range []string{"summaries", "objects"} {
-		b.Run(mode, func(b *testing.B) { l.follow(b, mode, pid) })
+		b.Run(mode, func(b *testing.B) { r.follow(b, mode, pid) })
 	}
 }
 
 // idle reports the memory that the server needs for each connected client that watches nothing. Some clients connect
 // before the measurement, because the first clients also cause allocations that later clients do not cause.
-func (l *library) idle(b *testing.B, pid int) {
+func (r *podReaders) idle(b *testing.B, pid int) {
 	b.Helper()
 	b.ReportMetric(0, "ns/op")
 	n := max(*idleClients, *watchClients)
-	l.aside(b, n/10, "") //nolint:mnd // sufficient
+	r.aside(b, n/10, "") //nolint:mnd // sufficient
 	before := settledMemory(b, pid)
-	l.aside(b, n, "")
+	r.aside(b, n, "")
 	b.ReportMetric((settledMemory(b, pid)-before)*1024/float64(n), "KiB/client")
 }
 
@@ -136,14 +136,14 @@ func watchDirectly(b *testing.B) *arrivals {
 	return a
 }
 
-func (l *library) follow(b *testing.B, mode string, pid int) {
+func (r *podReaders) follow(b *testing.B, mode string, pid int) {
 	b.Helper()
 	b.ReportMetric(0, "ns/op")
 	a := watchDirectly(b)
 	message := fmt.Sprintf(`{"action":"subscribe","topics":["%s:pods"],"summary":%t}`, host, mode == "summaries")
-	clients := l.watchers(b, min(1+measuredWatchers, *watchClients), message)
+	clients := r.watchers(b, min(1+measuredWatchers, *watchClients), message)
 	defer closeSockets(clients)
-	l.aside(b, *watchClients-len(clients), message)
+	r.aside(b, *watchClients-len(clients), message)
 	forgetPeak(b, pid)
 	measured := clients[1:]
 	took, received := readAll(measured, a, func() { changePods(b, *watchTime) })
@@ -201,8 +201,8 @@ func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int
 	}
 }
 
-// changePods changes Pods for the given time, at a constant rate. It skips a change while too many changes are in
-// progress, because kube-apiserver repeats concurrent changes of one Pod and would be overloaded.
+// changePods changes Pods for the given time, at a constant rate. If too many changes are in progress, changePods skips
+// the next change, so that kube-apiserver is not overloaded.
 func changePods(b *testing.B, length time.Duration) {
 	b.Helper()
 	var pods corev1.PodList

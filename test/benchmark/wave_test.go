@@ -30,9 +30,7 @@ import (
 
 const (
 	defaultClients = 500
-	// patience bounds the time of a request, after which the benchmark fails. The timeouts of the server are much
-	// shorter.
-	patience = time.Minute
+	requestTimeout = time.Minute
 )
 
 // crowd describes the clients of a flood. By default, they log in with a wrong password. Password, Lists, Body and
@@ -98,7 +96,7 @@ func newFlood(c crowd) (*flood, error) {
 		}
 		return dialer.DialContext(ctx, network, to)
 	}
-	f := &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: patience, Transport: transport}}
+	f := &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: requestTimeout, Transport: transport}}
 	if c.Shared {
 		f.client.Transport = &http2.Transport{TLSClientConfig: transport.TLSClientConfig,
 			StrictMaxConcurrentStreams: true}

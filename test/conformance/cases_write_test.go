@@ -65,8 +65,8 @@ func (c *cast) writes() map[string]probe {
 	return out
 }
 
-// successes returns requests that must succeed, by name. The test sends the requests in the order of the names. The
-// numbered requests create a ConfigMap, change it and finally delete it.
+// successes returns requests that must succeed, by name. The test sends the requests in the order of the names, because
+// some requests need a ConfigMap that an earlier request has created.
 func (w writer) successes() map[string]probe {
 	const life = "conformance-life"
 	one := w.c.configs() + "/" + life
@@ -118,8 +118,8 @@ func (w writer) several() map[string]probe {
 	}
 }
 
-// deletion returns a request that deletes the object at path. The object must not have finalizers, because the expected
-// response contains no object.
+// deletion returns a request that deletes the object at path, and expects a response without data. The object must not
+// have finalizers. Otherwise, the response would contain the object.
 func (w writer) deletion(path string) probe {
 	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
 	p.silent = true

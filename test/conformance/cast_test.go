@@ -35,13 +35,17 @@ type cast struct {
 	logins     map[role]fixture.Login
 	kubernetes map[role]string
 
-	// own is a namespace of the host cluster that users with the role member may read. other is a namespace of the host
-	// cluster that users with the role member may not read.
-	own, other string
-	// remote and hidden are the names of registered clusters without a connection. Users with the role member may use
-	// only remote. Users with the role operator may use both.
-	remote, hidden string
-	// config is the name of a ConfigMap that users with the role member may read.
+	// own is a namespace that the test users with the role "member" may read.
+	own string
+	// other is a namespace that the test users with the role "member" may not read.
+	other string
+	// remote is the name of a registered cluster that the test users with the role "member" may use. KubeVision cannot
+	// connect to the cluster.
+	remote string
+	// hidden is the name of a registered cluster that the test users with the role "member" may not use. KubeVision
+	// cannot connect to the cluster.
+	hidden string
+	// config is the name of a ConfigMap in the namespace own.
 	config        string
 	configVersion string
 
@@ -54,11 +58,12 @@ type cast struct {
 	broken fixture.User
 	// brokenSession is an access token from a login before the stored credentials of the user became unreadable.
 	brokenSession string
-	// binding is the name of the role binding of the operator.
+	// binding is the name of the KubeVisionRoleBinding for the test users with the role "operator".
 	binding string
 
-	// bad and expired contain invalid and expired access tokens by description.
-	bad     map[string]string
+	// bad contains invalid access tokens. The keys of the map describe the tokens.
+	bad map[string]string
+	// expired contains expired access tokens. The keys of the map describe the tokens.
 	expired map[string]string
 }
 
@@ -122,10 +127,11 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
-// letUseAll grants the operator the verb "use" on every KubeVisionCluster, but no rights within the clusters. It does
-// not create a KubeVisionRoleBinding, which would also grant rights on clusters that do not belong to the tests.
+// letUseAll allows the test users with the role "operator" to use every registered cluster. It grants no rights within
+// the clusters, because some clusters may not belong to the tests.
 func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	t.Helper()
+	// A KubeVisionRoleBinding would also grant rights within the clusters.
 	name := fixture.Name("conformance-use-all")
 	s.Create(t, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -142,7 +148,7 @@ func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	})
 }
 
-// forge creates expired and invalid access tokens of the operator, the user with all rights on the host cluster.
+// forge creates expired and invalid access tokens of the test user with the role "operator".
 func (c *cast) forge(t *testing.T, s fixture.Set) {
 	t.Helper()
 	login := c.logins[operator]

@@ -15,11 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// clientModule contains the generator and a program that uses the generated client.
+// clientModule is the path of a Go module with a program that uses a generated client of the API.
 const clientModule = "../../hack/tools/dashboardclient"
 
-// TestGeneratedClient verifies that a client that a public generator creates from the OpenAPI document can log in and
-// list Pods, directly and through kube-apiserver.
+// TestGeneratedClient verifies that oapi-codegen can generate a client from the OpenAPI document. The client must be
+// able to log in and list Pods, directly and through kube-apiserver.
 func TestGeneratedClient(t *testing.T) {
 	program := generate(t)
 	s := target.set()

@@ -132,11 +132,12 @@ func TestDocumentTypesQueries(t *testing.T) {
 	}
 }
 
-// examplePath returns the path of an object, which need not exist.
-func examplePath(path string) string {
+// examplePath replaces the placeholders in a path template, for example {namespace}, with names. The named objects need
+// not exist.
+func examplePath(template string) string {
 	return strings.NewReplacer(
 		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
-	).Replace(path)
+	).Replace(template)
 }
 
 func exampleBody(method string) string {
@@ -188,8 +189,8 @@ func TestDocumentTypesCodes(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesObjects verifies that the OpenAPI document describes Kubernetes objects with the field "metadata".
-// The document also allows additional fields, which depend on the kind of the object.
+// TestDocumentTypesObjects verifies the type of a Kubernetes object in the OpenAPI document. The type must have the
+// field "metadata", and must allow additional fields.
 func TestDocumentTypesObjects(t *testing.T) {
 	d, _ := document(t)
 	for _, name := range []string{"Object", "Manifest"} {

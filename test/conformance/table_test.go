@@ -43,16 +43,16 @@ func (r *table) setDoors(ways []door) {
 	}
 }
 
-// note records the result of a request with an expected code. A request may be recorded more than once.
-func (r *table) note(code int, door, way string, passed bool) {
+// note records whether a request got the expected response. A request that has failed once remains failed.
+func (r *table) note(expectedCode int, accessPath, request string, passed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at := cell{code, door}
+	at := cell{expectedCode, accessPath}
 	if r.ways[at] == nil {
 		r.ways[at] = map[string]bool{}
 	}
-	before, known := r.ways[at][way]
-	r.ways[at][way] = passed && (before || !known)
+	before, known := r.ways[at][request]
+	r.ways[at][request] = passed && (before || !known)
 }
 
 // done records that a test has recorded all its results.

@@ -29,12 +29,12 @@ type Target struct {
 	DirectCA  []byte
 	// Admin has all rights in the cluster.
 	Admin client.Client
-	// Programs is a client with all rights in the cluster. It acts as the ServiceAccount of a KubeVision program.
+	// Programs is a client for objects that only the programs of KubeVision may write, for example sessions.
 	Programs client.Client
 	// Anonymous is the configuration of a client that calls kube-apiserver without a credential. It is nil if
 	// kube-apiserver rejects such requests.
 	Anonymous *rest.Config
-	// Kubernetes returns the credential of a user of kube-apiserver. The user need not exist.
+	// Kubernetes returns a client configuration for requests to kube-apiserver as the given user and groups.
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the registration of the cluster in which KubeVision runs.
 	Host string
@@ -78,7 +78,8 @@ func (target Target) set() fixture.Set {
 	return fixture.Set{Client: target.Admin, Programs: target.Programs}
 }
 
-// forgive clears the failed logins since the start of the tests.
+// forgive deletes the KubeVisionLoginThrottles that record failed logins since the start of the tests. Otherwise, these
+// throttles would block further logins.
 func (target Target) forgive(tb testing.TB) {
 	tb.Helper()
 	if err := target.forgiveAll(tb.Context()); err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestTable verifies that at least two requests have provoked each code of the contract. It runs last, and prints the
-// results for each code and each path of access.
+// TestTable verifies that earlier tests have received each response code for at least two different requests. It also
+// prints the number of requests for each code.
 func TestTable(t *testing.T) {
 	for _, name := range []string{"TestAuth", "TestCodes"} {
 		if !results.tests[name] {

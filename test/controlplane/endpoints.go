@@ -18,12 +18,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// Endpoints serves the routes of providers, without the filters of the server. Its responses have no request id.
+// Endpoints serves the API routes that a routes.Provider returns, without the HTTP filters of kubevision-apiserver. The
+// responses have no request id.
 type Endpoints struct {
 	handler http.Handler
 }
 
-// NewEndpoints registers the routes of providers.
+// NewEndpoints returns an Endpoints that serves the API routes of all providers.
 func NewEndpoints(tb testing.TB, providers ...routes.Provider) *Endpoints {
 	tb.Helper()
 	table := &routes.Table{}

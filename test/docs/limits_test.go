@@ -108,8 +108,8 @@ type checker struct {
 
 	flags  *pflag.FlagSet
 	config reflect.Value
-	// values contains the source texts of constants and fields. The keys are the path of the Go file and the name of
-	// the constant or field.
+	// values[file][name] is the source text of each value that a Go file assigns to a constant or struct field. One
+	// file can assign several values to the same struct field.
 	values map[string]map[string][]string
 }
 

@@ -60,8 +60,8 @@ func TestImagesHaveAVersion(t *testing.T) {
 	}
 }
 
-// TestContainersAreConfined verifies that each container of KubeVision has a read-only root file system, runs as a user
-// without rights, and complies with the profile "restricted" of Pod Security.
+// TestContainersAreConfined verifies that each container of KubeVision complies with the Pod Security profile
+// "restricted". Each container also has a read-only root file system.
 func TestContainersAreConfined(t *testing.T) {
 	var found int
 	for _, file := range manifests(t) {
@@ -130,8 +130,8 @@ func setsTag(t *testing.T, dir, image string) bool {
 	return false
 }
 
-// TestNamespacesEnforceTheProfile verifies that the namespaces in which KubeVision runs enforce the profile
-// "restricted" of Pod Security.
+// TestNamespacesEnforceTheProfile verifies that the namespaces in which KubeVision runs enforce the Pod Security
+// profile "restricted".
 func TestNamespacesEnforceTheProfile(t *testing.T) {
 	found := map[string]string{}
 	for _, file := range manifests(t) {
@@ -149,9 +149,10 @@ func TestNamespacesEnforceTheProfile(t *testing.T) {
 	}
 }
 
-// TestNamespacesOfRights verifies that each namespace in which the manifests grant rights to a ServiceAccount of
-// KubeVision is protected. A user who may create Pods or tokens in a namespace has the rights of its ServiceAccounts.
-func TestNamespacesOfRights(t *testing.T) {
+// TestServiceAccountNamespacesAreProtected verifies that each namespace with a ServiceAccount of KubeVision is
+// protected from the roles dev and ops. A user who may create Pods in a namespace can use the ServiceAccounts in this
+// namespace.
+func TestServiceAccountNamespacesAreProtected(t *testing.T) {
 	type object struct {
 		Kind     string
 		Metadata struct {

@@ -21,14 +21,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
 )
 
-// constants returns the values of the string constants whose names match the regular expression name.
-func constants(tb testing.TB, dir, name string) map[string]bool {
+// constants returns the values of string constants in the Go files of a directory. The regular expression namePattern
+// selects the constants by name.
+func constants(tb testing.TB, dir, namePattern string) map[string]bool {
 	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(paths) == 0 {
 		tb.Fatalf("no files in %s: %v", dir, err)
 	}
-	wanted := regexp.MustCompile(name)
+	wanted := regexp.MustCompile(namePattern)
 	out := map[string]bool{}
 	for _, path := range paths {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)

@@ -25,8 +25,10 @@ const (
 
 type build struct {
 	root, dir string
-	// controlPlane and cluster are the directories of the programs of Kubernetes.
-	controlPlane, cluster string
+	// controlPlaneDir is the directory of the control plane's programs, such as kube-apiserver.
+	controlPlaneDir string
+	// nodeDir is the directory of a node's programs, such as kubelet.
+	nodeDir string
 }
 
 func (b build) release(version, name string) string { return filepath.Join(b.dir, version, name) }
@@ -46,10 +48,10 @@ func newBuild(ctx context.Context) (build, error) {
 		return build{}, err
 	}
 	b := build{root: root, dir: filepath.Join(root, "bin", "e2e")}
-	if b.controlPlane, err = localcluster.Assets(ctx, os.Stderr); err != nil {
+	if b.controlPlaneDir, err = localcluster.Assets(ctx, os.Stderr); err != nil {
 		return build{}, err
 	}
-	if b.cluster, err = localcluster.ClusterAssets(ctx, os.Stderr); err != nil {
+	if b.nodeDir, err = localcluster.ClusterAssets(ctx, os.Stderr); err != nil {
 		return build{}, err
 	}
 	return b, nil

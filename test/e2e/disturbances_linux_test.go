@@ -25,12 +25,12 @@ import (
 const (
 	// probeInterval is the time between two checks of the readiness of a replica.
 	probeInterval = 5 * time.Second
-	// unreachable bounds a request while the host does not respond.
-	unreachable = 2 * time.Second
-	// recovery bounds the time between the recovery of the host and the last failed request.
-	recovery = 5 * time.Second
-	// takeover bounds the time until another replica of the controllers is active.
-	takeover = 5 * time.Second
+	// unreachableTimeout is the maximum duration of a request while kube-apiserver does not run.
+	unreachableTimeout = 2 * time.Second
+	// recoveryTimeout is the maximum time for which requests fail after kube-apiserver or etcd runs again.
+	recoveryTimeout = 5 * time.Second
+	// takeoverTimeout is the maximum time until another replica of the controllers is active.
+	takeoverTimeout = 5 * time.Second
 	// slack is added to time limits, because the machine may be busy.
 	slack = time.Second
 )
@@ -50,8 +50,8 @@ func testUpgrade(t *testing.T) {
 	}
 }
 
-// testSkew runs each program of the previous version together with the other program of this version and the
-// CustomResourceDefinitions of this version, as during an interrupted upgrade.
+// testSkew verifies that KubeVision works while one of the programs still has the previous version, as during an
+// interrupted upgrade.
 func testSkew(t *testing.T) {
 	for _, program := range []string{controllerManager, apiserver} {
 		t.Run("previous "+program, func(t *testing.T) {
@@ -121,7 +121,7 @@ func testDisturbances(t *testing.T) {
 	})
 	t.Run("replica killed", func(t *testing.T) { replicaKilled(t, l) })
 	t.Run("etcd stopped", func(t *testing.T) { etcdStopped(t, l) })
-	t.Run("kube-apiserver killed", func(t *testing.T) { hostKilled(t, l) })
+	t.Run("kube-apiserver killed", func(t *testing.T) { apiServerKilled(t, l) })
 }
 
 func (r report) wantNone(t *testing.T) {
@@ -170,7 +170,7 @@ func killControllerManager(t *testing.T) {
 	}
 	begun := time.Now()
 	newPerson(t, doors(t)[0], "readonly")
-	if took := time.Since(begun); took > takeover+slack {
+	if took := time.Since(begun); took > takeoverTimeout+slack {
 		t.Errorf("a new user with a binding has waited %s", took)
 	} else {
 		t.Logf("a new user with a binding has waited %s", took.Round(100*time.Millisecond))
@@ -250,7 +250,8 @@ func replicaKilled(t *testing.T, l load) {
 	}
 }
 
-// etcdStopped verifies that no error message blames the user.
+// etcdStopped verifies that no request fails with the code TooManyRequests while etcd is stopped, because the user has
+// not caused the failure. Requests must succeed soon after etcd continues.
 func etcdStopped(t *testing.T, l load) {
 	etcd := world.host.Etcd().PID()
 	var back time.Time
@@ -259,7 +260,7 @@ func etcdStopped(t *testing.T, l load) {
 		time.Sleep(10 * time.Second)
 		sendSignal(t, etcd, syscall.SIGCONT)
 		back = time.Now()
-		time.Sleep(recovery)
+		time.Sleep(recoveryTimeout)
 	})
 	r.print(t)
 	for _, f := range r.failures {
@@ -270,9 +271,9 @@ func etcdStopped(t *testing.T, l load) {
 	r.wantRecovery(t, back)
 }
 
-// hostKilled verifies that requests fail promptly with an error that names the host, and succeed promptly after its
-// recovery.
-func hostKilled(t *testing.T, l load) {
+// apiServerKilled verifies that requests to the Service fail promptly with the code Unreachable while kube-apiserver
+// does not run. Requests must succeed soon after kube-apiserver runs again.
+func apiServerKilled(t *testing.T, l load) {
 	var back time.Time
 	r := l.during(t, func() {
 		if err := world.host.APIServer().Kill(); err != nil {
@@ -283,14 +284,14 @@ func hostKilled(t *testing.T, l load) {
 			t.Fatal(err)
 		}
 		back = time.Now()
-		time.Sleep(recovery)
+		time.Sleep(recoveryTimeout)
 	})
 	r.print(t)
 	for _, f := range r.failures {
 		if !strings.HasPrefix(f.loader, "service") {
 			continue // the request failed to connect to kube-apiserver
 		}
-		if f.code != wire.Unreachable || f.duration > unreachable+slack {
+		if f.code != wire.Unreachable || f.duration > unreachableTimeout+slack {
 			t.Errorf("after %s: %s: %s", f.duration, f.loader, f.reason)
 		}
 	}
@@ -300,7 +301,7 @@ func hostKilled(t *testing.T, l load) {
 func (r report) wantRecovery(t *testing.T, back time.Time) {
 	t.Helper()
 	for _, f := range r.failures {
-		if after := f.at.Add(-f.duration).Sub(back); after > recovery {
+		if after := f.at.Add(-f.duration).Sub(back); after > recoveryTimeout {
 			t.Errorf("%s after the return: %s: %s", after, f.loader, f.reason)
 		}
 	}

@@ -27,13 +27,13 @@ import (
 const (
 	// floodSize is the number of requests that one user sends at once.
 	floodSize = 300
-	// pause is the time between two requests of a sender. With it, the requests use up the seats of priority and
-	// fairness, but not the processors.
+	// pause is the time between two requests of a sender. With this pause, the requests use up the seats of API
+	// Priority and Fairness, but not the processors.
 	pause     = 300 * time.Millisecond
 	floodTime = 6 * time.Second
-	// maxQueueWait is the longest acceptable wait of a request in a queue of kube-apiserver. The value must be a bucket
-	// bound of the histogram of queue waits.
-	maxQueueWait = 1.0 // seconds
+	// maxQueueWait is the maximum time, in seconds, for which a request may wait in a queue of kube-apiserver. It must
+	// be a bucket bound of the metric apiserver_flowcontrol_request_wait_duration_seconds.
+	maxQueueWait = 1.0
 	// minFloodRequests is the minimum number of requests that the flood must send through kube-apiserver. It equals the
 	// default limit of KubeVision for concurrent requests of one user.
 	minFloodRequests = 64
@@ -136,7 +136,7 @@ func readWaitCounts(t *testing.T) map[string]waitCounts {
 	return out
 }
 
-// newBystander returns the client of a user of the host who does not use KubeVision.
+// newBystander returns the Kubernetes client of a new user who does not use KubeVision.
 func newBystander(t *testing.T) client.Client {
 	t.Helper()
 	name := fixture.Name("bystander")

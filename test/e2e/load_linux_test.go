@@ -49,8 +49,8 @@ type failure struct {
 	code     int
 	at       time.Time
 	duration time.Duration
-	// wrong is true for a success with wrong data.
-	wrong bool
+	// wrongData is true if the response reports success, but contains wrong data.
+	wrongData bool
 }
 
 type report struct {
@@ -76,7 +76,7 @@ func newLoad(t *testing.T) load {
 			}})
 		}
 	}
-	direct := &http.Transport{TLSClientConfig: world.host.trust(t), MaxIdleConnsPerHost: 32}
+	direct := &http.Transport{TLSClientConfig: world.host.servingTLSConfig(t), MaxIdleConnsPerHost: 32}
 	settings, err := rest.TLSConfigFor(userConfig(t, "jane"))
 	if err != nil {
 		t.Fatal(err)
@@ -142,9 +142,9 @@ func requests(base string, p person, path string) func(context.Context) (*http.R
 // send sends the request, and returns nil if the response is correct.
 func (l loader) send(ctx context.Context) *failure {
 	begun := time.Now()
-	failed := func(code int, wrong bool, format string, args ...any) *failure {
+	failed := func(code int, wrongData bool, format string, args ...any) *failure {
 		return &failure{
-			loader: l.name, reason: fmt.Sprintf(format, args...), code: code, wrong: wrong, at: time.Now(),
+			loader: l.name, reason: fmt.Sprintf(format, args...), code: code, wrongData: wrongData, at: time.Now(),
 			duration: time.Since(begun),
 		}
 	}
@@ -177,7 +177,8 @@ func (l loader) send(ctx context.Context) *failure {
 	return nil
 }
 
-// during sends requests until disturb has returned and all requests have a response. It returns a report.
+// during sends requests while disturb runs, and shortly before and after. It then waits for all responses, and returns
+// a report.
 func (l load) during(t *testing.T, disturb func()) report {
 	t.Helper()
 	stop := make(chan struct{})
@@ -216,7 +217,7 @@ func (l load) during(t *testing.T, disturb func()) report {
 	return out
 }
 
-// print prints the counts, even if the test passes. It fails the test if a response was wrong.
+// print prints how often each error occurred, even if the test passes. It fails the test if a response had wrong data.
 func (r report) print(t *testing.T) {
 	t.Helper()
 	fmt.Fprintf(os.Stderr, "%s: %d of %d requests failed\n", t.Name(), len(r.failures), r.sent)
@@ -229,7 +230,7 @@ func (r report) print(t *testing.T) {
 			first[reason] = f.at
 		}
 		last[reason] = f.at
-		if f.wrong {
+		if f.wrongData {
 			t.Errorf("%s: %s", f.loader, f.reason)
 		}
 	}

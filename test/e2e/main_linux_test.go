@@ -83,7 +83,7 @@ func inSandbox(m *testing.M) int {
 		return failed(err)
 	}
 	world.build = b
-	if err := sandbox.Enter(ctx, node.Shell(b.cluster)); err != nil {
+	if err := sandbox.Enter(ctx, node.Shell(b.nodeDir)); err != nil {
 		return failed(err)
 	}
 	if err := os.MkdirAll(keptLogs, 0o750); err != nil {
@@ -101,13 +101,13 @@ func inSandbox(m *testing.M) int {
 
 func startClusters(ctx context.Context) error {
 	var err error
-	if world.host, err = startCluster(ctx, "host", world.controlPlane); err != nil {
+	if world.host, err = startCluster(ctx, "host", world.controlPlaneDir); err != nil {
 		return err
 	}
-	if world.member, err = startCluster(ctx, "member", world.controlPlane); err != nil {
+	if world.member, err = startCluster(ctx, "member", world.controlPlaneDir); err != nil {
 		return err
 	}
-	if world.node, err = node.Start(ctx, world.host.Cluster, world.cluster); err != nil {
+	if world.node, err = node.Start(ctx, world.host.Cluster, world.nodeDir); err != nil {
 		return err
 	}
 	for _, version := range []string{oldVersion, newVersion} {

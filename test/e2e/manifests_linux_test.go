@@ -33,11 +33,11 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// restartAPIServerFor restarts kube-apiserver of the host if the given release uses ConfigMaps as parameters of
-// admission policies. An earlier test has deleted such policies. Since then, kube-apiserver does not watch ConfigMaps,
-// and new policies would use outdated parameters.
+// restartAPIServerFor restarts kube-apiserver if the admission policies of the given KubeVision version have ConfigMaps
+// as parameters. Without the restart, the policies would use outdated ConfigMaps.
 func restartAPIServerFor(t *testing.T, version string) {
 	t.Helper()
+	// An earlier test has deleted policies with ConfigMaps. Since then, kube-apiserver does not watch ConfigMaps.
 	text, err := os.ReadFile(world.release(version, "install.yaml"))
 	if err != nil {
 		t.Fatal(err)

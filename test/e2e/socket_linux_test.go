@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// frame is a WebSocket message of a log, a terminal or a copy of files.
+// frame is a WebSocket message of a log stream, a terminal or a file transfer.
 type frame struct {
 	Type     string `json:"type"`
 	Data     string `json:"data,omitempty"`
@@ -56,10 +56,11 @@ func (s socket) typeIn(t *testing.T, text string) {
 	s.send(t, frame{Type: "input", Data: text})
 }
 
-// readUntil passes the data of all messages so far, and the last message, to wanted until it returns true.
-func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data string, f frame) bool) string {
+// readUntil reads messages until done returns true, and returns the data of all messages. After each message, it calls
+// done with the data so far and the message.
+func (s socket) readUntil(t *testing.T, timeout time.Duration, done func(data string, last frame) bool) string {
 	t.Helper()
-	if err := s.SetReadDeadline(time.Now().Add(within)); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
 	var data strings.Builder
@@ -73,7 +74,7 @@ func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data s
 			t.Fatalf("frame %q: %v", text, err)
 		}
 		data.WriteString(f.Data)
-		if wanted(data.String(), f) {
+		if done(data.String(), f) {
 			return data.String()
 		}
 	}

@@ -30,13 +30,14 @@ import (
 )
 
 const (
-	// endsWithin bounds the time between the end of a right and the end of a terminal.
+	// endsWithin is the maximum time from the loss of a permission to the end of the terminal.
 	endsWithin = time.Second
 	copySize   = 50 << 20
 	binarySize = 1 << 20
 )
 
-// testStreams verifies logs, terminals and copies with a kubelet, through both paths of access.
+// testStreams verifies logs, terminals and file transfers of Pods that a real kubelet runs. Each test runs twice: over
+// the Service of KubeVision, and through kube-apiserver.
 func testStreams(t *testing.T) {
 	t.Run("terminal", func(t *testing.T) {
 		for _, d := range doors(t) {
@@ -72,7 +73,7 @@ func runPod(t *testing.T, namespace, name, script string) {
 	world.host.must(t, "-n", namespace, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=60s")
 }
 
-// inNamespace creates a user who may open terminals in a new namespace, with a Pod in it.
+// inNamespace creates a Namespace with a Pod, and a user who may open terminals in the Namespace.
 func inNamespace(t *testing.T, d door, script string) (p person, namespace string) {
 	t.Helper()
 	namespace = world.host.Namespace(t, "streams")

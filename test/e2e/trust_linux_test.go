@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// trust returns TLS settings like those of a proxy that trusts the certificate authorities in the Secret: the current
-// authorities or, for a short time, the previous ones.
-func (c *cluster) trust(t *testing.T) *tls.Config {
+// servingTLSConfig returns TLS settings for a client of kubevision-apiserver. If the client cannot verify a
+// certificate, the client reads the trusted certificate authorities from a Secret again.
+func (c *cluster) servingTLSConfig(t *testing.T) *tls.Config {
 	t.Helper()
 	var known atomic.Pointer[x509.CertPool]
 	known.Store(x509.NewCertPool())

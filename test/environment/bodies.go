@@ -9,11 +9,11 @@ import (
 	"net/http"
 )
 
-// ReadBodies returns a handler that reads the whole body of a request before it passes the request to next, an
-// httputil.ReverseProxy. Otherwise, requests over HTTP/2 could hang. An API server may send an error response before it
-// has read the body, and the client then does not send the rest. But the ReverseProxy ends the response only after it
-// has received the whole body.
+// ReadBodies returns a handler that reads the whole body of a request before it calls next. Without this handler, a
+// request over HTTP/2 could hang if next is an httputil.ReverseProxy.
 func ReadBodies(next http.Handler) http.Handler {
+	// An API server may send an error response before it has read the request body. The client then does not send the
+	// rest of the body. But the ReverseProxy ends the response only after it has received the whole request body.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 { // this includes upgrades
 			next.ServeHTTP(w, r)

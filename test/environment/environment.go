@@ -137,8 +137,8 @@ func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" 
 type Options struct {
 	// APIServerArgs are additional flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces contains the names of the programs that are built with the race detector if DetectsRaces returns
-	// true. The race detector multiplies the processor time and the memory of a program.
+	// DetectRaces lists the programs that run with the race detector. The list is ignored if the test run does not
+	// enable the race detector. The race detector multiplies the processor time and the memory of a program.
 	DetectRaces []string
 	// DetectRacesInReplicas enables the race detector only in the kubevision-apiserver programs that StartReplica
 	// starts.

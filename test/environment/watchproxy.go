@@ -35,11 +35,11 @@ type WatchProxy struct {
 	mu       sync.Mutex
 	broken   func(*http.Request) bool
 	requests map[*http.Request]context.CancelFunc
-	// lists counts the lists of the read cache by resource.
+	// lists is the number of list requests from the read cache, by resource.
 	lists map[string]int
-	// reviews is the number of access reviews of users.
+	// reviews is the number of SelfSubjectAccessReviews that KubeVision has sent on behalf of users.
 	reviews int
-	// lag is the delay of the events of the read cache.
+	// lag is the delay of the watch events that the proxy forwards to the read cache.
 	lag time.Duration
 	// mended is closed by Mend. It is nil unless the proxy hangs.
 	mended chan struct{}
@@ -105,7 +105,7 @@ func (p *WatchProxy) Hang() {
 	p.Cut()
 }
 
-// Mend accepts requests again.
+// Mend makes the proxy accept all requests again after Break, Cut or Hang.
 func (p *WatchProxy) Mend() {
 	p.end(func(*http.Request) bool { return false })
 	p.mu.Lock()
@@ -127,7 +127,8 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Delay delays the events of the read cache. It affects only watches that begin after the call.
+// Delay sets the delay of the watch events that the proxy forwards to the read cache. The delay applies only to watches
+// that begin after the call.
 func (p *WatchProxy) Delay(lag time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,8 +166,8 @@ func (p *WatchProxy) Lists(resource string) int {
 	return p.lists[resource]
 }
 
-// Close ends all requests and stops the proxy. The clients should be stopped before. Otherwise, they connect again at
-// once, and Close waits for their requests.
+// Close stops the proxy. The caller should stop the clients first, because Close may block while clients send new
+// requests.
 func (p *WatchProxy) Close() {
 	p.Mend() // ends requests that hang
 	p.Cut()
@@ -174,7 +175,7 @@ func (p *WatchProxy) Close() {
 	p.server.Close()
 }
 
-// Reviews returns the number of access reviews of users.
+// Reviews returns the number of SelfSubjectAccessReviews that KubeVision has sent on behalf of users.
 func (p *WatchProxy) Reviews() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,7 +187,7 @@ func (p *WatchProxy) handler(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		if !p.enter(r, cancel) {
-			p.hang(ctx)
+			p.waitForMend(ctx)
 			panic(http.ErrAbortHandler)
 		}
 		defer p.leave(r)
@@ -194,8 +195,8 @@ func (p *WatchProxy) handler(next http.Handler) http.Handler {
 	})
 }
 
-// hang waits until Mend is called, if the proxy hangs.
-func (p *WatchProxy) hang(ctx context.Context) {
+// waitForMend blocks until Mend is called or ctx ends. It returns at once unless Hang was called before.
+func (p *WatchProxy) waitForMend(ctx context.Context) {
 	p.mu.Lock()
 	mended := p.mended
 	p.mu.Unlock()
@@ -272,9 +273,10 @@ func (e *Environment) StartAPIServerThrough(
 }
 
 const (
-	// makeStale breaks the watches for brokenTime, and then lets them work for mendedTime, repeatedly. brokenTime is
-	// longer than the time after which objects without a watch are stale.
+	// brokenTime is the duration of each interruption of the read cache's watches. The cached objects become stale
+	// during an interruption.
 	brokenTime = 3 * time.Second
+	// mendedTime is the time between two interruptions of the read cache's watches.
 	mendedTime = time.Second
 )
 

@@ -81,8 +81,8 @@ func List(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVision
 	return out, nil
 }
 
-// describeUse returns a text such as "use a,b" if the only rule allows the use of clusters. The text contains the names
-// of the clusters. For other rules, describeUse returns all rules as text.
+// describeUse returns the rules of a ClusterRole as text. If a single rule allows the use of the clusters a and b, the
+// text is "use a,b".
 func describeUse(rules []rbacv1.PolicyRule) string {
 	if len(rules) == 1 {
 		named := rules[0].ResourceNames

@@ -1,11 +1,13 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubelet serves the part of a kubelet's API that kube-apiserver calls for logs, commands, terminals and
-// forwarded ports, with the libraries of the kubelet. It runs no containers: logs are files, commands run on this
-// machine as the user who started the program, and ports are those of the loopback interface.
+// Command kubelet imitates a kubelet for kube-apiserver, but runs no containers:
+//   - A request for logs reads a file.
+//   - A command or a terminal runs on this machine as the user who started the program.
+//   - A forwarded port is a port of the loopback interface.
 //
-// It accepts only clients with a certificate of the cluster's CA, because clients can run commands.
+// The program uses the streaming libraries of Kubernetes. It accepts only kube-apiserver as a client, because clients
+// can run commands.
 package main
 
 import (

@@ -55,7 +55,7 @@ func Generate(config, chart string) error {
 		switch o := decoded[0]; {
 		case handwritten(o):
 		case o.Kind() == "CustomResourceDefinition":
-			text, err := keepable(escape(d))
+			text, err := withKeepAnnotation(escape(d))
 			if err != nil {
 				return fmt.Errorf("%s: %w", o.Name(), err)
 			}
@@ -84,11 +84,9 @@ func escape(text []byte) string {
 	return strings.ReplaceAll(string(text), "{{", `{{ "{{" }}`)
 }
 
-// keepable inserts keepAnnotation into the first annotations of a CustomResourceDefinition, which are those of its
-// metadata.
-func keepable(text string) (string, error) {
+func withKeepAnnotation(definition string) (string, error) {
 	const annotations = "\n  annotations:\n"
-	before, after, found := strings.Cut(text, annotations)
+	before, after, found := strings.Cut(definition, annotations) // the first annotations are those of the metadata
 	if !found {
 		return "", errors.New("the CustomResourceDefinition has no annotations")
 	}

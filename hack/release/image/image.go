@@ -92,7 +92,8 @@ func (s Source) labels() map[string]string {
 	}
 }
 
-// Index returns the index of the images for several platforms, in the order of architectures.
+// Index returns an OCI image index with one image for each element of architectures, in the same order. The keys of
+// images are architectures.
 func Index(source Source, architectures []string, images map[string]v1.Image) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, a := range architectures {
@@ -104,7 +105,7 @@ func Index(source Source, architectures []string, images map[string]v1.Image) v1
 	return labels
 }
 
-// WriteLayout writes an OCI layout of the index to a folder, under the name by which container runtimes import it.
+// WriteLayout writes the index as an OCI image layout to a folder. Container runtimes import the image as "name:tag".
 func WriteLayout(index v1.ImageIndex, folder, name, tag string) error {
 	path, err := layout.Write(folder, mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
 	if err != nil {
@@ -120,8 +121,9 @@ func WriteLayout(index v1.ImageIndex, folder, name, tag string) error {
 	return nil
 }
 
-// WriteTarball writes an archive of a layout, sorted by file name.
-func WriteTarball(folder, tarball string, at time.Time) (reterr error) {
+// WriteTarball writes the OCI image layout in a folder to a tar archive. The archive is reproducible: the entries are
+// sorted by name, and all have the modification time modTime.
+func WriteTarball(folder, tarball string, modTime time.Time) (reterr error) {
 	file, err := os.Create(tarball) //nolint:gosec // named by the caller
 	if err != nil {
 		return fmt.Errorf("create the archive: %w", err)
@@ -140,7 +142,7 @@ func WriteTarball(folder, tarball string, at time.Time) (reterr error) {
 		if err != nil {
 			return err
 		}
-		return appendFile(writer, path, filepath.ToSlash(name), entry, at)
+		return appendFile(writer, path, filepath.ToSlash(name), entry, modTime)
 	})
 	if err != nil {
 		return fmt.Errorf("archive the layout: %w", err)
@@ -151,10 +153,10 @@ func WriteTarball(folder, tarball string, at time.Time) (reterr error) {
 	return nil
 }
 
-func appendFile(writer *tar.Writer, path, name string, entry fs.DirEntry, at time.Time) error {
+func appendFile(writer *tar.Writer, path, name string, entry fs.DirEntry, modTime time.Time) error {
 	if entry.IsDir() {
 		return writer.WriteHeader(&tar.Header{
-			Name: strings.TrimSuffix(name, "/") + "/", Mode: 0o755, ModTime: at, Typeflag: tar.TypeDir,
+			Name: strings.TrimSuffix(name, "/") + "/", Mode: 0o755, ModTime: modTime, Typeflag: tar.TypeDir,
 		})
 	}
 	file, err := os.Open(path) //nolint:gosec // a file of the layout
@@ -166,7 +168,7 @@ func appendFile(writer *tar.Writer, path, name string, entry fs.DirEntry, at tim
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Name: name, Mode: 0o644, Size: info.Size(), ModTime: at, Typeflag: tar.TypeReg}
+	header := &tar.Header{Name: name, Mode: 0o644, Size: info.Size(), ModTime: modTime, Typeflag: tar.TypeReg}
 	if err := writer.WriteHeader(header); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func filesOf(t *testing.T, image v1.Image) map[string]*tar.Header {
 	}
 }
 
-// TestBuild verifies that an image is reproducible, has no shell, and runs as a user without rights.
+// TestBuild verifies that an image is reproducible, contains no shell, and runs as a non-root user.
 func TestBuild(t *testing.T) {
 	first, second := build(t, "arm64"), build(t, "arm64")
 	a, err := first.Digest()
@@ -107,7 +107,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestWriteLayout verifies the layout of an image for two platforms, and that its archive is reproducible.
+// TestWriteLayout verifies that an OCI image layout contains the images for two platforms. It also verifies that the
+// archive of the layout is reproducible.
 func TestWriteLayout(t *testing.T) {
 	architectures := []string{"amd64", "arm64"}
 	images := map[string]v1.Image{}

@@ -27,7 +27,8 @@ func TestParseImage(t *testing.T) {
 	}
 }
 
-// TestRenderWith verifies that every program gets the image, by its tag or its digest.
+// TestRenderWith verifies that RenderWith sets the image of both Deployments. The image reference has a tag or a
+// digest.
 func TestRenderWith(t *testing.T) {
 	for want, image := range map[string]Image{
 		"image: registry.example.com/k:v9\n":         {Repository: "registry.example.com/k", Tag: "v9"},

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// TestDescribe verifies the description of the test binary, which contains only the standard library.
+// TestDescribe verifies that Describe returns a valid and reproducible SPDX document. Describe must reject a file that
+// is not a Go program.
 func TestDescribe(t *testing.T) {
 	path, err := os.Executable()
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// testFile has the format of promtool's unit tests. Annotations are not compared.
+// testFile is a file of unit tests in the format of promtool. It cannot contain expected annotations.
 type testFile struct {
 	Tests []testCase `yaml:"tests"`
 }
@@ -71,7 +71,8 @@ func runTests(ctx context.Context, groups *rulefmt.RuleGroups, file string) erro
 	return errors.Join(errs...)
 }
 
-// run evaluates all rules at each interval, up to the last expectation.
+// run evaluates all rules at each step of c.Interval. It returns an error if the firing alerts differ from the alerts
+// that c expects.
 func (c *testCase) run(ctx context.Context, groups *rulefmt.RuleGroups, fired map[string]bool) error {
 	step := time.Duration(c.Interval)
 	if step <= 0 {

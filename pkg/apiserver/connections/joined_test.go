@@ -60,8 +60,7 @@ func echo(parts int) http.HandlerFunc {
 	}
 }
 
-// serve starts a TLS server, and returns a client that uses one connection.
-func serve(t *testing.T, handler http.Handler) (*countingListener, func(body []byte) ([]byte, error)) {
+func serveTLS(t *testing.T, handler http.Handler) (listener *countingListener, post func(body []byte) ([]byte, error)) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	counting := &countingListener{Listener: server.Listener}
@@ -104,7 +103,7 @@ func TestSmallResponses(t *testing.T) {
 		{"in parts", 6 << 10, 3, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			counting, send := serve(t, echo(c.parts))
+			counting, send := serveTLS(t, echo(c.parts))
 			body := bytes.Repeat([]byte("0123456789"), c.size/10+1)[:c.size]
 			for i := range 3 {
 				before := counting.writes.Load()
@@ -126,7 +125,7 @@ func TestSmallResponses(t *testing.T) {
 func TestFailedSmallResponses(t *testing.T) {
 	var counting *countingListener
 	failed := make(chan error, 1)
-	counting, send := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	counting, send := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		counting.failing.Store(true)
 		w.Header().Set("Content-Length", strconv.Itoa(joinedBytes))
 		_, err := w.Write(make([]byte, joinedBytes))

@@ -256,8 +256,8 @@ func TestLargeFiles(t *testing.T) {
 }
 
 // TestResponsesAreBounded verifies the memory limits for responses that contain files:
-//   - All clients in one network together can use at most half of the free memory.
-//   - Networks from which a user is logged in have a separate memory limit.
+//   - The clients in one network together use at most half of the memory.
+//   - If other networks use all memory, a network from which a user is logged in still gets responses.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes

@@ -36,7 +36,8 @@ func as(t *testing.T, name, method string, body io.Reader) *http.Request {
 	return httptest.NewRequestWithContext(genericapirequest.WithUser(t.Context(), u), method, "/api/v1/x", body)
 }
 
-// TestTheBodyIsBounded verifies the size limits for each kind of caller. A header alone does not authenticate a caller.
+// TestTheBodyIsBounded verifies the maximum size of a request body, which is larger for authenticated users. An
+// Authorization header in an anonymous request does not raise the maximum.
 func TestTheBodyIsBounded(t *testing.T) {
 	sized := func(n int) io.Reader { return strings.NewReader(strings.Repeat("x", n)) }
 	for name, tc := range map[string]struct {
@@ -91,8 +92,8 @@ func TestTheBodyIsBounded(t *testing.T) {
 	}
 }
 
-// TestBytesOfBodiesAreBounded verifies the limits of one address, of unknown clients and of one user, and that other
-// clients are not affected.
+// TestBytesOfBodiesAreBounded verifies that one client, or many anonymous clients together, cannot use all memory for
+// request bodies. The server still accepts the bodies of other clients.
 func TestBytesOfBodiesAreBounded(t *testing.T) {
 	b := newTestBodies()
 	hold := func(name, address string, size int) error {
@@ -143,8 +144,8 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// TestHeadersCountWithTheBody verifies that headers are charged until the body has arrived, because they stay in memory
-// until then.
+// TestHeadersCountWithTheBody verifies that large headers count towards the memory limit for request bodies. The server
+// keeps the headers of a request in memory while the body arrives.
 func TestHeadersCountWithTheBody(t *testing.T) {
 	b, held := newTestBodies(), 0
 	for range 1000 {

@@ -24,8 +24,8 @@ func (w *timedWriter) SetWriteDeadline(deadline time.Time) error {
 	return nil
 }
 
-// TestAllResponsesEnd verifies that each response has a deadline, whoever writes it, even after its handler has
-// returned.
+// TestAllResponsesEnd verifies that WithEnvelope sets a write deadline for every response, even if a filter rejects the
+// request. WithEnvelope does not remove the deadline when the handler returns.
 func TestAllResponsesEnd(t *testing.T) {
 	for name, test := range map[string]struct {
 		path   string

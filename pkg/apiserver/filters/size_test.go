@@ -54,8 +54,9 @@ func TestOversizedRequests(t *testing.T) {
 	}
 }
 
-// TestHeaders verifies that the size limit for request headers includes the method, the Host header and trailers. The
-// limit also includes an overhead for each name and each value.
+// TestHeaders verifies that the server counts the following towards the size limit for request headers:
+//   - the method, the Host header and the trailers
+//   - a fixed overhead for each name and for each value
 func TestHeaders(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },

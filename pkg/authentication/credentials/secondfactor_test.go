@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// TestChallengesAreFew verifies that a new challenge replaces the oldest challenge, and that a challenge ends after its
-// time or its number of tries.
+// TestChallengesAreFew verifies the limits for challenges, which are logins that wait for a code:
+//   - A user has at most maxChallenges challenges. At this limit, a new challenge replaces the oldest one.
+//   - A challenge ends after the duration ChallengeTTL.
+//   - A challenge ends after ChallengeTries codes.
 func TestChallengesAreFew(t *testing.T) {
 	f, now := &SecondFactor{}, time.Now()
 	for i := range 3 * maxChallenges {

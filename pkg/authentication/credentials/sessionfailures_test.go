@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// TestSessionFailures verifies the limits of wrong codes of one session and of all sessions, and that one session does
-// not delay another session.
+// TestSessionFailures verifies the limits for wrong codes in the sessions of a user:
+//   - Wrong codes in one session first delay and then end this session. Other sessions continue without delay.
+//   - Many wrong codes in several sessions delay all sessions of the user.
+//   - One wrong code is forgiven after the duration forgiveCode.
+//   - At most maxSessionCounters sessions have a counter of their own.
 func TestSessionFailures(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SessionFailures

@@ -88,8 +88,8 @@ func awaitChild(t *testing.T, p *Process) *child {
 	return nil
 }
 
-// verify hashes a password with a Hasher that uses p. It verifies that the hash matches only this password. A Hasher
-// without p must give the same result.
+// verify hashes a password with p, and verifies that only this password matches the hash. It checks the hash both
+// with p and without p.
 func verify(t *testing.T, p *Process) {
 	t.Helper()
 	h, err := newHasher(t.Context(), 1, Parameters{Memory: 64, Time: 1, Threads: 1}, p)
@@ -264,8 +264,8 @@ func TestProcessOfFewHashes(t *testing.T) {
 	}
 }
 
-// TestProcessIsIdle verifies that an idle child process ends, but not while it computes a hash. Later hashes start
-// another child process.
+// TestProcessIsIdle verifies that a child process ends after some time without hashes, and never during a hash. Later
+// hashes start another child process.
 func TestProcessIsIdle(t *testing.T) {
 	p := newTestProcess(t)
 	p.idle = 500 * time.Millisecond

@@ -17,8 +17,7 @@ import (
 
 func accountFlows(account string) []flow { return []flow{{account, 1}} }
 
-// flowsFrom returns the flow of the account, and the flows of the networks that contain the address.
-func flowsFrom(address, account string) []flow {
+func attemptFlows(address, account string) []flow {
 	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: keyedCounter{key: key{name: account}}}
 	return a.flows()
 }
@@ -82,7 +81,8 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 }
 
 // TestStrangersAreBounded verifies that the number of waiting login attempts of unknown clients is limited. Further
-// attempts are rejected immediately, with a time to retry. Known clients have a separate limit, and do not wait.
+// attempts are rejected at once, with the time after which a client may retry. Login attempts of known clients do not
+// wait, even while the limit is reached.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -163,7 +163,7 @@ func TestANewcomerIsServed(t *testing.T) {
 							n := int(sent.Add(1))
 							patient, done := context.WithTimeout(ctx, patience)
 							turn, err := turns.enter(patient, Stranger, tc.account(n),
-								flowsFrom(tc.address(n), tc.account(n)))
+								attemptFlows(tc.address(n), tc.account(n)))
 							if err == nil {
 								time.Sleep(hash)
 								turn.end(true)
@@ -178,7 +178,7 @@ func TestANewcomerIsServed(t *testing.T) {
 				for i := range 10 {
 					begun := time.Now()
 					name := "newcomer-" + strconv.Itoa(i)
-					turn, err := turns.enter(ctx, Stranger, name, flowsFrom("198.51."+strconv.Itoa(i)+".7", name))
+					turn, err := turns.enter(ctx, Stranger, name, attemptFlows("198.51."+strconv.Itoa(i)+".7", name))
 					if err != nil {
 						t.Errorf("refused: %v", err)
 						continue
@@ -209,9 +209,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that a failed login attempt counts towards the limit of concurrent attempts until a pause is
-// over, which slows down floods of wrong passwords. The same account may begin another attempt during the pause. There
-// is no pause after other attempts.
+// TestTurnsRest verifies that the next waiting login attempt starts only after a pause if the previous attempt has
+// failed. The pause limits the rate of guessed passwords. A successful attempt causes no pause.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns

@@ -218,8 +218,8 @@ func TestQuestionsDiffer(t *testing.T) {
 	}
 }
 
-// TestConcurrentChanges verifies with concurrent requests and changes that no verdict is older than the last settled
-// change. It is intended for the race detector.
+// TestConcurrentChanges runs access reviews and changes of RBAC objects concurrently, mainly for the race detector. It
+// also verifies that the cache does not exceed its size limit.
 func TestConcurrentChanges(t *testing.T) {
 	h := newHarness(t, 50)
 	var group sync.WaitGroup

@@ -115,9 +115,11 @@ func TestRolesOfLastVerdicts(t *testing.T) {
 	}
 }
 
-// TestReviewsDuringOutages verifies that an access review has a short timeout only during an outage of the cluster. The
-// timeout applies only if the result of an earlier review can be used. An expired timeout must not count as a failure
-// of the cluster.
+// TestReviewsDuringOutages verifies that an access review has a short timeout only if both conditions are true:
+//   - The cluster is unreachable.
+//   - The result of an earlier access review can be used instead.
+//
+// The end of the short timeout must not count as a failure of the cluster.
 func TestReviewsDuringOutages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 10)

@@ -42,8 +42,8 @@ func TestVerdictsAreFew(t *testing.T) {
 	}
 }
 
-// TestWatchesAreFew verifies that a new cluster replaces the least recently used cluster, and that the watch of a
-// cluster ends with its connection.
+// TestWatchesAreFew verifies that the cache watches at most maxWatched clusters: the watch of a new cluster ends the
+// watch of the least recently used cluster. The watch of a cluster also ends when the connection to the cluster ends.
 func TestWatchesAreFew(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)

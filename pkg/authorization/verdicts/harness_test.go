@@ -20,7 +20,7 @@ import (
 
 var errAsked = errors.New("the cluster does not answer")
 
-// harness is a cache with one cluster. The test controls the watch of its RBAC objects.
+// harness is a Cache with one simulated cluster. Tests call the methods of scope to simulate changes of RBAC objects.
 type harness struct {
 	*Cache
 
@@ -29,7 +29,7 @@ type harness struct {
 	// allowed is the result of each review.
 	allowed atomic.Bool
 	reviews atomic.Int32
-	// roles are the roles that the host grants the caller.
+	// roles are the roles that KubeVisionRoleBindings grant to the caller.
 	roles []kubevisionv1alpha1.RoleReference
 }
 

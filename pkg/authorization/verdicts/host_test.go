@@ -26,13 +26,12 @@ func newReviewing(t *testing.T) *harness {
 	return h
 }
 
-// watched waits until the RBAC objects of a cluster are watched and the last change has settled.
-func (h *harness) watched(t *testing.T, cluster connection) *scope {
+func (h *harness) awaitWatch(t *testing.T, cluster connection) *scope {
 	t.Helper()
 	s := h.scopeOf(cluster)
 	for range 1000 {
 		if _, healthy := s.use(h.clock.Now()); healthy {
-			h.after(settleTime)
+			h.after(settleTime) // verdicts are now valid for maxAge
 			return s
 		}
 		wait(t.Context(), firstPause/10)
@@ -46,8 +45,8 @@ func (h *harness) watched(t *testing.T, cluster connection) *scope {
 func TestReviewed(t *testing.T) {
 	h := newReviewing(t)
 	cluster, another := &fakeConnection{done: make(chan struct{})}, &fakeConnection{done: make(chan struct{})}
-	s := h.watched(t, cluster)
-	h.watched(t, another)
+	s := h.awaitWatch(t, cluster)
+	h.awaitWatch(t, another)
 	alice := user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"a"}, Extra: map[string][]string{"x": {"y"}}}
 	use := authorizationv1.ResourceAttributes{
 		Verb:     "use",
@@ -101,11 +100,11 @@ func TestReviewed(t *testing.T) {
 	expect("when it is old", cluster, alice, use, true)
 }
 
-// TestReviewedFails verifies that an error is returned and not cached.
+// TestReviewedFails verifies that the cache returns the error of a failed access review, but does not store the error.
 func TestReviewedFails(t *testing.T) {
 	h := newReviewing(t)
 	cluster := &fakeConnection{done: make(chan struct{})}
-	h.watched(t, cluster)
+	h.awaitWatch(t, cluster)
 	ask := func(review func(context.Context) (bool, error)) (bool, error) {
 		return h.reviewed(
 			t.Context(),

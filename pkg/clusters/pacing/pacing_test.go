@@ -76,9 +76,9 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestResponsesShareThePace verifies that all responses of a cluster share one limit of processor time, called Pace:
+// TestResponsesShareThePace verifies that all responses of a cluster share one Pace, which limits the processor time:
 //   - A new response waits if earlier responses have used too much processor time.
-//   - The Pace is idle only after a time without work.
+//   - IsIdle returns true only if no response has used processor time for a while.
 func TestResponsesShareThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, began := New(share, burst), time.Now()

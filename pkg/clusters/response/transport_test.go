@@ -95,8 +95,8 @@ func TestUntyped(t *testing.T) {
 	}
 }
 
-// TestTyped verifies that the Status of an API server is returned, bounded and cleaned, with the code of the HTTP
-// response.
+// TestTyped verifies that Transport truncates long texts in the Status of an API server, and removes control
+// characters. Transport also sets the code of the Status to the HTTP status code of the response.
 func TestTyped(t *testing.T) {
 	cause := metav1.StatusCause{Type: "FieldValueInvalid", Field: "spec.a\x1b", Message: strings.Repeat("c", 10_000) +
 		" the reason"}
@@ -175,7 +175,7 @@ func TestElementsOfAStatus(t *testing.T) {
 	}
 }
 
-// TestWarnings verifies that warnings of a cluster are bounded and cleaned.
+// TestWarnings verifies that Transport limits the number and the length of warnings, and removes control characters.
 func TestWarnings(t *testing.T) {
 	header := []string{
 		"Warning", `299 - "one` + "\u202e" + `two"`, "Warning", `199 - "another code"`, "Warning", "malformed",
@@ -200,8 +200,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestFailures verifies that the error of a connection contains no text of the server, and that its kind can be
-// determined.
+// TestFailures verifies that the text of a connection error contains no data from the server. errors.Is still finds the
+// cause of the error.
 func TestFailures(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	for _, cause := range []error{

@@ -237,9 +237,9 @@ func TestAViewStays(t *testing.T) {
 	}
 }
 
-// TestRetired verifies the methods of Registry for a KubeVisionCluster that is being deleted. Only Retired returns the
-// cluster. Get and All must omit the cluster, even if the cleanup connects to it again. Another KubeVisionCluster for
-// the same cluster must use its own connection.
+// TestRetired verifies that only Registry.Retired returns the connection of a KubeVisionCluster that is being deleted.
+// Registry.Get and Registry.All must not return this connection. Another KubeVisionCluster for the same Kubernetes
+// cluster gets a separate connection.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)

@@ -16,20 +16,18 @@ import (
 
 const mib = 1 << 20
 
-// allocateSizes reserves space on a cluster for role bindings. Each element of entriesMiB contains the required size
-// and the already reserved size of one binding.
-func allocateSizes(entriesMiB [][2]int64) (fits []bool, totalBytes int64) {
+func allocateSizes(requiredAndReservedMiB [][2]int64) (fits []bool, totalReservedBytes int64) {
 	sizes := map[types.UID]*bindingSize{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
-	for i, e := range entriesMiB {
+	for i, e := range requiredAndReservedMiB {
 		uid := types.UID(strconv.Itoa(i))
 		sizes[uid] = &bindingSize{requiredBytes: e[0] * mib, reservedBytes: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
 	allocate(ordered, sizes)
 	var total int64
-	out := make([]bool, len(entriesMiB))
-	for i := range entriesMiB {
+	out := make([]bool, len(requiredAndReservedMiB))
+	for i := range requiredAndReservedMiB {
 		size := sizes[types.UID(strconv.Itoa(i))]
 		out[i] = size.reservedBytes >= size.requiredBytes
 		total += size.reservedBytes
@@ -87,9 +85,11 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// TestWantedOn verifies the size of a binding with the maximum number of subjects with the longest names, for a role
-// that excludes protected namespaces and for another role.
-func TestWantedOn(t *testing.T) {
+// TestDesiredBytes verifies the size of the objects that a binding with 256 subjects requires on a cluster:
+//   - The role dev requires a RoleBinding in each unprotected namespace.
+//   - The size for the role readonly does not depend on the number of namespaces.
+//   - The size is 0 on a cluster that the binding does not select.
+func TestDesiredBytes(t *testing.T) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleDev
 	b.Spec.Clusters.Names = []string{"local"}

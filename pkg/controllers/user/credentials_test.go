@@ -25,8 +25,8 @@ func TestDeletedCredentialsComeBack(t *testing.T) {
 	awaitPassword(t, s, u.Name, value)
 }
 
-// TestForeignSecrets verifies that the controller neither uses nor changes an existing Secret of someone else. The
-// controller would store a user's credentials in a Secret with the same name.
+// TestForeignSecrets verifies that the controller neither uses nor changes a Secret that another program has created.
+// The Secret has the name that the controller needs for the credentials of a user.
 func TestForeignSecrets(t *testing.T) {
 	s := start(t)
 	for name, change := range map[string]func(*corev1.Secret, string){

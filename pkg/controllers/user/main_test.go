@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// canary is the prefix of all passwords of these tests, with which leaks are detected.
+// canary is the prefix of all passwords in the tests of this package. A log that contains canary discloses a password.
 const canary = "canary-"
 
 var shared controlplane.Shared

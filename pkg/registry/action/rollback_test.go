@@ -40,8 +40,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestSteps verifies that the patch tests the fields that it replaces, so that a concurrent change is a conflict, and
-// that the Deployment keeps the annotations of its controller.
+// TestSteps verifies that the JSON patch of a rollback tests the old value of each field that the patch replaces.
+// Therefore, a concurrent change causes a conflict. The patch keeps the annotations of the Deployment controller.
 func TestSteps(t *testing.T) {
 	before := map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "new", "gone": "x"}
 	w := &workload{Metadata: metav1.ObjectMeta{UID: "42", Annotations: before}}

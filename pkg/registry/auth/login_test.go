@@ -129,8 +129,8 @@ func TestFailedLoginsAreEqual(t *testing.T) {
 	}
 }
 
-// TestBlockedLogins verifies that known and unknown names are blocked after the same number of failures, and that a
-// session continues.
+// TestBlockedLogins verifies that too many failed logins block further logins with the same name. The limit is the same
+// for existing users and unknown names. Existing sessions of a blocked user continue.
 func TestBlockedLogins(t *testing.T) {
 	s := newServer(t)
 	v := s.visit(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestSetUp verifies that a second factor is in force after its first code, and that the other sessions end then.
+// TestSetUp verifies that a second factor takes effect when the user confirms the set-up with a code. The confirmation
+// ends all sessions of the user, except the session that sends the code.
 func TestSetUp(t *testing.T) {
 	s := newServer(t)
 	v := s.visit(t)
@@ -93,8 +94,8 @@ func TestDisable(t *testing.T) {
 	s.public(t, "/auth/login", v.credential()).Want(t, wire.OK)
 }
 
-// TestRequiredSecondFactor verifies that a user who must have a second factor gets a session for its set-up, and cannot
-// disable it.
+// TestRequiredSecondFactor verifies the login of a user who must have a second factor, but has none. The session is
+// restricted to the set-up of the second factor. Afterwards, the user cannot disable the second factor.
 func TestRequiredSecondFactor(t *testing.T) {
 	s := newServer(t)
 	v := &visitor{server: s, user: s.User(t, "required", func(u *kubevisionv1alpha1.KubeVisionUser) {

@@ -181,8 +181,8 @@ func TestRegistrationOfTheHost(t *testing.T) {
 	e.wantAbsent(t, secretOf(name, nil))
 }
 
-// TestFailedRegistration verifies that a registration creates both objects or neither, also if only the second write
-// fails after a successful dry run.
+// TestFailedRegistration verifies that a failed registration creates neither the KubeVisionCluster nor the Secret with
+// the kubeconfig. In one case, kube-apiserver accepts the Secret in the dry run, but rejects it afterwards.
 func TestFailedRegistration(t *testing.T) {
 	e := newEndpoints(t)
 	operator := e.operator(t)

@@ -44,9 +44,8 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 type fields map[string]any
 
-// endpoints are the HTTP endpoints of the package clusterregistration. A test control plane is the host cluster, which
-// stores the KubeVisionClusters. The endpoints impersonate each caller on the host cluster, even if no
-// KubeVisionRoleBinding names the caller.
+// endpoints are the HTTP endpoints of the package clusterregistration, connected to a test control plane. The endpoints
+// impersonate the caller of a request when they use the control plane.
 type endpoints struct {
 	*controlplane.Endpoints
 	fixture.Set

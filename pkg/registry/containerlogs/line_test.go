@@ -86,8 +86,8 @@ func FuzzLine(f *testing.F) {
 	})
 }
 
-// TestContinuesAfterTheLastLine verifies that a log that is requested again continues with the first unread line. The
-// new response repeats earlier lines, and several lines may have the same time.
+// TestContinuesAfterTheLastLine verifies that each log line is emitted once if a log is requested several times. In the
+// test, each response of kube-apiserver repeats the earlier lines, and two different lines have the same timestamp.
 func TestContinuesAfterTheLastLine(t *testing.T) {
 	const (
 		before = "2026-01-02T03:04:05.1Z "

@@ -47,8 +47,8 @@ func TestTooLargePod(t *testing.T) {
 	}
 }
 
-// TestEndedRequestDecodesNothing verifies that the server stops decoding cached objects when the request ends. The next
-// request still counts all objects.
+// TestEndedRequestDecodesNothing verifies that the server decodes no cached objects for a request that has ended. A
+// later request for an overview counts all objects.
 func TestEndedRequestDecodesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	o := &readcache.Object{Name: "a", JSON: []byte(`{"status":{"phase":"Running"}}`)}

@@ -24,9 +24,9 @@ func numbered(n int) []*readcache.Object {
 	return out
 }
 
-// TestLooseObjects verifies the compression of objects for a single response. The compressed response must contain the
-// same JSON as the uncompressed response. A response with too many objects must not be compressed.
-func TestLooseObjects(t *testing.T) {
+// TestUncompressedObjects verifies that a response compresses objects that are not compressed in the read cache. A
+// response with more than maxCompressed such objects must not be compressed.
+func TestUncompressedObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}
 		b.addObjects(numbered(n))

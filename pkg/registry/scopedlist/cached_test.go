@@ -52,8 +52,8 @@ func (v *recordingVerdicts) AllowedStale(
 	return true, nil
 }
 
-// TestReviewOfStaleObjects verifies that Client.may passes the time of the latest change of stale cached objects to
-// AllowedStale. With an earlier time, AllowedStale could use the result of an access review from before this change.
+// TestReviewOfStaleObjects verifies that Client.may requires an access review that is newer than the latest change of
+// the stale objects.
 func TestReviewOfStaleObjects(t *testing.T) {
 	recorded := &recordingVerdicts{}
 	newest := time.Now().Add(-time.Minute)

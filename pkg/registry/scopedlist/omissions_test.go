@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestOmittedObjects verifies that an object that takes too much memory is omitted from a list of the cluster or of the
-// cache, and that a warning names the object.
+// TestOmittedObjects verifies that a list omits an object that takes too much memory, and that a warning names the
+// object. The test uses a list from the API server and a list from the read cache.
 func TestOmittedObjects(t *testing.T) {
 	type item struct {
 		Metadata struct {

@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestInTurn verifies that a search beyond the limit of the replica waits, at most until its request ends.
+// TestInTurn verifies that at most searchesAtOnce clusters are searched concurrently. A further search must wait. The
+// search must fail if its request ends during the wait.
 func TestInTurn(t *testing.T) {
 	e := NewProvider(nil)
 	var leave func()

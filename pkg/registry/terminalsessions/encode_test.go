@@ -37,7 +37,7 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestMemory verifies that a recording uses no more memory than its account is charged.
+// TestMemory verifies that all memory of an encoded recording counts toward a user's memory limit.
 func TestMemory(t *testing.T) {
 	text := strings.Repeat("<", recording.MaxFileBytes)
 	shared := budget.New(1 << 30)

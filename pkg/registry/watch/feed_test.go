@@ -156,9 +156,9 @@ func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	}
 }
 
-// TestResume verifies that a client can resume a watch with a bookmark from another replica of the server. The client
-// then has the current objects, or gets an error that the bookmark has expired. The client may already have received
-// changes that are newer than the bookmark.
+// TestResume verifies that a client has the current objects after it resumes a watch from a bookmark. This applies even
+// if the client already has changes that are newer than the bookmark. A client with an expired bookmark must get an
+// error.
 func TestResume(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // as above
 	w := newWorld()

@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestManyChangesAtOnce verifies that a feed never stores more than maxEntries changes, not even while it receives the
-// changes of a new list, and that their memory is charged.
+// TestManyChangesAtOnce verifies that a feed, which is a log of changes, never stores more than maxEntries changes. The
+// memory of the stored changes must count toward the memory limit.
 func TestManyChangesAtOnce(t *testing.T) {
 	const changes = 5*maxEntries + 7
 	w := newWorld()

@@ -23,8 +23,8 @@ func next(t *testing.T, of *topic) []byte {
 	return message
 }
 
-// TestSharedMessages verifies that clients at the same position of a feed get the same encoded message, and that a
-// client gets a separate message if it may not list all objects, has requested summaries, or is at another position.
+// TestSharedMessages verifies that clients at the same position of a feed get the same encoded message. A client gets a
+// separate message if the client may not list all objects, has requested summaries, or is at another position.
 func TestSharedMessages(t *testing.T) {
 	w := newWorld()
 	follow := func() *topic {
@@ -82,8 +82,9 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 	release()
 }
 
-// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold the
-// message. If the memory for shared messages is used up, the next message is charged to its client.
+// TestSharedMessagesAreChargedOnce verifies that a message to many watch clients counts only once toward the memory
+// limit for shared messages. If this limit is reached, a message must count toward the limit of the user who
+// receives the message.
 func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	const size, clients = 100 << 10, 100
 	w, total := newWorld(), budget.NewShared(budget.Options{Total: 4 * size, Step: 1})

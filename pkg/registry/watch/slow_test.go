@@ -123,9 +123,9 @@ func TestStarvingClient(t *testing.T) {
 	c.close() // so that no wake remains scheduled
 }
 
-// TestInitialObjects verifies how a watch client gets the objects that exist before the first change:
-//   - Each object is sent once, even if the objects of one readcache.Group are sent in several messages.
-//   - The read cache may drop objects that were not yet sent.
+// TestInitialObjects verifies how a watch client gets the objects that existed when the watch began:
+//   - Each object is sent once, even if the objects of one readcache.Group need several messages.
+//   - After the read cache has dropped the remaining objects, no more objects are sent.
 func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}
 	for i := range 5 {

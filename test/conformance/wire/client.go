@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// GroupPath is the base path through kube-apiserver.
+	// GroupPath is the base path of API requests that kube-apiserver forwards to KubeVision.
 	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
@@ -44,8 +44,8 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client that trusts one certificate authority. If certificates are given, the client presents the first
-// one, even if the server does not list its authority.
+// New returns a client that trusts only the certificate authority in authorityPEM. If client certificates are given,
+// the client always presents the first certificate.
 func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
@@ -65,8 +65,8 @@ func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Cl
 	}}, nil
 }
 
-// From returns a client that connects from another address of this machine, for example 127.0.0.2. Limits per client
-// address apply separately to this client and to c.
+// From returns a copy of c that connects from the given address of this machine, for example 127.0.0.2. The server then
+// treats the copy as a client on another machine.
 func (c *Client) From(address string) *Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	other, transport := *c.http, &http.Transport{TLSClientConfig: c.tls, DialContext: dialer.DialContext,
@@ -205,8 +205,8 @@ func (c *Client) Call(tb testing.TB, r Request) Envelope {
 	return c.Send(tb, r).Envelope(tb)
 }
 
-// Proxy starts a reverse proxy on this machine that runs until the end of the test, and returns its URL. The proxy
-// sends requests to the server with the client's certificate or credential. It is for programs that support neither.
+// Proxy starts a reverse proxy that authenticates to the server as c does, and returns the URL of the proxy. The proxy
+// runs until the test ends. Programs without support for client certificates can send requests through the proxy.
 func (c *Client) Proxy(tb testing.TB) string {
 	tb.Helper()
 	base, err := url.Parse(c.base)

@@ -41,7 +41,7 @@ const (
 	Unreachable        = 50200
 )
 
-// Codes returns all codes of the contract.
+// Codes returns all values that the field "code" of a response may have.
 func Codes() []int {
 	return []int{
 		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden,
@@ -171,10 +171,10 @@ func (e Envelope) Want(tb testing.TB, code int) Envelope {
 	return e
 }
 
-// Into decodes the data.
-func (e Envelope) Into(tb testing.TB, data any) {
+// Into decodes e.Data into the variable to which target points.
+func (e Envelope) Into(tb testing.TB, target any) {
 	tb.Helper()
-	if err := json.Unmarshal(e.Data, data); err != nil {
+	if err := json.Unmarshal(e.Data, target); err != nil {
 		tb.Fatalf("reading the data: %v\n%.600s", err, e.Data)
 	}
 }

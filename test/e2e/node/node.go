@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package node runs a node of a cluster in a sandbox: a scheduler, containerd, kubelet and kube-proxy. The node gets
-// images from archives, not from a registry.
+// Package node runs a Kubernetes node in a sandbox, with containerd, kubelet and kube-proxy. It also runs
+// kube-scheduler. The node imports images from archives instead of a registry.
 package node
 
 import (

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// Cgroup is the name of the control group of all containers, in each hierarchy.
+	// Cgroup is the name of the control group that contains all containers of the sandbox.
 	Cgroup = "kubevision-e2e"
 
 	cgroupRoot = "/sys/fs/cgroup"
@@ -23,7 +23,8 @@ const (
 	emptyAfter = 10 * time.Second
 )
 
-// makeCgroups creates the control group of all containers in each hierarchy.
+// makeCgroups creates the control group for the containers of the sandbox. With cgroup v1, makeCgroups creates one such
+// group in each hierarchy.
 func makeCgroups() error {
 	hierarchies, err := filepath.Glob(filepath.Join(cgroupRoot, "*", "cgroup.procs"))
 	if err != nil {

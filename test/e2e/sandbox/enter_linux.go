@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enter sets up the sandbox around its first process: a file system whose changes stay in memory, and a network with
-// one address. The shell comes from a static busybox.
+// Enter mounts the file systems and configures the network of the sandbox. The first process of the sandbox must call
+// Enter. The parameter shell is the path of a static busybox.
 func Enter(ctx context.Context, shell string) error {
 	for _, step := range []func() error{
 		mountAll, protectKernelSettings, nameMachine,
@@ -94,10 +94,10 @@ func nameMachine() error {
 	return errors.Join(replace("/etc/resolv.conf", nil), SetHosts(nil))
 }
 
-// SetHosts sets the names that are resolved without a DNS server. The keys are the addresses.
-func SetHosts(names map[string]string) error {
+// SetHosts writes /etc/hosts, because the sandbox has no DNS server. The map contains a host name for each IP address.
+func SetHosts(hostnames map[string]string) error {
 	text := bytes.NewBufferString("127.0.0.1 localhost\n" + Address + " " + Hostname + "\n")
-	for address, name := range names {
+	for address, name := range hostnames {
 		_, _ = fmt.Fprintln(text, address, name)
 	}
 	return replace("/etc/hosts", text.Bytes())

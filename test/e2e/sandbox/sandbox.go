@@ -6,7 +6,7 @@
 package sandbox
 
 const (
-	// Dir is a directory in the memory of the sandbox.
+	// Dir is a directory in a tmpfs. The files in this directory disappear when the sandbox ends.
 	Dir = "/run/e2e"
 	// Address is the address of the machine within the sandbox.
 	Address = "172.30.5.1"

@@ -82,9 +82,8 @@ func hierarchy() string {
 	return cgroupRoot
 }
 
-// TestNothingStays verifies that no process, control group, file or kernel setting of a sandbox remains after its
-// end. The sandbox exits with success, exits with a failure, or is ended by a signal. After SIGKILL, the next run
-// removes the control groups.
+// TestNothingStays verifies that a sandbox leaves no processes, files, kernel settings or control groups behind. Only
+// SIGKILL leaves control groups, which the next run removes.
 func TestNothingStays(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a sandbox")

@@ -308,7 +308,8 @@ func TestDrainBudget(t *testing.T) {
 	}
 }
 
-// TestDrainOfALargePod verifies that a drain reports a Pod that needs too much memory, and evicts the other Pods.
+// TestDrainOfALargePod verifies that a drain does not evict a Pod whose object is too large to be decoded. The drain
+// reports this Pod and evicts the other Pods.
 func TestDrainOfALargePod(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "large"), newActor(t, "ops"), node(t)
 	large := barePod(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })

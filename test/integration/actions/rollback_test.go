@@ -109,8 +109,8 @@ func TestRollbackDeployment(t *testing.T) {
 	refused(t, dev.get(t, "/namespaces/"+ns+"/replicasets/web/history"), wire.Invalid, "resource")
 }
 
-// TestRollbackWhileAnnotationsChange verifies that a rollback succeeds while the annotations of the Deployment change.
-// The Deployment controller changes annotations in each rollout, which increases the generation of the Deployment.
+// TestRollbackWhileAnnotationsChange verifies that a rollback succeeds even if an annotation of the Deployment changes
+// at the same time. The Deployment controller changes annotations in each rollout.
 func TestRollbackWhileAnnotationsChange(t *testing.T) {
 	ns := set().Namespace(t, "rollback-annotated")
 	dev := newActor(t, "dev", ns)

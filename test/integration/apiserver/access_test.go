@@ -97,8 +97,8 @@ func TestAccessOfTwo(t *testing.T) {
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + myAccess}).Want(t, wire.Unauthenticated)
 }
 
-// TestAccessByLabel verifies that a namespace is listed as soon as its labels match a selector, and is no longer listed
-// after the deletion of the binding.
+// TestAccessByLabel verifies that /users/me/access lists a namespace whose labels match the selector of a
+// KubeVisionRoleBinding. The user loses access when the KubeVisionRoleBinding is deleted.
 func TestAccessByLabel(t *testing.T) {
 	a := newActor(t, "")
 	if got := accessOf(t, a, ""); len(got) != 0 {

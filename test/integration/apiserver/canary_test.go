@@ -62,8 +62,9 @@ func canaries(t *testing.T, a actor) map[string]string {
 	return out
 }
 
-// use performs operations of an actor that are recorded in objects, events and logs.
-func use(t *testing.T, c *wire.Client, a actor) actor {
+// useSecrets logs in as a test user, and sends requests that contain the password or the tokens of the user. It returns
+// the user with the new tokens.
+func useSecrets(t *testing.T, c *wire.Client, a actor) actor {
 	t.Helper()
 	a.Login = a.User.Login(t, c, wire.DirectPath)
 	for _, path := range []string{me, clusterList, onHost + "/resources/secrets?namespace=" + system,
@@ -83,9 +84,10 @@ func use(t *testing.T, c *wire.Client, a actor) actor {
 	return a
 }
 
-// TestObjectsAndEventsKeepSecrets verifies that no object other than a Secret contains a secret.
+// TestObjectsAndEventsKeepSecrets verifies that no Event, ConfigMap or KubeVision object contains a password, a token
+// or a signing key.
 func TestObjectsAndEventsKeepSecrets(t *testing.T) {
-	a := use(t, direct(t), newActor(t, "admin"))
+	a := useSecrets(t, direct(t), newActor(t, "admin"))
 	secrets := canaries(t, a)
 	for _, list := range []client.ObjectList{
 		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{},
@@ -107,22 +109,23 @@ func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	}
 }
 
-// TestLogsKeepSecrets verifies that no log of a program contains a secret, at the default and at the highest verbosity.
+// TestLogsKeepSecrets verifies that no log of KubeVision contains a password, a token or a signing key. The test covers
+// the default verbosity and the highest verbosity.
 func TestLogsKeepSecrets(t *testing.T) {
 	t.Run("as installed", func(t *testing.T) {
-		a := use(t, direct(t), newActor(t, "admin"))
+		a := useSecrets(t, direct(t), newActor(t, "admin"))
 		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t,
 			wire.Unauthenticated)
 		for _, path := range []string{env.KubeVision.APIServer().LogFile(),
 			env.KubeVision.ControllerManager().LogFile()} {
-			search(t, path, canaries(t, a))
+			wantNoSecrets(t, path, canaries(t, a))
 		}
 	})
 	t.Run("-v=9", func(t *testing.T) {
 		endpoint, log := startVerbose(t)
 		client := at(t, endpoint)
-		a := use(t, client, newActor(t, "admin"))
-		search(t, log, canaries(t, a))
+		a := useSecrets(t, client, newActor(t, "admin"))
+		wantNoSecrets(t, log, canaries(t, a))
 	})
 	t.Run("-v=9, a token in the address", func(t *testing.T) {
 		endpoint, log := startVerbose(t)
@@ -130,7 +133,7 @@ func TestLogsKeepSecrets(t *testing.T) {
 		at(t, endpoint).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t,
 			wire.Unauthenticated)
 		all := canaries(t, a)
-		search(t, log, map[string]string{"access token": all["access token"]})
+		wantNoSecrets(t, log, map[string]string{"access token": all["access token"]})
 	})
 	t.Run("-v=9, the controllers", func(t *testing.T) {
 		program := env.KubeVision.ControllerManager()
@@ -153,7 +156,7 @@ func TestLogsKeepSecrets(t *testing.T) {
 			all["token of "+name] = token
 			tried(t, kubeconfigWith(token, more))
 		}
-		search(t, program.LogFile(), all)
+		wantNoSecrets(t, program.LogFile(), all)
 	})
 }
 
@@ -224,30 +227,31 @@ var (
 	dumpLine = regexp.MustCompile(`[0-9a-f]{8} {2}(?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
 )
 
-// search searches a log, including its hexadecimal dumps, for secrets and for credentials of any owner.
-func search(t *testing.T, path string, secrets map[string]string) {
+// wantNoSecrets fails the test if a log file contains one of the secrets, any signed token or any private key. It also
+// finds a secret in a hexadecimal dump of an HTTP body.
+func wantNoSecrets(t *testing.T, logFile string, secrets map[string]string) {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(logFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(text) == 0 {
-		t.Fatalf("%s is empty", path)
+		t.Fatalf("%s is empty", logFile)
 	}
 	var dumped bytes.Buffer
 	for _, match := range dumpLine.FindAllSubmatch(text, -1) {
 		dumped.Write(match[1])
 	}
 	if line := environment.FindCredential(text); line != "" {
-		t.Errorf("%s contains a credential: %s", filepath.Base(path), line)
+		t.Errorf("%s contains a credential: %s", filepath.Base(logFile), line)
 	}
 	for name, secret := range secrets {
 		switch at := bytes.Index(text, []byte(secret)); {
 		case at >= 0:
 			line := text[bytes.LastIndexByte(text[:at], '\n')+1:]
-			t.Errorf("%s holds the %s: %.160s...", filepath.Base(path), name, line)
+			t.Errorf("%s holds the %s: %.160s...", filepath.Base(logFile), name, line)
 		case bytes.Contains(dumped.Bytes(), []byte(secret)):
-			t.Errorf("%s holds the %s in the dump of a body", filepath.Base(path), name)
+			t.Errorf("%s holds the %s in the dump of a body", filepath.Base(logFile), name)
 		}
 	}
 }

@@ -31,8 +31,9 @@ func withDevice(t *testing.T, u fixture.User, password, device string) wire.Requ
 	return post(t, "/auth/login", map[string]string{"username": u.Name, "password": password, "deviceToken": device})
 }
 
-// TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block a known device, which is a
-// client that has logged in before, on any replica. A known device gets no more attempts than other clients.
+// TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block logins from a known device.
+// A known device is a client with a token from an earlier login of the user. Failed logins from the known device itself
+// block the known device. The test uses two replicas.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestKubernetesFormats verifies that the direct port serves the standard endpoints of Kubernetes with their formats
-// and statuses.
+// TestKubernetesFormats verifies that kubevision-apiserver serves standard endpoints of Kubernetes, such as /openapi/v3
+// and /healthz, in the same formats as kube-apiserver.
 func TestKubernetesFormats(t *testing.T) {
 	const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 	client := direct(t, admin())
@@ -65,9 +65,9 @@ func TestKubernetesFormats(t *testing.T) {
 	}
 }
 
-// TestKubernetesFormatsForNobody verifies that health endpoints are public, and that all other paths require a right on
-// the host.
-func TestKubernetesFormatsForNobody(t *testing.T) {
+// TestKubernetesEndpointsRequireRights verifies that health endpoints, such as /readyz, are public. Other standard
+// endpoints of Kubernetes, such as /metrics, reject anonymous clients and users of KubeVision.
+func TestKubernetesEndpointsRequireRights(t *testing.T) {
 	client := direct(t)
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
 		if r := client.Send(t, wire.Request{Path: path}); r.Status != http.StatusOK || string(r.Body) != "ok" {

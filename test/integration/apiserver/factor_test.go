@@ -22,8 +22,8 @@ func setup(t *testing.T, token, password string) wire.Request {
 	return as(token, post(t, "/auth/2fa/setup", body))
 }
 
-// withLoginAge returns a copy of the access token with another time of the login, which is the given age before now. If
-// the age is negative, the copy contains no time of the login.
+// withLoginAge returns a copy of an access token with another login time: the current time minus age. If age is
+// negative, the copy has no login time.
 func withLoginAge(t *testing.T, accessToken string, age time.Duration) string {
 	t.Helper()
 	token := fixture.Take(t, accessToken)

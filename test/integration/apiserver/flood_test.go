@@ -26,8 +26,8 @@ const (
 	floodTries = 3
 )
 
-// somewhere returns an address in a separate /64 of one /48.
-func somewhere() string {
+// randomAddressIn48 returns an address in a random /64 of the network 2001:db8:bad::/48.
+func randomAddressIn48() string {
 	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address is suitable
 }
 
@@ -69,12 +69,14 @@ func floodClients(t *testing.T, c *wire.Client, u fixture.User) int {
 	return n
 }
 
-// everyFlood is false by default, because each flood keeps the machine busy.
-var everyFlood = flag.Bool("every-flood", false, "run all floods of TestStrangersDoNotCloseTheLogin, and not two")
+// everyFlood makes TestStrangersDoNotCloseTheLogin run all test cases. By default, the test runs only two, because each
+// test case keeps the machine busy.
+var everyFlood = flag.Bool("every-flood", false, "run all test cases of TestStrangersDoNotCloseTheLogin")
 
-// TestStrangersDoNotCloseTheLogin verifies that many wrong logins from changing addresses do not prevent valid logins.
-// Nine of ten logins from unknown addresses must succeed in time, and all logins from known devices, known addresses
-// and trusted networks.
+// TestStrangersDoNotCloseTheLogin verifies that valid logins succeed in time while other clients send many wrong
+// logins:
+//   - At least nine of ten logins from unknown addresses succeed.
+//   - All logins from known devices, known addresses and trusted networks succeed.
 func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	const people = 10
 	forgiveAfterwards(t)
@@ -97,7 +99,7 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 			func(i int) wire.Request { return from(fixture.RandomAddress(), right(users[i])) }, people * 9 / 10, true,
 		},
 		"strangers, one /48": {
-			func(int) wire.Request { return from(somewhere(), wrong(fixture.Name("x"))) },
+			func(int) wire.Request { return from(randomAddressIn48(), wrong(fixture.Name("x"))) },
 			func(i int) wire.Request { return from(fixture.RandomAddress(), right(users[i])) }, people * 9 / 10, false,
 		},
 		"known devices": {
@@ -161,8 +163,8 @@ func loginsInTime(t *testing.T, c *wire.Client, login func(i int) wire.Request, 
 	return good
 }
 
-// TestNetworksOfIPv6 verifies that failures are counted for an IPv6 network and for the larger networks that may belong
-// to the same customer.
+// TestNetworksOfIPv6 verifies that failed logins are limited for each IPv6 /64, /56 and /48. Otherwise, an attacker
+// with a whole network could use a new address for each login.
 func TestNetworksOfIPv6(t *testing.T) {
 	forgiveAfterwards(t)
 	u := set().User(t, "customer")

@@ -52,8 +52,8 @@ func pauseHost(t *testing.T) (resume func()) {
 	return resume
 }
 
-// awaitPause waits until kube-apiserver no longer responds. The threads of its process do not stop at the same time.
-// Therefore, the process may still respond to a request shortly after the signal.
+// awaitPause waits until kube-apiserver no longer responds. After SIGSTOP, kube-apiserver may still respond for a short
+// time, because its threads do not stop at once.
 func awaitPause(t *testing.T) {
 	t.Helper()
 	config := rest.CopyConfig(env.Cluster.Config())

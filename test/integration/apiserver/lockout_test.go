@@ -16,7 +16,8 @@ import (
 
 var variable = regexp.MustCompile(`"requestId":"[^"]*"|"retryAfterSeconds":\d+`)
 
-// TestLocksLookAlike verifies that locks of existing users and of unknown names cannot be distinguished.
+// TestLocksLookAlike verifies that too many failed logins have the same result for an existing user and an unknown
+// name. Otherwise, an attacker could find out which users exist.
 func TestLocksLookAlike(t *testing.T) {
 	const tolerance = 2 * time.Second // responses contain whole seconds, and a request takes part of a second
 	clients := pair(t)

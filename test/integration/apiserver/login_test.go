@@ -65,7 +65,8 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginsTakeEquallyLong verifies that each failed login hashes one password, which takes most of its time.
+// TestRefusedLoginsTakeEquallyLong verifies that each failed login computes exactly one password hash. Without a hash,
+// the response would be faster, and reveal the cause of the failure.
 func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	client, operator := direct(t), direct(t, admin())
 	for name, r := range refusedLogins(t) {
@@ -126,8 +127,8 @@ func TestFormsOfNamesAndPasswords(t *testing.T) {
 	client.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
 }
 
-// TestManyLogins verifies that each of many concurrent logins gets a session or a time to retry, and that the logins do
-// not delay other requests.
+// TestManyLogins verifies that each of many concurrent logins succeeds or is rejected with the code TooManyRequests.
+// Other requests must succeed during the logins.
 func TestManyLogins(t *testing.T) {
 	const parallel = 50
 	a, other := newActor(t, ""), newActor(t, "") // the logins end the oldest sessions of a
@@ -192,7 +193,8 @@ func TestManyLogins(t *testing.T) {
 	another(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)
 }
 
-// TestALoginTellsEnough verifies that the response to a login is complete and contains nothing else.
+// TestALoginTellsEnough verifies that the response to a login contains the name and the role of the user. The response
+// must not contain the password or a hash.
 func TestALoginTellsEnough(t *testing.T) {
 	a := newActor(t, "readonly")
 	e := direct(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)

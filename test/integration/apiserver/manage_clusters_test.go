@@ -130,7 +130,7 @@ func unseen(t *testing.T, credentials ...string) {
 		named[credential+" in base64"] = base64.StdEncoding.EncodeToString([]byte(credential))
 	}
 	for _, log := range []string{env.KubeVision.APIServer().LogFile(), env.KubeVision.ControllerManager().LogFile()} {
-		search(t, log, named)
+		wantNoSecrets(t, log, named)
 	}
 	for _, list := range []client.ObjectList{
 		&kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionUserList{}, &corev1.EventList{},

@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMetricsByCluster verifies that requests and calls are counted for each cluster, and that clients cannot add
-// clusters to the metrics.
+// TestMetricsByCluster verifies that the metrics for a registered cluster have a label with the name of the cluster. A
+// name that a client invents must not appear in the metrics.
 func TestMetricsByCluster(t *testing.T) {
 	const invented = "of-no-registration"
 	set().HostCluster(t, host)

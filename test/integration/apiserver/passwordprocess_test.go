@@ -109,13 +109,12 @@ const (
 	niceIndex     = 16
 )
 
-// raisePriorities lets the children of a server compete with the other programs of a busy machine, so that they do not
-// exceed their timeout. The priority of a child remains lower than the priority of the server. Without the necessary
-// rights, raisePriorities has no effect. It returns when ctx ends.
-func raisePriorities(ctx context.Context, server int) {
+// raisePriorities raises the priority of the child processes of a server until ctx ends. Otherwise, a child process
+// could exceed its timeout on a busy machine. Without the necessary rights, raisePriorities has no effect.
+func raisePriorities(ctx context.Context, serverPID int) {
 	for ctx.Err() == nil {
-		for _, child := range localcluster.Children(server) {
-			if hasLowPriority(child, server) {
+		for _, child := range localcluster.Children(serverPID) {
+			if hasLowPriority(child, serverPID) {
 				raisePriority(child)
 			}
 		}
@@ -130,6 +129,7 @@ func raisePriority(process int) {
 	}
 	for _, thread := range threads {
 		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			// The priority remains lower than the priority of the server.
 			_ = unix.Setpriority(unix.PRIO_PROCESS, id, 1)
 		}
 	}

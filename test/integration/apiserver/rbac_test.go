@@ -44,8 +44,8 @@ func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes)
 	}
 }
 
-// rules returns the access rules of the named ServiceAccount of KubeVision in a namespace, without the rules that all
-// ServiceAccounts have.
+// rules returns the rights that a ServiceAccount of kubevision-system has in the given namespace. It omits rights that
+// all ServiceAccounts have.
 func rules(t *testing.T, account, namespace string) []authorizationv1.ResourceRule {
 	t.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(t.Context(), system, account)

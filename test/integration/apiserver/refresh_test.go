@@ -69,7 +69,8 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestReuseEndsTheSession verifies that a second use of a refresh token ends the session, and invalidates later tokens.
+// TestReuseEndsTheSession verifies that a session ends when a client sends a refresh token that was replaced more than
+// 30 seconds before. All tokens of the session become invalid.
 func TestReuseEndsTheSession(t *testing.T) {
 	c := direct(t)
 	for name, rotations := range map[string]int{"the last token": 1, "an older token": 4} {

@@ -90,9 +90,9 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, request).Want(t, wire.OK)
 }
 
-// TestTheOneBehindKubernetesIsKilled verifies that the APIService recovers after its replica was killed, and that users
-// remain logged in.
-func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
+// TestRestartBehindKubeAPIServer verifies that requests through kube-apiserver succeed again after kubevision-apiserver
+// was killed and restarted. Existing access tokens remain valid.
+func TestRestartBehindKubeAPIServer(t *testing.T) {
 	a := newActor(t, "")
 	porter := kube(t, "porter")
 	request := wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}

@@ -110,7 +110,8 @@ func TestResetPassword(t *testing.T) {
 	c.Call(t, whoami(manager.AccessToken)).Want(t, wire.OK)
 }
 
-// TestResetPasswordOfAUserWithoutOne verifies that a reset creates a Secret, and does not use an existing one.
+// TestResetPasswordOfAUserWithoutOne verifies that a password reset creates a Secret for a user who has no password.
+// The reset must fail if a Secret with the same name already exists.
 func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	without := func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil }
@@ -127,8 +128,9 @@ func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	set().Gone(t, source)
 }
 
-// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user. Otherwise,
-// an author of users could refer to that Secret, and choose the password of the other user.
+// TestResetPasswordInTheSecretOfAnother verifies that a password reset does not change the Secret of another user.
+// Otherwise, an attacker could create a user that refers to the Secret of a victim. A password reset of the new user
+// would then set the password of the victim.
 func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
 	const theirs = "the password of the victim"
 	c, manager, victim := direct(t), newActor(t, "admin"), set().User(t, "victim")
@@ -227,8 +229,9 @@ func TestResetTwoFactor(t *testing.T) {
 	}
 }
 
-// TestResetsNeedAFreshCode verifies that resets by a caller with a second factor require a fresh code, before any
-// change.
+// TestResetsNeedAFreshCode verifies that an administrator with a second factor needs a one-time code to reset the
+// password or the second factor of a user, or to end the sessions of a user. Each code is valid for one request. A
+// request without a valid code changes nothing.
 func TestResetsNeedAFreshCode(t *testing.T) {
 	c := direct(t)
 	manager, victim := newActor(t, "admin"), newActor(t, "")

@@ -22,7 +22,8 @@ func reverify(t *testing.T, token, code string) wire.Request {
 	return as(token, post(t, "/auth/2fa/reverify", fields{"code": code}))
 }
 
-// sensitive returns a request that requires a one-time code and can be sent several times.
+// sensitive returns a request for which the server requires a one-time code. The request changes the display name of a
+// user.
 func sensitive(t *testing.T, token, user string) wire.Request {
 	t.Helper()
 	return as(token, put(t, "/users/"+user, fields{"displayName": fixture.Name("changed")}))
@@ -97,7 +98,8 @@ func TestReverify(t *testing.T) {
 	})
 }
 
-// TestReverifyEnds verifies that a change of the password or of the second factor ends the verification of a session.
+// TestReverifyEnds verifies that a session needs one-time codes again after a change of the password or the second
+// factor. Before the change, POST /auth/2fa/reverify exempts the session from one-time codes.
 func TestReverifyEnds(t *testing.T) {
 	c, victim := direct(t), set().User(t, "victim")
 	for name, end := range map[string]func(t *testing.T, a actor, secret string){

@@ -31,8 +31,8 @@ func wantBindDenied(t *testing.T, what, role string, e wire.Envelope) {
 	}
 }
 
-// TestManagersGrantNothing verifies that a manager of users and clusters cannot grant a role by changes of labels,
-// names, groups or accounts of others.
+// TestManagersGrantNothing verifies that a manager of users and clusters cannot grant a role indirectly. For example,
+// the manager cannot add a user to a group that has a role.
 func TestManagersGrantNothing(t *testing.T) {
 	c, a := direct(t), managed(t)
 	team, zone, listed := fixture.Name("team"), fixture.Name("zone"), fixture.Name("listed")

@@ -85,7 +85,8 @@ func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsAreFew verifies that a login at the limit of all sessions does not increase the number of sessions.
+// TestSessionsAreFew verifies that the flag --sessions limits the total number of sessions of all users. At this limit,
+// a login ends another session.
 func TestSessionsAreFew(t *testing.T) {
 	u := set().User(t, "last")
 	c := at(t, replicaWith(t, "--sessions=1").Endpoint())
@@ -101,7 +102,8 @@ func TestSessionsAreFew(t *testing.T) {
 	}
 }
 
-// TestASessionIsSmall verifies that the size of a session is bounded, whatever the client calls itself.
+// TestASessionIsSmall verifies that a KubeVisionSession has at most 4 KiB. In the test, the client sends a long
+// User-Agent header, and refreshes the session many times.
 func TestASessionIsSmall(t *testing.T) {
 	const most = 4 << 10
 	c, u := direct(t), set().User(t, "talkative")

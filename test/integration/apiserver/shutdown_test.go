@@ -157,8 +157,8 @@ func TestShutdownDelay(t *testing.T) {
 	}
 }
 
-// grantDuringShutdown creates the first role binding of a user while a server shuts down. It verifies that the server
-// then grants access to the user.
+// grantDuringShutdown creates the first role binding of a user during the shutdown of a server. It verifies that the
+// server grants access to the user before the shutdown ends.
 func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor, namespace string) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("late")},
@@ -179,8 +179,8 @@ func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a ac
 	})
 }
 
-// rotateDuringShutdown adds a key for signing tokens while a server shuts down. It verifies that the server then
-// accepts a token that is signed with the new key.
+// rotateDuringShutdown adds a key for signing tokens during the shutdown of a server. It verifies that the server
+// accepts a token that is signed with the new key before the shutdown ends.
 func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor) {
 	name, value, err := token.NewKey(time.Now())
 	if err != nil {

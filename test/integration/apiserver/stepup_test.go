@@ -32,8 +32,8 @@ type attack struct {
 	wantWithCode int
 }
 
-// harmless returns the writing operations that require no one-time code in a header. It maps the ID of each operation
-// to the reason.
+// harmless returns the write operations that are allowed without an additional one-time code. The result maps the ID of
+// each operation to the reason for the exception.
 func harmless() map[string]string {
 	const (
 		own       = "is about the caller, and asks for a password, a token or a code itself"
@@ -67,12 +67,13 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode verifies that an access token alone cannot change objects that grant rights. The caller is
-// an administrator with a second factor:
+// TestEveryDoorAsksForACode verifies that an administrator with a second factor needs a one-time code to change objects
+// that grant rights:
 //   - A request without a one-time code is rejected, and does not change the object.
 //   - The same request with a one-time code is accepted.
 //   - A second request with the same code is rejected.
-//   - The test covers all writing operations of the API, except those that are known to be harmless.
+//
+// The test covers all write operations of the API, except the operations that the function harmless returns.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)

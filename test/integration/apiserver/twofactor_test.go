@@ -162,7 +162,10 @@ func TestRecoveryCodes(t *testing.T) {
 	}
 }
 
-// TestTries verifies the limits of wrong codes for a challenge and for a user.
+// TestTries verifies the limits for wrong one-time codes at a login:
+//   - After five wrong codes, the user must enter the password again.
+//   - After ten wrong codes, the next code of the user is delayed.
+//   - Existing sessions of the user continue.
 func TestTries(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "")

@@ -44,7 +44,8 @@ func awaitBootstrapState(tb testing.TB, want string) {
 	})
 }
 
-// withoutAdmin removes the first user until the end of the test.
+// withoutAdmin deletes the user "admin" that KubeVision created at the installation. At the end of the test, it makes
+// KubeVision create the user again.
 func withoutAdmin(tb testing.TB) {
 	tb.Helper()
 	tb.Cleanup(func() {
@@ -64,7 +65,7 @@ func withoutAdmin(tb testing.TB) {
 		}
 	})
 	for _, o := range adminObjects() {
-		letGo(tb, o)
+		allowRemovingLastAdmin(tb, o)
 		remove(tb, o)
 	}
 	eventuallyAbsent(tb, credentialsOf(names.AdminUser))
@@ -87,7 +88,8 @@ func noAdmin(tb testing.TB) {
 	}
 }
 
-// adminCanLogIn fails the test unless the first user exists and can log in, as after an installation.
+// adminCanLogIn fails the test unless the user "admin" can log in with the initial password and has the rights of an
+// administrator.
 func adminCanLogIn(tb testing.TB) {
 	tb.Helper()
 	if err := adminExists(tb.Context()); err != nil {
@@ -155,8 +157,8 @@ func TestFirstUserHalfMadeIsFinished(t *testing.T) {
 	awaitLogin(t, names.AdminUser, value, dashboardv1alpha1.CodeOK)
 }
 
-// TestFirstRunRegistersTheHost verifies that the host is registered when the first user is created, unless it is
-// registered already.
+// TestFirstRunRegistersTheHost verifies that a new installation registers the cluster on which KubeVision runs.
+// KubeVision does not register the cluster a second time.
 func TestFirstRunRegistersTheHost(t *testing.T) {
 	const name = "first-run"
 	guard(t)

@@ -11,8 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies that the right to bind the ClusterRole of a built-in
-// role only allows a user to grant the role, and does not bypass the protection of namespaces.
+// TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies the protection of namespaces if a
+// KubeVisionRoleBinding names the ClusterRole "kubevision:dev" or "kubevision:ops". In a protected namespace, the user
+// can neither read Secrets nor create Pods.
 func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -33,7 +34,7 @@ func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 			create(t, b)
 			awaitReady(t, b)
 			for _, n := range []string{names.Namespace, "kube-system"} {
-				for _, q := range beyondView(n) {
+				for _, q := range rightsBeyondReadonly(n) {
 					if err := may("kubevision:"+u.Name, q, false)(t.Context()); err != nil {
 						t.Errorf("%+v: %v", q, err)
 					}

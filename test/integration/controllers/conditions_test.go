@@ -68,8 +68,8 @@ func awaitNotReady(tb testing.TB, o client.Object, reason string) metav1.Conditi
 	return awaitCondition(tb, o, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, reason)
 }
 
-// staysNotReady waits until an object is not ready for a reason and the controllers write no more, so that only the
-// next change of the test can make it ready.
+// staysNotReady waits until the Ready condition of an object is false with the given reason. It fails the test if the
+// reason changes soon afterwards.
 func staysNotReady(tb testing.TB, o client.Object, reason string) {
 	tb.Helper()
 	awaitNotReady(tb, o, reason)

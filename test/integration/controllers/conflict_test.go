@@ -19,8 +19,8 @@ func foreignRef() rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
 }
 
-// TestForeignObjectIsRefused verifies that KubeVision does not change objects of other owners that have a name that
-// KubeVision needs.
+// TestForeignObjectIsRefused verifies that KubeVision does not overwrite an RBAC object of another owner. Instead, a
+// KubeVisionRoleBinding that needs the same name reports a conflict.
 func TestForeignObjectIsRefused(t *testing.T) {
 	namespace := newNamespace(t, nil)
 	for name, tc := range map[string]struct {

@@ -37,7 +37,7 @@ func withoutBindings(tb testing.TB) {
 	}
 	for i := range all.Items {
 		b := &all.Items[i]
-		letGo(tb, b)
+		allowRemovingLastAdmin(tb, b)
 		remove(tb, b)
 		tb.Cleanup(func() {
 			ctx, cancel := later(tb)

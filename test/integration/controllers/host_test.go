@@ -17,7 +17,8 @@ import (
 
 const hostName = "local"
 
-// host returns the registration of the host when it is Ready. It registers the host if necessary.
+// host creates the KubeVisionCluster for the cluster on which KubeVision runs, unless the object exists. It then waits
+// until the object is Ready.
 func host(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	c := hostObject(hostName)
@@ -35,7 +36,8 @@ func hostObject(name string) *kubevisionv1alpha1.KubeVisionCluster {
 	}
 }
 
-// noHost removes all registrations of the host until the end of the test.
+// noHost deletes all KubeVisionClusters for the cluster on which KubeVision runs. At the end of the test, it creates
+// the KubeVisionCluster "local" again.
 func noHost(tb testing.TB) {
 	tb.Helper()
 	var all kubevisionv1alpha1.KubeVisionClusterList

@@ -20,8 +20,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// named returns the users and groups that all bindings currently name. It does not use KubeVision's code.
-func named(ctx context.Context) (users, groups []string, err error) {
+// impersonatedNames returns the users and groups that KubeVision must be able to impersonate for the existing
+// KubeVisionRoleBindings.
+func impersonatedNames(ctx context.Context) (users, groups []string, err error) {
 	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
 	var people kubevisionv1alpha1.KubeVisionUserList
 	if err := env.Client.List(ctx, &bindings); err != nil {
@@ -64,7 +65,7 @@ func impersonate(resource string, resourceNames ...string) rbacv1.PolicyRule {
 }
 
 func impersonatesExactlyTheNamed(ctx context.Context) error {
-	users, groups, err := named(ctx)
+	users, groups, err := impersonatedNames(ctx)
 	if err != nil {
 		return err
 	}
@@ -193,8 +194,8 @@ func TestNamespaceOfAServiceAccountThatAppearsLater(t *testing.T) {
 	})
 }
 
-// TestImpersonatorForNobodyHasNoRules verifies that the role of an impersonator without subjects has no rules, even if
-// another user adds rules to the role.
+// TestImpersonatorForNobodyHasNoRules verifies that the ClusterRole kubevision-impersonator has no rules while there
+// are no KubeVisionRoleBindings. KubeVision removes rules that an administrator adds by hand.
 func TestImpersonatorForNobodyHasNoRules(t *testing.T) {
 	guard(t)
 	host(t)

@@ -21,8 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// letGo allows the deletion of objects on which the last administrator depends.
-func letGo(tb testing.TB, objects ...client.Object) {
+func allowRemovingLastAdmin(tb testing.TB, objects ...client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
 	defer cancel()
@@ -114,7 +113,7 @@ func newAdmin(tb testing.TB, subjectOf func(*kubevisionv1alpha1.KubeVisionUser) 
 	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // the garbage collector would delete them later
 	create(tb, u)
 	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subjectOf(u))
-	tb.Cleanup(func() { letGo(tb, b, u) })
+	tb.Cleanup(func() { allowRemovingLastAdmin(tb, b, u) })
 	return u, b
 }
 
@@ -215,10 +214,10 @@ func TestLastAdmin(t *testing.T) {
 				accepted(t, "leave a group", leave)
 			}
 
-			letGo(t, u)
+			allowRemovingLastAdmin(t, u)
 			accepted(t, "delete the user all the same", deletion(u))
 			accepted(t, "disable the user all the same", changing(u, disable))
-			letGo(t, b)
+			allowRemovingLastAdmin(t, b)
 			accepted(t, "delete the binding all the same", deletion(b))
 		})
 	}

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers tests the running programs in a real control plane, only through the API of the control plane.
+// Package controllers contains integration tests of the programs of KubeVision. The programs run against a real
+// Kubernetes control plane.
 package controllers
 
 import (

@@ -23,9 +23,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// refuse makes the API server reject writes of objects for which an expression is false, until the end of the test.
-func refuse(
-	tb testing.TB, group, resource, condition, expression string,
+// newAdmissionPolicy creates a ValidatingAdmissionPolicy and a binding of the policy. At the end of the test, it
+// deletes both objects.
+func newAdmissionPolicy(
+	tb testing.TB, group, resource, matchCondition, validation string,
 	operations ...admissionregistrationv1.OperationType,
 ) {
 	tb.Helper()
@@ -41,8 +42,8 @@ func refuse(
 							Resources: []string{resource},
 						}},
 				}}},
-			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: condition}},
-			Validations: []admissionregistrationv1.Validation{{Expression: expression,
+			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: matchCondition}},
+			Validations: []admissionregistrationv1.Validation{{Expression: validation,
 				Message: "refused by the test"}},
 		},
 	})
@@ -70,7 +71,8 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		awaitReady(t, b)
 	}
 	// The policy rejects each addition of a name, even if another name is removed.
-	refuse(t, rbacv1.GroupName, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
+	newAdmissionPolicy(t, rbacv1.GroupName, "clusterroles",
+		`object.metadata.name.startsWith("`+names.Impersonator+`")`,
 		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
 			oldObject.rules.exists(o, n in o.resourceNames)))`,
 		admissionregistrationv1.Create, admissionregistrationv1.Update)
@@ -115,8 +117,8 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
 }
 
-// TestRevocationThatFails verifies that a failed revocation causes an event of the binding, and a metric until the
-// revocation succeeds.
+// TestRevocationThatFails verifies that KubeVision emits an event and updates metrics if it cannot revoke the rights of
+// a removed subject.
 func TestRevocationThatFails(t *testing.T) {
 	const (
 		failures = "kubevision_rolebinding_revocation_failures_total"
@@ -134,8 +136,8 @@ func TestRevocationThatFails(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
-	refuse(t, rbacv1.GroupName, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false",
-		admissionregistrationv1.Update)
+	newAdmissionPolicy(t, rbacv1.GroupName, "clusterrolebindings",
+		`object != null && object.metadata.name == "`+name+`"`, "false", admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
 		o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
@@ -166,9 +168,9 @@ func TestRevocationThatFails(t *testing.T) {
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
-// TestMoreNamesThanOneRoleHolds verifies that KubeVision can impersonate more names than fit into one ClusterRole in
-// etcd. Otherwise, an attacker who may bind only the role "readonly" could fill the ClusterRole with long subject
-// names, so that KubeVision could revoke no rights.
+// TestMoreNamesThanOneRoleHolds verifies that KubeVision distributes many long subject names among several
+// ClusterRoles. Otherwise, a user who may bind only the role "readonly" could make a ClusterRole too large for etcd.
+// KubeVision could then no longer revoke rights of other users.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)

@@ -50,8 +50,8 @@ func existing(tb testing.TB, list client.ObjectList, length func() int) int {
 	return length()
 }
 
-// TestObjectsAreFew verifies that an author of users, clusters and bindings can exhaust neither etcd nor the memory of
-// the programs.
+// TestObjectsAreFew verifies that the numbers of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings are
+// limited. The limits protect etcd and the memory of KubeVision's programs.
 func TestObjectsAreFew(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -96,8 +96,8 @@ func TestObjectsAreFew(t *testing.T) {
 	}
 }
 
-// TestObjectsAreSmallTogether verifies that objects cannot grow beyond the memory of the programs, and that they can
-// always shrink and be deleted.
+// TestObjectsAreSmallTogether verifies that the total size of KubeVisionUsers, KubeVisionClusters and
+// KubeVisionRoleBindings is limited. At the limit, an update may make an object smaller, but not larger.
 func TestObjectsAreSmallTogether(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -157,7 +157,8 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	eventually(t, lease, "grow again", patching(user, `{"metadata":{"labels":{"team":"x"}}}`))
 }
 
-// TestOldCountsAllowNothing verifies that no object can be created while no controller counts the objects.
+// TestOldCountsAllowNothing verifies that no KubeVisionUser can be created if the controllers last counted the
+// KubeVisionUsers more than 5 minutes ago.
 func TestOldCountsAllowNothing(t *testing.T) {
 	guard(t)
 	program := env.KubeVision.ControllerManager()

@@ -41,8 +41,8 @@ func serviceAccountToken() *corev1.Secret {
 	return s
 }
 
-// writers returns the clients of a cluster administrator, and of a user who may only write KubeVision's objects and
-// Secrets.
+// writers returns the client of a cluster administrator and the client of a new user. The new user has all rights on
+// Secrets, ConfigMaps, and the objects of KubeVision's API group, but no other rights.
 func writers(tb testing.TB) map[string]client.Client {
 	tb.Helper()
 	writer := delegate(tb, everything(kubevisionv1alpha1.GroupName, "*"), everything("", "secrets", "configmaps"))
@@ -126,7 +126,8 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 // credentials of users:
 //   - No other client can change the content, the owner references, or KubeVision's labels and annotations.
 //   - Other clients can change finalizers and unrelated labels.
-//   - A client that may bind no role cannot delete credentials. The deletion would reset the second factor of the user.
+//   - Only a client with the right to bind all ClusterRoles can delete credentials. The deletion resets the second
+//     factor of the user.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)

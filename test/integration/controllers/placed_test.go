@@ -21,9 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// placed returns the objects that KubeVision has created on the host. It omits the objects for a single
-// KubeVisionRoleBinding or KubeVisionUser.
-func placed(ctx context.Context) ([]client.Object, error) {
+// componentObjects returns all RBAC objects and ServiceAccounts with the label kubevision.io/component.
+func componentObjects(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
 	var clusterBindings rbacv1.ClusterRoleBindingList
@@ -56,7 +55,7 @@ func placed(ctx context.Context) ([]client.Object, error) {
 func arePlaced(want ...string) func(context.Context) error {
 	want = append([]string{}, want...)
 	return func(ctx context.Context) error {
-		objects, err := placed(ctx)
+		objects, err := componentObjects(ctx)
 		if err != nil {
 			return err
 		}
@@ -72,8 +71,9 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the types and names of the objects that the controllers create when the host is registered.
-func onEveryHost() []string {
+// inClusterObjects returns the types and names of the objects that the controllers create for a KubeVisionCluster with
+// spec.inCluster.
+func inClusterObjects() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
 		"*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev",
@@ -93,7 +93,7 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(namespace),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: "robot"})
 	awaitReady(t, b)
-	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
+	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(inClusterObjects(),
 		"*v1.Role "+namespace+"/kubevision-impersonator",
 		"*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 
@@ -103,7 +103,7 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
 
 	c := host(t)
-	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
+	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(inClusterObjects(),
 		"*v1.Role "+namespace+"/kubevision-impersonator",
 		"*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 	awaitReady(t, b)
@@ -148,7 +148,7 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
-	objects, err := placed(tb.Context())
+	objects, err := componentObjects(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}

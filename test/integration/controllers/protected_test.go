@@ -19,9 +19,7 @@ import (
 
 const system = names.Namespace
 
-// beyondView returns rights in a namespace with accounts of KubeVision or Kubernetes. A subject with one of these
-// rights could get more rights than its role grants.
-func beyondView(namespace string) []authorizationv1.ResourceAttributes {
+func rightsBeyondReadonly(namespace string) []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "secrets", Name: names.SigningKeysSecret, Namespace: namespace},
 		{Verb: "list", Resource: "secrets", Namespace: namespace},
@@ -43,8 +41,9 @@ func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	}
 }
 
-// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that the roles "dev" and "ops" in the whole cluster grant
-// only the rights of the role "readonly" in protected namespaces. The right of "ops" to evict Pods is not tested.
+// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies the effect of a KubeVisionRoleBinding that grants the
+// role "dev" or "ops" for a whole cluster. In protected namespaces, the user gets only the rights of the role
+// "readonly". The test ignores the right of "ops" to evict Pods.
 func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -79,7 +78,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 				{Verb: "list", Resource: "pods"}}, true)
 			check("work", work(before), true)
 			for _, n := range []string{guarded, system, "kube-system", "kube-public", "kube-node-lease", ""} {
-				check("beyond view in "+n, beyondView(n), false)
+				check("beyond view in "+n, rightsBeyondReadonly(n), false)
 			}
 			after := newNamespace(t, nil)
 			check("work in a new namespace", work(after), true)
@@ -156,7 +155,7 @@ func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 				!strings.Contains(c.Message, system) {
 				t.Errorf("the status of the cluster is %+v", c)
 			}
-			for _, q := range beyondView(system) {
+			for _, q := range rightsBeyondReadonly(system) {
 				if err := may("kubevision:"+u.Name, q, false)(t.Context()); err != nil {
 					t.Errorf("%+v: %v", q, err)
 				}

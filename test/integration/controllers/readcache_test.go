@@ -99,9 +99,10 @@ func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	}
 }
 
-// TestForeignReaderGetsNoRights verifies the defense against a client that creates the ServiceAccount or the
-// ClusterRole of the read cache in advance. KubeVision must not bind the object, because the client may hold tokens of
-// the ServiceAccount.
+// TestForeignReaderGetsNoRights verifies that KubeVision grants no rights to a ServiceAccount "kubevision-reader" that
+// another client has created. It also verifies that KubeVision does not bind a ClusterRole "kubevision-reader" that
+// another client has created. The client may hold tokens of the ServiceAccount, or may have chosen the rules of the
+// ClusterRole.
 func TestForeignReaderGetsNoRights(t *testing.T) {
 	guard(t)
 	c := host(t)

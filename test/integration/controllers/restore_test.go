@@ -265,7 +265,8 @@ func TestRejectedAdoption(t *testing.T) {
 	u := userObject("")
 	favorites := restoredFavorites(u)
 	create(t, favorites)
-	refuse(t, "", "configmaps", "object.metadata.name == '"+favorites.Name+"'", "false", admissionregistrationv1.Update)
+	newAdmissionPolicy(t, "", "configmaps", "object.metadata.name == '"+favorites.Name+"'", "false",
+		admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
 		if err := env.Client.Update(ctx, favorites.DeepCopy(), client.DryRunAll); !apierrors.IsInvalid(err) {
 			return fmt.Errorf("got %w", err)
@@ -288,11 +289,12 @@ func TestRejectedAdoption(t *testing.T) {
 
 // TestNobodyTakesANameOverByARestore verifies that a restore from a backup does not give the credentials of a deleted
 // user to another person:
-//   - A client that may only write KubeVisionUsers and Secrets can neither restore credentials nor set the annotation
-//     kubevision.io/adopt-credentials.
-//   - An administrator cannot restore credentials with the label of another user, with another type, or with an owner.
-//   - A new user with the name of the deleted user cannot use credentials that have an owner or the label of another
-//     user.
+//   - A client that may only write KubeVisionUsers and Secrets cannot restore a credentials Secret.
+//   - This client also cannot set the annotation kubevision.io/adopt-credentials.
+//   - An administrator cannot restore a credentials Secret that has an owner reference.
+//   - An administrator cannot restore a credentials Secret that has the label of another user or the type Opaque.
+//   - A new user with the name of the deleted user cannot log in with a credentials Secret that has an owner reference
+//     or the label of another user.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)

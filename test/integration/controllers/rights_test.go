@@ -83,8 +83,8 @@ func expectedRights(account types.NamespacedName) []string {
 	return slices.DeleteFunc(all, func(line string) bool { return !strings.HasPrefix(line, account.String()+" ") })
 }
 
-// TestRightsOfThePrograms verifies that the rights of the programs in the cluster equal those in the manifests. The
-// controllers, which may escalate, must not grant them other rights.
+// TestRightsOfThePrograms verifies that the ServiceAccounts of KubeVision have exactly the expected rights. The
+// verb "escalate" would allow the controllers to grant more rights.
 func TestRightsOfThePrograms(t *testing.T) {
 	guard(t)
 	host(t)

@@ -68,12 +68,12 @@ func badSelectors() map[string]*metav1.LabelSelector {
 	}
 }
 
-// badSelector changes the selector of a binding to an invalid one. It returns false if the API server rejects the
-// change.
-func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how func()) bool {
+// tryUpdate calls mutate to change the binding, and then updates the binding. It returns false if the API server
+// rejects the update.
+func tryUpdate(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, mutate func()) bool {
 	tb.Helper()
 	read(tb, b)
-	how()
+	mutate()
 	return env.Client.Update(tb.Context(), b) == nil
 }
 
@@ -94,7 +94,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 				isMade(ofClusters, inWholeCluster(ofClusters, readonly, user(u.Name)),
 					using(ofClusters, hostName, user(u.Name))))
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{ofClusters, ofNamespaces} {
-				if !badSelector(t, b, func() {
+				if !tryUpdate(t, b, func() {
 					if b == ofClusters {
 						b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: selector}
 					} else {

@@ -21,8 +21,9 @@ func ownSecrets() []string {
 		names.CredentialsSecret("nobody")}
 }
 
-// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets. If the signing
-// key were the password of a user, that user could forge any session.
+// TestSecretsOfKubeVisionCannotBeNamed verifies that a KubeVisionUser or KubeVisionCluster cannot refer to KubeVision's
+// own Secrets, such as the signing keys. Otherwise, clients could make KubeVision read Secrets that the clients may not
+// read.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}

@@ -141,10 +141,10 @@ func TestNewClustersGrantNothing(t *testing.T) {
 	}
 }
 
-// TestRelabelledClustersGrantNothing verifies that two changes of a KubeVisionCluster require the right to bind the
-// role of a KubeVisionRoleBinding:
-//   - a new label with which the binding selects the cluster
-//   - another kubeconfig Secret for a cluster that the binding selects
+// TestRelabelledClustersGrantNothing verifies that a user who may not bind a role cannot grant the role by a change of
+// a KubeVisionCluster:
+//   - The user cannot add a label with which a KubeVisionRoleBinding for the role selects the cluster.
+//   - The user cannot replace the kubeconfig Secret of a cluster that the KubeVisionRoleBinding selects.
 func TestRelabelledClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label := unique("zone")
@@ -276,8 +276,9 @@ func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestProtectionIsNotTakenOff verifies that a user cannot remove or disable the label kubevision.io/protected of a
-// namespace if the change grants a role that the user may not bind.
+// TestProtectionIsNotTakenOff verifies that a user who may not bind the role "dev" cannot remove the protection of a
+// namespace. The user can neither delete the label kubevision.io/protected nor set the label to "false". Otherwise, an
+// existing KubeVisionRoleBinding would grant the role "dev" in the namespace.
 func TestProtectionIsNotTakenOff(t *testing.T) {
 	guard(t)
 	newBinding(t, "dev", nil, grants.ToUser("nobody"))
@@ -318,8 +319,8 @@ func TestUsersInheritNothing(t *testing.T) {
 		`{"spec":{"displayName":"x"}}`)
 }
 
-// TestAccountsAreNotTakenOver verifies that a user cannot take over the account of another user with more rights. For
-// example, another password Secret for an account requires the right to bind the roles of the account.
+// TestAccountsAreNotTakenOver verifies that a user who may not bind the roles of an account cannot take over the
+// account. For example, the user can neither replace the password Secret nor reset the second factor of the account.
 func TestAccountsAreNotTakenOver(t *testing.T) {
 	guard(t)
 	group := unique("group")

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestNamespacesOutliveAnInstallation verifies that namespaces can be written after the removal of an installation, for
-// each order of the removal.
+// TestNamespacesOutliveAnInstallation verifies that clients can create, change and delete namespaces after KubeVision
+// is uninstalled. The CustomResourceDefinitions are deleted together with the other objects, or before them.
 func TestNamespacesOutliveAnInstallation(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {

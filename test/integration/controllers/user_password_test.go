@@ -19,11 +19,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// hashOf hashes a password with another implementation, like an external tool.
-func hashOf(tb testing.TB, value string) string {
+// hashOf returns the Argon2id hash of a password. It does not use KubeVision's code.
+func hashOf(tb testing.TB, password string) string {
 	tb.Helper()
 	salt := []byte(rand.Text()[:16])
-	key := argon2.IDKey([]byte(value), salt, 2, 19*1024, 1, 32)
+	key := argon2.IDKey([]byte(password), salt, 2, 19*1024, 1, 32)
 	encode := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=2,p=1$%s$%s", argon2.Version, 19*1024, encode(salt), encode(key))
 }
@@ -78,11 +78,10 @@ func TestChangeOfTheSecretChangesThePassword(t *testing.T) {
 	awaitReady(t, u)
 }
 
-// choose sets a password as a user does, without a change of the Secret.
-func choose(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, value string) {
+func replacePasswordHash(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, password string) {
 	tb.Helper()
 	change(tb, credentialsOf(u.Name), func(s *corev1.Secret) {
-		s.Data[credentials.PasswordHashKey] = []byte(hashOf(tb, value))
+		s.Data[credentials.PasswordHashKey] = []byte(hashOf(tb, password))
 	})
 }
 
@@ -91,7 +90,7 @@ func TestControllerRestartDoesNotUndoTheUsersChoice(t *testing.T) {
 	given, chosen := newPassword(), newPassword()
 	u := newUser(t, newSource(t, given).Name)
 	awaitReady(t, u)
-	choose(t, u, chosen)
+	replacePasswordHash(t, u, chosen)
 	restart(t)
 	awaitLeader(t)
 	awaitLogin(t, u.Name, chosen, dashboardv1alpha1.CodeOK)

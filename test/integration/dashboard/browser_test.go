@@ -139,7 +139,7 @@ func TestBrowser(t *testing.T) {
 	}
 	page.reorder()
 	page.edit(namespace)
-	page.manage(fixture.Code(t, secret, 1))
+	page.createUser(fixture.Code(t, secret, 1))
 	page.stayed()
 }
 
@@ -207,13 +207,14 @@ func (t *tab) edit(namespace string) {
 	})
 }
 
-// manage creates a user in the page. The API requires a new one-time code for it.
-func (t *tab) manage(code string) {
+// createUser creates a user through the page. The API requires a one-time code that was not used before.
+func (t *tab) createUser(oneTimeCode string) {
 	t.Helper()
 	name := fixture.Name("made")
 	set().Later(t, &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	t.do("make a user", typed("#new-user", name), typed("#new-password", "a-Long-one-4711"), typed("#fresh-code", code),
-		click("#users button"), until(`document.getElementById("user-list").textContent.includes("`+name+` viewer")`))
+	t.do("make a user", typed("#new-user", name), typed("#new-password", "a-Long-one-4711"),
+		typed("#fresh-code", oneTimeCode), click("#users button"),
+		until(`document.getElementById("user-list").textContent.includes("`+name+` viewer")`))
 	found := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: name}, found); err != nil {
 		t.Error(err)

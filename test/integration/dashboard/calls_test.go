@@ -32,8 +32,7 @@ func publicCalls() []call {
 	}
 }
 
-// pageCalls returns the API requests that every page of the web UI sends. It also returns the requests of the pages
-// about clusters, for example the overview.
+// pageCalls returns the API requests that the web UI sends on pages about clusters, for example on the overview page.
 func pageCalls() []call {
 	return []call{
 		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},
@@ -122,8 +121,8 @@ func manageCalls() []call {
 	}
 }
 
-// absentCalls returns API requests that the web UI sends for features that KubeVision does not have. It also returns
-// two requests for WebSockets.
+// absentCalls returns API requests of the web UI, mostly for features that KubeVision does not have. The last two
+// requests are for WebSockets, which KubeVision has.
 func absentCalls() []call {
 	const releases, helm = "/clusters/host/package-releases", "/clusters/host/helm"
 	return []call{

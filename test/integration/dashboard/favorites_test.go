@@ -166,8 +166,10 @@ func TestFavoritesAtOnce(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfOthers verifies that the favorites of an earlier user with the same name are not shown, even if they
-// were restored, and that a ConfigMap of another owner is not changed.
+// TestFavoritesOfOthers verifies the protection of the ConfigMap that stores the favorites of a user:
+//   - KubeVision ignores the favorites if the user is not the owner of the ConfigMap.
+//   - KubeVision does not change the ConfigMap if the label of KubeVision is missing.
+//   - An administrator cannot change the ConfigMap.
 func TestFavoritesOfOthers(t *testing.T) {
 	b := newBrowser(t, "")
 	b.call(t, http.MethodPost, "/favorites/toggle", favorite("mine")).Want(t, wire.OK)

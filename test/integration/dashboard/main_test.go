@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// browser is a logged-in user.
+// browser simulates a browser in which a user is logged in to the web UI.
 type browser struct {
 	fixture.User
 

@@ -47,7 +47,7 @@ func TestCalls(t *testing.T) {
 	}
 	for _, c := range slices.Concat(pageCalls(), objectCalls(), manageCalls(), absentCalls()) {
 		if strings.Contains(c.body, "WEB") {
-			r.await(t, namespace)
+			r.awaitDeployment(t, namespace)
 		}
 		if strings.HasSuffix(c.path, "/deployments/web/rollback") {
 			r.awaitRevisions(t, namespace)
@@ -56,9 +56,9 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// await waits until the controllers of Kubernetes no longer change the Deployment. It then stores the Deployment in
-// r.words.
-func (r *replay) await(t *testing.T, namespace string) {
+// awaitDeployment waits until the Deployment "web" has a complete status. It then reads the Deployment for the bodies
+// of later requests.
+func (r *replay) awaitDeployment(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/resources/deployments/web?namespace=" + namespace
 	fixture.Eventually(t, "wait for the Deployment", func(context.Context) error {
@@ -75,8 +75,7 @@ func (r *replay) await(t *testing.T, namespace string) {
 	})
 }
 
-// awaitRevisions waits until the Deployment has a revision to return to. kube-controller-manager creates the
-// revision of a restart after the response to the restart.
+// awaitRevisions waits until the Deployment "web" has two revisions, because a rollback needs an earlier revision.
 func (r *replay) awaitRevisions(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/namespaces/" + namespace + "/deployments/web/history"

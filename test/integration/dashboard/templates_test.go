@@ -54,8 +54,8 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// TestTemplatesOfOperators verifies that a ConfigMap with the label is a template, and that an invalid template is
-// omitted with a warning.
+// TestTemplatesOfOperators verifies that a ConfigMap with the label kubevision.io/template becomes a template. If the
+// ConfigMap is invalid, the list of templates omits it and contains a warning.
 func TestTemplatesOfOperators(t *testing.T) {
 	b := newBrowser(t, "")
 	category := fixture.Name("category")

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// checkChart verifies that kube-apiserver accepts each object of the chart with all optional parts, without a warning,
-// and accepts its Pods in a namespace that enforces the profile "restricted".
+// checkChart verifies that kube-apiserver accepts all objects of the Helm chart without a warning. All optional parts
+// of the chart are enabled. kube-apiserver must also accept the Pods in a namespace that enforces the Pod Security
+// profile "restricted".
 func checkChart(t *testing.T) {
 	values := filepath.Join("testdata", "everything.yaml")
 	absolute, err := filepath.Abs(values)

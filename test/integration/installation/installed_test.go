@@ -139,7 +139,8 @@ func isGone(t *testing.T, o client.Object) bool {
 	return apierrors.IsNotFound(err)
 }
 
-// nothingLeft fails the test if the host cluster still has an object of KubeVision, or if namespaces cannot be used.
+// nothingLeft fails the test if the cluster still has an object of KubeVision. It also fails the test if a Namespace
+// cannot be created, changed and deleted, for example because an admission policy remains.
 func nothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +

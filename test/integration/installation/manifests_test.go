@@ -23,9 +23,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// foreign returns the CustomResourceDefinitions of other projects that optional parts of an installation need, by Go
-// module.
-func foreign() map[string][]string {
+// foreignCRDs returns the CustomResourceDefinitions that optional manifests of KubeVision need. It maps Go modules of
+// other projects to the paths of YAML files in the modules.
+func foreignCRDs() map[string][]string {
 	return map[string][]string{
 		"sigs.k8s.io/gateway-api@v1.6.0": {
 			"config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
@@ -39,8 +39,8 @@ func foreign() map[string][]string {
 	}
 }
 
-// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and accepts
-// each Pod in a namespace that enforces the profile "restricted".
+// TestManifests verifies that kube-apiserver accepts all objects of all kustomizations without a warning.
+// kube-apiserver must also accept the Pods in a namespace that enforces the Pod Security profile "restricted".
 func TestManifests(t *testing.T) {
 	defineForeign(t)
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -98,7 +98,7 @@ func kustomizations(t *testing.T) []string {
 
 func defineForeign(t *testing.T) {
 	t.Helper()
-	for module, files := range foreign() {
+	for module, files := range foreignCRDs() {
 		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
 		cmd.Dir = t.TempDir() // a directory outside of the module
 		text, err := cmd.Output()

@@ -47,10 +47,10 @@ func careless() map[string][]string {
 // TestRemovalInEveryOrder verifies the command "remove" after a user has deleted parts of an installation with kubectl:
 //   - Each kubectl command ends, although the controllers do not run and do not remove finalizers.
 //   - The command "remove" removes the rest of the installation.
-//   - The command "remove" deletes the objects on the member cluster if the kubeconfig of the member still exists.
+//   - The command "remove" deletes the objects on the member cluster if the kubeconfig of the cluster still exists.
 //
-// The deletions start before kube-apiserver enforces the admission policies that would reject the deletions. The test
-// tries two orders of deletion. With the flag -every-order, the test tries all orders.
+// The user runs kubectl before kube-apiserver enforces the admission policies, which would reject the deletions. By
+// default, the user deletes the parts in two orders. With the flag -every-order, the user deletes them in all orders.
 func TestRemovalInEveryOrder(t *testing.T) {
 	orders := [][]string{
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
@@ -279,8 +279,9 @@ func TestRemovalRetriesTheCleanup(t *testing.T) {
 	nothingLeft(t)
 }
 
-// TestCarelessRemovalKeepsData verifies that the deletion of the manifests or the namespace of an installation with
-// objects is rejected, and that applying the manifests again repairs the installation.
+// TestCarelessRemovalKeepsData verifies that no data is lost when a user deletes the manifests or the Namespace of
+// KubeVision with kubectl. Admission policies must reject the deletion of the Namespace and of the
+// CustomResourceDefinitions. Applying the manifests again must repair the installation.
 func TestCarelessRemovalKeepsData(t *testing.T) {
 	install(t)
 	guarded(t)

@@ -68,8 +68,7 @@ func TestLongURLs(t *testing.T) {
 	}
 }
 
-// TestLongHeaders verifies that the memory for long headers of unknown clients is bounded by a small multiple of their
-// size.
+// TestLongHeaders verifies that the server needs limited memory for unauthenticated requests with long headers.
 func TestLongHeaders(t *testing.T) {
 	r := replica(t)
 	for name, value := range map[string]string{
@@ -87,7 +86,7 @@ func TestLongHeaders(t *testing.T) {
 	}
 }
 
-// TestLargePatches verifies that patches of one user with the maximum number of operations need bounded memory.
+// TestLargePatches verifies that the server needs limited memory when one user sends many large patches at once.
 func TestLargePatches(t *testing.T) {
 	ns := createConfigMaps(t, "patches", 1, 16)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps/large-0"

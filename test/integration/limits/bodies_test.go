@@ -29,8 +29,8 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 	}
 }
 
-// TestLargeBodiesOfStrangers verifies that large bodies of unknown clients need little memory, with any header, on one
-// or several connections.
+// TestLargeBodiesOfStrangers verifies that the server needs little memory for unauthenticated requests with large
+// bodies.
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
 	before := peakMiB(t, r)
@@ -47,7 +47,7 @@ func TestLargeBodiesOfStrangers(t *testing.T) {
 	survives(t, r, mostMiB)
 }
 
-// TestLargeManifests verifies that manifests of one user with the maximum number of fields need bounded memory.
+// TestLargeManifests verifies that the server needs limited memory when one user sends many large manifests at once.
 func TestLargeManifests(t *testing.T) {
 	r := replica(t)
 	ns := set().Namespace(t, "manifests")

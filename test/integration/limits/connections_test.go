@@ -33,8 +33,8 @@ func connect(t *testing.T, to, from, text string) net.Conn {
 	return c
 }
 
-// TestUnfinishedHeaders verifies that the memory is bounded, and that other clients get responses, while clients do not
-// complete their headers. The server holds headers in memory until they are complete.
+// TestUnfinishedHeaders verifies that the server needs limited memory for many connections with incomplete requests.
+// Meanwhile, the server responds to complete requests.
 func TestUnfinishedHeaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		connections int

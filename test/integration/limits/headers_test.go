@@ -129,11 +129,8 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 	}
 }
 
-// TestUnreadResponses verifies that the memory of the server is bounded while clients do not accept responses. The
-// clients grant no flow-control window, so that the server must hold each request.
-//
-// The path of each request is malformed. After an unauthenticated request with a valid path, the server would close the
-// connection.
+// TestUnreadResponses verifies that the server needs limited memory when clients accept no response data. The server
+// holds each request in memory until it has sent the response.
 func TestUnreadResponses(t *testing.T) {
 	const streams, connections = 90, 20
 	for name, tc := range map[string]struct {
@@ -155,6 +152,8 @@ func TestUnreadResponses(t *testing.T) {
 						}
 						go func() { _, _ = io.Copy(io.Discard, f.connection) }()
 						for i := range streams {
+							// After an unauthenticated request with a valid path, the server would close the
+							// connection. Therefore, the path is malformed.
 							if f.request(uint32(2*i+1), "GET", wire.DirectPath+"//clusters", tc.field,
 								tc.times) != nil {
 								return // the server may close connections

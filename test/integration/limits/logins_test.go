@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// expensiveHash returns the hash of an unknown password. A login with this hash needs 64 MiB of memory, the maximum
-// that KubeVision accepts in a password Secret.
+// expensiveHash returns a password hash with the maximum cost that KubeVision accepts. A login with this hash needs
+// 64 MiB of memory.
 func expensiveHash() string {
 	encode := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=19$m=65536,t=4,p=1$%s$%s", encode([]byte(strings.Repeat("s", 16))),

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package limits sends floods of requests to the programs under the memory limits of config/, and measures the peak
-// memory of the programs.
+// Package limits measures the peak memory of kubevision-apiserver while clients send many expensive requests at once.
+// The server runs with the memory limit that the manifests in config/ set.
 package limits
 
 import (

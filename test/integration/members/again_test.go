@@ -98,7 +98,8 @@ func TestRemadeRoles(t *testing.T) {
 	})
 }
 
-// TestRolesWithoutRules verifies that a binding is not Ready while the member aggregates no rules into its role.
+// TestRolesWithoutRules verifies that a role binding is not Ready on a registered cluster while the role in that
+// cluster has no rules. Kubernetes must first aggregate the rules.
 func TestRolesWithoutRules(t *testing.T) {
 	member := theOther(t)
 	aggregator := member.ControllerManager()

@@ -108,9 +108,9 @@ func readBackupPage(tb testing.TB) backupCommands {
 	}
 }
 
-// theAlice registers member as the cluster "production", and creates the user alice, who may read Pods there. The user
-// has a new password, a favorite and a second factor. factor is the secret of the second factor.
-func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
+// createAlice registers a cluster, and creates the user alice with the data that a backup must keep, such as a favorite
+// and a TOTP secret.
+func createAlice(t *testing.T, member *plane) (u fixture.User, totpSecret string) {
 	t.Helper()
 	kubeconfig, err := localcluster.Kubeconfig(member.Config())
 	if err != nil {
@@ -169,7 +169,7 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 // alice must keep her password, her second factor, her favorites and her rights on a registered cluster.
 func TestPageOnBackup(t *testing.T) {
 	member, in, page := theOther(t), newShell(t), readBackupPage(t)
-	alice, factor := theAlice(t, member)
+	alice, totpSecret := createAlice(t, member)
 	in.must(t, env.Cluster.Config(), page.save)
 	if err := env.KubeVision.ControllerManager().Stop(); err != nil {
 		t.Fatal(err)
@@ -227,7 +227,7 @@ func TestPageOnBackup(t *testing.T) {
 	var login fixture.Login
 	wireClient.Call(t, wire.Request{
 		Method: "POST", Path: wire.DirectPath + "/auth/2fa/verify",
-		Body: `{"sessionToken":"` + challenge.SessionToken + `","code":"` + fixture.Code(t, factor, 0) + `"}`,
+		Body: `{"sessionToken":"` + challenge.SessionToken + `","code":"` + fixture.Code(t, totpSecret, 0) + `"}`,
 	}).Want(t, wire.OK).Into(t, &login)
 	for path, want := range map[string]string{"/favorites": `"resourceName":"web"`, "/templates": `"house-style"`} {
 		fixture.Eventually(t, "find what was restored in "+path, func(context.Context) error {

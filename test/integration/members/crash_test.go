@@ -27,12 +27,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mostCrashes is the maximum number of crashes in one call of killRepeatedly. It limits the duration of a test, and is
-// sufficient for a crash at each kind of step.
-const mostCrashes = 5
+// maxCrashes limits the number of crashes in one call of killRepeatedly, and so the duration of a test.
+const maxCrashes = 5
 
-// fuse kills kubevision-controller-manager during its writes to a registered cluster, before or after the cluster has
-// received the write.
+// fuse kills kubevision-controller-manager while the program waits for the response of a registered cluster to a write.
+// At every second crash, the cluster does not receive the write.
 type fuse struct {
 	front   *front
 	burnt   chan struct{}
@@ -83,7 +82,7 @@ func isWrite(r *http.Request) bool {
 }
 
 // killRepeatedly calls done until it returns no error. Meanwhile, kubevision-controller-manager is killed up to
-// mostCrashes times, each time during a write. The test fails if there are fewer than three crashes.
+// maxCrashes times, each time during a write. The test fails if there are fewer than three crashes.
 func (f *fuse) killRepeatedly(t *testing.T, what string, done func(context.Context) error) {
 	t.Helper()
 	before := f.crashes
@@ -96,7 +95,7 @@ func (f *fuse) killRepeatedly(t *testing.T, what string, done func(context.Conte
 				t.Fatal(err)
 			}
 			f.crashes++
-			if f.crashes-before < mostCrashes {
+			if f.crashes-before < maxCrashes {
 				f.light()
 			} else {
 				f.putOut()

@@ -77,8 +77,8 @@ func TestDeadMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// TestNoToken verifies that the response of a member to a token request is not returned as the response to the request
-// of a user.
+// TestNoToken verifies that a user's request fails with the code 50200 while the registered cluster responds with 404
+// to KubeVision's token requests.
 func TestNoToken(t *testing.T) {
 	s := newStandin(t)
 	s.answer(tokenPath, func(w http.ResponseWriter, _ *http.Request) {

@@ -102,7 +102,8 @@ func (f *front) config(token string) *rest.Config {
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
 }
 
-// registerThroughFront waits until the registration is Ready.
+// registerThroughFront registers member with the address of a new proxy, the front, and waits until the registration is
+// Ready.
 func registerThroughFront(tb testing.TB, member *plane) (*front, *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	f := newFront(tb, member)
@@ -111,7 +112,7 @@ func registerThroughFront(tb testing.TB, member *plane) (*front, *kubevisionv1al
 	return f, c
 }
 
-// token returns a token of an account with all rights on the member. It is valid for an hour.
+// token returns a token of a ServiceAccount with all rights on the cluster. The token is valid for an hour.
 func (p *plane) token(tb testing.TB) string {
 	tb.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,

@@ -39,11 +39,12 @@ func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisio
 	return p, c
 }
 
-// TestUpstreamHeaders verifies the requests that a registered cluster receives from KubeVision:
-//   - Each request for a user has KubeVision's token, and impersonates only the user and the group of all KubeVision
-//     users.
-//   - Headers that a client adds, such as Cookie, are not forwarded.
-//   - A client cannot impersonate another user.
+// TestUpstreamHeaders verifies the headers of the requests that KubeVision sends to a registered cluster for a user:
+//   - KubeVision sends its own token.
+//   - KubeVision impersonates the user and the group kubevision:users, but no other group.
+//   - KubeVision does not forward the client's headers, such as Cookie.
+//
+// KubeVision must reject a client's request with impersonation headers.
 func TestUpstreamHeaders(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -193,15 +194,14 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// sendCompressed responds with a text of about size bytes, which is the size before the compression.
-func sendCompressed(w http.ResponseWriter, prefix, unit, suffix string, size int) {
+func sendCompressed(w http.ResponseWriter, prefix, repeated, suffix string, uncompressedBytes int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
 	defer func() { _ = compressed.Close() }()
 	const piece = 1 << 20
 	_, err := io.WriteString(compressed, prefix)
-	for written := 0; written < size && err == nil; written += piece {
-		_, err = io.WriteString(compressed, strings.Repeat(unit, piece/len(unit)))
+	for written := 0; written < uncompressedBytes && err == nil; written += piece {
+		_, err = io.WriteString(compressed, strings.Repeat(repeated, piece/len(repeated)))
 	}
 	_, _ = io.WriteString(compressed, suffix)
 }

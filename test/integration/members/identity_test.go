@@ -156,8 +156,8 @@ func (p *plane) granted(t *testing.T, b *kubevisionv1alpha1.KubeVisionRoleBindin
 	})
 }
 
-// TestHostIsNotClaimed verifies that a false server that claims the identity of the host causes no grant on the host,
-// even if an administrator's binding selects a label of its registration.
+// TestHostIsNotClaimed verifies that a false API server cannot claim the identity of the cluster on which KubeVision
+// runs. A role binding that selects the registration of the false API server must grant no rights.
 func TestHostIsNotClaimed(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -199,8 +199,8 @@ func TestHostIsNotClaimed(t *testing.T) {
 	undisputed(t, host)
 }
 
-// TestHostIsRegisteredOnce verifies that a second registration with inCluster causes no grant, even if an
-// administrator's binding selects one of its labels.
+// TestHostIsRegisteredOnce verifies that only one registration with inCluster is accepted. A role binding that selects
+// a second registration must grant no rights.
 func TestHostIsRegisteredOnce(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -224,12 +224,12 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestMemberIsNotClaimed verifies that a false server cannot claim the identity of a member, even with a name that
-// sorts before the name of the member:
-//   - The false server receives no writes.
-//   - Grants and revocations take effect on the member.
-//   - The deletion of the false server's registration does not affect the member.
-//   - The deletion of the member's registration removes all objects of KubeVision from the member.
+// TestMemberIsNotClaimed verifies that a false API server cannot claim the identity of a registered cluster:
+//   - The alphabetical order of the names of the registrations has no effect.
+//   - The false API server receives no writes.
+//   - Grants and revocations take effect on the registered cluster.
+//   - The deletion of the false API server's registration does not affect the registered cluster.
+//   - The deletion of the registered cluster's registration removes all objects of KubeVision from the cluster.
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
 	production := map[string]string{"environment": fixture.Name("production")}
@@ -269,11 +269,11 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// TestTwinNeedsProof verifies that a second registration of a member, the twin, is accepted only if both kubeconfigs
-// lead to the same cluster:
-//   - The twin remains accepted after a change of either kubeconfig.
-//   - The twin is rejected while its kubeconfig leads to a false server.
-//   - A later registration with the name of the deleted twin is rejected if it leads to a false server.
+// TestTwinNeedsProof verifies that a second registration of a cluster is accepted only if the kubeconfigs of both
+// registrations lead to the same cluster:
+//   - The second registration remains accepted after a change of either kubeconfig.
+//   - The second registration is rejected while its kubeconfig leads to another cluster that claims the same identity.
+//   - A registration that is deleted and created again must be verified again.
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
@@ -342,11 +342,11 @@ func noNonces(t *testing.T, member *plane) {
 	})
 }
 
-// TestTwinWithoutTheHolder verifies further registrations of a member whose first registration, the holder, is
+// TestTwinWithoutTheHolder verifies what happens to other registrations of a cluster when the first registration is
 // disconnected or deleted:
-//   - The twin, a second registration that was accepted before, remains usable.
-//   - A new registration is rejected until the holder is connected again.
-//   - After the deletion of the holder, the other registrations remain in use.
+//   - A second registration that was already Ready remains usable.
+//   - A new registration is rejected until the first registration is connected again.
+//   - The other registrations remain usable after the deletion of the first registration.
 func TestTwinWithoutTheHolder(t *testing.T) {
 	member := theOther(t)
 	prod := register(t, member.Config(), nil)

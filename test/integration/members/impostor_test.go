@@ -15,7 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// impostor is a proxy for a cluster that presents another identity. It records the writes that it forwards.
+// impostor is a proxy that forwards requests to one cluster, but presents the identity of another cluster. It records
+// the forwarded writes.
 type impostor struct {
 	*front
 

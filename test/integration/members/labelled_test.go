@@ -67,8 +67,9 @@ func skipRace(t *testing.T) {
 	}
 }
 
-// TestLabelledObjectsKeepNoRights verifies that large objects on a member that resemble KubeVision's objects do not
-// prevent a revocation.
+// TestLabelledObjectsKeepNoRights verifies that rights on a registered cluster can be revoked although the cluster
+// contains many large RoleBindings with KubeVision's labels. The controllers must read all RoleBindings with these
+// labels.
 func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)
@@ -92,8 +93,8 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.NamespaceForbidden)
 }
 
-// TestLimitExceeded verifies that a member that sends more objects than the controllers can hold cannot be used,
-// because the controllers cannot revoke rights on it.
+// TestLimitExceeded verifies that nobody can use a registered cluster whose RoleBindings exceed the memory limit of the
+// controllers. The controllers could not revoke rights on such a cluster.
 func TestLimitExceeded(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)

@@ -112,7 +112,7 @@ func registerText(
 	return c
 }
 
-// unregister deletes a registration and waits until it is gone. The Secret of the cluster still exists.
+// unregister deletes a KubeVisionCluster and waits until the object is gone.
 func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
@@ -131,7 +131,8 @@ func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// condition waits until a condition of the cluster has a status, and a reason unless reason is empty.
+// condition waits until the named condition of the cluster has the expected status and reason. An empty reason matches
+// any reason.
 func condition(
 	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string,
 	status metav1.ConditionStatus, reason string,
@@ -199,7 +200,7 @@ func (p *person) code(tb testing.TB, cluster, path string) int {
 	return e.Code
 }
 
-// becomes waits until the response to a GET has a code.
+// becomes waits until a GET request of the person returns the expected code.
 func (p *person) becomes(tb testing.TB, within time.Duration, cluster, path string, code int) {
 	tb.Helper()
 	var last wire.Envelope

@@ -39,10 +39,9 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// shortAttack is the upper bound for the duration of a short attack. After a short attack, tests do not wait for the
-// recovery of a member that has exceeded its memory limit, because the controllers do not read from such a member for
-// half a minute.
-const shortAttack = 5 * time.Second
+// longAttack is the minimum attack duration after which a test waits until a cluster recovers from LimitExceeded. The
+// recovery takes half a minute.
+const longAttack = 5 * time.Second
 
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	t.Helper()
@@ -53,8 +52,8 @@ func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// pour writes begin, and then piece repeatedly, until the client closes the connection or a gigabyte was written.
-func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
+// pour writes the prefix, and then repeats the chunk until the client disconnects or a gigabyte is written.
+func pour(w http.ResponseWriter, compressed bool, prefix, chunk string) {
 	w.Header().Set("Content-Type", "application/json")
 	to := io.Writer(w)
 	if compressed {
@@ -63,10 +62,10 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 		defer func() { _ = z.Close() }()
 		to = z
 	}
-	if _, err := io.WriteString(to, begin); err != nil {
+	if _, err := io.WriteString(to, prefix); err != nil {
 		return
 	}
-	many := bytes.Repeat([]byte(piece), 1+(1<<20)/len(piece))
+	many := bytes.Repeat([]byte(chunk), 1+(1<<20)/len(chunk))
 	for range 1 << 10 {
 		if _, err := to.Write(many); err != nil {
 			return
@@ -170,7 +169,7 @@ func TestMemoryOfControllers(t *testing.T) {
 			} else {
 				t.Logf("%d MiB", got)
 			}
-			if *attackTime < shortAttack && limitExceeded(t, c) {
+			if *attackTime < longAttack && limitExceeded(t, c) {
 				return
 			}
 			f.fault.Store(nil)

@@ -18,9 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNamesOfTheHostAreNotThoseOfAMember verifies that a ServiceAccount of the host cluster does not get the rights of
-// the ServiceAccount with the same name on a member cluster. A role binding grants only the role readonly to the
-// ServiceAccount of the host cluster, or to its group. The member grants all rights to its own ServiceAccount.
+// TestNamesOfTheHostAreNotThoseOfAMember verifies that KubeVision does not confuse ServiceAccounts with the same name
+// in two clusters. A ServiceAccount of the cluster on which KubeVision runs must not get the rights of a ServiceAccount
+// of a registered cluster.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

@@ -22,14 +22,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// product describes a custom kind of another product, such as the kind Application of Argo CD.
+// product describes a custom resource of other software, such as the resource applications of Argo CD.
 type product struct {
 	plural, singular, kind, group string
 	short                         []string
 }
 
-// products returns custom kinds of products that are often installed together with KubeVision. Some names, such as
-// "clusters" and "users", also occur in KubeVision's API.
+// products returns custom resources of other software that is often installed with KubeVision. Some resource names,
+// such as "clusters" and "users", also occur in KubeVision's API.
 func products() []product {
 	return []product{
 		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},

@@ -38,8 +38,8 @@ func (p *person) inBackground(tb testing.TB, cluster, path string) <-chan outcom
 	return out
 }
 
-// holding returns a handler that does not respond until the client disconnects or the channel is closed. It reports
-// each request that arrives.
+// holding returns a handler that reports each request on the channel arrived, and does not respond. The handler aborts
+// the request when the client disconnects, or after a signal on the channel release.
 func holding(arrived chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		for to := arrived; ; to = nil {

@@ -9,9 +9,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRestartOfChangedDeployment verifies that a restart changes nothing if the Deployment is paused between the read
-// and the write of the restart, and that the restart succeeds if the Deployment is resumed at once, or if only
-// annotations of its Pod template change.
+// TestRestartOfChangedDeployment verifies a restart while another client changes the Deployment:
+//   - The restart fails and changes nothing if the Deployment is paused.
+//   - The restart succeeds if the Deployment is paused only briefly.
+//   - The restart succeeds if only annotations of the Pod template change.
 func TestRestartOfChangedDeployment(t *testing.T) {
 	const restartedAt = "kubectl.kubernetes.io/restartedAt"
 	d := newConcurrentDeployment(t, "restart")

@@ -28,9 +28,8 @@ func namesOf(list client.ObjectList) []string {
 	return out
 }
 
-// TestMemberSelectors verifies that clusters and namespaces get a grant when their labels begin to match a selector,
-// and lose it when they no longer match. Two registrations of one cluster are one target: neither removes a grant that
-// the other requires.
+// TestMemberSelectors verifies that a role binding with label selectors grants rights only while the labels of the
+// cluster and of the namespace match. The deletion of another registration of the same cluster must not remove rights.
 func TestMemberSelectors(t *testing.T) {
 	member := theOther(t)
 	key, value := "team", fixture.Name("team")

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAMemberTakesACode verifies that a write that grants rights on a member requires a fresh code, as on the host.
+// TestAMemberTakesACode verifies that a write that grants rights on a registered cluster requires a TOTP code.
 func TestAMemberTakesACode(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

@@ -174,9 +174,9 @@ func TestNoAPIServer(t *testing.T) {
 	}
 }
 
-// checkNoLeak fails the test if a text from a registered cluster appears in status, in texts, or in an event about the
-// object o.
-func checkNoLeak(t *testing.T, o client.Object, status any, texts ...string) {
+// checkNoLeak verifies that no text of a registered cluster appears in the given status, in the given messages or in
+// events about the object.
+func checkNoLeak(t *testing.T, object client.Object, status any, messages ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)
 	if err != nil {
@@ -186,13 +186,13 @@ func checkNoLeak(t *testing.T, o client.Object, status any, texts ...string) {
 	if err := env.Client.List(t.Context(), &all); err != nil {
 		t.Fatal(err)
 	}
-	texts = append(texts, string(raw))
+	messages = append(messages, string(raw))
 	for i := range all.Items {
-		if all.Items[i].Regarding.Name == o.GetName() {
-			texts = append(texts, all.Items[i].Note)
+		if all.Items[i].Regarding.Name == object.GetName() {
+			messages = append(messages, all.Items[i].Note)
 		}
 	}
-	for _, text := range texts {
+	for _, text := range messages {
 		if strings.Contains(text, leak) || strings.Contains(text, "192.0.2.1") {
 			t.Errorf("it says %s", text)
 		}

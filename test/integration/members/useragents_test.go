@@ -170,8 +170,9 @@ func writeEverything(t *testing.T, p *person, cluster, ns, node string) {
 		Body: `{"revision":0}`}).Want(t, wire.OK)
 }
 
-// TestTheHostKnowsWhoManages verifies that writes of the management endpoints have the same field manager.
-func TestTheHostKnowsWhoManages(t *testing.T) {
+// TestFieldManagerOfManagement verifies that the endpoints for users and role bindings write objects with the field
+// manager "kubevision".
+func TestFieldManagerOfManagement(t *testing.T) {
 	const host = "host"
 	set().HostCluster(t, host)
 	p := login(t, "manager")

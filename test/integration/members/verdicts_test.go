@@ -51,7 +51,7 @@ type reviewer struct {
 	silent atomic.Bool
 
 	mu sync.Mutex
-	// readerContext ends when the requests of the ServiceAccount kubevision-reader are aborted.
+	// readerContext is canceled to abort the requests of the ServiceAccount kubevision-reader.
 	readerContext context.Context
 	cancelReader  context.CancelFunc
 }

@@ -26,8 +26,8 @@ var watchedKinds = []string{
 	"serviceaccounts", "services",
 }
 
-// TestMemoryOfWatches verifies that clients that watch many kinds of a hostile member do not keep lists in the memory
-// of the server after the read cache has dropped the lists. The clients do not close their streams.
+// TestMemoryOfWatches verifies that kubevision-apiserver frees the lists of failed watches although the client's
+// WebSocket stays open. The lists come from a hostile cluster, and are very large.
 func TestMemoryOfWatches(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
@@ -108,7 +108,7 @@ func writeList(w http.ResponseWriter, version string, objects, size int) {
 	_, _ = io.WriteString(w, "]}")
 }
 
-// sendLargeEvent sends an event that exceeds the limit of the read cache, after which the cache drops the kind.
+// sendLargeEvent sends a watch event that is too large for the read cache.
 func sendLargeEvent(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = http.NewResponseController(w).Flush()

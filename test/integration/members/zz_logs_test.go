@@ -10,9 +10,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestLogsKeepCredentials verifies that the logs of KubeVision's programs contain no tokens and no private keys of
-// registered clusters. It runs last, so that the logs cover all other tests of the package.
-func TestLogsKeepCredentials(t *testing.T) {
+// TestLogsContainNoCredentials verifies that the logs of KubeVision's programs contain no tokens and no private keys.
+// The test runs last, so that the logs cover all other tests of the package.
+func TestLogsContainNoCredentials(t *testing.T) {
 	for name, text := range env.Logs(t) {
 		if bytes.Contains(text, []byte(registeredToken)) {
 			t.Errorf("%s contains the token of a kubeconfig", name)

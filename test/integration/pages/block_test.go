@@ -15,13 +15,13 @@ import (
 type kind int
 
 const (
-	// data is the kind of a block that is not run, such as a JSON document or a diagram.
+	// data marks a documentation block that is not run, such as a JSON document or a diagram.
 	data kind = iota
-	// script is the kind of a block with commands, but without the output of the commands.
+	// script marks a documentation block with commands, but without the output of the commands.
 	script
-	// session is the kind of a block with commands that have the prefix "$ ". The output follows each command.
+	// session marks a documentation block with commands and their output. Each command has the prefix "$ ".
 	session
-	// manifest is the kind of a block with Kubernetes objects in YAML. kubectl applies the objects to the cluster.
+	// manifest marks a documentation block with Kubernetes objects in YAML. kubectl applies the objects to the cluster.
 	manifest
 )
 
@@ -69,7 +69,7 @@ func parse(page string) []block {
 			gap++
 		case !inBlock:
 			gap = -1
-		case gap < 0, gap > 0 && begins(code):
+		case gap < 0, gap > 0 && startsBlock(code):
 			out = append(out, block{line: i + 1, text: code + "\n", skipped: reason})
 			reason, gap = "", 0
 		default:
@@ -83,8 +83,7 @@ func parse(page string) []block {
 	return out
 }
 
-// begins returns true if a line begins another block. The previous line must be empty.
-func begins(line string) bool {
+func startsBlock(line string) bool {
 	return strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "apiVersion:")
 }
 

@@ -22,7 +22,8 @@ var varyingText = regexp.MustCompile(strings.Join([]string{
 	`(?P<port>localhost:\d+|127\.0\.0\.1:\d+)`,
 }, "|"))
 
-// outputPatterns returns a regular expression for each group of varyingText.
+// outputPatterns returns a regular expression for each named capture group in varyingText. The keys of the map are the
+// names of the groups.
 func outputPatterns() map[string]string {
 	return map[string]string{
 		"any": `[\s\S]*?`, "space": `\s+`, "request": `req_[0-9A-Z]{26}`, "id": `[0-9a-z]{26}`,

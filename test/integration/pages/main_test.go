@@ -22,13 +22,13 @@ const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "oathtool" {
-		os.Exit(oathtool(os.Args[len(os.Args)-1]))
+		os.Exit(runOathtool(os.Args[len(os.Args)-1]))
 	}
 	os.Exit(m.Run())
 }
 
-// oathtool replaces the program oathtool.
-func oathtool(secret string) int {
+// runOathtool prints a one-time code, like the program oathtool, and returns the exit status.
+func runOathtool(secret string) int {
 	text, _ := os.ReadFile(os.Getenv(shiftVariable))
 	shift, _ := strconv.Atoi(string(text))
 	code, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(shift)*time.Second))

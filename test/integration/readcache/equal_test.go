@@ -112,8 +112,8 @@ func compare(t *testing.T, p person, path string) {
 	})
 }
 
-// TestPages verifies that pages contain each object once, although objects are created and deleted between the
-// requests, and that the token of another list is rejected.
+// TestPages verifies that the pages of a list contain each object once, even if an object is created between the
+// requests. The server rejects the continue token of a different list.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	p := bound(t, "readonly", ns)

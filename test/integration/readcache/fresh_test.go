@@ -125,7 +125,7 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// TestGzip verifies that compressed and plain responses are equal before and after a change, and that responses with
+// TestGzip verifies that a compressed response contains the same data as an uncompressed response. Responses with
 // Secrets are not compressed.
 func TestGzip(t *testing.T) {
 	ns := set().Namespace(t, "gzip")
@@ -178,7 +178,7 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// TestChangesArrive verifies that changes of others on the API server are soon in the list.
+// TestChangesArrive verifies that a list from the read cache soon contains an object that another client has created.
 func TestChangesArrive(t *testing.T) {
 	const writes, soon = 20, 250 * time.Millisecond
 	ns := set().Namespace(t, "arrive")

@@ -21,14 +21,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// define creates a kind whose objects have a field flavor. If flavor is not empty, it is the default of the field.
-func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
+// define creates a CustomResourceDefinition with a field "flavor". The field has no default if defaultFlavor is empty.
+func define(t *testing.T, plural, defaultFlavor string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
 		"metadata": map[string]any{"name": plural + ".example.com"},
 		"spec": map[string]any{
-			"group": "example.com", "scope": "Namespaced", "versions": versions(flavor),
+			"group": "example.com", "scope": "Namespaced", "versions": versions(defaultFlavor),
 			"names": map[string]any{
 				"plural":   plural,
 				"kind":     "Kettle",
@@ -54,10 +54,10 @@ func letView(t *testing.T, plural string) {
 	})
 }
 
-func versions(flavor string) []any {
+func versions(defaultFlavor string) []any {
 	field := map[string]any{"type": "string"}
-	if flavor != "" {
-		field["default"] = flavor
+	if defaultFlavor != "" {
+		field["default"] = defaultFlavor
 	}
 	return []any{map[string]any{
 		"name": "v1", "served": true, "storage": true,

@@ -60,8 +60,8 @@ func TestRightTakenAway(t *testing.T) {
 	}
 }
 
-// TestKindThatTheAccountMayNotList verifies that users read a kind from the API server, completely, if they may list it
-// and the account of the read cache may not.
+// TestKindThatTheAccountMayNotList verifies reads of a kind that the account of the read cache may not list. A user who
+// may list the kind gets a complete list from the API server.
 func TestKindThatTheAccountMayNotList(t *testing.T) {
 	ns := set().Namespace(t, "unlisted")
 	set().Create(t, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}})

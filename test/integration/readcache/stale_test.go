@@ -72,7 +72,7 @@ func register(
 	return c
 }
 
-// remote is a member behind a proxy.
+// remote is a registered cluster that KubeVision reaches through a proxy.
 type remote struct {
 	*localcluster.Cluster
 
@@ -141,14 +141,14 @@ func (r *remote) create(t *testing.T, namespace, name string) {
 	}
 }
 
-// settle reads until verdicts are cached. This requires that the RBAC objects are watched, and have not changed for a
-// moment.
+// settle repeats a read until KubeVision has cached the access reviews for the user.
 func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	t.Helper()
 	var e wire.Envelope
 	fixture.Eventually(t, "wait for verdicts that are kept", func(context.Context) error {
 		e = p.cached(t, path)
-		time.Sleep(time.Second) // longer than the lifetime of a verdict that was requested shortly after a change
+		// KubeVision caches an access review only for a moment if the RBAC objects have just changed.
+		time.Sleep(time.Second)
 		e = p.cached(t, path)
 		before := r.proxy.Reviews()
 		if e = p.cached(t, path); r.proxy.Reviews() != before {

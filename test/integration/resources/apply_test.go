@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations returns the data of an apply response, and the operations of its results, such as "created failed".
+// operations returns the data of an apply response and the operation of each result, separated by spaces.
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply

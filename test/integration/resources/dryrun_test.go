@@ -218,7 +218,7 @@ func noSecrets(tb testing.TB, ns string) {
 	})
 }
 
-// forbid creates an admission policy against the key "forbidden". Its message contains the rejected value.
+// forbid creates an admission policy whose message contains the rejected value of the data key "forbidden".
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")

@@ -13,7 +13,7 @@ import (
 )
 
 // TestValuesDoNotMakeAMessageGrow verifies that error messages remain short if the values of a Secret consist of
-// asterisks. The server replaces each value in a message with asterisks, and must not replace these asterisks again.
+// asterisks. KubeVision replaces each value in a message with asterisks, and must not replace these asterisks again.
 func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	ns, other := set().Namespace(t, "grow"), set().Namespace(t, "other")
 	dev := newPerson(t, "dev", ns)
@@ -40,8 +40,8 @@ func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	}
 }
 
-// TestAVersionOfWhatIsNotThere verifies that a new object cannot have a resource version.
-func TestAVersionOfWhatIsNotThere(t *testing.T) {
+// TestCreateWithResourceVersion verifies that KubeVision rejects a create request whose object has a resourceVersion.
+func TestCreateWithResourceVersion(t *testing.T) {
 	ns := set().Namespace(t, "version")
 	dev := newPerson(t, "dev", ns)
 	body := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","resourceVersion":"7"}}`

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// crdTimeout is the time within which the server must use a changed CustomResourceDefinition. The server may take two
+// crdTimeout is the time within which KubeVision must use a changed CustomResourceDefinition. KubeVision may take two
 // seconds. The rest is a margin for kube-apiserver and for slow machines.
 const crdTimeout = 5 * time.Second
 
@@ -61,7 +61,7 @@ func (d *definition) setVersions(t *testing.T, versions ...any) {
 	})
 }
 
-// becomes waits until the response to a GET on the host has a code and contains a text.
+// becomes waits until the response to a GET request has the given code and contains the given text.
 func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
@@ -212,7 +212,8 @@ func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	}
 }
 
-// TestAConversionThatFails verifies that the error of the API server is returned, also in searches.
+// TestAConversionThatFails verifies that KubeVision returns the error of kube-apiserver if the conversion webhook of a
+// CustomResourceDefinition fails. The response to a search contains this error, too.
 func TestAConversionThatFails(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("converted"), "-", "")
 	d := newDefinition(plural, "Converted", "Namespaced", version("v1", true, true), version("v1beta1", true, false))

@@ -101,8 +101,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestAllNamespacesOfSomebodyWithTwo verifies that a list of all namespaces contains the objects of the caller's
-// namespaces, and is marked as partial.
+// TestAllNamespacesOfSomebodyWithTwo verifies a list of ConfigMaps across all namespaces for a user with rights in two
+// namespaces. The list contains only the ConfigMaps in these two namespaces, and is marked as partial.
 func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "one"), set().Namespace(t, "two"), set().Namespace(t, "foreign")
 	viewer := newPerson(t, "readonly", one, two)
@@ -134,8 +134,10 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	viewer.get(t, "/resources/nodes").Want(t, wire.Forbidden)
 }
 
-// TestOrderAsKubectl verifies that quantities are sorted by value, Pods by the combined values of their containers, and
-// Events of both APIs by the time of the last occurrence.
+// TestOrderAsKubectl verifies the order of sorted lists:
+//   - PersistentVolumeClaims are sorted by the value of the requested storage, for example 500Mi before 2Gi.
+//   - Pods are sorted by the sum of the restarts, the CPU requests or the memory requests of all containers.
+//   - Events of both API groups are sorted by the time of the last occurrence.
 func TestOrderAsKubectl(t *testing.T) {
 	ns := set().Namespace(t, "order")
 	viewer := newPerson(t, "readonly", ns)

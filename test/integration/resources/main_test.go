@@ -58,7 +58,7 @@ func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	return p
 }
 
-// send takes a path that begins after the name of the cluster.
+// send sends a request. The path is relative to the API path of the cluster, which is /clusters/host.
 func (p person) send(tb testing.TB, method, path, contentType, body string) wire.Envelope {
 	tb.Helper()
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,

@@ -139,7 +139,7 @@ func TestTablesEqualKubectl(t *testing.T) {
 	t.Run("content", func(t *testing.T) { testContentOfTables(t, all, one) })
 }
 
-// testPartialTables verifies that a table of all namespaces contains only the objects in the caller's namespaces.
+// testPartialTables verifies that a list with view=table contains only objects in namespaces that the user may read.
 func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 	t.Helper()
 	list := "/resources/configmaps?view=table&labelSelector=table%3D" + one

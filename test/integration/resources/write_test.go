@@ -273,8 +273,8 @@ func TestWhereAManifestMayGo(t *testing.T) {
 	}
 }
 
-// TestPatchesAreChecked verifies that the server validates patches before it calls the cluster, and that the API server
-// validates them, too.
+// TestPatchesAreChecked verifies the error codes of invalid patches and of patches without permission. KubeVision
+// rejects some invalid patches itself, and kube-apiserver rejects the others.
 func TestPatchesAreChecked(t *testing.T) {
 	ns := set().Namespace(t, "patches")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)

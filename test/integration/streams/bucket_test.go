@@ -106,11 +106,11 @@ func played(ctx context.Context, c *wire.Client, a person, namespace string) (st
 	if err != nil {
 		return "", err
 	}
-	var found []session
+	var found []recordedTerminal
 	if err := json.Unmarshal(listed.Data, &found); err != nil {
 		return "", err
 	}
-	found = slices.DeleteFunc(found, func(s session) bool { return s.Namespace != namespace })
+	found = slices.DeleteFunc(found, func(s recordedTerminal) bool { return s.Namespace != namespace })
 	if len(found) != 1 {
 		return "", fmt.Errorf("there are %d recordings", len(found))
 	}
@@ -137,8 +137,11 @@ func playsEventually(tb testing.TB, c *wire.Client, a person, namespace, text st
 	})
 }
 
-// TestRecordingInBucket verifies that a terminal is recorded in a bucket while it is open, that the recording is one
-// encrypted object afterwards, and that a killed replica loses no data that were written.
+// TestRecordingInBucket verifies the recording of terminals in an S3 bucket:
+//   - The recording of an open terminal can be played.
+//   - After the end of a terminal, the recording is a single encrypted object.
+//   - Recorded output remains when the server is killed.
+//   - A recording cannot be played if an object is missing.
 func TestRecordingInBucket(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	killed := set().Namespace(t, "killed")
@@ -269,9 +272,12 @@ func storeOf(tb testing.TB, prefix, secret string, change func(*recording.Option
 	return s
 }
 
-// TestBoundsOfBucket verifies that a long recording continues in another object and that each object is uploaded in
-// parts, that the limit of the bytes of recordings applies, that old recordings are deleted, and that nothing is
-// recorded with wrong credentials or on a server that is not trusted.
+// TestBoundsOfBucket verifies the limits for recordings in an S3 bucket:
+//   - A recording that exceeds the maximum size of an object continues in a second object.
+//   - No recording begins when the existing recordings reach the maximum total size.
+//   - Recordings that exceed the maximum age are deleted.
+//   - No recording begins with wrong credentials.
+//   - No recording begins if the certificate of the S3 server is not trusted.
 func TestBoundsOfBucket(t *testing.T) {
 	const prefix = "bounds"
 	s := storeOf(t, prefix, secretKey, nil)

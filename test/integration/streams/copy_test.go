@@ -29,7 +29,8 @@ type copyFrame struct {
 	Bytes, Files, Skipped, Size, MaxBytes int64
 }
 
-// openCopy authenticates like a browser, with a ticket in the URL.
+// openCopy opens a stream that copies a file to or from a container. Like a browser, openCopy authenticates with a
+// ticket in the URL.
 func (p person) openCopy(tb testing.TB, namespace, query string) *socket {
 	tb.Helper()
 	ticket := p.ticket(tb, `{"cluster":"`+host+`","namespace":"`+namespace+`","pod":"web","verb":"copy"}`)
@@ -84,8 +85,10 @@ func newCopyPod(tb testing.TB) (p person, namespace, dir string) {
 	return p, namespace, dir
 }
 
-// TestCopyOfAFile verifies that a file can be copied into a container and back, that the progress is reported, and that
-// a truncated copy does not change the existing file.
+// TestCopyOfAFile verifies the copying of a single file:
+//   - A file can be copied to a container and from a container.
+//   - The server reports the progress.
+//   - An incomplete copy does not change an existing file.
 func TestCopyOfAFile(t *testing.T) {
 	p, namespace, dir := newCopyPod(t)
 	path, content := filepath.Join(dir, "-data; touch x"), random(3<<20)
@@ -148,8 +151,10 @@ func onlyFiles(dir string, names ...string) error {
 	return nil
 }
 
-// TestCopyOfADirectory verifies that an archive can be copied into a container and back, that links are omitted, and
-// that a name outside of the directory ends the copy.
+// TestCopyOfADirectory verifies the copying of a directory as a tar archive:
+//   - An archive can be copied to a container and from a container.
+//   - Symbolic links are omitted.
+//   - A file name that leads out of the directory ends the copy.
 func TestCopyOfADirectory(t *testing.T) {
 	p, namespace, dir := newCopyPod(t)
 	into := filepath.Join(dir, "in")

@@ -58,8 +58,10 @@ func (s serverSent) change(tb testing.TB) event {
 	return e
 }
 
-// TestEvents verifies that server-sent events contain the same changes directly and through kube-apiserver, that they
-// end with a reason, and that they can be resumed from a bookmark.
+// TestEvents verifies server-sent events on direct connections and through kube-apiserver:
+//   - A client receives the changes of objects.
+//   - A client can resume from a bookmark.
+//   - The last event contains the reason for the end.
 func TestEvents(t *testing.T) {
 	ns := set().Namespace(t, "events")
 	p := bound(t, "readonly", ns)
@@ -95,8 +97,10 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestTokenInQuery verifies that an access token in the URL opens only the watch, and only if a flag allows it, and
-// that no log contains the token.
+// TestTokenInQuery verifies the use of an access token in the URL:
+//   - The server accepts the token only if a flag allows access tokens in URLs.
+//   - The token is valid only for the watch.
+//   - The log of the server does not contain the token.
 func TestTokenInQuery(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--watch-token-in-query", "-v=9")
 	if err != nil {

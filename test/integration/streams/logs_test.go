@@ -35,7 +35,11 @@ func (p person) text(tb testing.TB, path string) string {
 	return string(response.Body)
 }
 
-// TestLogAsText verifies the parts of a log that a request can select, and the format of the file.
+// TestLogAsText verifies HTTP requests for the log of a container:
+//   - The response is plain text, or a gzip file on request.
+//   - Query parameters select the lines.
+//   - Long lines are truncated.
+//   - Invalid parameters are rejected.
 func TestLogAsText(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main", "side")
@@ -168,7 +172,7 @@ func TestLogEndsWithItsRight(t *testing.T) {
 	}
 }
 
-// TestLogThroughKubeAPIServer verifies that the aggregation layer does not end a log.
+// TestLogThroughKubeAPIServer verifies that a client can follow the log of a container through kube-apiserver.
 func TestLogThroughKubeAPIServer(t *testing.T) {
 	_, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main")

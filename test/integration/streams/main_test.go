@@ -25,8 +25,8 @@ import (
 
 const (
 	host = "host"
-	// promptly is the maximum duration of events that normally take less than a second. It includes a margin, because
-	// tests that run in parallel delay the events.
+	// promptly is the timeout for responses that normally take less than a second. Parallel tests can slow the server
+	// down.
 	promptly = 3 * time.Second
 )
 

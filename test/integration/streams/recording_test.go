@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// session describes the recording of a terminal.
-type session struct {
+// recordedTerminal is an item of the API response that lists the recordings of terminals.
+type recordedTerminal struct {
 	ID, UserID, Cluster, Namespace, Pod, Container, Verb string
 	Command                                              []string
 	Bytes                                                int64
@@ -65,9 +65,9 @@ func TestRecording(t *testing.T) {
 	readUntil(t, plain, func(f frame) bool { return f.Type == "close" })
 
 	a := auditor(t)
-	var found []session
+	var found []recordedTerminal
 	a.client.Call(t, a.get("/terminal-sessions?limit=200")).Want(t, wire.OK).Into(t, &found)
-	found = slices.DeleteFunc(found, func(s session) bool { return s.Namespace != namespace })
+	found = slices.DeleteFunc(found, func(s recordedTerminal) bool { return s.Namespace != namespace })
 	if len(found) != 2 || found[0].UserID != "kubevision:"+p.User.Name || found[0].Pod != "web" ||
 		found[0].Container != "main" || found[0].Cluster != host || found[0].Verb != "exec" ||
 		!slices.Equal(found[0].Command, []string{"sh"}) {
@@ -112,8 +112,8 @@ func TestRecording(t *testing.T) {
 	a.client.Call(t, a.get("/terminal-sessions?limit=-1")).Want(t, wire.Invalid)
 }
 
-// TestUnrecordedTerminals verifies that a client gets no output of a terminal that the server cannot record. A copy of
-// a file that cannot be recorded returns no data either.
+// TestUnrecordedTerminals verifies that a client gets no data from a container while the server cannot record terminals
+// and copied files.
 func TestUnrecordedTerminals(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRefusalsOfKubelets verifies that, if a kubelet refuses the connection of kube-apiserver, the caller gets the HTTP
-// status of the response, but no text of it.
+// TestRefusalsOfKubelets verifies the error of a terminal or port-forward when the kubelet rejects the request. The
+// error contains the HTTP status of the kubelet's response, but no text from the response body.
 func TestRefusalsOfKubelets(t *testing.T) {
 	const secret = "the-text-of-the-kubelet"
 	pair, err := env.Cluster.ClusterCA().IssueServing("127.0.0.1")

@@ -112,7 +112,8 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// resumeTime is the duration of TestResume. If the duration is not zero, TestResume also kills kube-apiserver.
+// resumeTime is the time for which TestResume repeats its checks. Without this flag, TestResume makes each check once,
+// and does not kill kube-apiserver.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
 // resumption contains the clients of TestResume, and a replica of the server whose connections to kube-apiserver are
@@ -148,8 +149,8 @@ func newResumption(tb testing.TB) *resumption {
 	return out
 }
 
-// disturb interrupts the connections between a replica of the server and kube-apiserver while objects change. It also
-// kills and restarts the replica.
+// disturb interrupts the connections between one replica of the server and kube-apiserver while objects change. disturb
+// also kills and restarts this replica. If killKubeAPIServer is true, disturb kills and restarts kube-apiserver, too.
 func (r *resumption) disturb(tb testing.TB, killKubeAPIServer bool) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(tb.Context())
@@ -191,7 +192,7 @@ func restart(tb testing.TB, p *localcluster.Program) {
 	}
 }
 
-// compare waits until the copy of each client equals the objects on kube-apiserver.
+// compare waits until each client has received the latest version of all ConfigMaps.
 func (r *resumption) compare(tb testing.TB) {
 	tb.Helper()
 	want := map[string]string{}

@@ -37,9 +37,9 @@ func executing(tb testing.TB, front *wire.Client) int {
 	return sum
 }
 
-// TestStreamsTakeNoPlaces verifies that streams through kube-apiserver on the paths for streams occupy no seats of API
-// Priority and Fairness. A priority level has only some dozens of seats.
-func TestStreamsTakeNoPlaces(t *testing.T) {
+// TestStreamsOccupyNoSeats verifies that WebSockets through kube-apiserver do not occupy seats of API Priority and
+// Fairness. A priority level has only some dozens of seats.
+func TestStreamsOccupyNoSeats(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6
 	before := executing(t, front.client)

@@ -83,11 +83,12 @@ func (p *tcpProxy) carry(from net.Conn) {
 	delete(p.ends, to)
 }
 
-// add returns false while the proxy interrupts connections.
-func (p *tcpProxy) add(ends ...net.Conn) bool {
+// add records connections that the proxy must close when the test interrupts the proxy. During an interruption, add
+// returns false.
+func (p *tcpProxy) add(connections ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, conn := range ends {
+	for _, conn := range connections {
 		p.ends[conn] = true
 	}
 	return !p.cut

@@ -70,8 +70,11 @@ func TestTicketsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTicketIsBound verifies that a ticket opens only the stream that it names, that it is invalid if any part of it is
-// changed, that it is not an access token, and that it is invalid after the end of its session.
+// TestTicketIsBound verifies the restrictions of a ticket, with which a client opens a stream:
+//   - The ticket opens only the stream that the ticket names.
+//   - A modified ticket is invalid.
+//   - The server does not accept the ticket as an access token.
+//   - The ticket is invalid after the logout of the user.
 func TestTicketIsBound(t *testing.T) {
 	p := newPerson(t, "bound")
 	for _, body := range []string{
@@ -113,8 +116,8 @@ func TestTicketIsBound(t *testing.T) {
 	refused(t, p.client, withTicket(p, ticket)).Want(t, wire.TokenExpired)
 }
 
-// TestSpentTicketsAreForgotten verifies that a session records a used ticket only while the ticket is valid, and
-// rejects tickets beyond the limit of records.
+// TestSpentTicketsAreForgotten verifies that a session stores a used ticket only until the ticket expires. If the
+// session stores the maximum number of used tickets, the server rejects further tickets.
 func TestSpentTicketsAreForgotten(t *testing.T) {
 	p := newPerson(t, "spender")
 	for range kubevisionv1alpha1.MaxSpentTickets {

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package views_test reads the views of a real cluster as users who may read all of it, a part of it, or nothing.
+// Package views_test tests API responses that describe a cluster, such as the overview, the search and the topology.
+// The users in the tests may read the whole cluster or only some namespaces.
 package views_test
 
 import (
@@ -130,8 +131,11 @@ const (
 
 // world contains a namespace that a user may read, and a namespace that the user may not read.
 type world struct {
-	// mark is a part of all names. hidden is a part of the names that the user must not see.
-	mark, hidden string
+	// mark is a part of the name of each object in the namespaces mine and theirs.
+	mark string
+	// hidden is a part of the names that must not appear in a response to the user.
+	hidden string
+
 	mine, theirs string
 }
 
@@ -156,8 +160,8 @@ func (w *world) populate(tb testing.TB, namespace, name string) {
 	}})
 }
 
-// keeps fails the test if a response contains objects of the other namespace, or the value of a Secret.
-func (w *world) keeps(tb testing.TB, what string, e wire.Envelope) {
+// check fails the test if a response contains a hidden name or the value of a Secret.
+func (w *world) check(tb testing.TB, what string, e wire.Envelope) {
 	tb.Helper()
 	for _, secret := range []string{w.hidden, canary, canaryBase64} {
 		if strings.Contains(string(e.Raw), secret) {

@@ -21,8 +21,8 @@ import (
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
-// wantingPod returns a function that creates a Pod with requests. The creation fails until the namespace has its
-// ServiceAccount.
+// wantingPod returns a function that creates the Pod "wanting", which has CPU and memory requests. The function returns
+// an error until the namespace has a default ServiceAccount.
 func wantingPod(namespace string) func(context.Context) error {
 	return podThatWants(namespace, "wanting", corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{"cpu": quantity("250m"), "memory": quantity("64Mi")},
@@ -50,8 +50,8 @@ func object(gvk schema.GroupVersionKind, namespace, name string, content map[str
 	return o
 }
 
-// serveMetrics creates metrics of the node, and of the Pod named wanting in the namespace. The metrics are custom
-// resources, so that the cluster needs no metrics server.
+// serveMetrics creates metrics for a node and for the Pod "wanting". The metrics are custom resources, so that the
+// cluster needs no metrics server.
 func serveMetrics(tb testing.TB, namespace, node string) {
 	tb.Helper()
 	define(tb, "nodes", "NodeMetrics", "Cluster")

@@ -27,7 +27,7 @@ func TestNamespacesOfACaller(t *testing.T) {
 	w := newWorld(t)
 	limited, all := newViewer(t, "readonly", w.mine), newViewer(t, "readonly")
 	const path = onHost + "/resources/namespaces"
-	w.keeps(t, "the list of namespaces", limited.get(t, path))
+	w.check(t, "the list of namespaces", limited.get(t, path))
 	got, meta := read[[]namespace](t, limited, path)
 	if len(got) != 1 || got[0].Metadata.Name != w.mine || got[0].Kind != "Namespace" || got[0].APIVersion != "v1" {
 		t.Errorf("the namespaces are %+v", got)

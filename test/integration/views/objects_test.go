@@ -65,7 +65,7 @@ func TestTopology(t *testing.T) {
 		}
 		return nil
 	})
-	w.keeps(t, "the topology", limited.get(t, path).Want(t, wire.OK))
+	w.check(t, "the topology", limited.get(t, path).Want(t, wire.OK))
 	got, _ := read[dashboardv1alpha1.Topology](t, limited, path)
 	for _, n := range got.Nodes {
 		if n.ID != n.Kind+"/"+n.Name || n.Namespace != w.mine || (n.Kind == "deployments" && n.Status != "0/1") ||
@@ -92,7 +92,7 @@ func TestQuotaSummary(t *testing.T) {
 		})
 	}
 	limited, all := newViewer(t, "dev", w.mine), newViewer(t, "readonly")
-	w.keeps(t, "the quotas", limited.get(t, onHost+"/quota-summary"))
+	w.check(t, "the quotas", limited.get(t, onHost+"/quota-summary"))
 	got, meta := read[dashboardv1alpha1.QuotaSummary](t, limited, onHost+"/quota-summary")
 	if len(got.Namespaces) != 1 || got.Namespaces[0].Namespace != w.mine ||
 		got.Namespaces[0].Quotas[0].Hard["pods"] != "5" || got.Namespaces[0].Quotas[0].Used == nil {
@@ -151,10 +151,10 @@ func TestCompare(t *testing.T) {
 		if !strings.Contains(got.SourceYaml, "  p: KioqKioq\n") || !strings.Contains(got.TargetYaml, want) {
 			t.Errorf("want %q in\n%s\nbeside\n%s", want, got.TargetYaml, got.SourceYaml)
 		}
-		w.keeps(t, "the comparison of Secrets",
+		w.check(t, "the comparison of Secrets",
 			wire.Envelope{Raw: []byte(strings.ReplaceAll(string(e.Raw), w.hidden, ""))})
 	}
-	w.keeps(t, "the comparison", limited.post(t, "/compare", `{"source":`+ours+`,"target":`+ours+`}`).Want(t, wire.OK))
+	w.check(t, "the comparison", limited.post(t, "/compare", `{"source":`+ours+`,"target":`+ours+`}`).Want(t, wire.OK))
 	limited.post(t, "/compare", `{"source":`+ours+`,"target":`+theirs+`}`).Want(t, wire.NamespaceForbidden)
 	for body, code := range map[string]int{
 		`{"source":` + ours + `}`: wire.Required,

@@ -65,7 +65,7 @@ func TestOverviewCountsWhatMayBeListed(t *testing.T) {
 	limited, all := newViewer(t, "dev", w.mine), newViewer(t, "readonly")
 
 	e := limited.get(t, onHost+"/overview")
-	w.keeps(t, "the overview", e)
+	w.check(t, "the overview", e)
 	got, meta := read[dashboardv1alpha1.Overview](t, limited, onHost+"/overview")
 	if got.Pods != 1 || got.PodStatusDistribution.Pending != 1 || got.Services != 1 || got.Nodes != 0 ||
 		got.Namespaces != 1 || got.ActiveNamespaces != 1 {
@@ -106,8 +106,8 @@ func pods(tb testing.TB) int64 {
 	return int64(len(all.Items))
 }
 
-// TestLargePodInTheOverview verifies that a Pod that needs too much memory is omitted with a warning, and that the
-// other Pods are counted.
+// TestLargePodInTheOverview verifies that the overview omits a Pod whose API object is too large. The response contains
+// a warning for this Pod, and counts all other Pods.
 func TestLargePodInTheOverview(t *testing.T) {
 	ns := set().Namespace(t, "large")
 	all := newViewer(t, "readonly")
@@ -149,9 +149,9 @@ func TestLargePodInTheOverview(t *testing.T) {
 	}
 }
 
-// TestOverviewOfNothing verifies the overview of a user whose only namespace is empty, and of a user who gets a second
-// binding.
-func TestOverviewOfNothing(t *testing.T) {
+// TestOverviewOfEmptyNamespace verifies the overview of a user who may read only an empty namespace. If a user may read
+// the empty namespace and another namespace, the overview counts the objects in both.
+func TestOverviewOfEmptyNamespace(t *testing.T) {
 	w := newWorld(t)
 	nobody := newViewer(t, "dev", w.mine)
 	empty := set().Namespace(t, "empty")

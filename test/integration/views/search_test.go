@@ -58,7 +58,7 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 		t.Errorf("the exact match must be the first, which is %s", first)
 	}
 	for _, query := range []string{w.mark, canary, canaryBase64, w.hidden} {
-		w.keeps(t, "the search for "+query,
+		w.check(t, "the search for "+query,
 			limited.get(t, onHost+"/search?q="+query+"&types=pods,secrets,services,namespaces").Want(t, wire.OK))
 	}
 	for _, value := range []string{canary, canaryBase64, "last-applied"} {
