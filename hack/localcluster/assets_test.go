@@ -35,8 +35,8 @@ build)
 esac
 `
 
-// fakeToolchain sets the environment of build.sh. It returns the cache directory, and a function that returns the names
-// of the built programs.
+// fakeToolchain makes build.sh use a fake go command and an empty cache directory. The function built returns the names
+// of the programs that build.sh has built.
 func fakeToolchain(t *testing.T) (cache string, built func() string) {
 	t.Helper()
 	dir := t.TempDir()

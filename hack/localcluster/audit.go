@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// auditPolicy records the requests that KubeVision makes for its users, without their bodies.
+// auditPolicy makes kube-apiserver record the metadata of the requests that KubeVision sends on behalf of users.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -19,7 +19,7 @@ rules:
 - level: None
 `
 
-// AuditLog returns the file in which kube-apiserver records the requests that KubeVision makes for its users.
+// AuditLog returns the file in which kube-apiserver records the requests that KubeVision sends on behalf of users.
 func (c *Cluster) AuditLog() string { return filepath.Join(c.dir, logsDir, "audit.log") }
 
 func (c *Cluster) writeAuditPolicy() (string, error) {

@@ -49,7 +49,7 @@ func (pair KeyPair) IssueServing(hosts ...string) (KeyPair, error) {
 	return pair.issue(certificates.ServingTemplate(hosts...))
 }
 
-// issuePeer signs a certificate for both sides of a connection.
+// issuePeer signs a certificate that a program can use both as a TLS server and as a TLS client.
 func (pair KeyPair) issuePeer(hosts ...string) (KeyPair, error) {
 	template := certificates.ServingTemplate(hosts...)
 	template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageClientAuth)

@@ -43,13 +43,14 @@ func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	return nil
 }
 
-// askAggregator changes the APIService. The aggregation layer then checks it immediately. Otherwise, it would wait for
-// the backoff after earlier failures.
+// askAggregator makes the aggregation layer check the APIService immediately, without the backoff after earlier
+// failures.
 func (k *KubeVision) askAggregator(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {
 		return fmt.Errorf("create a client: %w", err)
 	}
+	// The aggregation layer checks an APIService immediately after each change of the object.
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
 		askedAnnotation: time.Now().Format(time.RFC3339Nano),
 	}}})

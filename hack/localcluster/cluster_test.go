@@ -212,7 +212,8 @@ func checkIdentities(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkFrontProxy verifies that only a valid certificate of the aggregation layer allows a client to name another user.
+// checkFrontProxy verifies that kube-apiserver trusts the header X-Remote-User only if the client presents the client
+// certificate of the aggregation layer.
 func checkFrontProxy(t *testing.T, cluster *Cluster) {
 	wrongName, err := cluster.RequestHeaderCA().IssueClient("someone-else")
 	if err != nil {

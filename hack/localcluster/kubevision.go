@@ -30,8 +30,8 @@ const (
 	controllerManagerProgram = "kubevision-controller-manager"
 	servingSecret            = "kubevision-apiserver-tls"
 
-	// clustersOnLoopback allows the registration of clusters that run on this machine. The default of the flag also
-	// denies the loopback addresses.
+	// clustersOnLoopback is a flag that denies only link-local addresses. With the default value of the flag, clusters
+	// with loopback addresses could not be registered.
 	clustersOnLoopback = "--cluster-addresses-denied=169.254.0.0/16"
 
 	servingTimeout = time.Minute

@@ -23,8 +23,10 @@ type ObjectStore struct {
 
 	// Endpoint is the HTTPS URL of the S3 server.
 	Endpoint string
-	// Bucket is the name of the bucket. Dir is the directory that contains the objects of the bucket.
-	Bucket, Dir string
+	// Bucket is the name of the only bucket on the S3 server.
+	Bucket string
+	// Dir is the directory in which the S3 server stores the objects of the bucket.
+	Dir string
 	// CAFile is the path of the CA certificate with which clients verify the certificate of the S3 server.
 	CAFile string
 }

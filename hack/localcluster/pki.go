@@ -87,8 +87,8 @@ func newPKI(dir string) (*pki, error) {
 	return keys, nil
 }
 
-// write stores the files that the programs read, with the names that their flags use. addresses are the addresses of
-// kube-apiserver other than those of the loopback interface.
+// write stores the keys and certificates of the control plane as files in dir. The serving certificate of
+// kube-apiserver is valid for loopback addresses and for the given addresses.
 func (keys *pki) write(dir string, addresses ...string) error {
 	apiServer, err := keys.cluster.IssueServing(append([]string{"localhost", loopback, "::1", firstServiceIP,
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
@@ -127,7 +127,7 @@ func (keys *pki) write(dir string, addresses ...string) error {
 	return writeTokenKeys(dir)
 }
 
-// writeTokenKeys stores the keys that sign and verify service account tokens. It reuses those of an earlier run.
+// writeTokenKeys stores the keys that sign and verify service account tokens. It reuses the keys of an earlier run.
 func writeTokenKeys(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, tokenKeyFile)); err == nil {
 		return nil

@@ -63,7 +63,8 @@ func FreePort(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", errors.Join(err, ErrPortTaken))
 }
 
-// pickPort returns the wanted port if it is free, or any free port for 0.
+// pickPort returns the wanted port, or an error if a program already listens on this port. If wanted is 0, pickPort
+// selects a free port.
 func pickPort(ctx context.Context, wanted int) (int, error) {
 	if wanted == 0 {
 		return FreePort(ctx)

@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// RemoveNodes removes the simulated nodes of an earlier run, except for the first count nodes. It deletes the Pods of
-// these nodes immediately, because there is no kubelet that could confirm their termination.
+// RemoveNodes reduces the number of simulated nodes to at most count. It deletes the Pods of the removed nodes
+// immediately, because no kubelet can confirm the termination of the Pods.
 func (c *Cluster) RemoveNodes(ctx context.Context, count int) error {
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {

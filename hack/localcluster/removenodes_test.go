@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// checkRemoveNodes verifies that a start with fewer nodes leaves neither the other nodes of an earlier run nor their
-// Pods.
+// checkRemoveNodes verifies that RemoveNodes deletes surplus simulated nodes and the Pods on these nodes. All other
+// nodes and Pods must remain.
 func checkRemoveNodes(t *testing.T, c *Cluster) {
 	client := kubernetes.NewForConfigOrDie(c.Config())
 	for _, name := range []string{"node-1", "node-2", "node-10", "node-x"} {

@@ -25,7 +25,8 @@ const programsVariable = "KUBEVISION_PROGRAMS"
 // restartPause is the time between the exit of a program and its next start.
 const restartPause = time.Second
 
-// suspendTimeout is the maximum time for the deletion of objects before kube-apiserver stops.
+// suspendTimeout is the maximum duration of the function suspend. The function deletes KubeVision's admission policies
+// and APIServices before the cluster stops.
 const suspendTimeout = 10 * time.Second
 
 // foreground starts the cluster and KubeVision, and waits until ctx ends. It returns an error if the start fails or
@@ -229,8 +230,8 @@ func (r *restarts) schedule(program *localcluster.Program) {
 	}
 }
 
-// start starts a program, and schedules another attempt after a failure. A failure does not stop the cluster, because a
-// user may have removed a part of the installation that the program needs.
+// start starts a program. If the start fails, for example because a user has removed a part of the installation, start
+// schedules another attempt.
 func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
 	delete(r.pending, program)
 	if program.PID() != 0 {

@@ -74,13 +74,12 @@ func writeRound(dir string, pods []corev1.Pod, round int, onlyFirst bool) {
 			if _, err := os.Stat(path); onlyFirst && err == nil {
 				continue
 			}
-			_ = appendLine(path, message(container.Name, round+i)) // retried in the next round
+			_ = appendLine(path, exampleLogLine(container.Name, round+i)) // retried in the next round
 		}
 	}
 }
 
-// message returns a line that the container of a sample could write.
-func message(container string, round int) string {
+func exampleLogLine(container string, round int) string {
 	paths := []string{"/", "/healthz", "/orders", "/orders/17", "/favicon.ico"}
 	if container != "web" {
 		return fmt.Sprintf("job %d is done", round)
@@ -92,7 +91,8 @@ func message(container string, round int) string {
 	return fmt.Sprintf("GET %s %d %dms", path, status, 3+round%11)
 }
 
-// appendLine appends a line to a log in the format of a container runtime, and rotates the log.
+// appendLine appends a line to a log file in the format of a container runtime. If the log file is larger than
+// maxLogBytes, appendLine rotates the log file first.
 func appendLine(path, line string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("create the directory of a Pod: %w", err)

@@ -64,7 +64,7 @@ type services struct {
 	watch       *watch.Provider
 }
 
-// providers returns all providers of endpoints. A new provider is added here.
+// providers returns all providers of endpoints.
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{

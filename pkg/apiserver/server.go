@@ -52,7 +52,8 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
-	// PasswordHashes is the number of passwords that are hashed concurrently. Each needs 19 MiB.
+	// PasswordHashes is the maximum number of passwords that are hashed concurrently. The hashing of each password
+	// needs 19 MiB.
 	PasswordHashes int
 	// PasswordProcess is the process that hashes passwords. If it is nil, the server hashes them in its own process.
 	PasswordProcess *password.Process

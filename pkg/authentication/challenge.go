@@ -55,8 +55,8 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 
 // VerifyTOTP completes a login, and returns a session. challenge must be the token of a ChallengeError, or a
 // Session.SetupToken. For the token of a ChallengeError, VerifyTOTP verifies the one-time code. For a SetupToken, it
-// ignores the code, because the user has no second factor yet. The session then allows only the set-up of a second
-// factor.
+// ignores the code, because the user has no second factor yet. The session for a SetupToken allows only the set-up of a
+// second factor.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	// A dashboard that asks for a code after every login may send a set-up token here.
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {

@@ -32,7 +32,8 @@ const (
 // device is a client from which the user has logged in before.
 type device struct {
 	id [deviceIDBytes]byte
-	// epoch is a hash of the user's credentials.Epoch when the device token was issued.
+	// epoch is a hash of the epoch that the user's credentials had when the device token was issued. An epoch is a
+	// random value that changes together with the password or the second factor.
 	epoch [deviceEpochBytes]byte
 }
 

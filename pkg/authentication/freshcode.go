@@ -87,9 +87,9 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 	}
 }
 
-// recordWrongCodeInSession records in the audit log that a code of the second factor was rejected, without the code,
-// and returns err. After too many wrong codes, it also deletes the session. If err is not a CodeError, no code was
-// rejected, and recordWrongCodeInSession only returns err.
+// recordWrongCodeInSession records in the audit log that a code of the second factor was rejected, and returns err. The
+// audit log does not contain the code. After too many wrong codes, recordWrongCodeInSession also deletes the session.
+// If err is not a CodeError, no code was rejected, and recordWrongCodeInSession only returns err.
 func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {

@@ -67,8 +67,8 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		s.Sessions.endOthers(ctx, p))
 }
 
-// confirm verifies the password that the caller has sent in a session. If the password is wrong, it records an audit
-// event with the given reason, and returns ErrInvalidCredentials.
+// confirm verifies the password of a user who is already logged in. If the password is wrong, it records an audit event
+// with the given reason, and returns ErrInvalidCredentials.
 func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, reason audit.Reason) error {
 	// Only wrong passwords in the same session block further attempts, so that failed logins of other clients do not
 	// block the caller.
@@ -137,8 +137,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the stored hash of a password with a hash of the current cost. It does nothing if the password has
-// changed meanwhile. It only logs errors, because the login must succeed nevertheless.
+// upgrade replaces the stored hash of a password with a new hash that has the current cost. It does nothing if the
+// password has changed meanwhile. It only logs errors, because the login must succeed nevertheless.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {

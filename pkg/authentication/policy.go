@@ -19,7 +19,8 @@ import (
 type TwoFactorPolicy struct {
 	// Reader reads KubeVisionRoleBindings.
 	Reader client.Reader
-	// Roles lists the roles whose users must have a second factor: built-in roles of KubeVision or ClusterRoles.
+	// Roles lists the roles whose users must have a second factor. Each entry is the name of a ClusterRole or of a
+	// built-in role of KubeVision.
 	Roles []string
 }
 

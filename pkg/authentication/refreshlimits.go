@@ -23,9 +23,9 @@ const (
 	// rejectedBurst is the number of rejected requests that one client may cause without a pause, for example with
 	// forged refresh tokens. After these requests, the client may cause one rejected request in each rateInterval.
 	rejectedBurst = 60
-	// genuineBurst is the number of requests with genuine tokens of one session that are accepted without a pause.
-	// After these requests, one request is accepted in each rateInterval, because each request calls the API server. A
-	// token is genuine if this installation has issued it.
+	// genuineBurst is the number of requests that are accepted for one session without a pause. Only requests with
+	// genuine tokens count: tokens that this installation has issued. After these requests, one request is accepted in
+	// each rateInterval, because each request calls the API server.
 	genuineBurst = 60
 )
 
@@ -61,8 +61,8 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 }
 
 // isGenuine returns true if this installation has issued the refresh token. This is so if its MAC is valid, or if the
-// cached session contains its hash. Both checks are needed. The cache may not contain a session that another replica
-// has just created. The MAC of an old token may be invalid, because its signing key was deleted.
+// cached session contains its hash. Both checks are needed. The cache can lack a session that another replica has just
+// created. The MAC of an old token can be invalid, because its signing key was deleted.
 func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(m.RefreshMAC) {
 		return true, nil

@@ -165,7 +165,8 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get returns ErrSessionEnded if neither the cache nor the API server has the object.
+// get reads an object from the cache, or from the API server if the cache does not have the object. It returns
+// ErrSessionEnded if neither has the object. goneKey identifies the object in t.Gone, the cache of deleted objects.
 func (t *Tokens) get(
 	ctx context.Context, name, goneKey string, into client.Object, options ...client.GetOption,
 ) error {

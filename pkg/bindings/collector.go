@@ -19,7 +19,7 @@ type collector struct {
 	members       map[string][]*kubevisionv1alpha1.KubeVisionUser
 	impersonation Impersonation
 	addedUsers    sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// addedGroups contains the names of the KubeVision groups whose members were added to the field impersonation.
+	// addedGroups contains the names of the KubeVision groups whose members were added to collector.impersonation.
 	addedGroups sets.Set[string]
 	// accounts contains the number of added ServiceAccounts in each namespace.
 	accounts map[string]int
@@ -27,8 +27,8 @@ type collector struct {
 	// size limit.
 	remaining       int
 	maxBytesPerRole int
-	// remainingOfRole contains the number of bytes that further bindings of a role may add, by the name of the
-	// ClusterRole. The map has no entry for a role until the first binding of the role is added.
+	// remainingOfRole maps the name of a ClusterRole to the number of bytes that names in further bindings of the
+	// ClusterRole may take. The map has no entry for a ClusterRole until the first binding of the ClusterRole is added.
 	remainingOfRole map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()

@@ -70,7 +70,7 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole that grants a role in one namespace. ref names the role. A
+// NamespaceRole returns the name of the ClusterRole with which KubeVision grants the role ref in one namespace. A
 // RoleBinding in the namespace refers to this ClusterRole. In a protected namespace, the built-in roles dev and ops are
 // replaced with the role readonly.
 func NamespaceRole(ref kubevisionv1alpha1.RoleReference, isProtected bool) string {

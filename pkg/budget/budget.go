@@ -47,7 +47,7 @@ type Options struct {
 	Work *userlimit.Gates
 }
 
-// New returns a Budget of total bytes, with defaults for the other options.
+// New returns a Budget with the given size in bytes, and with defaults for the other options.
 func New(total int64) *Budget { return NewShared(Options{Total: total}) }
 
 // NewShared returns a Budget with the options.
@@ -179,7 +179,7 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Do waits until the user or other owner of the account is within the limit for processor time, and then calls work.
+// Do waits until the owner of the account, usually a user, is within the limit for processor time, and then calls work.
 // The duration of the call counts as processor time of this owner. If ctx ends during the wait, Do returns an error and
 // does not call work. The function work must not wait for other requests, and must not call Do.
 func (a *Account) Do(ctx context.Context, work func()) error {

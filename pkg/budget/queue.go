@@ -31,8 +31,8 @@ type QueueOptions struct {
 	Patience time.Duration
 }
 
-// Queue limits the total cost of concurrent work, in total and for each user or other owner. Work that exceeds a limit
-// waits. The Queue admits the waiting work of the owners round-robin.
+// Queue limits the cost of all concurrent work, and the cost of the concurrent work of each owner. An owner is usually
+// a user. Work that exceeds a limit waits. The Queue admits the waiting work of the owners round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -43,11 +43,11 @@ type Queue struct {
 	waitingLanes list.List
 	// full is true while the next unit of work waits because it would raise the cost of all work in progress above
 	// Total. Until this unit is admitted, no other work may begin. Otherwise, small units could delay a large unit
-	// without a limit.
+	// forever.
 	full bool
 }
 
-// lane contains the waiting work of one user or other owner, and counts the work in progress.
+// lane contains the waiting work of one owner, usually a user, and counts the work in progress.
 type lane struct {
 	holder string
 	used   int64
@@ -193,7 +193,7 @@ func (q *Queue) giveUp(p *Place) bool {
 	return false
 }
 
-// forget removes the lane of a user or other owner if the lane contains neither waiting work nor work in progress. The
+// forget removes the lane of an owner of work if the lane contains neither waiting work nor work in progress. The
 // caller must hold the lock.
 func (q *Queue) forget(l *lane) {
 	if l.running == 0 && l.waiting.Len() == 0 {

@@ -68,8 +68,9 @@ func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation,
 	return current, nil
 }
 
-// ReadImpersonation returns the users, groups and ServiceAccounts that KubeVision may impersonate. The subjects of all
-// role bindings determine them. It returns an error if the reader cannot list role bindings or users.
+// ReadImpersonation returns the users, groups and ServiceAccounts that KubeVision may impersonate. It collects them
+// from the subjects of all KubeVisionRoleBindings. It returns an error if the reader cannot list KubeVisionRoleBindings
+// or KubeVisionUsers.
 func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impersonation, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {

@@ -40,8 +40,9 @@ type catalog struct {
 	byPlural map[string][]Resource
 	// size is the approximate memory of the catalog in bytes.
 	size int64
-	// unanswered contains the group versions whose resources are unknown. Their aggregated API server did not respond
-	// to this discovery, and the previous catalog did not contain their resources either.
+	// unanswered contains the group versions whose resources are unknown. The aggregated API servers of these group
+	// versions did not respond to the discovery from which the catalog was built. The previous catalog did not contain
+	// the resources either.
 	unanswered []schema.GroupVersion
 }
 
@@ -77,8 +78,8 @@ func newCatalog(
 	if len(c.ordered) == 0 {
 		return nil, ErrNoAPIServer
 	}
-	if len(c.ordered) > maxKinds {
-		return nil, fmt.Errorf("the cluster serves more than %d resources", maxKinds)
+	if len(c.ordered) > maxResources {
+		return nil, fmt.Errorf("the cluster serves more than %d resources", maxResources)
 	}
 	for _, r := range c.ordered {
 		c.byPlural[r.GroupVersionResource.Resource] = append(c.byPlural[r.GroupVersionResource.Resource], r)
@@ -87,8 +88,8 @@ func newCatalog(
 	return c, nil
 }
 
-// versions returns the versions of a group, the preferred version first. Aggregated discovery omits failed versions.
-// Therefore, versions appends the failed versions of the group.
+// versions returns the versions of the group g, the preferred version first. The result includes the failed versions of
+// the group, because aggregated discovery omits them from g.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {
@@ -152,8 +153,8 @@ func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resour
 	return out
 }
 
-// lookup finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
-// catalog does not contain the name.
+// lookup finds a resource by its name, for example deployments, deployments.apps or deployments.v1.apps. It returns
+// false if the catalog does not contain the resource.
 func (c *catalog) lookup(name string) (Resource, bool) {
 	versioned, grouped := schema.ParseResourceArg(name)
 	for _, candidate := range c.byPlural[grouped.Resource] {

@@ -33,8 +33,8 @@ func newCatalogBudget(limit int64) *catalogBudget {
 	return &catalogBudget{limit: limit, held: map[*resourceMapper]int64{}}
 }
 
-// keep records the size of the catalog of a member cluster. If all catalogs together exceed the limit, keep drops the
-// largest catalogs of other clusters.
+// keep records the size of the catalog of the resourceMapper r. If all catalogs together exceed the limit, keep drops
+// the largest catalogs of other resourceMappers.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil { // the host cluster has no budget
 		return
@@ -62,7 +62,7 @@ func (d *catalogBudget) largestOther(r *resourceMapper) (most *resourceMapper) {
 	return most
 }
 
-// release removes the catalog of a member cluster from the budget.
+// release removes the catalog of the resourceMapper r from the budget.
 func (d *catalogBudget) release(r *resourceMapper) {
 	if d == nil { // the host cluster has no budget
 		return

@@ -72,7 +72,7 @@ func newSenders(c *Connection, user string, identity transport.ImpersonationConf
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
 			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, workGates: c.workGates,
-			large: c.large, calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
+			largeGates: c.largeGates, callGates: c.callGates, listQueue: c.listQueue, sizes: c.sizes, user: user,
 		})
 	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
 	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clusters connects to clusters and calls their API servers with the identity of a user. Requests of users
-// impersonate the user. The requests for discovery and tokens, and the requests of the read cache, of the watches of
-// RBAC objects and of the controllers do not impersonate a user.
+// impersonate the user. The following requests do not impersonate a user:
+//   - requests for discovery
+//   - requests for tokens
+//   - watches of RBAC objects
+//   - requests of the read cache
+//   - requests of the controllers
 //
 // The package contains:
 //   - the connection to each cluster, which is renewed when the kubeconfig changes, and a circuit breaker for a
@@ -99,7 +103,8 @@ type Options struct {
 	Policy addresspolicy.Policy
 	// Memory bounds the memory that discovery uses. Nil means no bound.
 	Memory *budget.Budget
-	// TracedClusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
+	// TracedClusters contains the names of the clusters to which KubeVision sends requests with a traceparent header.
+	// "*" means all clusters.
 	TracedClusters []string
 }
 
@@ -172,9 +177,9 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return connection.setReadCacheMode(cluster), nil
 }
 
-// hostBy returns the connection to the host cluster if the given KubeVisionCluster represents the host cluster. If
-// several KubeVisionClusters set spec.inCluster, only the oldest represents the host cluster. hostBy returns
-// ErrIdentityConflict for all others.
+// hostBy returns the connection to the host cluster if the given KubeVisionCluster represents the host cluster.
+// Otherwise, it returns ErrIdentityConflict. If several KubeVisionClusters set spec.inCluster, only the oldest
+// represents the host cluster.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
@@ -220,7 +225,8 @@ type Connection struct {
 	robot discovery.DiscoveryInterfaceWithContext
 	// registration is the name of the KubeVisionCluster that represents the cluster. It is nil until setName is called.
 	registration atomic.Pointer[string]
-	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
+	// traced contains the names of the clusters to which KubeVision sends requests with a traceparent header. "*" means
+	// all clusters.
 	traced []string
 	// member is true for a member cluster, and false for the host cluster.
 	member bool
@@ -234,13 +240,13 @@ type Connection struct {
 	// workGates limits the number of large responses that are processed for each user at the same time, and the
 	// processor time for them. All clusters share these limits.
 	workGates *userlimit.Gates
-	// large limits the number of large responses of this cluster that each user has open at the same time. A response
-	// is open until its body is closed.
-	large *userlimit.Gates
-	// calls limits the number of concurrent calls of each user to this cluster.
-	calls *userlimit.Gates
-	// lists bounds the total size of the lists that are read from this cluster at the same time.
-	lists *budget.Queue
+	// largeGates limits the number of large responses of this cluster that each user has open at the same time. A
+	// response is open until its body is closed.
+	largeGates *userlimit.Gates
+	// callGates limits the number of concurrent calls of each user to this cluster.
+	callGates *userlimit.Gates
+	// listQueue bounds the total size of the lists that are read from this cluster at the same time.
+	listQueue *budget.Queue
 	// sizes records the sizes of earlier lists, to estimate the sizes of later ones.
 	sizes *listSizes
 }
@@ -325,8 +331,8 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, workGates: userlimit.NewWork(), large: newLargeGates(),
-		calls: newGates(maxCalls), lists: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
+		robot: discoveryClient, workGates: userlimit.NewWork(), largeGates: newLargeGates(),
+		callGates: newGates(maxCalls), listQueue: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
 	}, nil
 }
 

@@ -27,8 +27,8 @@ const (
 	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
 	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// maxRecentAge is the age at which a cached resource list is read again because it does not contain a requested
-	// resource. The resource may be new.
+	// maxRecentAge is the maximum age of a cached resource list that does not contain a requested resource. An older
+	// list is read again, because the resource may be new.
 	maxRecentAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer list of the cluster's resources. After this time,
 	// the request uses the old list.
@@ -36,13 +36,12 @@ const (
 	// renewInterval is the time between two background checks for new resources of a cluster. It is shorter than
 	// discoveryAge, so that requests need not wait for a check.
 	renewInterval = 1500 * time.Millisecond
-	// useTimeout bounds the time for which background checks for new resources of a cluster continue after the last use
-	// of the resource list.
+	// useTimeout is the time after which an unused resource list of a cluster is no longer checked in the background.
 	useTimeout       = time.Minute
 	checkPauseFactor = 10
 
-	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
-	maxKinds = 20_000
+	// maxResources bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
+	maxResources = 20_000
 	// decodedDiscovery is the estimated memory for each byte of a discovery document: 6 bytes, or 24 quarters of a
 	// byte. It includes the decoded document and the catalog.
 	decodedDiscovery budget.Quarters = 24
@@ -81,7 +80,9 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find looks up a resource, for example deployments.apps, and reads a newer catalog if necessary.
+// find looks up a resource by its name, for example deployments.apps. If the cached catalog does not contain the
+// resource, or isExpected returns false for the resource, find looks it up in a recent catalog. find returns false if
+// this catalog does not contain the resource. isExpected may be nil.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {

@@ -40,7 +40,7 @@ func TestDiscoveryIsBounded(t *testing.T) {
 		fails     bool
 	}{
 		"small":         {kinds(10, "list"), 32 << 20, false},
-		"many kinds":    {kinds(maxKinds, "x"), 1 << 30, true},
+		"many kinds":    {kinds(maxResources, "x"), 1 << 30, true},
 		"a large one":   {kinds(1, strings.Repeat("x", maxDiscoveryBytes)), 1 << 30, true},
 		"many nothings": {strings.Repeat("{},", maxDiscoveryBytes/4), 192 << 20, true},
 		"many nulls":    {strings.Repeat("null,", maxDiscoveryBytes/6), 192 << 20, true},
@@ -79,8 +79,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded verifies the memory limit for the cached discovery results of all member clusters together.
-// If a new result exceeds the limit, the largest result of another cluster must be dropped.
+// TestDiscoveriesAreBounded verifies the limit for the total memory of the cached discovery results of all clusters. If
+// a new result causes the total to exceed the limit, the largest result of another cluster is dropped.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
@@ -280,8 +280,9 @@ func TestSlowDiscovery(t *testing.T) {
 	}
 }
 
-// TestKindsWithoutVerbs verifies that a plural never resolves to a kind without verbs.
-func TestKindsWithoutVerbs(t *testing.T) {
+// TestResourcesWithoutVerbs verifies that a resource without verbs is never found by its plural name. If another API
+// group has a resource with the same name and with verbs, this resource is found instead.
+func TestResourcesWithoutVerbs(t *testing.T) {
 	s := newAggregatedServer(t, document(
 		group("a.example.com", "Current", "", "things", "more"), group("b.example.com", "Current", `"list"`, "things"),
 	))

@@ -94,8 +94,8 @@ func (t *entityTags) all() map[string]string {
 }
 
 // unchanged returns true if the discovery documents /api and /apis have not changed since the last successful
-// discovery. It compares their entity tags (HTTP ETag) with a conditional request for each document. If the entity tag
-// of a document is unknown, unchanged returns false. It returns an error if a request fails.
+// discovery. It sends a conditional request for each document, with the known entity tag (HTTP ETag) of the document.
+// If the entity tag of a document is unknown, unchanged returns false. It returns an error if a request fails.
 func (t *entityTags) unchanged(ctx context.Context, client rest.Interface) (bool, error) {
 	paths, tags := discoveryPaths(), t.all()
 	if len(tags) != len(paths) {

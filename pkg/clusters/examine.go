@@ -31,7 +31,8 @@ type Examination struct {
 	// Version is the version of the API server.
 	Version string
 	// Message describes why the connection cannot be used, and how to correct this, if possible. It is empty if the
-	// connection can be used. It contains no text of the server, except for the sanitized message of a Status.
+	// connection can be used. It contains no text that the server has sent, except for the sanitized message of a
+	// Status.
 	Message string
 }
 

@@ -35,8 +35,9 @@ func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceW
 	return found.GitVersion, nil
 }
 
-// ID returns the identity of a cluster, which is the UID of its namespace kube-system. It returns ErrNoAPIServer if the
-// given object is not this namespace, or has an invalid UID.
+// ID returns the identity of a cluster, which is the UID of its namespace kube-system. The argument is the object that
+// the server has sent as this namespace. If the object has another name or an invalid UID, the server is not the API
+// server of a Kubernetes cluster, and ID returns ErrNoAPIServer.
 func ID(system metav1.Object) (string, error) {
 	if system.GetName() != metav1.NamespaceSystem || !uidPattern.MatchString(string(system.GetUID())) {
 		return "", ErrNoAPIServer

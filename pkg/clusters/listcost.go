@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// listShare is the limit for the total size of the concurrent lists of one user on one cluster, in bytes for each
-	// processor.
+	// listShare determines the limit for the total size of the concurrent lists of one user on one cluster. The limit
+	// is listShare bytes multiplied by the number of processors, but at least maxListCost.
 	listShare   = 128 << 10
 	maxListCost = 2 * listShare
 	// usersAtOnce determines the limit for the total size of the lists that all users read from one cluster at the same
@@ -97,11 +97,11 @@ type listRequest struct {
 // enterList waits until the queue admits a list request. It returns nil if the request is no list, and an error if the
 // queue rejects the request.
 func (p *pacedRoundTripper) enterList(r *http.Request) (*listRequest, error) {
-	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
+	if p.listQueue == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call
 	}
 	cost, key := p.sizes.expectedCost(r)
-	place, err := p.lists.Enter(r.Context(), p.user, cost)
+	place, err := p.listQueue.Enter(r.Context(), p.user, cost)
 	if err != nil {
 		return nil, err
 	}

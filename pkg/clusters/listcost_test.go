@@ -23,7 +23,7 @@ import (
 // sized returns a round tripper to a simulated server. A query parameter of the request determines the size of the
 // response.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
-	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
+	return &pacedRoundTripper{listQueue: queue, sizes: sizes, user: user,
 		next: answering(func(r *http.Request) (*http.Response, error) {
 			size, err := strconv.Atoi(r.URL.Query().Get("size"))
 			if err != nil {
@@ -49,9 +49,10 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 	return response.Body, true
 }
 
-// TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list, and that other
-// users and other calls do not wait. The expected cost of a list is the size of the previous response to
-// the same list.
+// TestCostOfLists verifies the limit for concurrent list requests of one user:
+//   - Many small lists can run at the same time, but only one large list.
+//   - The expected size of a response is the size of the previous response to the same list request.
+//   - The lists of one user delay neither other users nor requests that are not lists.
 func TestCostOfLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		share := listShare * runtime.GOMAXPROCS(0)

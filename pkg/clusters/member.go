@@ -91,7 +91,8 @@ func (m *Member) prepare(full *rest.Config) error {
 	return nil
 }
 
-// transport returns a round tripper for requests with the configuration, and its innermost http.Transport.
+// transport returns a round tripper that uses the TLS configuration in config. It also returns the innermost
+// http.Transport of the round tripper.
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {

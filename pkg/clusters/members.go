@@ -102,7 +102,8 @@ type members struct {
 	memory *budget.Budget
 	// workGates limits the processing of large responses for each user.
 	workGates *userlimit.Gates
-	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
+	// traced contains the names of the clusters to which KubeVision sends requests with a traceparent header. "*" means
+	// all clusters.
 	traced []string
 	// catalogBudget bounds the total memory of the catalogs of all member clusters. A catalog is the cached list of a
 	// cluster's resources.

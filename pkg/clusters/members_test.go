@@ -31,8 +31,11 @@ func TestOwnSecret(t *testing.T) {
 	}
 }
 
-// TestRevisions verifies that a connection is used until a connection with a newer kubeconfig works, and that an older
-// version never replaces a newer one.
+// TestRevisions verifies when a connection to a cluster is replaced:
+//   - A changed kubeconfig causes a new connection. Until the new connection works, the old connection is used for a
+//     limited time.
+//   - An older version of the kubeconfig does not replace the connection.
+//   - A KubeVisionCluster never uses the connection of a deleted KubeVisionCluster with the same name.
 func TestRevisions(t *testing.T) {
 	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
 	for what, test := range map[string]struct {

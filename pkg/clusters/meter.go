@@ -60,9 +60,9 @@ type meter struct {
 	share    *share
 }
 
-// RoundTrip sends the request. Each Read of the response body counts the memory of the received objects for the member
-// cluster. After the cluster was disconnected to limit the memory of cached objects, RoundTrip and Read return
-// errTooMuchCached.
+// RoundTrip sends the request. Each Read of the response body estimates the memory of the received objects, and counts
+// this memory towards the limits for cached objects. After the member cluster was disconnected to limit the memory of
+// cached objects, RoundTrip and Read return errTooMuchCached.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isDisconnected() {
 		return nil, errTooMuchCached
@@ -103,8 +103,9 @@ func countable(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts n bytes for the member cluster, and also in l if l is not nil. If the memory exceeds a limit, spend
-// disconnects this or another member cluster. It returns false if this cluster is disconnected.
+// spend counts n bytes of memory for the member cluster, and also in l if l is not nil. If this member cluster or all
+// member clusters together then use too much memory, spend disconnects this or another member cluster. It returns false
+// if this cluster is disconnected.
 func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)

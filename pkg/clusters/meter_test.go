@@ -18,8 +18,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestScanner verifies that the cost of a response equals the memory of the decoded objects, and that 50,000
-// RoleBindings of KubeVision do not exceed the limit.
+// TestScanner verifies the estimated memory of the objects that a cluster sends:
+//   - Very many objects of any size exceed the memory limit for cached objects.
+//   - 50,000 typical RoleBindings, which KubeVision creates on a cluster, do not exceed this memory limit.
+//   - A response is rejected if it is too large or too deeply nested.
 func TestScanner(t *testing.T) {
 	limits := ControllerLimits(NewPool(DefaultMemberCacheBytes), time.Time{})
 	for name, test := range map[string]struct {
@@ -89,7 +91,7 @@ func roleBinding() *rbacv1.RoleBinding {
 
 // TestMeter verifies the memory limits for the responses of one cluster:
 //   - A response that is too large fails.
-//   - A response that the caller does not cache no longer counts after use.
+//   - A response that the caller does not cache counts only until the caller drops the response.
 //   - When the cached objects need too much memory, the cluster is disconnected, and further requests fail.
 func TestMeter(t *testing.T) {
 	body, err := json.Marshal(corev1.NamespaceList{Items: make([]corev1.Namespace, 100)})

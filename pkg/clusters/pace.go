@@ -65,15 +65,15 @@ type pacedRoundTripper struct {
 	// workGates limits the number of large responses that are processed for the user at the same time, and the
 	// processor time for them. All clusters share these limits.
 	workGates *userlimit.Gates
-	// large limits the number of large responses of this cluster that the user has open at the same time. A response is
-	// open until its body is closed.
-	large *userlimit.Gates
-	// calls limits the number of concurrent calls of the user to this cluster. A common limit for all clusters would
-	// let a slow cluster block calls to other clusters.
-	calls *userlimit.Gates
-	// lists bounds the total size of the lists that are read from this cluster at the same time. If it is nil, there is
-	// no bound.
-	lists *budget.Queue
+	// largeGates limits the number of large responses of this cluster that the user has open at the same time. A
+	// response is open until its body is closed.
+	largeGates *userlimit.Gates
+	// callGates limits the number of concurrent calls of the user to this cluster. A common limit for all clusters
+	// would let a slow cluster block calls to other clusters.
+	callGates *userlimit.Gates
+	// listQueue bounds the total size of the lists that are read from this cluster at the same time. If listQueue is
+	// nil, there is no bound.
+	listQueue *budget.Queue
 	// sizes records the sizes of earlier lists, to estimate the sizes of later ones. It may be nil if the total size of
 	// lists is not bounded.
 	sizes *listSizes
@@ -88,7 +88,7 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if body.list, err = p.enterList(r); err != nil {
 		return nil, err
 	}
-	if body.leaveCalls, err = enterGates(r.Context(), p.calls, p.user, errCalls); err != nil {
+	if body.leaveCalls, err = enterGates(r.Context(), p.callGates, p.user, errCalls); err != nil {
 		body.leave()
 		return nil, err
 	}
@@ -146,9 +146,9 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 }
 
 func (b *pacedBody) becomeLarge() bool {
-	large := b.paced.large.Join(b.paced.user)
+	large := b.paced.largeGates.Join(b.paced.user)
 	if !large.Enter(b.context, maxLargeWait) {
-		b.paced.large.Leave(b.paced.user)
+		b.paced.largeGates.Leave(b.paced.user)
 		return false
 	}
 	b.largeGate, b.workGate = large, b.paced.workGates.Join(b.paced.user)
@@ -177,7 +177,7 @@ func (b *pacedBody) Close() error {
 	b.endTurn()
 	if b.largeGate != nil {
 		b.largeGate.Exit()
-		b.paced.large.Leave(b.paced.user)
+		b.paced.largeGates.Leave(b.paced.user)
 		b.paced.workGates.Leave(b.paced.user)
 		b.largeGate, b.workGate = nil, nil
 	}

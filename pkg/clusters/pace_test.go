@@ -26,11 +26,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// largeBody returns the body of a large response to the given user. It has already read the first part of the body, to
-// which the limits for large responses do not apply.
+// largeBody sends a request as the given user, and returns the response body without its first unpacedBytes bytes. The
+// limits for large responses apply only to the rest of the body.
 func largeBody(ctx context.Context, t *testing.T, workGates, largeGates *userlimit.Gates, user string) io.ReadCloser {
 	t.Helper()
-	transport := &pacedRoundTripper{workGates: workGates, large: largeGates, user: user,
+	transport := &pacedRoundTripper{workGates: workGates, largeGates: largeGates, user: user,
 		next: answering(func(*http.Request) (*http.Response, error) {
 			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
 		})}
@@ -170,7 +170,7 @@ func TestCallsOfOneUser(t *testing.T) {
 		calls := newGates(2)
 		send := func(user string) (io.ReadCloser, time.Duration, error) {
 			begun := time.Now()
-			transport := &pacedRoundTripper{calls: calls, user: user,
+			transport := &pacedRoundTripper{callGates: calls, user: user,
 				next: answering(func(*http.Request) (*http.Response, error) {
 					return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
 				})}
@@ -205,14 +205,14 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies that two users have separate limits if both have access only through a group.
-// KubeVision impersonates both users with the same user name.
+// TestMembersOfOneGroup verifies that two users have separate limits for calls and for large responses. Both users have
+// access only through a group. On the cluster, KubeVision therefore impersonates both users as identity.GroupMember.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	for name, c := range map[string]*Connection{
-		"calls":           {calls: newGates(1), large: newGates(9), workGates: newGates(9)},
-		"large responses": {calls: newGates(9), large: newGates(1), workGates: newGates(9)},
+		"calls":           {callGates: newGates(1), largeGates: newGates(9), workGates: newGates(9)},
+		"large responses": {callGates: newGates(9), largeGates: newGates(1), workGates: newGates(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config, c.bound = config, &BoundNames{current: bindings.Impersonation{Groups: sets.New("web")}}

@@ -165,7 +165,7 @@ func (s *share) isDisconnected() bool {
 	return s.disconnected
 }
 
-// stop ends the calls of spend that wait for memory. Later calls of spend return at once, and count no memory.
+// stop ends the calls of s.spend that wait for memory. Later calls of s.spend return at once, and count no memory.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -173,8 +173,8 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave subtracts the memory of the member cluster from the memory in use of the Pool. It must be called after the
-// cached objects of the cluster were released. Repeated calls have no effect.
+// leave subtracts the memory of the member cluster from the used memory of the Pool. It must be called after the cached
+// objects of the cluster were released. Repeated calls have no effect.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()

@@ -108,8 +108,8 @@ func (a *readerAccount) done() <-chan struct{} {
 	return a.enabledCtx.Done()
 }
 
-// newReaderAccount returns the readerAccount of a cluster. The transport anonymous must not add a credential to
-// requests.
+// newReaderAccount returns the readerAccount of a cluster. The parameter anonymous is a transport that must not add a
+// credential to requests.
 func newReaderAccount(
 	connectionCtx context.Context, config *rest.Config, anonymous http.RoundTripper,
 	accounts corev1client.ServiceAccountsGetter,

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// renewPatience bounds the time for which an old kubeconfig remains in use after a change. It remains in use until
-	// the cluster responds to requests with the new kubeconfig.
+	// renewPatience is the maximum time for which an old kubeconfig remains in use after a change. The new kubeconfig
+	// replaces it earlier if the cluster responds to a request that uses the new kubeconfig.
 	renewPatience = time.Minute
 	// renewPause is the minimum time between two attempts to connect with a new kubeconfig.
 	renewPause = 2 * time.Second
@@ -109,9 +109,10 @@ func (m *members) forgetRetired(isGone func(name string, r Revision) bool) {
 	}
 }
 
-// removeRetired removes connections from m.retired without closing them. The caller must hold the lock.
-func (m *members) removeRetired(name string, isRemoved func(*openMember) bool) {
-	if m.retired[name] = slices.DeleteFunc(m.retired[name], isRemoved); len(m.retired[name]) == 0 {
+// removeRetired removes connections from m.retired[name] without closing them. It removes each connection for which
+// mustRemove returns true. The caller must hold the lock.
+func (m *members) removeRetired(name string, mustRemove func(*openMember) bool) {
+	if m.retired[name] = slices.DeleteFunc(m.retired[name], mustRemove); len(m.retired[name]) == 0 {
 		delete(m.retired, name)
 	}
 }

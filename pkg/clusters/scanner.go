@@ -4,8 +4,8 @@
 package clusters
 
 const (
-	// costOfObject is the approximate memory of an API object in a cache, in bytes. The fields, array elements and
-	// strings of the object count in addition.
+	// costOfObject is the approximate memory of a cached API object without its fields, array elements and strings, in
+	// bytes.
 	costOfObject = 512
 	// costOfElement is the approximate memory of an element of an array in an API object, in bytes.
 	costOfElement = 128

@@ -56,7 +56,8 @@ func execCall() Call {
 	}
 }
 
-// TestHostileUpgrades verifies that the response of a cluster to an upgrade request is bounded and never quoted.
+// TestHostileUpgrades verifies that an endless or invalid response to an upgrade request causes an error within
+// seconds. The error must not quote the response, which could contain a secret.
 func TestHostileUpgrades(t *testing.T) {
 	const secret = "a secret of the server"
 	for name, handle := range map[string]http.HandlerFunc{
@@ -99,8 +100,8 @@ func TestHostileUpgrades(t *testing.T) {
 	}
 }
 
-// TestRefusedUpgrades verifies that the Status of an API server is returned unchanged, and that only the HTTP status of
-// any other server is returned.
+// TestRefusedUpgrades verifies the error after a server rejects an upgrade request. If the response is a metav1.Status,
+// the error contains the metav1.Status. Otherwise, the error contains only the HTTP status code.
 func TestRefusedUpgrades(t *testing.T) {
 	const secret = "a secret of the server"
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web", errors.New("not today")).Status()

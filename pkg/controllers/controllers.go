@@ -131,8 +131,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword is true if the first user need not change the generated password.
 	AdminKeepsPassword bool
-	// HostCluster is the name of the KubeVisionCluster that is created for the host cluster together with the first
-	// user. If it is empty, none is created.
+	// HostCluster is the name of the KubeVisionCluster for the host cluster. KubeVision creates this KubeVisionCluster
+	// when it creates the first user. If HostCluster is empty, KubeVision does not create it.
 	HostCluster string
 	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits

@@ -17,9 +17,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError converts the error of a request to an API server to an Error. The Status in err determines the code. If
-// err contains no Status, or if the API server has failed, the code is 50200. If err already contains an Error,
-// FromAPIError returns that Error.
+// FromAPIError returns an Error for err, which is the error of a request to an API server. The Status in err determines
+// the code. If err contains no Status, or if the API server has failed, the code is 50200. If err already contains an
+// Error, FromAPIError returns that Error.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known

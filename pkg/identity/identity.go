@@ -3,9 +3,12 @@
 
 // Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
 // the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
-// kubevision:group:g. It impersonates a user of the host cluster whom a binding names with the user's own name; on
-// member clusters, a name that begins with "system:" is changed (see OnMember). If bindings name only a Kubernetes
-// group of a user of the host cluster, KubeVision impersonates the user as GroupMember on all clusters.
+// kubevision:group:g.
+//
+// The host cluster is the cluster on which KubeVision runs. If a binding names a user of the host cluster, KubeVision
+// impersonates this user with the user's own name. On other clusters, KubeVision changes the name if it begins with
+// "system:" (see OnMember). If bindings name only a Kubernetes group of a user of the host cluster, KubeVision
+// impersonates the user as GroupMember on all clusters.
 package identity
 
 import "strings"

@@ -173,7 +173,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestNothingIsChangedSilently verifies that a value that decoding would change is rejected with its position.
+// TestNothingIsChangedSilently verifies that Parse rejects a manifest if decoding would change a value. The error
+// message contains the position of the value.
 func TestNothingIsChangedSilently(t *testing.T) {
 	for name, tc := range map[string]struct{ contentType, body, place string }{
 		"a number and its text":        {YAML, "data:\n  1: a\n  \"1\": b\n", `"1" in line 3`},

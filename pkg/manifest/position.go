@@ -35,7 +35,7 @@ func (d document) reason(err error) string {
 	}
 	where := "unknown line"
 	if found := yamlLine.FindStringSubmatch(err.Error()); found != nil {
-		where = "line " + d.shifted(found[1])
+		where = "line " + d.lineInManifest(found[1])
 	}
 	if field := yamlField.FindString(err.Error()); field != "" {
 		return field + " in " + where
@@ -43,11 +43,11 @@ func (d document) reason(err error) string {
 	return "error near " + where
 }
 
-// shifted converts a line number of the document to a line number of the whole text.
-func (d document) shifted(line string) string {
+// lineInManifest converts the decimal number of a line in the document to the number of this line in the manifest.
+func (d document) lineInManifest(decimal string) string {
 	var number int
-	if _, err := fmt.Sscan(line, &number); err != nil {
-		return line
+	if _, err := fmt.Sscan(decimal, &number); err != nil {
+		return decimal
 	}
 	return strconv.Itoa(number + d.lines)
 }

@@ -8,9 +8,14 @@ import (
 	"strings"
 )
 
-// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": value}. The
-// value is an object, or a string with a stream of YAML documents or a JSON object. A list of objects, for example of
-// kind List, is replaced by its items.
+// ParseAll decodes several objects. The body has one of these forms:
+//
+//   - a stream of YAML documents
+//   - a JSON object
+//   - {"manifest": value}, in which the value is an object
+//   - {"manifest": value}, in which the value is a string that contains one of the first two forms
+//
+// ParseAll replaces a list of objects, for example an object of kind List, with the items of the list.
 //
 // ParseAll returns the errors of Parse. It also returns an error with the code 42200 if there are no objects, or more
 // than maxObjects.

@@ -12,7 +12,8 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// decodeYAML decodes the only document with content in body. It returns an error if there is none, or more than one.
+// decodeYAML decodes the YAML document in body. It returns an error if body contains no document, or more than one.
+// Empty documents do not count.
 func decodeYAML(body []byte) (map[string]any, error) {
 	documents, err := documentsOf(body)
 	if err != nil {
@@ -98,7 +99,8 @@ func empty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || (len(document.Content) == 1 && document.Content[0].Tag == "!!null")
 }
 
-// extent contains the size and the depth of a YAML node after every alias was replaced with the aliased node.
+// extent contains the size and the depth that a YAML node would have if every alias were replaced with the aliased
+// node.
 type extent struct {
 	// size is the approximate size of the node and all nodes below it, in bytes.
 	size int
@@ -106,8 +108,8 @@ type extent struct {
 	depth int
 }
 
-// measure returns the size and the depth of the node n after every alias was replaced with the aliased node. It stores
-// the results of all visited nodes in known.
+// measure returns the size and the depth that the node n would have if every alias were replaced with the aliased node.
+// It does not change n. It stores the results of all visited nodes in the map known.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e

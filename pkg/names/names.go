@@ -61,8 +61,8 @@ const (
 	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
 	// verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. If KubeVisionRoleBindings name a
-	// user or a group of the user, it protects the groups and the credentials of the user.
+	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. If a KubeVisionRoleBinding
+	// names a user or a group of the user, the policy protects the groups and the credentials of this user.
 	UsersPolicy = "kubevision-users"
 	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
 	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind
@@ -85,9 +85,11 @@ const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of ManagedByLabel.
 	ManagedBy = "kubevision"
-	// RoleBindingLabel on an RBAC object contains the name of the KubeVisionRoleBinding for which it was created.
+	// RoleBindingLabel is the key of a label on RBAC objects. The value of the label is the name of the
+	// KubeVisionRoleBinding for which the object was created.
 	RoleBindingLabel = "kubevision.io/role-binding"
-	// UserLabel contains the name of the KubeVisionUser for which an object was created.
+	// UserLabel is the key of a label. The value of the label is the name of the KubeVisionUser for which the object
+	// was created.
 	UserLabel = "kubevision.io/user"
 	// ProtectedLabel on a Namespace, with any value except "false", protects the Namespace: in it, the built-in roles
 	// dev and ops grant only the rights of the role readonly.
@@ -96,8 +98,8 @@ const (
 	TemplateLabel = "kubevision.io/template"
 	// BuiltinTemplate is the value of TemplateLabel on templates that are part of KubeVision.
 	BuiltinTemplate = "builtin"
-	// ComponentLabel contains the part of KubeVision to which an object belongs. Objects that were created for one
-	// KubeVisionRoleBinding or KubeVisionUser do not have it.
+	// ComponentLabel is the key of a label. The value of the label is the part of KubeVision to which the object
+	// belongs. Objects that were created for one KubeVisionRoleBinding or KubeVisionUser do not have the label.
 	ComponentLabel = "kubevision.io/component"
 )
 
@@ -106,9 +108,12 @@ const (
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
 // AdoptCredentialsAnnotation is an annotation of a KubeVisionUser that has a new UID after a restore from a backup. Any
-// value makes the controller set the user as the owner of the restored credentials and favorites, and of the password
-// Secret and role binding that the dashboard's API had created for the user. The controller then removes the
-// annotation.
+// value makes the controller set the user as the owner of these restored objects:
+//
+//   - the credentials and the favorites
+//   - the password Secret and the role binding that the dashboard's API had created for the user
+//
+// The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation is an annotation of a KubeVisionCluster that is being deleted. Any value makes the controller

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// textBytes is the assumed memory overhead of a string in addition to its characters, in bytes.
+	// textBytes is the assumed overhead of allocating memory for the characters of a string, in bytes. It does not
+	// include the string header.
 	textBytes = 8
 	// entryBytes is the assumed memory overhead of a map entry in addition to its key and value, in bytes.
 	entryBytes = 48

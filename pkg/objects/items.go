@@ -58,9 +58,10 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a JSON list into values of T, which must be a type with few fields. The memory of the
-// returned values is charged to account. If an object is too large, Items omits it and calls omit with the namespace
-// and name of the object. If omit is nil, Items returns ErrTooLarge instead.
+// Items decodes the objects of a JSON list into values of T. T must have far fewer fields than a Kubernetes API type,
+// because Items charges only smallElementBytes for decoding each JSON value. The memory of the returned values is
+// charged to the account. If an object is too large, Items omits it and calls omit with the namespace and name of the
+// object. If omit is nil, Items returns ErrTooLarge instead.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {
@@ -74,8 +75,8 @@ func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) 
 }
 
 // Each decodes the objects of a JSON list one by one, and calls visit with each. The memory of each object is charged
-// to account until visit() returns. If an object is too large, Each skips it and calls omit with the namespace and name
-// of the object. If omit is nil, Each returns ErrTooLarge instead.
+// to the account until visit() returns. If an object is too large, Each skips it and calls omit with the namespace and
+// name of the object. If omit is nil, Each returns ErrTooLarge instead.
 func Each[T any](body []byte, account *budget.Account, omit Omit, visit func(*T) error) error {
 	return each(body, account, ElementBytes, omit, visit)
 }
@@ -97,15 +98,16 @@ func Count(body []byte) (n int64, err error) {
 	return n, err
 }
 
-// Item decodes raw, an object of a JSON list, and calls visit with the result. The memory of the object is charged to
-// account until visit() returns. Item returns ErrTooLarge for an object whose decoding would take more than
-// maxReadBytes.
+// Item decodes one object of a JSON list, and calls visit with the result. The parameter raw is the JSON of the object.
+// The memory of the object is charged to the account until visit() returns. Item returns ErrTooLarge for an object
+// whose decoding would take more than maxReadBytes.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
 }
 
-// SmallItem decodes raw, an object of a JSON list, and calls visit with the result. T must be a type with few fields,
-// because SmallItem charges only little memory. The memory is charged to account until visit() returns.
+// SmallItem decodes one object of a JSON list, and calls visit with the result. The parameter raw is the JSON of the
+// object. T must have far fewer fields than a Kubernetes API type, because SmallItem charges only smallElementBytes for
+// decoding each JSON value. The memory is charged to the account until visit() returns.
 func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, smallElementBytes, visit)
 }
@@ -179,7 +181,8 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 // DecodingBytes returns the number of bytes of memory that decoding a JSON text into Kubernetes API types may take.
 func DecodingBytes(text []byte) int64 { return elements(text) * ElementBytes }
 
-// elements returns an upper bound of the number of values in a JSON object. null also counts as a value.
+// elements returns an upper bound of the number of values in a JSON object, at all levels. A field or an element with
+// the value null counts, too.
 func elements(raw []byte) int64 {
 	count := 1 // the value after each of these characters is one more
 	for _, character := range []string{"{", "[", ","} {

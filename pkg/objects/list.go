@@ -37,7 +37,7 @@ func (p Page) Total() *int64 {
 
 // ReadList reads a list of the resource r, converts each object like Decode, and calls visit() with the object. It
 // holds only one object at a time in memory, because a list may be very large. The memory of this object is charged to
-// account. ReadList returns an error if the response is not a complete list, or if visit() returns an error.
+// the account. ReadList returns an error if the response is not a complete list, or if visit() returns an error.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	l := newList(from, r, account)
 	defer l.bounded.release()
@@ -95,8 +95,8 @@ type objectReader struct {
 	charged int64
 }
 
-// Read implements io.Reader. It returns an error if the current object is larger than maxObjectBytes, or if account
-// does not allow further bytes.
+// Read implements io.Reader. It returns an error if the current object is larger than maxObjectBytes, or if the
+// budget.Account of r does not allow further bytes.
 func (r *objectReader) Read(p []byte) (int, error) {
 	pending := r.read - r.consumed
 	if pending > maxObjectBytes {

@@ -77,8 +77,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// hasOtherValue returns true if v contains the key with a different value. The key belongs to a field of the Secret,
-// for example data.
+// hasOtherValue returns true if v contains the key in the given field of a Secret, for example data, and the value of
+// the key in v differs from the parameter value.
 func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false

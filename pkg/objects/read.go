@@ -13,7 +13,7 @@ import (
 
 // Read decodes body, a response of a cluster's API server, into target, a pointer to a struct. Read ignores unknown
 // fields. It decodes integers in values of type any into int64 instead of float64. If body is larger than smallItem,
-// the memory of the decoded value is charged to account.
+// the memory of the decoded value is charged to the account.
 func Read(body []byte, account *budget.Account, target any) error {
 	if len(body) > smallItem {
 		if err := account.Take(DecodingBytes(body)); err != nil {
@@ -23,8 +23,8 @@ func Read(body []byte, account *budget.Account, target any) error {
 	return read(body, target)
 }
 
-// HoldUntyped charges to account the memory that is needed to decode body into maps and slices instead of a struct. If
-// body is not larger than smallItem, HoldUntyped charges nothing.
+// HoldUntyped charges the account for the memory that is needed to decode body into maps and slices instead of a
+// struct. If body is not larger than smallItem, HoldUntyped charges nothing.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil

@@ -40,8 +40,8 @@ const (
 	namespaceField = 3
 )
 
-// Name returns the namespace and name of an object of a built-in kind, which a protobuf message contains. It returns
-// empty strings if the object cannot be read.
+// Name returns the namespace and name of an object that is encoded as a protobuf message. The kind of the object must
+// be a built-in kind of Kubernetes. Name returns empty strings if the object cannot be read.
 func Name(object []byte) (namespace, name string) {
 	metadata := field(object, metadataField)
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))

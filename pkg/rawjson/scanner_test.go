@@ -19,7 +19,8 @@ func valid(text []byte) bool {
 	return s.Value() == nil && s.End() == nil
 }
 
-// FuzzValue verifies that a Scanner accepts the texts that encoding/json accepts, and finds the same members.
+// FuzzValue verifies that a Scanner accepts the texts that encoding/json accepts, and finds the same members of a
+// JSON object.
 func FuzzValue(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `[]`, `null`, `[1,-0.5e+3,"a\u00e4\n",true,false,null]`, `{"a":{"b":[{}]},"a":2,"\u0061":3}`,
@@ -51,8 +52,8 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// TestRewrite verifies that members are omitted and replaced, and that other members are unchanged except for white
-// space between tokens.
+// TestRewrite verifies that Scanner.Rewrite can omit one member of a JSON object and replace another member. Rewrite
+// copies all other members without the white space between tokens.
 func TestRewrite(t *testing.T) {
 	s := rawjson.NewScanner([]byte("{ \"a\" : 1 , \"b\":[ 2,\r\n\t\"x \\\" \\\\\", { } ],\"c\" :{\"d\":3}}"))
 	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {

@@ -48,7 +48,7 @@ const (
 	// longestFirstList bounds the time for which requests wait until the first list of a resource is complete. It
 	// applies even if data of the list still arrives.
 	longestFirstList = 20 * time.Second
-	// idleTimeout is the time after the last read for which a resource remains cached.
+	// idleTimeout is the time for which a resource remains cached after the last read of the resource.
 	idleTimeout = 10 * time.Minute
 	// inUseTime protects recently read resources: a resource is not evicted if it was read within this time.
 	inUseTime = time.Minute
@@ -180,8 +180,7 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// LatestChange is an upper bound for the time of the last change that the list includes. It is zero if Stale is
-	// false.
+	// LatestChange is a time that is not before the last change that the list includes. It is zero if Stale is false.
 	LatestChange time.Time
 
 	store *store
@@ -280,7 +279,8 @@ func (p pause) next(maxPause time.Duration) pause {
 	return pause{until: time.Now().Add(length), length: length}
 }
 
-// stop drops a cached resource, and logs the reason. The resource is then not cached again for up to maxPause.
+// stop drops a cached resource, and logs the reason. If maxPause is not 0, a pause begins, in which the resource is not
+// cached again. The method pause.next determines the duration of the pause, which is at most maxPause.
 func (c *Cache) stop(k *kind, reason error, maxPause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {

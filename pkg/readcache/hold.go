@@ -7,9 +7,9 @@ import "slices"
 
 const heldMemoryDivisor = 8
 
-// holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
-// it.
-type holds struct {
+// holdList contains the holds of a store. A hold is a response in progress that uses a Snapshot of the store. The lock
+// of the store guards the holdList.
+type holdList struct {
 	all           []*hold
 	replacedBytes int64
 }
@@ -21,8 +21,8 @@ type hold struct {
 	drop                    func()
 }
 
-// Hold registers a response that uses the objects of v until the caller calls release. The cache calls drop to end the
-// response early; drop must not block.
+// Hold registers a response that uses the objects of v. At the end of the response, the caller must call release. The
+// cache calls drop to end the response early. The function drop must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -44,14 +44,14 @@ func (v View) Hold(drop func()) (release func()) {
 	}
 }
 
-func (h *holds) remove(one *hold) {
+func (h *holdList) remove(one *hold) {
 	if i := slices.Index(h.all, one); i >= 0 {
 		h.all = slices.Delete(h.all, i, i+1)
 	}
 }
 
 // oldest returns the response in progress with the oldest Snapshot, or nil if there are no responses in progress.
-func (h *holds) oldest() *hold {
+func (h *holdList) oldest() *hold {
 	var out *hold // replacedBytes only grows, so that an older Snapshot has a smaller value.
 	for _, one := range h.all {
 		if out == nil || one.replacedBytesOfSnapshot < out.replacedBytesOfSnapshot {
@@ -61,7 +61,7 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-func (h *holds) heldBytes() int64 {
+func (h *holdList) heldBytes() int64 {
 	// This is an upper bound: the size of all data that the store has replaced since the creation of the oldest
 	// Snapshot in use.
 	if oldest := h.oldest(); oldest != nil {

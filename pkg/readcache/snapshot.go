@@ -121,8 +121,8 @@ type Snapshot struct {
 	replacedBytesAtCreation int64
 }
 
-// compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name. For
-// example, "a-b" comes before "a", because the key "a-b/x" comes before the key "a/x".
+// compareNamespaces compares namespaces in the order in which API servers list objects. API servers sort objects by the
+// key namespace/name. For example, "a-b" comes before "a", because the key "a-b/x" comes before the key "a/x".
 func compareNamespaces(a, b string) int {
 	n := min(len(a), len(b))
 	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {

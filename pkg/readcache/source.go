@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// latestChange is an upper bound for the time of the last change of a stored object.
+	// latestChange is a time that is not before the last change of any stored object.
 	latestChange time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time
@@ -92,8 +92,8 @@ var (
 
 // IsWatchListSemanticsUnSupported returns true. The Reflector then sends list requests, instead of receiving the
 // initial objects as watch events. A list takes half as long, because kube-apiserver encodes each watch event twice and
-// sends it separately. Since Kubernetes 1.33, kube-apiserver streams lists, so that it does not need much memory for a
-// list either.
+// sends it separately. Since Kubernetes 1.33, kube-apiserver also needs little memory for a list, because it streams
+// the list.
 func (*source) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.
@@ -279,8 +279,8 @@ func (s *source) watchStarted() {
 	}
 }
 
-// found records that data of a list or an event of a watch has arrived. isWatch is true for a watch. An event proves
-// that the stored list is up to date. Therefore, found resets s.failed if isWatch is true.
+// found records that a watch event or a part of a list has arrived. isWatch is true for a watch event. A watch event
+// proves that the stored list is up to date. Therefore, found resets s.failed if isWatch is true.
 func (s *source) found(isWatch bool) {
 	s.mu.Lock()
 	s.alive = time.Now()

@@ -24,7 +24,7 @@ type store struct {
 	mu sync.Mutex
 	// changed is closed on the next change. It is nil if no goroutine waits for a change.
 	changed chan struct{}
-	holds   holds
+	holds   holdList
 	// subscriptions receive all changes.
 	subscriptions map[*Subscription]bool
 	// closed is true after the resource was dropped. The store then contains no objects.

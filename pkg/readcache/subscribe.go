@@ -55,9 +55,9 @@ type Subscription struct {
 // the first change. Subscribe returns false if the resource cannot be cached, or if the first list does not arrive in
 // time.
 //
-// The cache calls deliver for each change, in order. The function deliver must not block, and must not call methods of
-// the cache except Subscription.Count. After the first call of deliver, the caller must not keep the Snapshot, because
-// the cache no longer counts its memory.
+// The cache calls deliver for each change, in order. The function deliver must not block. It must not call methods of
+// the Cache or of the Subscription, except Subscription.Count. After the first call of deliver, the caller must not
+// keep the Snapshot, because the cache no longer counts the memory of the Snapshot.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, *Snapshot, bool) {

@@ -92,10 +92,11 @@ type bucket struct {
 }
 
 const (
-	// joinsAtOnce bounds the number of recordings that are joined concurrently. To join a recording, its pieces are
-	// copied to one object. This takes partBytes of memory.
+	// joinsAtOnce bounds the number of concurrent joins. A join copies all objects with parts of one recording to one
+	// new object. Each join takes partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the number of recordings whose pieces are being copied to one object, or wait for this.
+	// maxJoins bounds the number of running and waiting joins. A join copies all objects with parts of one recording to
+	// one new object.
 	maxJoins = 1000
 )
 

@@ -15,8 +15,9 @@ type files interface {
 	check() error
 	// create starts a file for the recording with the given ID. It may succeed although the storage is not available.
 	create(id string) (file, error)
-	// list calls visit for each recording, and returns the size of all files. If an S3 service does not sort its
-	// objects, list may call visit several times for one recording, each time with some of its objects.
+	// list calls visit for each recording, and returns the total size of all files. If an S3 service does not sort the
+	// objects of a bucket, list may call visit several times for one recording. Each of these calls then describes only
+	// some objects of the recording.
 	list(ctx context.Context, visit func(fileInfo) error) (used int64, err error)
 	// stat returns the description of one recording, or ErrNotFound.
 	stat(ctx context.Context, id string) (fileInfo, error)
@@ -34,9 +35,9 @@ type files interface {
 type file interface {
 	// Writer appends bytes to the recording. After a successful Write, the bytes are not lost if the program is killed.
 	io.Writer
-	// finish closes the file and keeps it. It must be called after the last Write.
+	// finish closes the file, which remains in the storage. finish must be called after the last Write.
 	finish() error
-	// discard closes the file and deletes it.
+	// discard closes the file and deletes it from the storage.
 	discard() error
 }
 

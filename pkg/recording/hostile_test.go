@@ -206,9 +206,9 @@ func TestLargeErrors(t *testing.T) {
 	}
 }
 
-// TestInventedPieces verifies that the Store sends few delete requests if the S3 service lists the object 999999 of a
-// recording. The service lists no object with a lower number.
-func TestInventedPieces(t *testing.T) {
+// TestInventedObjects verifies that the Store sends few delete requests for a recording whose first objects are
+// missing. Of the numbered objects of the recording, the S3 service lists only the object 999999.
+func TestInventedObjects(t *testing.T) {
 	f := &fakeBucket{list: listed(newestID+".cast", newestID+"/999999")}
 	s := f.store(t)
 	if err := s.Check(t.Context()); err != nil {

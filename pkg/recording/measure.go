@@ -20,8 +20,8 @@ const (
 	// cleanPatience is the time for which cleanUp waits for the deletion of old recordings. After this time, the
 	// deletion continues in the background.
 	cleanPatience = time.Second
-	// cleanTime is the time after which the deletion of old recordings in the background ends, even if it is not
-	// complete.
+	// cleanTime bounds the time for the deletion of old recordings. After this time, the deletion stops, even if it is
+	// not complete.
 	cleanTime = 10 * time.Minute
 )
 

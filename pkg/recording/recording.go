@@ -25,13 +25,14 @@ const (
 	// MaxHeaderBytes bounds the size of the first line of a file, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size at which the next file is begun, in bytes. It is smaller than MaxFileBytes, because the
-	// last write to a file may exceed fullBytes.
+	// fullBytes is the size of a file at which the recording continues in another file, in bytes. fullBytes is smaller
+	// than MaxFileBytes, because the size of a file may exceed fullBytes after the last write.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes is the size of the pending events at which a recording on disk writes them, in bytes.
+	// flushBytes is a threshold in bytes for a recording in a directory. When the total size of the pending events
+	// reaches flushBytes, these events are written to the file.
 	flushBytes = 32 << 10
-	// flushInterval is the time after which a recording on disk writes its pending events. A process that is killed
-	// loses its pending events.
+	// flushInterval is the time after which the pending events of a recording in a directory are written to the file. A
+	// process that is killed loses its pending events.
 	flushInterval = time.Second
 )
 
@@ -66,7 +67,8 @@ type header struct {
 	Height    int    `json:"height"`
 	Timestamp int64  `json:"timestamp"`
 	Title     string `json:"title,omitempty"`
-	// KubeVision describes the terminal session. Programs that play asciinema recordings ignore this field.
+	// KubeVision is a field that describes the terminal session. Programs that play asciinema recordings ignore this
+	// field.
 	KubeVision Terminal `json:"kubevision"`
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	// Placeholder replaces confidential values.
 	Placeholder = "******"
-	// General replaces a whole message from which the values cannot be removed.
+	// General replaces a whole message from which the values of a Secret cannot be removed.
 	General = "the message of the cluster's API server is withheld, since it may contain a value of the Secret"
 
 	// MaxText is the maximum length of the result of Redactor.Text, in bytes.

@@ -30,8 +30,8 @@ const (
 	// answerTime is the time in which a client must receive a response, unless the response is small. A small response
 	// has at most freeBytes.
 	answerTime = time.Minute
-	// freeBytes is the maximum size of a small response, in bytes. A small response is sent at once, and does not count
-	// in the limits for concurrent responses.
+	// freeBytes is the maximum size of a small response, in bytes. A small response does not wait for other
+	// responses, and does not count in the limits for concurrent responses.
 	freeBytes = 32 << 10
 	// compression is the assumed ratio of the uncompressed size to the compressed size of a response. The ratio is used
 	// to estimate the compressed size, because only the uncompressed size is known.

@@ -14,7 +14,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// FreshCode returns the one-time code of the caller's second factor that the request contains, or an empty string.
+// FreshCode returns the one-time code in the request, or an empty string. With the one-time code, the caller proves the
+// possession of the second factor.
 func (r *Request) FreshCode() string { return r.code }
 
 // freshCode returns the one-time code of the caller's second factor, or an empty string. The result inBody is true if

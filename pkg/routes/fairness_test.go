@@ -78,7 +78,8 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	}
 }
 
-// TestUsersLeaveMemoryForLogins verifies that users who hold all memory of requests do not block public endpoints.
+// TestUsersLeaveMemoryForLogins verifies that public endpoints, for example for logins, have a separate memory limit.
+// Requests to other endpoints cannot use up the memory for public endpoints.
 func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	table := &Table{Memory: budget.New(1 << 20), PublicMemory: budget.New(1 << 20)}
 	for _, name := range []string{"one", "two", "three", "four", "five"} {

@@ -131,8 +131,11 @@ func (r *Request) ReadOptionalJSON(target any) error {
 }
 
 // checkOptions returns an error for a request with an option that the route does not have. If the option were ignored,
-// the request could change or delete more than the caller wants. The options are dryRun in the query of any request
-// that may change something, all other parameters in the query of a DELETE, and the fields of its body except totpCode.
+// the request could change or delete more than the caller wants. The method determines which options are checked:
+//
+//   - GET and HEAD: none
+//   - DELETE: all query parameters, and all fields of the body except totpCode
+//   - all other methods: the query parameter dryRun
 func (r *Request) checkOptions() error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil

@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route for a path below n, and the values of the path parameters. It returns nil if no route matches,
-// or if path begins with a slash.
+// find returns the route for a path relative to n, and the values of the path parameters. It returns nil if no route
+// matches. A relative path has no leading slash. A path with a leading slash matches no route.
 func (n *node) find(method, path string, previousValues []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package routes registers the endpoints of the dashboard's API. Each endpoint is created together with its access
-// rule, and its handler gets only the access that the rule allows. The package decodes the bodies of requests and
-// rejects unknown fields, and unknown options of requests that change something. It limits the concurrent requests and
-// responses of each user, ends responses that a client does not read, and supports ETags and compression.
+// rule, and its handler gets only the access that the rule allows. The package decodes the bodies of requests,
+// and rejects unknown fields. It also rejects an unknown query parameter if ignoring the parameter could do harm, for
+// example dryRun. It limits the concurrent requests and responses of each user, ends responses that a client does not
+// read, and supports ETags and compression.
 //
 // The package also determines which requests may open a stream. Only these requests may contain a ticket, which is a
 // one-time credential in the URL.

@@ -93,8 +93,10 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	}
 }
 
-// TestUnknownOptions verifies that no endpoint serves a request with an option that its route does not have, in the
-// query or in the body.
+// TestUnknownOptions verifies that endpoints reject unknown options:
+//   - A DELETE request must not have unknown query parameters.
+//   - The body of a DELETE request must not have unknown fields.
+//   - A POST or PUT request must not have the query parameter dryRun if the route does not support dry runs.
 func TestUnknownOptions(t *testing.T) {
 	served := 0
 	serve := func() (Result, error) { served++; return Result{}, nil }

@@ -21,9 +21,9 @@ type Coalescer[K comparable] struct {
 }
 
 // Changed must be called after a change of an RBAC object. It calls f several times in the background, for about a
-// second. If the function of an earlier change with the same key is still being called, Changed does not call f.
-// Instead, the earlier function is called until about a second after the new change. All functions for one key must
-// have the same effect.
+// second. If Changed is called again with the same key during this time, it does not call the new function. It only
+// continues the calls of the first function until about a second after the new change. Therefore, all functions for one
+// key must have the same effect.
 func (c *Coalescer[K]) Changed(key K, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -32,8 +32,8 @@ type events struct {
 	done <-chan struct{}
 }
 
-// write sends each line of data as a separate event. It ignores the parameter for binary data, because server-sent
-// events are always text.
+// write sends each line of data as a separate event. The first parameter, which is true for binary data, has no effect,
+// because server-sent events are always text.
 func (e *events) write(_ bool, data []byte) error {
 	var out bytes.Buffer
 	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
@@ -61,7 +61,7 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 	return nil
 }
 
-// ping sends a comment in the format of server-sent events, which clients ignore.
+// ping sends a comment in the format of server-sent events. Clients ignore comments.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
 // hurry shortens the deadline of the write in progress to endTimeout. If the deadline cannot be set, the write still

@@ -83,8 +83,8 @@ func (s *Stream) Context() context.Context { return s.done }
 // Subprotocol returns the negotiated subprotocol, or an empty string.
 func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
 
-// Renew replaces the user and the expiry of the credential, because the client has sent a new token. It returns an
-// error if the token belongs to another user.
+// Renew stores the user information and the expiry of a new token that the client has sent. It returns an error if the
+// token belongs to another user than the previous token.
 func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -107,9 +107,9 @@ func (g *Gates) Leave(user string) {
 	}
 }
 
-// Do waits until fewer than AtOnce tasks of the user run and the processor time of the user is within the limit. It
-// then calls work(), and charges the duration of this call. If ctx ends first, Do returns an error and does not call
-// work(). Nil Gates have no limit.
+// Do waits until the number of running tasks of the user is less than Options.AtOnce, and until the processor time of
+// the user is within the limit. It then calls work(), and charges the duration of this call. If ctx ends first, Do
+// returns an error and does not call work(). Nil Gates have no limit.
 func (g *Gates) Do(ctx context.Context, user string, work func()) error {
 	if g == nil {
 		work()
@@ -141,8 +141,9 @@ func (g *Gates) Charge(user string, took time.Duration) {
 	g.Leave(user)
 }
 
-// Enter begins a task of the user. It waits until fewer than AtOnce tasks of the user run. It returns false if the
-// given duration or ctx ends first. If Enter returns true, the caller must call Exit at the end of the task.
+// Enter begins a task of the user. It waits until the number of running tasks of the user is less than Options.AtOnce.
+// It returns false if the given duration or ctx ends first. If Enter returns true, the caller must call Exit at the end
+// of the task.
 func (g *Gate) Enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:

@@ -40,8 +40,8 @@ func TestDo(t *testing.T) {
 	})
 }
 
-// TestCharge verifies that charged processor time delays the next task, and that a task whose context ends first does
-// not run.
+// TestCharge verifies that charged processor time delays the next task of a user. If the context of the task ends
+// during the delay, the task does not run.
 func TestCharge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		work := NewWork()

@@ -67,8 +67,8 @@ func (r *podReaders) watchers(b *testing.B, clients int, message string) []*webs
 	return conns
 }
 
-// attend is the main function of a child process that opens watch streams and discards the messages. It reads the
-// description of the clients from stdin, and returns when stdin is closed.
+// attend is the main function of a child process that simulates many watch clients and discards their messages. It
+// reads the description of the watch clients from stdin, and returns when stdin is closed.
 func attend(stdin io.Reader, stdout io.Writer) error {
 	orders := json.NewDecoder(stdin)
 	var a audience

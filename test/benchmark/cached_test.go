@@ -108,7 +108,7 @@ func (r *podReaders) restart(b *testing.B) time.Duration {
 	}
 	forgetPeak(b, env.KubeVision.APIServer().PID())
 	r.logIn(b)
-	c := r.contender(b, "first", "/resources/pods", "")
+	c := r.directContender(b, "first", "/resources/pods", "")
 	var took time.Duration
 	// The server connects to clusters when it starts.
 	err := localcluster.Poll(b.Context(), firstListPatience, "list Pods", func(ctx context.Context) error {
@@ -141,9 +141,9 @@ func (r *podReaders) logIn(b *testing.B) {
 	}
 }
 
-// contender returns kubevision-apiserver as a contender, to which clients connect directly, and not through
-// kube-apiserver.
-func (r *podReaders) contender(b *testing.B, name, path, tag string, more ...string) *contender {
+// directContender returns kubevision-apiserver as one of the compared servers. The clients connect to
+// kubevision-apiserver directly, and not through kube-apiserver.
+func (r *podReaders) directContender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
 		name: name, tls: &tls.Config{RootCAs: authority(b)},
@@ -172,19 +172,20 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// contenders returns the contenders for q. The first is Go's file server, and the second is kube-apiserver.
+// contenders returns the compared servers for the read request q. The first server is Go's file server, and the second
+// server is kube-apiserver.
 func (r *podReaders) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	r.logIn(b)
-	live := r.contender(b, "live", q.path+"?source=live", "")
-	cached := r.contender(b, "cached", q.path, "")
+	live := r.directContender(b, "live", q.path+"?source=live", "")
+	cached := r.directContender(b, "cached", q.path, "")
 	body, tag := r.fromCache(b, cached)
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	limit := &contender{name: "limit", tls: insecure}
 	var pid int
 	limit.url, pid = startFileServer(b, body)
 	limit.pids = []int{pid}
-	unchanged := r.contender(b, "unchanged", q.path, tag)
+	unchanged := r.directContender(b, "unchanged", q.path, tag)
 	unchanged.headers = unchanged.headers[:1] // the entity tag is from a response to this user
 	kube := kubeContender(b, "kube", q.kube, http.Header{"Accept-Encoding": {"identity"}})
 	door := kubeContender(b, "other door", wire.GroupPath+"/clusters/"+host+q.path, nil)
@@ -195,8 +196,8 @@ func (r *podReaders) contenders(b *testing.B, q question) []*contender {
 	}
 	all := []*contender{limit, kube, live, cached, unchanged, door}
 	if q.name != "pod" {
-		all = append(all, r.contender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
-			r.contender(b, "live table", q.path+"?view=table", ""),
+		all = append(all, r.directContender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
+			r.directContender(b, "live table", q.path+"?view=table", ""),
 			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
 	}
 	wanted := regexp.MustCompile(*answerPattern)
@@ -281,11 +282,11 @@ func (r *podReaders) views(b *testing.B, out *table, objects int) {
 	b.Helper()
 	r.logIn(b)
 	all := []*contender{
-		r.contender(b, "overview", "/overview", ""),
-		r.contender(b, "search", "/search?q=pod-00042&types=pods", ""),
-		r.contender(b, "sorted", "/resources/pods?sortBy=age&limit=100", ""),
-		r.contender(b, "page", "/resources/pods?limit=100", ""),
-		r.contender(b, "found", "/resources/pods?q=pod-00042&limit=100", ""),
+		r.directContender(b, "overview", "/overview", ""),
+		r.directContender(b, "search", "/search?q=pod-00042&types=pods", ""),
+		r.directContender(b, "sorted", "/resources/pods?sortBy=age&limit=100", ""),
+		r.directContender(b, "page", "/resources/pods?limit=100", ""),
+		r.directContender(b, "found", "/resources/pods?q=pod-00042&limit=100", ""),
 	}
 	for b.Loop() {
 		for range *rounds {
@@ -310,7 +311,7 @@ func (r *podReaders) parallel(b *testing.B, source string) {
 	const atOnce = 48
 	pid := env.KubeVision.APIServer().PID()
 	r.logIn(b)
-	c := r.contender(b, "parallel", "/resources/pods"+source, "")
+	c := r.directContender(b, "parallel", "/resources/pods"+source, "")
 	c.headers = c.headers[:1]
 	forgetPeak(b, pid)
 	for b.Loop() {

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// contender is a server that answers the same question as other servers.
+// contender is one of the servers that BenchmarkCachedList compares. It also contains the measured results.
 type contender struct {
 	name string
 	tls  *tls.Config
@@ -129,7 +129,7 @@ func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, 
 	return request, nil
 }
 
-// open sends one request over a new connection, which is closed with the body of the response.
+// open sends one request over a new connection. The connection is closed after the response has been read.
 func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
 	request, err := c.newRequest(ctx, client)
 	if err != nil {

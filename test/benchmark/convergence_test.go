@@ -39,7 +39,8 @@ const (
 )
 
 // BenchmarkConvergence creates many KubeVisionRoleBindings for many registrations of one member cluster. It reports the
-// time until all bindings are Ready. For each of the two API servers, it also reports:
+// time until all bindings are Ready. For the member cluster, and for the cluster on which KubeVision runs, it also
+// reports the requests to kube-apiserver:
 //
 //   - the reads and the writes for each binding
 //   - the writes per minute in a period without changes
@@ -47,7 +48,8 @@ const (
 // Each binding requires at least one write of each of the following:
 //
 //   - a ClusterRoleBinding on the member cluster
-//   - a ClusterRole and a ClusterRoleBinding on the host cluster, which grant the verb "use" on the registrations
+//   - a ClusterRole and a ClusterRoleBinding on the cluster on which KubeVision runs, which grant the verb "use" on the
+//     registrations
 //   - the finalizer of the binding
 //   - the status of the binding
 func BenchmarkConvergence(b *testing.B) {
@@ -177,8 +179,8 @@ func removeBindings(b *testing.B) {
 	}
 }
 
-// calls contains the numbers of requests for objects that KubeVision reads and writes. It omits watches, and requests
-// for leases, which are renewed continuously.
+// calls contains the numbers of requests to a kube-apiserver for RBAC objects and KubeVision objects. Watches do not
+// count.
 type calls struct{ reads, writes float64 }
 
 func (c calls) since(before calls) calls {

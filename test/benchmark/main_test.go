@@ -35,18 +35,20 @@ var (
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
 	rounds = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
-	// crowdSize is the number of Pods in a second, larger run. 0 means that there is no second run.
+	// crowdSize is the number of Pods in the second run of BenchmarkCachedList. If crowdSize is 0, there is no second
+	// run.
 	crowdSize     = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
 	answerPattern = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
-// floodTime is the duration of each measurement in BenchmarkFloods.
+// floodTime is the time for which BenchmarkFloods overloads the server in each measurement. At the same time, ten users
+// list Pods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
-// otherMain runs the main function of a child process if an environment variable selects one. The benchmarks start this
-// test binary as a child process, for example to send requests.
-func otherMain() (selected bool, err error) {
+// runChild does the work of a child process if a benchmark has started this process, for example to send requests.
+// Otherwise, isChild is false.
+func runChild() (isChild bool, err error) {
 	switch file := os.Getenv(servedFileVariable); {
 	case os.Getenv(senderVariable) != "":
 		return true, runSender(os.Stdin, os.Stdout)
@@ -62,11 +64,11 @@ func otherMain() (selected bool, err error) {
 }
 
 func TestMain(m *testing.M) {
-	switch selected, err := otherMain(); {
+	switch isChild, err := runChild(); {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
-	case selected:
+	case isChild:
 		return
 	}
 	flag.Parse()

@@ -28,8 +28,8 @@ const (
 	wholeClusterBindings = 50
 )
 
-// BenchmarkWholeClusterBindings creates many cluster-wide bindings of the role dev in a cluster with many namespaces,
-// and measures their cost. KubeVision creates a RoleBinding for each binding in each namespace.
+// BenchmarkWholeClusterBindings measures the cost of many KubeVisionRoleBindings that grant the role dev in a whole
+// cluster with many namespaces. In each namespace, KubeVision creates one RoleBinding for each KubeVisionRoleBinding.
 func BenchmarkWholeClusterBindings(b *testing.B) {
 	set().HostCluster(b, host)
 	pid := env.KubeVision.ControllerManager().PID()

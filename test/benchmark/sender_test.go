@@ -27,8 +27,9 @@ const (
 
 // report contains the results of the requests that a child process has sent to the server.
 type report struct {
-	// Sent is the number of all requests so far. Codes contains the number of responses for each code.
-	Sent  int64
+	// Sent is the number of all requests so far.
+	Sent int64
+	// Codes contains the number of responses for each response code.
 	Codes map[int]int
 	Error string `json:",omitempty"`
 }

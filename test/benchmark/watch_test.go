@@ -44,7 +44,7 @@ const (
 // benchmark reports:
 //   - the memory of the server
 //   - the delays of events at the clients, relative to a direct watch of kube-apiserver
-//   - limit-p99-ms, the delays if a simple loop writes the same number of bytes to the same number of clients
+//   - for comparison, the p99 delay of a simple loop that sends as many bytes to as many clients (limit-p99-ms)
 func BenchmarkWatch(b *testing.B) {
 	set().HostCluster(b, host)
 	r := newPodReaders(b)

@@ -9,8 +9,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// conflicts returns changes of KubeVision's objects that conflict with the existing state, and therefore change
-// nothing.
+// conflicts returns write requests for users, clusters and role bindings that the server must reject. For example, an
+// object with the same name exists, or the resource version is outdated.
 func (c *cast) conflicts() map[string]probe {
 	send := func(want int, method, path, text string) probe {
 		return probe{want: want, as: operator, request: wire.Request{Method: method, Path: path, Body: text}}

@@ -16,12 +16,12 @@ import (
 // does not contain the base path of the API.
 type probe struct {
 	want int
-	// field is the expected value of meta.field in the response. "*" matches any non-empty value.
+	// field is the name of the invalid request field that the response is expected to report. "*" matches any name.
 	field string
 	// as contains the role of the caller. It is empty if the caller has no role.
 	as role
-	// token is the access token of a caller without a role, for example a forged token. A request that has neither a
-	// role nor a token is anonymous.
+	// token is the access token of the request if the field "as" is empty, for example a forged token. If both fields
+	// are empty, the request is anonymous.
 	token string
 	// public is true for endpoints that require no credential.
 	public bool

@@ -118,8 +118,8 @@ func (w writer) several() map[string]probe {
 	}
 }
 
-// deletion returns a request that deletes the object at path, and expects a response without data. The object must not
-// have finalizers. Otherwise, the response would contain the object.
+// deletion returns a probe that deletes the object at path. The expected response contains no data, because the object
+// has no finalizers.
 func (w writer) deletion(path string) probe {
 	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
 	p.silent = true

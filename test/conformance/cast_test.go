@@ -45,7 +45,7 @@ type cast struct {
 	// hidden is the name of a registered cluster that the test users with the role "member" may not use. KubeVision
 	// cannot connect to the cluster.
 	hidden string
-	// config is the name of a ConfigMap in the namespace own.
+	// config is the name of a ConfigMap that the test users with the role "member" may read.
 	config        string
 	configVersion string
 
@@ -56,7 +56,7 @@ type cast struct {
 	disabled fixture.User
 	// broken is a user whose stored credentials are unreadable.
 	broken fixture.User
-	// brokenSession is an access token from a login before the stored credentials of the user became unreadable.
+	// brokenSession is an access token of a user. The stored credentials of the user became unreadable after the login.
 	brokenSession string
 	// binding is the name of the KubeVisionRoleBinding for the test users with the role "operator".
 	binding string

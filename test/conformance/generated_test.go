@@ -43,8 +43,8 @@ func TestGeneratedClient(t *testing.T) {
 	}
 }
 
-// generate generates a client and compiles the program that uses it. The client is an overlay on the directory of the
-// module. The directory is not changed, so that the build cache remains valid for the next run.
+// generate generates a Go client from the OpenAPI document, and compiles a program with the client. It returns the path
+// of the program.
 func generate(t *testing.T) string {
 	t.Helper()
 	module, err := filepath.Abs(clientModule)
@@ -54,6 +54,7 @@ func generate(t *testing.T) string {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	_, text := document(t)
+	// The build uses an overlay. The module does not change, so that the build cache remains valid for the next run.
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module,
 		"client.go"): path("client.go")}})
 	if err != nil {

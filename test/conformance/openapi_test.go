@@ -23,7 +23,7 @@ import (
 
 const jsonType = "application/json"
 
-// withoutBody lists the operations that change something and have no body.
+// withoutBody contains the IDs of the POST, PUT and PATCH operations that have no request body.
 var withoutBody = []string{
 	"logout", "testCluster", "resetTwoFactor", "revokeSessions", "restartNamespaceKind", "restartNamespaceObject",
 	"restartClusterObject",

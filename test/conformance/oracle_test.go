@@ -61,7 +61,7 @@ func TestNothingTellsWhatExists(t *testing.T) {
 	}
 }
 
-// neutral returns a response without the names in the request and without the request id.
+// neutral returns a response in which placeholders replace the request ID and all names from the path of the request.
 func neutral(e wire.Envelope, path string) string {
 	text := strings.ReplaceAll(string(e.Raw), e.Meta.RequestID, "ID")
 	path, query, _ := strings.Cut(path, "?")

@@ -24,9 +24,10 @@ import (
 
 // Target is the installation under test, as an administrator of its cluster sees it.
 type Target struct {
-	// DirectURL is the address of kubevision-apiserver. DirectCA is the authority of its certificate.
+	// DirectURL is the address of kubevision-apiserver.
 	DirectURL string
-	DirectCA  []byte
+	// DirectCA is the CA certificate for connections to kubevision-apiserver, in PEM format.
+	DirectCA []byte
 	// Admin has all rights in the cluster.
 	Admin client.Client
 	// Programs is a client for objects that only the programs of KubeVision may write, for example sessions.
@@ -113,7 +114,7 @@ func (target Target) direct(tb testing.TB) *wire.Client {
 	return c
 }
 
-// as returns a client of kube-apiserver for one of its users.
+// as returns a client that sends requests to kube-apiserver as the given user and groups.
 func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Client {
 	tb.Helper()
 	config, err := target.Kubernetes(user, groups...)

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// repository is the name of the image, which cannot be pulled.
+	// repository is the name of KubeVision's image. The node imports the image from an archive, because the registry
+	// does not exist.
 	repository      = "registry.example.com/kubevision"
 	oldVersion      = "v0.1.0-e2e.1"
 	newVersion      = "v0.1.0-e2e.2"

@@ -96,7 +96,7 @@ func testFlood(t *testing.T) {
 	}
 }
 
-// waitCounts counts the requests that have left the queues of a priority level in kube-apiserver.
+// waitCounts counts the requests of a priority level in kube-apiserver by the time that they waited in a queue.
 type waitCounts struct {
 	// all is the number of all requests. short is the number of requests that waited for at most maxQueueWait.
 	all, short uint64

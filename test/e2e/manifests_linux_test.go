@@ -14,7 +14,7 @@ import (
 )
 
 // TestManifests verifies that the previous release can be installed with its install.yaml, upgraded under load, used,
-// and removed with remove.yaml. TestHelm has removed another installation from the same kube-apiserver before.
+// and removed with remove.yaml.
 func TestManifests(t *testing.T) {
 	steps(t, []step{
 		{"install", func(t *testing.T) {

@@ -47,8 +47,8 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client is a client with the rights of a cluster administrator.
 	Client client.Client
-	// Programs is a client with all rights that acts as a ServiceAccount of KubeVision. Admission allows only the
-	// ServiceAccounts of KubeVision to write sessions, credentials and statuses.
+	// Programs is a client that impersonates a ServiceAccount of KubeVision, but has all rights. Admission allows only
+	// the ServiceAccounts of KubeVision to write sessions, credentials and statuses.
 	Programs client.Client
 
 	dir      string
@@ -120,8 +120,7 @@ const (
 	// programsVariable is the environment variable that contains the directory of the built programs. All test packages
 	// can use this directory.
 	programsVariable = "KUBEVISION_PROGRAMS"
-	// raceFolder is the folder in the directory of the built programs that contains the same programs with the race
-	// detector.
+	// raceFolder is the subfolder that contains the programs that are built with the race detector.
 	raceFolder = "race"
 	// racesVariable is the environment variable that enables the race detector in the programs of KubeVision, if it is
 	// not empty. It does not enable the race detector in the tests.
@@ -264,8 +263,8 @@ func Programs(ctx context.Context, dir string, detectRaces ...string) (string, e
 	return dir, nil
 }
 
-// provide builds a program into dir. If builtDir is not an empty string, the program already exists in builtDir. Then
-// provide only creates a link to the program in dir.
+// provide creates the file of a program in dir. If builtDir is an empty string, provide builds the program. Otherwise,
+// the file is a link to the program in builtDir.
 func provide(ctx context.Context, builtDir, dir, name string, race bool) error {
 	program := filepath.Join(dir, name)
 	if builtDir == "" {

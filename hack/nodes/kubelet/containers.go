@@ -20,8 +20,9 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// killDelay is the time after the end of a stream at which the remaining processes of its command are killed.
-const killDelay = 2 * time.Second
+// closeDelay is the time after which the output of a command is closed if background processes keep the output open.
+// The time begins when the command exits.
+const closeDelay = 2 * time.Second
 
 // containers simulates the containers of all Pods.
 type containers struct{ dir string }
@@ -48,7 +49,7 @@ func (c containers) ExecInContainer(
 		return errors.New("there is no command")
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the purpose of exec
-	cmd.Dir, cmd.WaitDelay = dir, killDelay
+	cmd.Dir, cmd.WaitDelay = dir, closeDelay
 	_, name, _ := strings.Cut(pod, "/")
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "HOSTNAME=" + name, "TERM=xterm-256color",
@@ -106,7 +107,7 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 	err = cmd.Wait()
 	select { // background processes of the command may keep the terminal open
 	case <-shown:
-	case <-time.After(killDelay):
+	case <-time.After(closeDelay):
 	}
 	_ = screen.Close()
 	return exitError(err)

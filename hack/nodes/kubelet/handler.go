@@ -29,7 +29,7 @@ func handler(c containers) http.Handler {
 	return mux
 }
 
-// podOf returns the name that identifies a Pod in the streaming library.
+// podOf returns the namespace and the name of the requested Pod, separated by a slash.
 func podOf(r *http.Request) string { return r.PathValue("namespace") + "/" + r.PathValue("pod") }
 
 func (c containers) serveExec(w http.ResponseWriter, r *http.Request) {

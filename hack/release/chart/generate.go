@@ -34,8 +34,8 @@ func handwritten(o manifests.Object) bool {
 	return false
 }
 
-// Generate writes a template for each object of config/default whose template is not handwritten. No value of the chart
-// changes these objects, except the values for CustomResourceDefinitions.
+// Generate writes a Helm template for each object in config/default, unless the template is handwritten. Only the
+// generated templates of CustomResourceDefinitions depend on values of the chart.
 func Generate(config, chart string) error {
 	rendered, err := manifests.Render(filepath.Join(config, "default"))
 	if err != nil {

@@ -40,7 +40,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestWriteFiles verifies that the files that the Dockerfile copies equal the files in a layer.
+// TestWriteFiles verifies that WriteFiles and Archive write the same files, with the same modes and contents.
 func TestWriteFiles(t *testing.T) {
 	files := []File{
 		{Path: "/etc/passwd", Mode: 0o644, Content: []byte("root")}, {Path: "/tmp/", Mode: 0o1777},

@@ -92,8 +92,8 @@ func (s Source) labels() map[string]string {
 	}
 }
 
-// Index returns an OCI image index with one image for each element of architectures, in the same order. The keys of
-// images are architectures.
+// Index returns an OCI image index that lists one image for each architecture, in the order of the slice architectures.
+// The map images contains the image for each architecture.
 func Index(source Source, architectures []string, images map[string]v1.Image) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, a := range architectures {

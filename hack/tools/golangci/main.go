@@ -4,8 +4,8 @@
 // Command golangci is golangci-lint with the Kubernetes API linter as a module plugin, under the linter name
 // "kubeapilinter".
 //
-// The "custom" command of golangci-lint builds the same program from a git checkout. This command needs only the module
-// proxy, and uses the versions in go.mod.
+// A build of golangci needs only the module proxy, and uses the versions in go.mod. In contrast, "golangci-lint custom"
+// would build the same program from a git checkout of golangci-lint.
 package main
 
 import (

@@ -71,8 +71,8 @@ func runTests(ctx context.Context, groups *rulefmt.RuleGroups, file string) erro
 	return errors.Join(errs...)
 }
 
-// run evaluates all rules at each step of c.Interval. It returns an error if the firing alerts differ from the alerts
-// that c expects.
+// run executes the test case c. It returns an error if the firing alerts differ from the alerts that c expects. It adds
+// the names of the expected alerts to the map fired.
 func (c *testCase) run(ctx context.Context, groups *rulefmt.RuleGroups, fired map[string]bool) error {
 	step := time.Duration(c.Interval)
 	if step <= 0 {
@@ -125,7 +125,8 @@ func (c *testCase) inputs() ([]input, error) {
 	return out, nil
 }
 
-// compare returns an error if the firing alerts differ from the alerts that c expects at the time now.
+// compare returns an error if the firing alerts differ from the alerts that c expects at the time now. It adds the
+// names of the expected alerts to the map fired.
 func (c *testCase) compare(e *evaluation, now time.Duration, fired map[string]bool) error {
 	for _, expected := range c.AlertRuleTests {
 		if time.Duration(expected.EvalTime) != now {
@@ -150,9 +151,11 @@ type evaluation struct {
 	groups *rulefmt.RuleGroups
 	engine *promql.Engine
 	memory *memory
-	// active contains the start time of each pending or firing alert, by its name and labels. firing contains the
-	// firing alerts.
+	// active contains the start time of each pending or firing alert. The outer key is the name of the alert, and the
+	// inner key contains the labels of the alert.
 	active map[string]map[string]time.Time
+	// firing contains true for each firing alert. The outer key is the name of the alert, and the inner key contains
+	// the labels of the alert.
 	firing map[string]map[string]bool
 }
 

@@ -26,8 +26,8 @@ const (
 )
 
 // Handler returns a handler that counts the memory of each request, and then calls next. If isTrusted returns true for
-// the first request of a connection, the Listener trusts the connection: it does not count its memory, and does not
-// close it.
+// the first request of a connection, the Listener no longer counts the memory of this connection, and never closes this
+// connection to save memory.
 //
 // The bytes of a request body are counted until a handler reads them. The handler must limit the memory for the bytes
 // that it has read.

@@ -183,8 +183,8 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isPageRequest returns true if index.html must replace a file that does not exist. This is so if the request accepts
-// text/html, or if the last segment of the path has no dot.
+// isPageRequest returns true if the server must respond with index.html when the requested file does not exist. This is
+// so if the request accepts text/html, or if the last segment of the path has no dot.
 func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")

@@ -27,14 +27,14 @@ func setPolicy(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// hash matches the part of a file name in which bundlers put a hash of the content. This part has eight characters, or
-// from 9 to 64 hexadecimal digits.
-var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
+// hashSuffix matches the end of a file name in which a bundler has put a hash of the content. The match consists of a
+// separator, the hash and the file extensions. The hash has eight characters, or from 9 to 64 hexadecimal digits.
+var hashSuffix = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
 // hasHashedName returns true if the file name appears to contain a hash of the content. Browsers may then cache the
 // file forever. Words and dates do not count as hashes.
 func hasHashedName(name string) bool {
-	found := hash.FindStringSubmatch(path.Base(name))
+	found := hashSuffix.FindStringSubmatch(path.Base(name))
 	if found == nil {
 		return false
 	}

@@ -41,8 +41,9 @@ const (
 	maxBytesPerKnownNetwork = 1 << 20
 	// firstBytes is the memory that is reserved for a body before its first byte arrives, in bytes.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is the part of the request headers, in bytes, that does not count towards the memory limit for
-	// request bodies.
+	// freeHeaderBytes is the size up to which the headers of a request are not counted, in bytes. The bytes above this
+	// size count towards the memory limit for request bodies, because the headers remain in memory while the body
+	// arrives.
 	freeHeaderBytes = 4 << 10
 	// userStep is the unit in which memory is reserved for the bodies of authenticated clients, in bytes. Each body
 	// takes at least one unit, which limits the number of concurrent bodies.
@@ -126,7 +127,7 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticatedAccount returns the account that is charged for the memory of an unauthenticated client's body.
+// unauthenticatedAccount returns the memory account that is charged for a request body from an unauthenticated client.
 func (b *Bodies) unauthenticatedAccount(from Origin) *budget.Account {
 	// A client in a known network uses the memory for known networks first. If this memory is exhausted, the client
 	// uses the memory for all unauthenticated clients.

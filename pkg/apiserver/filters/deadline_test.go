@@ -18,7 +18,7 @@ type timedWriter struct {
 	deadline time.Time
 }
 
-// SetWriteDeadline implements the interface of http.ResponseController.
+// SetWriteDeadline stores the deadline. The type http.ResponseController requires this method.
 func (w *timedWriter) SetWriteDeadline(deadline time.Time) error {
 	w.deadline = deadline
 	return nil

@@ -10,12 +10,12 @@ import (
 	"k8s.io/component-base/metrics"
 )
 
-// codeCanceled is the value of the label code for requests whose client disconnected before the response.
+// codeCanceled is the value of the metric label "code" if the client disconnected before the response.
 const codeCanceled = "canceled"
 
 var (
-	// requests counts the requests to the dashboard's API. The label code contains the code of the response body,
-	// because the HTTP status is 200 even for errors.
+	// requests counts the requests to the dashboard's API. The metric label "code" contains the code of the response
+	// body, because the HTTP status is 200 even for errors.
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision",
 		Subsystem: "apiserver",

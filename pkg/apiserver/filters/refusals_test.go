@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// refuseAll sends requests concurrently through the filter. It returns the duration of the last request.
-func refuseAll(t *testing.T, handler http.Handler, n int) time.Duration {
+// sendAll sends n concurrent requests to the handler. It returns the time until all requests have ended.
+func sendAll(t *testing.T, handler http.Handler, n int) time.Duration {
 	t.Helper()
 	begun := time.Now()
 	var group sync.WaitGroup
@@ -55,7 +55,7 @@ func TestRefusalsArePaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				took := refuseAll(t, answering(c.failure, c.status), c.requests).Round(time.Millisecond)
+				took := sendAll(t, answering(c.failure, c.status), c.requests).Round(time.Millisecond)
 				if took < c.shortest || took > c.longest {
 					t.Errorf("%d answers took %s, want %s to %s", c.requests, took, c.shortest, c.longest)
 				}

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestOversizedRequests verifies that oversized requests are rejected before their URL or headers are parsed, on all
-// paths.
+// TestOversizedRequests verifies that WithEnvelope rejects requests with an oversized URL or oversized headers on all
+// paths. WithEnvelope must not call the next handler for these requests.
 func TestOversizedRequests(t *testing.T) {
 	for name, tc := range map[string]struct {
 		target, header string

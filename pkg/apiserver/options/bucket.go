@@ -33,9 +33,11 @@ type BucketOptions struct {
 	Endpoint string
 	// Region is the region of the bucket. If it is empty, the region that the S3 service reports is used.
 	Region string
-	// CredentialsDir is a directory with the files access-key-id, secret-access-key and session-token, or empty.
+	// CredentialsDir is the path of a directory with the files access-key-id, secret-access-key and, optionally,
+	// session-token. If the path is empty, the credentials are read from the environment variables of AWS.
 	CredentialsDir string
-	// CAFile is a file with the certificate authorities of the service, or empty.
+	// CAFile is the path of a file with the certificate authorities of the S3 service. If the path is empty, the
+	// certificate authorities of the operating system are used.
 	CAFile string
 }
 

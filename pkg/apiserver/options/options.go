@@ -32,8 +32,8 @@ import (
 )
 
 const (
-	// defaultPort is the default of --secure-port. It is the port of kubelets, which firewalls usually open for
-	// kube-apiserver.
+	// defaultPort is the default of --secure-port. Kubelets use the same port. Therefore, firewalls usually allow
+	// connections from kube-apiserver to this port.
 	defaultPort = 10250
 
 	// maxPasswordHashes bounds the default number of passwords that are hashed concurrently. Four allow about 130
@@ -87,9 +87,9 @@ type Options struct {
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
 	// code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes the response to a rejected dry run an envelope with the code 0, which means success.
-	// The data of the envelope contain the reasons for the rejection. This applies only to same-origin requests of
-	// browsers (see the header Sec-Fetch-Site).
+	// RefusedDryRunsAsData sets the code of the response to a rejected dry run to 0, which means success. The data of
+	// the response contain the reasons for the rejection. This applies only to same-origin requests of browsers (see
+	// the header Sec-Fetch-Site).
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags

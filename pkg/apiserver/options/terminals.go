@@ -40,7 +40,8 @@ type TerminalOptions struct {
 	RecordTo string
 	// RecordBucket contains the flags for the S3 bucket of recordings. They must be empty if RecordTo is not a bucket.
 	RecordBucket BucketOptions
-	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
+	// RecordKeyFile is the path of a file with the keys that encrypt recordings. If the path is empty, recordings are
+	// not encrypted.
 	RecordKeyFile string
 	// RecordBytes bounds the size of all recordings, in bytes. Beyond this limit, terminals are rejected.
 	RecordBytes int64

@@ -24,7 +24,8 @@ type TracingOptions struct {
 	// ConfigFile is a file with a TracingConfiguration (apiserver.config.k8s.io), as for kube-apiserver. If it is
 	// empty, tracing is disabled.
 	ConfigFile string
-	// Clusters lists the clusters to which requests carry a traceparent header. "*" means all clusters.
+	// Clusters contains the names of clusters. KubeVision's requests to these clusters contain a traceparent header.
+	// "*" means all clusters.
 	Clusters []string
 }
 
@@ -36,7 +37,8 @@ func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
 		"Names of the clusters to which calls carry the trace context (the header traceparent); * means all.")
 }
 
-// Provider returns the TracerProvider for the flags. It returns an error if the file cannot be read or is invalid.
+// Provider returns the TracerProvider for the flags. It returns an error if the tracing configuration in o.ConfigFile
+// cannot be read or is invalid.
 func (o *TracingOptions) Provider(ctx context.Context) (tracing.TracerProvider, error) {
 	if o.ConfigFile == "" {
 		return tracing.NewNoopTracerProvider(), nil

@@ -7,7 +7,7 @@
 //   - annotations of the audit events of the API server
 //   - a metric
 //
-// Only the log contains the address of the client and the cause.
+// Only the log contains the address of the client, and details such as the cause of a failed login.
 package audit
 
 import (
@@ -48,7 +48,8 @@ const (
 	// SecondFactorBlocked means that the server rejects further one-time codes for logins of a user for some time,
 	// because too many codes were wrong.
 	SecondFactorBlocked Reason = "SecondFactorBlocked"
-	// SecondFactorSetUp means that a user has begun to set up a second factor, and must confirm it with a code.
+	// SecondFactorSetUp means that the set-up of a second factor has begun. The second factor is not valid until the
+	// user confirms it with a code.
 	SecondFactorSetUp Reason = "SecondFactorSetUp"
 	// SecondFactorSetUpRefused means that the set-up of a second factor was rejected, because the password was wrong.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
@@ -63,11 +64,11 @@ const (
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
 	// SecondFactorVerified means that a code of the second factor allowed one sensitive operation.
 	SecondFactorVerified Reason = "SecondFactorVerified"
-	// SessionVerified means that a code has verified a session. For some minutes, sensitive operations in the session
-	// need no further code.
+	// SessionVerified means that a user has verified a session with a code of the second factor. For some minutes,
+	// sensitive operations in the session need no further code.
 	SessionVerified Reason = "SessionVerified"
-	// VerifiedSessionUsed means that a sensitive operation was allowed without a code, because an earlier code had
-	// verified the session.
+	// VerifiedSessionUsed means that a sensitive operation was allowed without a code, because the user had verified
+	// the session with an earlier code.
 	VerifiedSessionUsed Reason = "VerifiedSessionUsed"
 	// RecoveryCodeUsed means that a login used a recovery code.
 	RecoveryCodeUsed Reason = "RecoveryCodeUsed"
@@ -171,10 +172,10 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns a reference to u for Kubernetes events about u. The namespace of the reference is KubeVision's
-// namespace, although a KubeVisionUser has no namespace. Otherwise, the events would be in the namespace default, where
-// many users may read events. The reference has no resource version, because repeated events are combined only if their
-// references are equal.
+// Reference returns a reference to u for Kubernetes events about u. A KubeVisionUser has no namespace, but the
+// reference contains the namespace of KubeVision. Without this namespace, the events would be in the namespace default,
+// where many users may read events. The reference has no resource version, because repeated events are combined only if
+// their references are equal.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kubevisionv1alpha1.KindUser,
@@ -195,7 +196,7 @@ func severity(r Reason) string {
 }
 
 // note returns the message of the Kubernetes event about e. The message contains neither the address of the client nor
-// the cause. Both are confidential and appear only in the log.
+// details such as the cause of a failed login. Both are confidential and appear only in the log.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

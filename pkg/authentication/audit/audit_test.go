@@ -11,7 +11,8 @@ import (
 	apiserveraudit "k8s.io/apiserver/pkg/audit"
 )
 
-// TestAnnotations verifies that the audit event of a failed login also names the locks that follow from it.
+// TestAnnotations verifies the audit event of a failed login that locks the account and blocks the IP address. The
+// event must have separate annotations for the failure, for the account and for the IP address.
 func TestAnnotations(t *testing.T) {
 	ctx := apiserveraudit.WithAuditContext(t.Context())
 	ac := apiserveraudit.AuditContextFrom(ctx)

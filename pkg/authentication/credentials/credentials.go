@@ -83,7 +83,7 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, byUser bool) error {
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
 // BeginEpoch changes the epoch. All existing sessions of the user become invalid, except the session with the given
-// name. An empty name excepts no session.
+// name. If the name is empty, all existing sessions become invalid.
 func BeginEpoch(s *corev1.Secret, session string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}

@@ -21,8 +21,8 @@ const (
 	// wrong codes.
 	freePerUser = 3 * MaxSessionFailures
 	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
-	// wrong codes, so that the holder of a stolen access token cannot guess more codes whenever the user enters a
-	// correct code.
+	// wrong codes. Otherwise, an attacker with a stolen access token could guess more codes after each correct code of
+	// the user.
 	forgiveCode        = time.Hour
 	maxSessionCounters = 32
 )

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package password hashes and verifies passwords with argon2id (RFC 9106). Hashes are PHC strings. If
-// many passwords are hashed, a child process computes the hashes, so that they do not delay other requests.
+// Package password hashes and verifies passwords with argon2id (RFC 9106). Hashes are PHC strings. If many passwords
+// are hashed within a short time, a child process computes the hashes, so that they do not delay other requests.
 package password
 
 import (
@@ -46,9 +46,9 @@ type Parameters struct {
 // Cheat Sheet.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// Bounds of the cost of a PHC string from a password Secret. The largest common default of other programs, 64 MiB with
-// four passes, is within the bounds. Without bounds, the author of the Secret could occupy the Hasher and much memory
-// with each login.
+// Bounds of the values in a PHC string from a password Secret: the cost of the hash, and the lengths of the key and the
+// salt in bytes. The largest common default of other programs, 64 MiB with four passes, is within the bounds. Without
+// bounds, the author of the Secret could occupy the Hasher and much memory with each login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
@@ -64,7 +64,7 @@ const (
 )
 
 var (
-	// ErrMismatch is returned for a wrong password.
+	// ErrMismatch is returned for a wrong password, and for a password that is longer than MaxLength.
 	ErrMismatch = errors.New("password does not match")
 	// ErrBusy is returned when too many passwords are waiting for the Hasher.
 	ErrBusy = errors.New("too many passwords are waiting to be hashed")
@@ -128,9 +128,9 @@ func newHasher(ctx context.Context, concurrency int, cost Parameters, process *P
 	return h, nil
 }
 
-// Hash hashes a password with a new salt. If the maximum number of hashes is being computed, it waits until one of them
-// is complete or ctx ends. It returns ErrBusy if maxWaiting passwords wait already, and ErrMismatch for a password that
-// is longer than MaxLength.
+// Hash hashes a password with a new salt. If the maximum number of hashes is being computed, Hash waits until one of
+// them is complete or ctx ends. It returns ErrBusy if maxWaiting passwords wait already. A password longer than
+// MaxLength can match no hash. For such a password, Hash returns ErrMismatch.
 func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil {
@@ -145,7 +145,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 
 // HashNew hashes a new password of a user with a new salt. New passwords are hashed one after the other, so that they
 // do not delay logins. The users take turns, so that many passwords of one user do not delay other users. HashNew
-// returns ErrBusy if too many passwords are waiting, and ErrMismatch for a password that is longer than MaxLength.
+// returns ErrBusy if too many passwords are waiting. A password longer than MaxLength can match no hash. For
+// such a password, HashNew returns ErrMismatch.
 func (h *Hasher) HashNew(ctx context.Context, user, password string) (Hash, error) {
 	leave, err := h.newPasswords.Enter(ctx, user)
 	if err != nil {
@@ -223,7 +224,8 @@ func (h *Hasher) slotsFor(p Parameters) int64 {
 }
 
 // enter acquires the given number of slots in h.slots. It waits until they are free. It returns ErrBusy if maxWaiting
-// passwords already wait, and another error if ctx ends first. The caller must release the slots after the hash.
+// passwords already wait, and another error if ctx ends first. The caller must release the slots after the hash was
+// computed.
 func (h *Hasher) enter(ctx context.Context, n int64) error {
 	if h.slots.TryAcquire(n) {
 		return nil
@@ -257,7 +259,8 @@ func (h Hash) NeedsRehash() bool {
 // IsHash returns true if a value begins like a PHC string of Argon2. It does not validate the rest, unlike Parse.
 func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 
-// Parse parses a PHC string. It accepts only argon2id of version 19, and only a cost within the bounds.
+// Parse parses a PHC string. It accepts only argon2id of version 19, and only a cost, a salt and a key within the
+// bounds.
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
 	if strings.ContainsAny(value, "\r\n") { // the base64 decoder ignores line breaks

@@ -32,11 +32,11 @@ const (
 	// slowPause is the time for which no child process is started after one has failed to start or to respond in time.
 	slowPause = time.Minute
 	burstGap  = 10 * time.Millisecond
-	// idleTime is how long the child process runs after the last hash that needed it. The process ends to free its
-	// memory.
+	// idleTime is how long the child process runs after the last hash computation that needed it. The process ends to
+	// free its memory.
 	idleTime = 10 * time.Second
-	// freeDelay is how long the child process keeps unused memory after a hash. Then, it returns the memory to the
-	// kernel.
+	// freeDelay is how long the child process keeps unused memory after the computation of a hash. Then, it returns the
+	// memory to the kernel.
 	freeDelay = 200 * time.Millisecond
 	// childMemory is the soft memory limit (GOMEMLIMIT) of the child process. Together with the GOMEMLIMIT of the
 	// server, it is below the memory limit of the container.
@@ -48,9 +48,10 @@ const (
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes. If hashes overlap or follow each other closely, it starts a child process with a low CPU
-// priority, so that a flood of logins does not delay other requests. While the child process is ready, it computes all
-// hashes. Otherwise, the server process computes them. The child process ends some seconds after it was last needed.
+// Process computes the hashes of passwords in a child process with a low CPU priority, so that many logins at once do
+// not delay other requests. Process starts the child process if hash computations overlap or follow each other closely.
+// A child process that is ready computes all hashes. While no child process is ready, the Hasher computes the hashes in
+// the server process. The child process ends some seconds after it was last needed.
 type Process struct {
 	command     []string
 	concurrency int
@@ -68,7 +69,7 @@ type Process struct {
 	// lastEnd is the time at which the last hash was complete.
 	lastEnd time.Time
 	// lastNeeded is the last time at which the child process was needed or became ready. The child process ends when
-	// the duration idle has passed since this time.
+	// the duration in the field idle has passed since lastNeeded.
 	lastNeeded time.Time
 	// calls is the number of hashes that the child process must compute and has not completed.
 	calls int
@@ -81,8 +82,8 @@ func NewProcess(concurrency int, command ...string) *Process {
 		idle: idleTime}
 }
 
-// done records the end of a hash. The caller must call it once for each call of begin, even if the hash was not
-// computed in the child process.
+// done records that the computation of a hash has ended. The caller must call done once for each call of begin, even if
+// the hash was not computed in the child process.
 func (p *Process) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,7 +103,7 @@ type KeyRequest struct {
 
 // service is the net/rpc service that the child process provides.
 type service struct {
-	// freeTimer expires some time after the last hash. The process then returns memory to the kernel.
+	// freeTimer expires some time after the last hash computation. The process then returns memory to the kernel.
 	freeTimer *time.Timer
 }
 
@@ -110,8 +111,8 @@ func newService() service {
 	return service{freeTimer: time.AfterFunc(freeDelay, debug.FreeOSMemory)}
 }
 
-// Key computes the argon2id hash of the password in r, and stores its bytes in *key. The returned error is always nil;
-// net/rpc requires this result.
+// Key computes the argon2id hash of the password in r, and stores the bytes of the hash in *key. The returned error is
+// always nil. Key has this result only because net/rpc requires a method that returns an error.
 func (s service) Key(r KeyRequest, key *[]byte) error {
 	s.freeTimer.Stop()
 	runtime.GC() // Without it, two successive calls would need twice the memory of one call.
@@ -158,8 +159,9 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// begin records the start of a hash, and returns the child process for it. If the result is nil, the server process
-// must compute the hash. Otherwise, the caller must call endCall after the hash.
+// begin records that the computation of a hash begins, and returns the child process that must compute the hash. If
+// the result is nil, the server process must compute the hash. Otherwise, the caller must call endCall after the
+// computation.
 func (p *Process) begin() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()

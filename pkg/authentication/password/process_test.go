@@ -45,8 +45,8 @@ func newTestProcess(t *testing.T) *Process {
 	return p
 }
 
-// stop closes the input of the child process, and waits until the child process ends. The exit of the server closes
-// this input, too. If no child process is ready, stop does nothing.
+// stop ends the child process if a child process is ready. To simulate an exit of the server, stop closes the standard
+// input of the child process.
 func stop(t *testing.T, p *Process) {
 	t.Helper()
 	p.mu.Lock()
@@ -75,7 +75,7 @@ func (p *Process) current() *child {
 	return p.child
 }
 
-// awaitChild simulates frequent hashes until a child process is ready. It returns the child process.
+// awaitChild starts a child process if none is running, and returns the child process when it is ready.
 func awaitChild(t *testing.T, p *Process) *child {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {

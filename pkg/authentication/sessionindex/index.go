@@ -142,8 +142,8 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns sessions that must end because the user starts the given number of new sessions. After they have
-// ended, another call may return further sessions.
+// Excess returns sessions that must end because the user starts the given number of new sessions. The result may be
+// incomplete. After the returned sessions have ended, another call returns further sessions, if there are any.
 func (i *Index) Excess(user types.UID, newSessions int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -38,10 +38,10 @@ func named(t *testing.T, found []Session, want ...string) {
 	}
 }
 
-// TestExcess verifies which sessions must end if there are too many. The least recently used sessions of a user end
-// first.
-//   - If one user has too many sessions, sessions of this user must end.
-//   - If all users together have too many sessions, a session of the user with the most sessions must end.
+// TestExcess verifies which sessions the method Excess selects:
+//   - If one user has too many sessions, Excess selects the least recently used sessions of this user.
+//   - If all users together have too many sessions, Excess selects the least recently used session of the user with the
+//     most sessions.
 func TestExcess(t *testing.T) {
 	index := &Index{}
 	handler := index.Handler()

@@ -20,7 +20,7 @@ import (
 
 const (
 	// accountFree is the number of failures of an account, a session or a known device after which further attempts are
-	// delayed. A name that no user has also counts as an account.
+	// delayed. The name of a user that does not exist also counts as an account.
 	accountFree            = 5
 	accountForgiveInterval = time.Hour
 	addressForgiveInterval = time.Minute

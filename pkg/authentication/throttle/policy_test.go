@@ -80,7 +80,8 @@ func TestFailuresAreForgiven(t *testing.T) {
 	}
 }
 
-// TestPatienceDoesNotPay verifies the limit of the guesses per day of a client that waits exactly the required time.
+// TestPatienceDoesNotPay verifies that a patient attacker can guess only a limited number of passwords per day. After
+// each failed login, the attacker waits until the server allows another login.
 func TestPatienceDoesNotPay(t *testing.T) {
 	guesses := func(p Policy, extra time.Duration) int {
 		counter, n := Counter{}, 0

@@ -150,8 +150,8 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end ends a running attempt. If the attempt has failed, its place in the pool remains occupied for a pause, which
-// slows down a flood of wrong passwords.
+// end ends a running attempt. If the attempt has failed, its place in the pool remains occupied until the end of a
+// pause. The pause slows down a flood of wrong passwords.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

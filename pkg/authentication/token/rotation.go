@@ -19,8 +19,8 @@ const (
 )
 
 // Rotate returns the data that the Secret with signing keys should have. It adds a key if the newest key is older than
-// the period, and removes keys that are no longer needed. Rotate also returns true if the returned data differs from
-// the given data, and the time at which Rotate must be called again.
+// the period, and removes keys that are no longer needed. changed is true if the returned data differs from the given
+// data. next is the time at which Rotate must be called again.
 func Rotate(
 	data map[string][]byte, now time.Time, period time.Duration,
 ) (rotated map[string][]byte, changed bool, next time.Time, err error) {

@@ -74,8 +74,8 @@ func TestSignAndVerify(t *testing.T) {
 	}
 }
 
-// TestVerifiedAgain verifies that a token whose verification is cached is rejected after it has expired, and after its
-// key has become invalid.
+// TestVerifiedAgain verifies that a token in the cache of verified tokens can become invalid. A second verification
+// must fail if the token has expired, or if the signing key was removed or replaced.
 func TestVerifiedAgain(t *testing.T) {
 	verified := func(t *testing.T) (*fixture, string) {
 		t.Helper()

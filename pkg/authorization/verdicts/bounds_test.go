@@ -50,7 +50,7 @@ func TestWatchesAreFew(t *testing.T) {
 	connections := make([]*fakeConnection, maxWatched+1)
 	for i := range connections {
 		connections[i] = &fakeConnection{done: make(chan struct{})}
-		h.scopeOf(connections[i]).use(h.clock.Now().Add(time.Duration(i) * time.Millisecond))
+		h.scopeOf(connections[i]).recordUse(h.clock.Now().Add(time.Duration(i) * time.Millisecond))
 	}
 	h.awaitScopes(t, maxWatched)
 	h.mu.Lock()
@@ -64,7 +64,7 @@ func TestWatchesAreFew(t *testing.T) {
 	h.awaitScopes(t, maxWatched-1)
 	h.Stop()
 	h.awaitScopes(t, 0)
-	if _, healthy := h.scopeOf(connections[0]).use(h.clock.Now()); healthy {
+	if _, healthy := h.scopeOf(connections[0]).recordUse(h.clock.Now()); healthy {
 		t.Error("verdicts are kept after the end")
 	}
 }
@@ -87,15 +87,15 @@ func TestRenewalsAreBounded(t *testing.T) {
 	h := newHarness(t, 10)
 	h.expect(t, "at first", true, 1)
 	h.mu.Lock()
-	for i := range maxRenewals {
+	for i := range renewalLimit {
 		h.flights[flightKey{generation: uint64(i)}] = &flight{}
 	}
 	h.mu.Unlock()
 	h.after(renewalAge)
 	h.expect(t, "while many reviews are in progress", true, 1)
 	h.mu.Lock()
-	if n := len(h.flights); n != maxRenewals {
-		t.Errorf("%d reviews are in progress, want %d", n, maxRenewals)
+	if n := len(h.flights); n != renewalLimit {
+		t.Errorf("%d reviews are in progress, want %d", n, renewalLimit)
 	}
 	clear(h.flights)
 	h.mu.Unlock()

@@ -27,12 +27,12 @@ const (
 	// maxAge is the time for which a verdict is valid. It is short, because a cluster may have authorizers other than
 	// RBAC, whose changes cannot be watched.
 	maxAge = 10 * time.Second
-	// renewalAge is the age from which the next use of a verdict starts a new review in the background, so that users
-	// do not wait for a review each time the verdict expires.
+	// renewalAge is the age at which the renewal of a verdict (a cached access review) is due. The next use of the
+	// verdict then starts a new review in the background, so that users do not wait each time the verdict expires.
 	renewalAge = maxAge / 2
-	// maxRenewals limits the renewals of cached results in the background. No renewal starts while maxRenewals or more
-	// access reviews of any kind are in progress.
-	maxRenewals = 256
+	// renewalLimit is a number of concurrent access reviews. No renewal of a cached result starts in the background
+	// while at least this number of reviews is in progress.
+	renewalLimit = 256
 	// settleTime is the time that API servers need to load a changed RBAC object. In this time, they may still
 	// authorize requests with the old object.
 	settleTime = 500 * time.Millisecond
@@ -108,8 +108,8 @@ func (c *Cache) Stop() {
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller to make the read that the attributes describe. While the
-// cluster is unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time of the
-// last change of the objects to be read, or later. Errors have the code 50200.
+// cluster is unreachable, AllowedStale may use the result of an earlier access review. latestChange must not be earlier
+// than the last change of the objects to be read. Errors have the code 50200.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 	latestChange time.Time, roles Roles,
@@ -183,7 +183,7 @@ type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, userName string, review reviewFunc,
 ) (bool, error) {
-	generation, healthy := s.use(c.clock.Now())
+	generation, healthy := s.recordUse(c.clock.Now())
 	if !healthy { // Without watches of all RBAC resources, the result is neither cached nor shared.
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
@@ -204,7 +204,7 @@ func (c *Cache) verdict(
 		if err == nil {
 			s.storeIfCurrent(generation, asked, func(until time.Time) {
 				c.entries.put(entryKey{s, q}, userName, verdict{
-					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
+					allowed: allowed, rolesHash: roles, generation: generation, asked: asked, until: until,
 				})
 			})
 		}
@@ -228,14 +228,14 @@ func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, 
 	// No RBAC object may have changed between the review and the outage. The user must have the same roles as at the
 	// time of the review. All roles are compared, because KubeVision does not know which role allowed the read.
 	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= maxAgeAtOutage &&
-		currentRoles != grants{} && last.roles == currentRoles
+		currentRoles != grants{} && last.rolesHash == currentRoles
 }
 
-// isBusy returns true if at least maxRenewals reviews are in progress.
+// isBusy returns true if at least renewalLimit reviews are in progress.
 func (c *Cache) isBusy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.flights) >= maxRenewals
+	return len(c.flights) >= renewalLimit
 }
 
 type flightKey struct {

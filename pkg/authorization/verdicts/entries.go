@@ -74,8 +74,8 @@ type entryKey struct {
 // verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// roles is a hash of the roles that the user had when the review was sent.
-	roles grants
+	// rolesHash is a hash of the roles that the user had when the review was sent.
+	rolesHash grants
 	// generation is the value of the counter scope.generation when the review was sent. The verdict is valid only while
 	// the counter has this value.
 	generation uint64
@@ -111,7 +111,7 @@ type entry struct {
 type holder struct {
 	name    string
 	entries list.List
-	// index is the position of this user in the heap entries.largest.
+	// index is the position of this holder in the holderHeap.
 	index int
 }
 

@@ -20,11 +20,12 @@ import (
 
 var errAsked = errors.New("the cluster does not answer")
 
-// harness is a Cache with one simulated cluster. Tests call the methods of scope to simulate changes of RBAC objects.
+// harness is a Cache with one simulated cluster.
 type harness struct {
 	*Cache
 
 	clock *testclock.FakePassiveClock
+	// scope is the state of the simulated cluster. Tests call methods of scope to simulate changes of RBAC objects.
 	scope *scope
 	// allowed is the result of each review.
 	allowed atomic.Bool

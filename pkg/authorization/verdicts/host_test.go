@@ -12,8 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// newReviewing returns a harness in which the RBAC objects of clusters are watched from the first request.
-func newReviewing(t *testing.T) *harness {
+// newHarnessWithWatches returns a harness that simulates watches of the RBAC objects in all clusters.
+func newHarnessWithWatches(t *testing.T) *harness {
 	t.Helper()
 	h := newHarness(t, 100)
 	h.follow = func(ctx context.Context, _ connection, s *scope) {
@@ -30,7 +30,7 @@ func (h *harness) awaitWatch(t *testing.T, cluster connection) *scope {
 	t.Helper()
 	s := h.scopeOf(cluster)
 	for range 1000 {
-		if _, healthy := s.use(h.clock.Now()); healthy {
+		if _, healthy := s.recordUse(h.clock.Now()); healthy {
 			h.after(settleTime) // verdicts are now valid for maxAge
 			return s
 		}
@@ -43,7 +43,7 @@ func (h *harness) awaitWatch(t *testing.T, cluster connection) *scope {
 // TestReviewed verifies that the result of a review is reused only for the same user, cluster and question, until an
 // RBAC object changes.
 func TestReviewed(t *testing.T) {
-	h := newReviewing(t)
+	h := newHarnessWithWatches(t)
 	cluster, another := &fakeConnection{done: make(chan struct{})}, &fakeConnection{done: make(chan struct{})}
 	s := h.awaitWatch(t, cluster)
 	h.awaitWatch(t, another)
@@ -102,7 +102,7 @@ func TestReviewed(t *testing.T) {
 
 // TestReviewedFails verifies that the cache returns the error of a failed access review, but does not store the error.
 func TestReviewedFails(t *testing.T) {
-	h := newReviewing(t)
+	h := newHarnessWithWatches(t)
 	cluster := &fakeConnection{done: make(chan struct{})}
 	h.awaitWatch(t, cluster)
 	ask := func(review func(context.Context) (bool, error)) (bool, error) {

@@ -24,7 +24,7 @@ func (c *Cache) changed(cluster connection) {
 // Watched returns true if the RBAC objects of the cluster are being watched, so that changes are noticed. If they are
 // not watched, Watched starts the watches in the background, and returns false.
 func (c *Cache) Watched(cluster *clusters.Connection) bool {
-	_, healthy := c.scopeOf(cluster).use(c.clock.Now())
+	_, healthy := c.scopeOf(cluster).recordUse(c.clock.Now())
 	return healthy
 }
 

@@ -43,24 +43,25 @@ func newScope(c clock.PassiveClock) *scope {
 	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
 }
 
-// use returns the current generation, which increases when an RBAC object of the cluster changes. healthy is true if
-// all RBAC resources are watched. use also records now as the last use of the cluster, because the watches of an unused
-// cluster are stopped.
-func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
+// recordUse records the time of the last use of the cluster, because the watches of an unused cluster are stopped. It
+// returns the current generation, which increases when an RBAC object of the cluster changes. healthy is true if all
+// RBAC resources are watched.
+func (s *scope) recordUse(now time.Time) (generation uint64, healthy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used = now
 	return s.generation, s.healthy()
 }
 
-// term returns how long the result of an access review is valid if the review is sent now:
+// term returns two values that limit how long the result of an access review is valid. The caller must call term before
+// it sends the review.
 //
 //   - generation is the current generation. It increases when an RBAC object changes, and the result is then no longer
 //     valid.
 //   - age is the maximum age of the result. It is usually maxAge. If RBAC objects are not watched or have just changed,
 //     it is unsettledAge, which is shorter.
 //
-// term also records now as the last use of the cluster, because the watches of an unused cluster are stopped.
+// term also records the time of the last use of the cluster, because the watches of an unused cluster are stopped.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

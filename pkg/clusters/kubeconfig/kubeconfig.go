@@ -101,7 +101,8 @@ type namedExtension struct {
 	Extension any    `json:"extension"`
 }
 
-// Parse parses a kubeconfig and returns its current context. The error names rejected fields, but contains no values.
+// Parse parses a kubeconfig and returns the cluster and the credential of the current context as a Kubeconfig. The
+// error names rejected fields, but contains no values.
 func Parse(data []byte) (*Kubeconfig, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the kubeconfig is larger than %d bytes", MaxSize)

@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// AcceptEncoding is the value of the header Accept-Encoding for requests whose response a Body reads. With this header,
-// the HTTP transport leaves the decompression to the Body.
+// AcceptEncoding is a value for the request header Accept-Encoding. With this header, the HTTP transport does not
+// decompress the response. Therefore, the caller must read the response through a Body.
 const AcceptEncoding = "gzip"
 
 const (

@@ -61,8 +61,9 @@ func (p *Pace) awaitProcessorTime(ctx context.Context) error {
 	return nil
 }
 
-// Turn is the right of one goroutine to process data of a cluster. It is valid between Enter and Leave; this period is
-// called a turn. A Turn is not safe for concurrent use. A nil Turn has no limit.
+// Turn limits the processor time that one goroutine uses for the data of a cluster. The goroutine may process data only
+// between a call of Enter and a call of Leave. A Turn is not safe for concurrent use. A nil Turn does not limit the
+// processor time.
 type Turn struct {
 	pace    *Pace
 	context context.Context //nolint:containedctx // it is that of the response

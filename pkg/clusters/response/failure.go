@@ -101,9 +101,10 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns an error with a text that may be shown to users. It sanitizes a Status, and returns a Failure, a
-// url.Error or a context error unchanged. The text of any other error, for example of a decoder, may quote the
-// response. Therefore, such an error is logged, and Error returns a Failure instead.
+// Error returns an error with a text that may be shown to users. If err contains a Status, Error sanitizes the Status.
+// If err is a Failure, a url.Error or a context error, Error returns err unchanged. The text of any other error, for
+// example of a decoder, may quote the response. Therefore, such an error is logged, and Error returns a Failure
+// instead.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

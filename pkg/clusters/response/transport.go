@@ -36,8 +36,8 @@ const (
 )
 
 // Transport sanitizes the responses of a cluster. It replaces the body of an error response by a sanitized Status,
-// treats a redirect as an error, and removes all headers that KubeVision does not use. The text of a connection error
-// contains no data of the server.
+// treats a redirect as an error, and removes all headers that KubeVision does not use. It also replaces the text of
+// connection errors, because the text may quote data of the server.
 type Transport struct {
 	Next http.RoundTripper
 	// Upgrades allows responses with the status 101 Switching Protocols.

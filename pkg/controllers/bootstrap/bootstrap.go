@@ -125,8 +125,8 @@ func (a *Admin) registerHost(ctx context.Context) error {
 	return nil
 }
 
-// checkOwn returns apply.ErrForeign if KubeVision has not created the existing object o. A user that another client has
-// created must not become an administrator.
+// checkOwn returns apply.ErrForeign if KubeVision has not created the existing object o. For example, o may be a
+// KubeVisionUser that another client has created. This user must not become an administrator.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	// Only administrators can create Secrets in KubeVision's namespace. Therefore, the password Secret is not checked.
 	if _, isPassword := o.(*corev1.Secret); isPassword {

@@ -27,7 +27,7 @@ import (
 
 const (
 	hostName = "local"
-	// canary is a part of each credential of these tests, with which leaks are detected.
+	// canary is a part of each credential in the tests. If the log contains canary, a credential has leaked.
 	canary = "canary"
 )
 
@@ -35,8 +35,8 @@ var shared controlplane.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// start starts the controllers, and registers the host. At the end of the test, it verifies that they have logged no
-// credential.
+// start starts the controllers, and registers the test cluster. At the end of the test, start verifies that the
+// controllers have logged no credential.
 func start(t *testing.T) (fixture.Set, *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	s := fixture.Set{Client: shared.Controllers(t)}

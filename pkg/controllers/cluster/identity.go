@@ -76,8 +76,9 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 }
 
 // reportConflict sets the conditions of a KubeVisionCluster that must not be used because of an identity conflict. In
-// an identity conflict, another KubeVisionCluster has the same UID of the namespace kube-system, and there is no proof
-// that both are the same Kubernetes cluster.
+// an identity conflict, another cluster already has the same UID of the namespace kube-system. A hostile API server can
+// imitate this UID. Therefore, without a proof that both are the same Kubernetes cluster, the KubeVisionCluster must
+// not be used.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,

@@ -27,7 +27,8 @@ var (
 // collectTimeout bounds the time to list KubeVisionClusters from the cache.
 const collectTimeout = 5 * time.Second
 
-// collector computes the metrics from the KubeVisionClusters at each scrape, so that deleted ones have no time series.
+// collector computes the metrics from the KubeVisionClusters at each scrape, so that a deleted KubeVisionCluster has no
+// time series.
 type collector struct {
 	metrics.BaseStableCollector
 

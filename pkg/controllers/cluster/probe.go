@@ -40,7 +40,8 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// Probe reads the UID of the namespace kube-system, the version and the number of nodes of a cluster.
+// Probe reads the version of the API server of a cluster, the UID of the namespace kube-system, and the number of
+// nodes.
 func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -40,8 +40,8 @@ func readerAccount() *corev1.ServiceAccount {
 }
 
 // readerRole returns a ClusterRole that allows to read the cluster-scoped resources that dashboards show, and RBAC
-// objects. RBAC objects are watched because cached access reviews become invalid when an RBAC object changes. Only the
-// metadata of RBAC objects is needed for this purpose, but RBAC cannot restrict a right to metadata.
+// objects. RBAC objects are watched because cached access reviews become invalid when an RBAC object changes. The watch
+// needs only the metadata of RBAC objects, but RBAC cannot grant access to metadata alone.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}

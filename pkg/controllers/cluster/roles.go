@@ -23,11 +23,11 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster is the name of the ClusterRole that a binding of the role dev without namespaces grants in the whole
-	// cluster. The name omits the prefix "kubevision:".
+	// devCluster is the name of the ClusterRole that grants the role dev in the whole cluster. A KubeVisionRoleBinding
+	// for the role dev uses this ClusterRole if spec.namespaces is absent. The name omits the prefix "kubevision:".
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
-	// opsCluster is the name of the ClusterRole that a binding of the role ops without namespaces grants in the whole
-	// cluster. The name omits the prefix "kubevision:".
+	// opsCluster is the name of the ClusterRole that grants the role ops in the whole cluster. A KubeVisionRoleBinding
+	// for the role ops uses this ClusterRole if spec.namespaces is absent. The name omits the prefix "kubevision:".
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"
@@ -38,8 +38,8 @@ const (
 // aggregate the rules of ClusterRoles with the label kubevision.io/aggregate-to-<role>.
 //
 // The ClusterRoles dev-cluster and ops-cluster grant rights in all namespaces, including protected ones. Therefore,
-// they contain only the rules of view and rules for cluster-scoped resources. ops-cluster also allows the eviction of
-// Pods, which is necessary to drain a node.
+// they contain only rules for cluster-scoped resources, and the rules of the Kubernetes ClusterRole view. ops-cluster
+// also allows the eviction of Pods, which is necessary to drain a node.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""},
 		Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}

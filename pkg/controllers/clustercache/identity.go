@@ -54,7 +54,7 @@ type identities struct {
 	// process.
 	examined sets.Set[types.UID]
 	// ended contains the UIDs of KubeVisionClusters whose deletion is complete. The informer cache may still contain
-	// them for a short time, but they must not be recorded in holders again.
+	// these KubeVisionClusters for a short time, but the Registry must not add them to the field holders again.
 	ended sets.Set[types.UID]
 }
 
@@ -64,8 +64,8 @@ type registration struct {
 	name string
 }
 
-// conflict records why a KubeVisionCluster must not be used: the host cluster or another KubeVisionCluster has the same
-// UID of the namespace kube-system.
+// conflict records why a KubeVisionCluster must not be used: the host cluster or another KubeVisionCluster already has
+// the same identity, which is the UID of the namespace kube-system.
 type conflict struct {
 	// id is the UID of the namespace kube-system.
 	id string
@@ -87,8 +87,9 @@ func newIdentities() identities {
 // Confirm returns nil if the KubeVisionCluster c may be used. id is the UID of the namespace kube-system, as returned
 // by the API server of c. The parameter all must contain all KubeVisionClusters. Confirm returns these errors:
 //
-//   - ConflictError: The host cluster or another KubeVisionCluster already has this UID, and there is no proof that
-//     both lead to the same Kubernetes cluster.
+//   - ConflictError: The host cluster already has this UID.
+//   - ConflictError: Another KubeVisionCluster already has this UID, and there is no proof that c leads to the same
+//     Kubernetes cluster. The UID is no proof, because a hostile API server can return any UID.
 //   - ErrUndecided: The proof is not possible yet, because the other KubeVisionCluster is still being connected.
 //   - clusters.ErrNotConnected: The connection of c was closed.
 func (r *Registry) Confirm(
@@ -244,7 +245,8 @@ func (r *Registry) recordConflict(
 	return e
 }
 
-// DisputeHost records a conflict of c with the KubeVisionCluster inForce, which already represents the host cluster.
+// DisputeHost records a ConflictError for c, and returns this ConflictError. The parameter inForce is the
+// KubeVisionCluster that already represents the host cluster.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	e := &ConflictError{Winner: inForce.Name, Message: fmt.Sprintf(
 		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
@@ -271,8 +273,11 @@ func (r *Registry) wake(name string) {
 }
 
 // Conflict returns the ConflictError that is recorded for the KubeVisionCluster, or nil if none is recorded. It also
-// returns nil if Confirm must decide again. This is necessary if the KubeVisionCluster now has another revision, or if
-// the holder of the identity or its connection has changed.
+// returns nil if Confirm must decide again, because one of these has changed since the decision:
+//
+//   - the revision of the KubeVisionCluster
+//   - the holder, which is the KubeVisionCluster that may use the identity
+//   - the connection of the holder
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -292,8 +297,9 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// NeedsProof returns true if the result of Confirm can change when another cluster is connected or disconnected. If it
-// returns true, the caller must repeat Confirm after each such change.
+// NeedsProof returns true if an earlier cluster has the same identity as the KubeVisionCluster. Confirm then requires a
+// proof. The result of Confirm can change when another cluster is connected or disconnected. The caller must repeat
+// Confirm after each such change.
 func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -318,7 +324,7 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 }
 
 // MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Until this
-// call, Confirm can return ErrUndecided for another KubeVisionCluster.
+// call, Confirm can return ErrUndecided for each other KubeVisionCluster that claims the same identity.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -78,6 +78,6 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of a Secret. sameCluster writes this Secret to test whether the KubeVisionCluster with
-// the given UID leads to the same cluster as another one.
+// nonceSecret returns the name of the Secret that sameCluster writes to compare two KubeVisionClusters. The parameter
+// registration is the UID of the KubeVisionCluster that claims the identity of the other KubeVisionCluster.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

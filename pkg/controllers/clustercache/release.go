@@ -29,8 +29,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// replaceHolderLocked makes another KubeVisionCluster the holder of the identity id instead of oldHolder, if there is
-// one.
+// replaceHolderLocked removes oldHolder as the holder of the identity id. If another connected KubeVisionCluster is
+// proven to be the same Kubernetes cluster, this KubeVisionCluster becomes the holder.
 func (r *Registry) replaceHolderLocked(id string, oldHolder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

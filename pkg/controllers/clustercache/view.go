@@ -76,8 +76,8 @@ func (r *Registry) clusterLocked(m *member, shared map[clusters.Revision]*Cluste
 // Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:
 //
 //   - The cluster cannot be reached or is being removed.
-//   - The KubeVisionCluster has the same identity (the UID of the namespace kube-system) as an earlier one, and there
-//     is no proof that both are the same Kubernetes cluster.
+//   - An earlier cluster has the same identity (the UID of the namespace kube-system), and there is no proof that the
+//     KubeVisionCluster leads to this cluster. A hostile API server can imitate the identity.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

@@ -20,7 +20,7 @@ type grant struct {
 	user *kubevisionv1alpha1.KubeVisionUser
 	// binding is the name of a KubeVisionRoleBinding that makes the user an administrator.
 	binding string
-	// subject is the subject of the KubeVisionRoleBinding that matches the user.
+	// subject is an element of spec.subjects in the KubeVisionRoleBinding. It names the user or a group of the user.
 	subject kubevisionv1alpha1.Subject
 }
 

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package loginthrottle deletes KubeVisionLoginThrottles whose failures are forgiven. A KubeVisionLoginThrottle counts
-// failed logins.
+// Package loginthrottle deletes KubeVisionLoginThrottles that no longer have an effect. A KubeVisionLoginThrottle
+// counts failed logins, which expire after some time.
 package loginthrottle
 
 import (
@@ -33,8 +33,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile deletes the object if its failures are forgiven (see throttle.ForgivenAt), or requeues it. It does not
-// delete an object that has changed meanwhile.
+// Reconcile deletes the object if it no longer has an effect (see throttle.ForgivenAt), or requeues it. Reconcile does
+// not delete an object that has changed meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {

@@ -42,7 +42,8 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	Limits Limits
 
-	// sizes contains the sizes of the last count. It has no lock, because there is only one worker.
+	// sizes contains the size of each object at the time of the last count. It has no lock, because there is only one
+	// worker.
 	sizes sizes
 }
 
@@ -115,8 +116,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: rewriteInterval}, nil
 }
 
-// count returns the number of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings in the cache, and their
-// total size in bytes.
+// count returns the number of objects of each counted kind in the cache: KubeVisionUser, KubeVisionCluster and
+// KubeVisionRoleBinding. It also returns the total size of all these objects in bytes.
 func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	var (
 		users    kubevisionv1alpha1.KubeVisionUserList

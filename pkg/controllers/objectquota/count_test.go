@@ -15,9 +15,10 @@ import (
 
 // TestVerdicts verifies that:
 //
-//   - An ObjectQuotaParameter contains the counted objects and bytes, and their limits.
-//   - A verdict says that a limit is reached if the count equals or exceeds the limit.
-//   - A verdict changes with the limit, but not with a count that stays below the limit.
+//   - The method quotaParameter returns the current usage and the limits.
+//   - The function verdicts reports a limit as reached if the usage equals or exceeds the limit.
+//   - The result of verdicts changes if a limit changes.
+//   - The result of verdicts does not change while the usage remains below the limit.
 func TestVerdicts(t *testing.T) {
 	limits := Limits{Users: 3, Clusters: 2, RoleBindings: 1, Bytes: 100}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -20,12 +20,14 @@ import (
 )
 
 const (
-	// clusterBudget bounds the estimated size of the objects of all bindings in the etcd of one cluster, in bytes. 50
-	// bindings in 1,000 namespaces need 56 MiB.
+	// clusterBudget bounds the total size of the RBAC objects that all KubeVisionRoleBindings require on one cluster,
+	// in bytes. The size is an estimate of the space in etcd. For example, 50 KubeVisionRoleBindings that each select
+	// 1,000 namespaces need 56 MiB.
 	clusterBudget = 128 << 20
-	// bindingBudget bounds the estimated size of the objects of one binding in the etcd of one cluster, in bytes. It
-	// limits how fast a user can fill etcd with changes of a binding. Each change of the subjects writes all objects
-	// again, and etcd keeps the old revisions for some minutes.
+	// bindingBudget bounds the total size of the RBAC objects that one KubeVisionRoleBinding requires on one cluster,
+	// in bytes. The size is an estimate of the space in etcd. bindingBudget limits how fast a user can fill etcd with
+	// changes of a KubeVisionRoleBinding. Each change of the subjects writes all objects again, and etcd keeps the old
+	// revisions for some minutes.
 	bindingBudget = 16 << 20
 
 	// objectBytes is the estimated size of a RoleBinding without its subjects, in bytes.
@@ -34,17 +36,17 @@ const (
 	subjectBytes = 40
 )
 
-// budgets limits the size of the objects of all bindings on each cluster.
+// budgets limits the total size of the RBAC objects that all KubeVisionRoleBindings require on each cluster.
 type budgets struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	// sizes contains the size of the objects of each binding on each cluster. The outer key is the ID of the cluster,
-	// and the inner key is the UID of the binding.
+	// sizes contains the bindingSize of each binding on each cluster. The outer key is the ID of the cluster, and the
+	// inner key is the UID of the binding.
 	sizes map[string]map[types.UID]*bindingSize
 }
 
-// bindingSize is the estimated size of the objects of one binding on one cluster.
+// bindingSize is the estimated total size of the RBAC objects of one KubeVisionRoleBinding on one cluster.
 type bindingSize struct {
 	// requiredBytes is the size of all objects that the spec of the binding requires on the cluster, in bytes.
 	requiredBytes int64

@@ -1,10 +1,11 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebinding reconciles KubeVisionRoleBindings: it grants their rights with RBAC objects on the selected
-// clusters. For each binding, it plans the ClusterRoleBindings and RoleBindings, applies them, revokes rights that are
-// no longer in the plan, and writes the result to the status. It limits the size of the RBAC objects on each cluster.
-// It reconciles a binding again when a user, a cluster, a namespace, a role or one of the planned objects changes.
+// Package rolebinding reconciles KubeVisionRoleBindings: it grants the rights of each binding with RBAC objects on the
+// selected clusters. For each binding, it plans the ClusterRoleBindings and RoleBindings, applies them, revokes rights
+// that are no longer in the plan, and writes the result to the status. It limits the total size of the RBAC objects on
+// each cluster. It reconciles a binding again when a user, a cluster, a namespace, a role or one of the planned objects
+// changes.
 package rolebinding
 
 import (

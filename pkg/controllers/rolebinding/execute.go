@@ -85,9 +85,9 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return grantUse(ctx, p, host)
 }
 
-// grantUse applies the objects on the host cluster that grant the subjects the verb "use" on the selected
-// KubeVisionClusters. It returns the first error of a write. If all writes succeed, it returns the error that the plan
-// has recorded for the host cluster, or nil.
+// grantUse grants the subjects the verb "use" on the selected KubeVisionClusters, with RBAC objects on the host
+// cluster. It returns the first error of a write. If all writes succeed, it returns the error that the plan has
+// recorded for the host cluster, or nil.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.useObjects {
 		if err := host.Writer.Apply(ctx, o); err != nil {

@@ -48,7 +48,8 @@ func newUser(t *testing.T, s fixture.Set) *kubevisionv1alpha1.KubeVisionUser {
 	return u
 }
 
-// hostBinding returns a binding on the host. Without namespaces, it applies to the whole cluster.
+// hostBinding returns a role binding for the cluster on which KubeVision runs. If namespaces is nil, the role binding
+// applies to the whole cluster.
 func hostBinding(
 	role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
@@ -67,7 +68,7 @@ func newBinding(
 
 func user(u *kubevisionv1alpha1.KubeVisionUser) string { return grants.User(u.Name) }
 
-// using returns the objects that allow the subjects to use the host.
+// using describes the RBAC objects that allow the subjects to use the cluster on which KubeVision runs.
 func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, subjects ...string) grants.Objects {
 	return grants.Using(b, hostName, subjects...)
 }

@@ -42,8 +42,8 @@ type plan struct {
 	useObjects []client.Object
 	// useErr is the error that prevents the grant of the verb "use" on the selected KubeVisionClusters, or nil.
 	useErr error
-	// leftOut is true if KubeVision gets no right to impersonate the subjects of the binding, because the names of all
-	// subjects together would exceed bindings.ImpersonationBudget.
+	// leftOut is true if KubeVision gets no right to impersonate the subjects of the binding, because the names in all
+	// bindings together would exceed bindings.ImpersonationBudget.
 	leftOut bool
 	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
@@ -125,7 +125,8 @@ func kindOf(o client.Object) string {
 }
 
 // plan computes the RBAC objects that the binding requires. It returns an error if users, bindings or clusters cannot
-// be read from the cache. The errors of single clusters are recorded in their grants.
+// be read from the cache. It does not return the error of a single cluster. It records this error in the grant, which
+// is the part of the plan for this cluster.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
 	users, err := r.subjectUsers(ctx, b)
 	if err != nil {

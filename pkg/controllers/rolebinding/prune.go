@@ -26,8 +26,8 @@ import (
 // errRevocation is wrapped by the errors of revocations that have failed.
 var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
-// revokeOnCluster revokes the rights of the binding on the cluster t that are not in the plan. g is nil if the binding
-// grants nothing on this cluster. Each error wraps errRevocation.
+// revokeOnCluster revokes rights on the cluster t: the existing rights of the binding that are not in the plan. The
+// grant g is nil if the binding grants nothing on this cluster. Each error wraps errRevocation.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {

@@ -24,8 +24,9 @@ func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probedChanged returns a predicate for updates of KubeVisionClusters. It accepts an update if the cluster controller
-// has now tested the connection, or if a change of the spec requires a new test.
+// probedChanged returns a predicate for updates of KubeVisionClusters. The predicate accepts an update if isProbed
+// returns different values for the old and the new object. isProbed returns true if the cluster controller has tested
+// the connection with the current spec.
 func probedChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)

@@ -75,7 +75,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 }
 
 // bindable returns true if KubeVision may bind the ClusterRole with the given name. It returns false if a built-in role
-// has this name, but KubeVision has not created the ClusterRole. Such a ClusterRole could grant any rights.
+// has this name, but another client has created the ClusterRole. The ClusterRole of another client could grant any
+// rights.
 func (g *grant) bindable(role string) bool {
 	_, known := g.builtInRoleExists[role]
 	return g.builtInRoleExists == nil || known
@@ -86,7 +87,8 @@ func (g *grant) ready(role string) bool {
 	return g.builtInRoleExists == nil || g.builtInRoleExists[role]
 }
 
-// unready returns the names of the built-in ClusterRoles that the objects bind, but that do not exist yet.
+// unready returns the names of the built-in ClusterRoles that do not exist yet, although planned RoleBindings or
+// ClusterRoleBindings refer to them.
 func (g *grant) unready() []string {
 	var out []string
 	for _, o := range g.objects {

@@ -12,8 +12,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestStatusOfManyClusters verifies that etcd can store the status of many clusters, and that the status of a few
-// clusters is not truncated.
+// TestStatusOfManyClusters verifies that the status of a role binding for many clusters is truncated to a size that
+// etcd can store. For few clusters, the status must be complete.
 func TestStatusOfManyClusters(t *testing.T) {
 	const most = 1 << 20
 	for count, whole := range map[int]bool{1: true, 10: true, 1000: false} {

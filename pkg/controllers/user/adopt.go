@@ -60,8 +60,8 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return true, nil
 }
 
-// adoptCredentials adopts the credentials. It returns false if there are no credentials without an owner and with the
-// label of u.
+// adoptCredentials sets u as the owner of the credentials Secret. It returns false if the Secret does not exist,
+// has an owner, or lacks the label of u.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -141,8 +141,8 @@ func isGrantOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, u *kubevisionv1alpha
 }
 
 // adoptOrphan reads the object o, sets the owner reference that the dashboard's API sets, and calls write to store the
-// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write, it
-// reports this in an event and returns nil, because another attempt would also be rejected.
+// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write,
+// adoptOrphan reports the error in an event and returns nil, because another attempt would also be rejected.
 func (r *Reconciler) adoptOrphan(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, o client.Object, write func() error,
 ) error {

@@ -112,10 +112,11 @@ func changeBefore[T client.Object](change func(context.Context) error) patchFunc
 	}
 }
 
-// TestAdoptionForAnOlderUser verifies that the controller adopts nothing for a user that its cache contains, but that
-// was deleted and created again with another UID. Kubernetes would delete the adopted objects.
+// TestAdoptionForAnOlderUser verifies that the controller adopts no objects for a deleted user who is still in the
+// controller's cache. Otherwise, Kubernetes would delete the adopted objects.
 func TestAdoptionForAnOlderUser(t *testing.T) {
 	r := newRestored(t)
+	// The cache contains a user with the UID "older". That user was deleted and created again with another UID.
 	if err := r.reconcile(t, "older", nil); err != nil || r.owners(t) != 0 {
 		t.Errorf("an older user got the role binding: %v (%v)", r.grant.OwnerReferences, err)
 	}

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user reconciles KubeVisionUsers. It imports passwords from Secrets, resets second factors, deletes sessions
-// that are no longer valid, and adopts objects of users that were restored from a backup. It writes the status, for
-// example the time of the last login and the end of a lockout.
+// Package user reconciles KubeVisionUsers. It imports passwords from Secrets, resets second factors, and deletes
+// sessions that are no longer valid. After a restore from a backup, it sets the restored users as the owners of their
+// restored objects. It writes the status, for example the time of the last login and the end of a lockout.
 package user
 
 import (

@@ -110,8 +110,8 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		ref.Name + ", or the user has changed it since"}, nil
 }
 
-// isReadable returns true if the stored password hash can be verified. An earlier version of KubeVision may have stored
-// a hash whose cost exceeds the current limit.
+// isReadable returns false if the stored password hash is malformed, or if the cost of the hash exceeds the limit. An
+// earlier version of KubeVision may have stored a hash with a higher cost.
 func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil

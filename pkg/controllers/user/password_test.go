@@ -22,10 +22,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// wellFormed is a hash that another program has created. expensive is a hash whose cost exceeds the limit.
 const (
+	// wellFormed is a valid password hash that another program has created.
 	wellFormed = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	expensive  = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	// expensive is a password hash whose computation costs more than the limit allows.
+	expensive = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 )
 
 func TestPasswordOfAnotherKey(t *testing.T) {
@@ -119,8 +120,8 @@ func TestSecretThatAppearsLater(t *testing.T) {
 	awaitPassword(t, s, u.Name, value)
 }
 
-// TestChosenPasswordSurvivesALabel verifies that a change of the Secret's metadata does not replace the password that
-// the user has set, for each form of the password in the Secret.
+// TestChosenPasswordSurvivesALabel verifies that a new label on the password Secret does not replace a password that
+// the user has chosen later. The Secret contains a plain password or a hash, with or without a line end.
 func TestChosenPasswordSurvivesALabel(t *testing.T) {
 	s, h := start(t), newHasher(t)
 	hashed := func(t *testing.T, value string) string {

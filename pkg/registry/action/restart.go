@@ -112,8 +112,9 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	return warnings, nil
 }
 
-// restartDeployment sets the annotation restartedAt of a Deployment to the time at. It returns an error with
-// CodeConflict if the Deployment is paused, because a rollout would only begin when the Deployment is resumed.
+// restartDeployment sets the annotation restartedAt in the Pod template of a Deployment to the time at. It returns an
+// error with CodeConflict if the Deployment is paused, because a rollout would only begin when the Deployment is
+// resumed.
 func restartDeployment(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, at string,
 ) (answer clusters.Response, err error) {
@@ -145,8 +146,8 @@ func restartDeployment(
 		"deployment %q was changed during the restart: try again", t.Name).WithCause(err)
 }
 
-// restartSteps returns the JSON patch that sets the annotation restartedAt of the Deployment d. The patch fails if the
-// Deployment has been paused since d was read.
+// restartSteps returns the JSON patch that sets the annotation restartedAt in the Pod template of the Deployment d. The
+// patch fails if the Deployment has been paused since d was read.
 func restartSteps(d *appsv1.Deployment, at string) []step {
 	notPaused := step{Op: opTest, Path: pausedPath}
 	if d.Spec.Template.Annotations == nil {

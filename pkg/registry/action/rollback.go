@@ -65,8 +65,9 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 }
 
 // rollbackTo replaces the Pod template of w by the template of the given revision. If withAnnotations is true,
-// rollbackTo also restores the annotations of the revision. It returns an error with CodeStale if the workload was
-// paused or its Pod template has changed since w was read. If only annotations have changed, rollbackTo retries.
+// rollbackTo also restores the annotations of the revision. After w was read, the workload may have been paused, or its
+// Pod template may have changed. In both cases, rollbackTo returns an error with CodeStale. If only annotations have
+// changed, rollbackTo retries.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,

@@ -45,7 +45,8 @@ func fieldsOf(t *testing.T, text json.RawMessage) string {
 	return strings.Join(slices.Sorted(maps.Keys(object)), " ")
 }
 
-// TestFieldsOfACluster verifies which fields of a cluster a caller sees in a list and in a single cluster.
+// TestFieldsOfACluster verifies which fields of a cluster a caller receives from GET /clusters and
+// GET /clusters/{name}.
 func TestFieldsOfACluster(t *testing.T) {
 	const (
 		forAll       = "apiServer createdAt displayName id name status version"

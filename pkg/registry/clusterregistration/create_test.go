@@ -29,7 +29,7 @@ const (
 	get  = http.MethodGet
 )
 
-// with returns a copy with changes. A nil value removes a field.
+// with returns a copy of f that includes the given changes. A nil value removes a field.
 func (f fields) with(changes fields) fields {
 	out := maps.Clone(f)
 	for k, v := range changes {
@@ -190,7 +190,7 @@ func TestFailedRegistration(t *testing.T) {
 	e.refuseSecret(t, refused, "CREATE")
 	for name, tc := range map[string]struct {
 		caller user.Info
-		// member is the name of the cluster. Empty means a new name.
+		// member is the name of the cluster to register. If it is empty, the test generates a name.
 		member string
 		// cluster and secret are true for objects that exist before.
 		cluster, secret bool
@@ -231,7 +231,8 @@ func TestFailedRegistration(t *testing.T) {
 	}
 }
 
-// refuseSecret makes the host refuse writes of the Secret of a cluster, except in a dry run.
+// refuseSecret creates an admission policy that rejects an operation on the Secret of a registered cluster. The policy
+// does not reject dry runs.
 func (e *endpoints) refuseSecret(t *testing.T, cluster string, operation admissionregistrationv1.OperationType) {
 	t.Helper()
 	name := fixture.Name("refused")

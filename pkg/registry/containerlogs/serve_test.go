@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// TestCompressedLog verifies that the memory of the compressor of a response is charged before the log is opened, and
-// that the compressor uses no more memory.
+// TestCompressedLog verifies that a request for a compressed log fails if the memory limit is too low for a compressor.
+// The request must fail before the log is opened. A compressor must use at most compressorBytes of memory.
 func TestCompressedLog(t *testing.T) {
 	result, err := (&Provider{}).text(nil, &granted{selection: &selection{
 		pod: "web", namespace: "shop", options: options{compressed: true},

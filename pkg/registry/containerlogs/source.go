@@ -133,8 +133,8 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// emitNew calls emit with each line of a response body that was not emitted before, and closes the body. hasEmitted is
-// true if emitNew has called emit.
+// emitNew reads the lines of a response body, and closes the body. It calls emit only with lines that were not emitted
+// before. hasEmitted is true if emitNew has called emit.
 func (s *source) emitNew(body io.ReadCloser, emit func(Line) error) (hasEmitted bool, err error) {
 	defer func() { _ = body.Close() }()
 	lines, again, skip := newLineReader(body), s.last, s.linesAtLast

@@ -19,7 +19,8 @@ import (
 const (
 	// maxFavorites bounds the number of favorites of a user.
 	maxFavorites = 100
-	// maxNameBytes bounds the bytes of the name and of the display name of a favorite.
+	// maxNameBytes is the maximum length of the name of a favorite, in bytes. It is also the maximum length of the
+	// display name.
 	maxNameBytes = 253
 )
 

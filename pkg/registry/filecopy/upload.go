@@ -48,8 +48,8 @@ tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f ".
 rm -f "./$2" "./$2.complete"
 exit 1`
 
-// copyIn runs a command in the container, and sends the content from the client to its standard input. The command
-// writes the content to files. copyIn returns after the command has exited and its input was sent.
+// copyIn runs a command in the container, and sends the content from the client to the standard input of the command.
+// The command writes the content to files. copyIn returns after the command has exited and the input was sent.
 func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

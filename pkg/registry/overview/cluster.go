@@ -19,7 +19,8 @@ import (
 // recentEvents is the number of newest events that an overview contains.
 const recentEvents = 10
 
-// manyEvents bounds the number of events in memory. When it is reached, only the newest events are kept.
+// manyEvents is the maximum number of events in memory. When this number is reached, all events except the newest ones
+// (see recentEvents) are dropped.
 const manyEvents = 100 * recentEvents
 
 func (t *tally) infrastructureKinds() []scopedlist.Kind {

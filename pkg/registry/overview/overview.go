@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overview serves an overview of a cluster: the numbers and states of the objects that the caller may list, the
-// requests, limits and usage of CPU and memory, and the newest events.
+// Package overview serves an overview of a cluster. The overview contains the numbers and states of the objects that
+// the caller may list, and the newest events. It also contains the requests, limits and usage of CPU and memory.
 package overview
 
 import (

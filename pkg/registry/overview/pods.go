@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// partialPod has the fields of a Pod that the overview counts. The other fields are the largest part of a Pod. If a
-// cached Pod is decoded into a partialPod, the decoder skips them.
+// partialPod has the fields of a Pod that the overview needs. If a cached Pod is decoded into a partialPod, the decoder
+// skips the other fields, which are the largest part of a Pod.
 type partialPod struct {
 	Spec struct {
 		Containers     []partialContainer           `json:"containers"`

@@ -34,7 +34,8 @@ func addRequests(pod *corev1.Pod, sum *dashboardv1alpha1.OverviewResources) {
 	sum.Memory.Limits += limits.memory
 }
 
-// usage is the sum of the CPU and memory usage that the API metrics.k8s.io reports.
+// usage contains two sums from the API metrics.k8s.io: the CPU usage and the memory usage of all nodes. If the caller
+// may not list NodeMetrics, usage contains the sums for the Pods that the caller may list.
 type usage struct {
 	amount
 	known bool

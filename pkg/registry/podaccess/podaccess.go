@@ -56,14 +56,14 @@ func (a *Access) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns the Access to a subresource of the Pod in the path of r. Before the Access is used, its method Review
-// must succeed.
+// Find returns the Access to a subresource of the Pod in the path of r. Before the returned Access is used, its method
+// Review must succeed.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Access, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod returns the Access to a subresource of the Pod namespace/name. Before the Access is used, its method Review
-// must succeed.
+// FindPod returns the Access to a subresource of the Pod namespace/name. Before the returned Access is used, its method
+// Review must succeed.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Access, error) {

@@ -87,8 +87,8 @@ type applied struct {
 	// stage is the index of the stage in which the object is applied. Each stage applies the objects of certain kinds,
 	// for example all Namespaces.
 	stage int
-	// needsDefinition is true if the cluster serves the kind of the object only after the same request has applied a
-	// CustomResourceDefinition.
+	// needsDefinition is true if the cluster does not serve the kind of the object yet. A CustomResourceDefinition in
+	// the same bundle defines this kind.
 	needsDefinition  bool
 	dryRunAfterStage int
 

@@ -63,7 +63,7 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 	if err := r.conform(ctx, object, &t, a.needsDefinition); err != nil {
 		return nil, err
 	}
-	if err := r.once(i, t); err != nil {
+	if err := r.checkUnique(i, t); err != nil {
 		return nil, err
 	}
 	a.result = dashboardv1alpha1.ApplyResult{
@@ -125,14 +125,14 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 	return nil
 }
 
-// once records i, the index of the object t in the request. It returns an error if t was already recorded with another
-// index.
-func (r *bundleReader) once(i int, t objectref.Target) error {
+// checkUnique returns an error if an earlier object of the request identifies the same object as t. Otherwise, it
+// records the index of t in the request.
+func (r *bundleReader) checkUnique(index int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {
 		return envelope.Invalid("metadata.name", "%s %q is the same object as [%d]", t.Resource.Kind, t.Name, first)
 	}
-	r.seen[key] = i
+	r.seen[key] = index
 	return nil
 }
 

@@ -74,8 +74,8 @@ func (o *listOptions) fromCache(
 	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns the parameters of a list of the objects of t. It returns false if the read cache cannot return
-// the same result as the API server.
+// cachedQuery returns the parameters for listing the objects of t from the read cache. It returns false if the read
+// cache cannot return the same result as the API server.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics || o.table {
 		return nil, false, nil
@@ -204,8 +204,8 @@ const tagChunk = 4 << 10
 // tagBytes is the number of bytes of a hash in an ETag.
 const tagBytes = 18
 
-// keyToken is the token of the next page of a list from the read cache. Namespace and Name identify the last object of
-// the page before it.
+// keyToken is the continue token of a list from the read cache. Namespace and Name identify the last object in the
+// response that contains the token. The next page begins after that object.
 type keyToken struct {
 	Version   string `json:"v"`
 	Of        string `json:"of"`

@@ -84,7 +84,7 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
-	// group. The read cache compresses the objects of a group only once for all responses.
+	// group. The read cache keeps the compressed form of a group for all responses with this part.
 	group      *readcache.Group
 	compressed *gzipmember.Segment
 }
@@ -105,7 +105,8 @@ func (b *cachedBody) reserve(maxParts, maxObjects int, account *budget.Account) 
 	return nil
 }
 
-// add appends the given objects, which are all or some objects of the group g of the read cache.
+// add appends the given objects to b. All of them belong to g, a group of objects in the read cache. g may contain
+// further objects.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})

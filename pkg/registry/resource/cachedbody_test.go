@@ -24,8 +24,8 @@ func numbered(n int) []*readcache.Object {
 	return out
 }
 
-// TestUncompressedObjects verifies that a response compresses objects that are not compressed in the read cache. A
-// response with more than maxCompressed such objects must not be compressed.
+// TestUncompressedObjects verifies the compression of a response with objects that the read cache has not compressed. A
+// response with more than maxCompressed objects must stay uncompressed.
 func TestUncompressedObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}

@@ -210,9 +210,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets Field in an error with CodeInvalid, unless it is already set. The value is the unknown or duplicate
-// manifest field that the error message names, or "body" if the message names none. setField returns all other errors
-// unchanged.
+// setField sets Field of an envelope.Error if the code of the error is CodeInvalid and Field is empty. The value is the
+// unknown or duplicate manifest field that the error message names, or "body" if the message names none. setField
+// returns all other errors unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

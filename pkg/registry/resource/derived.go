@@ -76,8 +76,8 @@ func restartsOf(o item) sortKey {
 	return number(new(big.Rat).SetInt64(sum))
 }
 
-// lastSeen returns the time of the last occurrence of an Event as kubectl shows it. The Event may be of v1 or
-// events.k8s.io/v1.
+// lastSeen returns the time at which an Event last occurred. kubectl shows the same time. The API version of the Event
+// may be v1 or events.k8s.io/v1.
 func lastSeen(o item) sortKey {
 	for _, path := range [][]string{
 		{"series", "lastObservedTime"}, {"lastTimestamp"}, {"deprecatedLastTimestamp"}, {"eventTime"},

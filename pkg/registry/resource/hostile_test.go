@@ -71,8 +71,8 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	}
 }
 
-// TestCompressedCopies verifies that a response with more than maxCompressedBytes is not compressed. A smaller response
-// is not compressed either if the memory limit of the request is too low.
+// TestCompressedCopies verifies that a response with more than maxCompressedBytes stays uncompressed. If the memory
+// limit of the request is too low for the compression, a smaller response must also stay uncompressed.
 func TestCompressedCopies(t *testing.T) {
 	object := func(size int) []*readcache.Object {
 		return []*readcache.Object{{JSON: []byte(strings.Repeat("1", size))}}

@@ -227,8 +227,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold returns a copy of err without the confidential values in its message and field. The copy does not wrap the
-// cause of err, because the log could then contain these values.
+// withhold returns a copy of an envelope.Error without the confidential values in Message and Field. The copy does not
+// wrap the cause of err, because the log could then contain these values. withhold returns all other errors unchanged.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {

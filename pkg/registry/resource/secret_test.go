@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/redaction"
 )
 
-// TestBinaryValuesAreKept verifies that a placeholder in stringData of a Secret is replaced by the real value in data.
-// The field stringData can contain only text, but the value may be binary.
+// TestBinaryValuesAreKept verifies that manifestObject.fill removes a placeholder from the field stringData of a
+// Secret, and writes the real value to the field data. The field stringData cannot contain a binary value.
 func TestBinaryValuesAreKept(t *testing.T) {
 	value := []byte{0xfe, 0xed, 0x00, 0xff}
 	m := manifestObject{fieldStringData: map[string]any{"store": objects.Masked, "other": "x"}}

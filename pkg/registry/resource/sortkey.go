@@ -29,7 +29,8 @@ const (
 	classMissing
 )
 
-// numberBytes is an upper bound of the bytes of memory for the number in a sort key.
+// numberBytes is an upper bound of the memory for sortKey.number, in bytes. A big.Rat with a large exponent needs more
+// memory than a float64.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {

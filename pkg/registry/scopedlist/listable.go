@@ -70,8 +70,8 @@ func (c *Cached) restrictTo(names []string) {
 	}
 }
 
-// namespacesIn returns the namespaces that the caller may get and to which KubeVisionRoleBindings of the caller apply.
-// Unlike Client.Namespaces, it uses cached access reviews.
+// namespacesIn returns the namespaces that KubeVisionRoleBindings of the caller select. It omits a namespace if the
+// caller may not get the Namespace object. Unlike Client.Namespaces, it uses cached access reviews.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {

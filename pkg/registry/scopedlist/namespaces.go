@@ -135,8 +135,9 @@ func (s selectors) match(body []byte, account *budget.Account) (matches bool, er
 	return matches, err //nolint:wrapcheck // it has its code
 }
 
-// toList converts body, one Namespace in JSON, to a NamespaceList. If the selectors do not match the Namespace, the
-// NamespaceList is empty. The memory of the NamespaceList is charged to account.
+// toList returns the JSON of a NamespaceList that contains one Namespace. The parameter body is the JSON of the
+// Namespace. If the selectors do not match the Namespace, the NamespaceList is empty. The memory of the NamespaceList
+// is charged to account.
 func (s selectors) toList(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {

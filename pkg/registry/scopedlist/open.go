@@ -33,9 +33,9 @@ func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values)
 	return c.open(ctx, t, query, "")
 }
 
-// OpenTable requests a list of t as the caller in the format Table. Listing.EachRow visits the rows of the Table. If
-// the cluster denies a list of the whole cluster, OpenTable requests one Table for each namespace whose Namespace
-// object the caller may get.
+// OpenTable requests a list of t in the format Table, with the identity of the caller. Listing.EachRow visits the rows
+// of the Table. If the cluster denies a list of the whole cluster, OpenTable requests one Table for each namespace
+// whose Namespace object the caller may get.
 func (c *Client) OpenTable(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, objects.TableOnly)
 }

@@ -18,8 +18,8 @@ import (
 type Scope struct {
 	// All is true if the caller may list all objects.
 	All bool
-	// Namespaces contains the namespaces whose objects the caller may list. It is nil if All is true. If the objects
-	// are Namespaces, it contains the names of the objects.
+	// Namespaces contains the namespaces whose objects the caller may list. For a list of Namespace objects, it
+	// contains the names of the Namespace objects that the caller may list. It is nil if All is true.
 	Namespaces map[string]bool
 	// ofNamespaces is true for a list of Namespaces.
 	ofNamespaces bool

@@ -267,8 +267,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches the cluster with the given name for u. If the search fails, the result has no matches,
-// and Partial is true.
+// searchOneOfSeveral searches the cluster with the given name on behalf of the user u. If the search fails, the result
+// has no matches, and Partial is true.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

@@ -52,7 +52,7 @@ func TestManyTemplates(t *testing.T) {
 	}
 }
 
-// TestTrim verifies that Trim keeps the parts of a ConfigMap that a template uses, and bounds them.
+// TestTrim verifies that Trim removes the parts of a ConfigMap that a template does not use, and truncates long values.
 func TestTrim(t *testing.T) {
 	c := configMap("x", strings.Repeat("m", 1<<20))
 	c.Data[keyName], c.Data["other"] = strings.Repeat("n", 1<<10), strings.Repeat("o", 1<<10)

@@ -160,7 +160,7 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// deletePod deletes the Pod of the shell with the rights of the caller.
+// deletePod uses the rights of the caller to delete the Pod of the shell.
 func (n *nodeShell) deletePod(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.access.WithProof(ctx)), removalTime)
 	defer cancel()
@@ -176,8 +176,8 @@ func (n *nodeShell) deletePod(ctx context.Context) {
 	}
 }
 
-// nodePod returns a privileged Pod that runs a shell on a node. The shell uses the file system and the namespaces of
-// the node.
+// nodePod returns a privileged Pod that runs a shell on a node. The shell uses the file system and the Linux namespaces
+// (PID, network and IPC) of the node.
 func nodePod(name, node, image, userName string, maxTime time.Duration) *corev1.Pod {
 	yes, no := true, false
 	deadline := int64((maxTime + deadlineReserve) / time.Second)

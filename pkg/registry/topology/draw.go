@@ -131,8 +131,8 @@ func (d *drawing) allowComparison() bool {
 	return true
 }
 
-// of returns the indexes, in d.objects, of the objects of one resource, for example pods.
-func (d *drawing) of(plural string) []int {
+// indexesOf returns the indexes of all elements of d.objects that belong to one resource, for example pods.
+func (d *drawing) indexesOf(plural string) []int {
 	var out []int
 	for i := range d.objects {
 		if d.objects[i].plural == plural {
@@ -160,8 +160,8 @@ func (d *drawing) owners() {
 
 // selectedPods adds an edge from each Service to each Pod that it selects.
 func (d *drawing) selectedPods() {
-	all := d.of(pods)
-	for _, service := range d.of(services) {
+	all := d.indexesOf(pods)
+	for _, service := range d.indexesOf(services) {
 		for _, pod := range all {
 			if !d.allowComparison() {
 				return
@@ -177,10 +177,10 @@ func (d *drawing) selectedPods() {
 // backends adds an edge from each Ingress to each Service to which it sends requests.
 func (d *drawing) backends() {
 	byName := map[string]int{}
-	for _, service := range d.of(services) {
+	for _, service := range d.indexesOf(services) {
 		byName[d.objects[service].Metadata.Name] = service
 	}
-	for _, ingress := range d.of(ingresses) {
+	for _, ingress := range d.indexesOf(ingresses) {
 		d.objects[ingress].eachBackend(func(name string) bool {
 			service, ok := byName[name]
 			return !ok || d.connect(ingress, service, dashboardv1alpha1.RelationSelects)

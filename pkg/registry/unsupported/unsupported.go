@@ -70,7 +70,8 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider responds with empty data to requests for unsupported features that dashboards send when they load a page.
+// Provider responds with empty data to some requests for unsupported features. Dashboards send these requests when they
+// load a page.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access

@@ -35,7 +35,8 @@ type administrator struct {
 	*hostobjects.Client
 }
 
-// manageRoutes returns the routes that reset the password, the second factor and the sessions of other users.
+// manageRoutes returns the routes with which an administrator resets the password of a user, removes the second factor
+// of a user, or ends all sessions of a user.
 func (e *Provider) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
@@ -103,7 +104,7 @@ func (e *Provider) resetPassword(r *routes.Request, a *administrator) (routes.Re
 	}
 	e.record(r, audit.PasswordReset, a, u, "")
 	return e.waitUntilInForce(ctx, "the new password", func(ctx context.Context) (bool, error) {
-		return e.isImported(ctx, u, version)
+		return e.isResetComplete(ctx, u, version)
 	})
 }
 
@@ -129,7 +130,7 @@ func (e *Provider) resetTwoFactor(r *routes.Request, a *administrator) (routes.R
 		if err != nil || waiting || now.ResourceVersion == u.ResourceVersion {
 			return false, client.IgnoreNotFound(err)
 		}
-		return e.isImported(ctx, u, "")
+		return e.isResetComplete(ctx, u, "")
 	})
 }
 

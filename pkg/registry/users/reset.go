@@ -122,9 +122,11 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the controller has imported the given version of the password Secret of u, and no session
-// from a login with older credentials exists. If version is empty, isImported only checks the sessions.
-func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+// isResetComplete returns true if all sessions of u with older credentials have ended. If version is not empty, the
+// controller must also have imported this version of the password Secret.
+func (e *Provider) isResetComplete(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string,
+) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
 		secret)

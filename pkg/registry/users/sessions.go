@@ -86,8 +86,8 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
 }
 
-// endSession ends the session with the name id, which must be a session of the caller p. It returns the same error for
-// a session that does not exist and for a session of another user.
+// endSession ends a session of the caller p. id is the name of this session. endSession returns the same error for a
+// session that does not exist and for a session of another user.
 func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

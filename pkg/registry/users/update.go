@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the fields of a KubeVisionUser that the request body contains. If the body contains a role, update
-// also changes the role of the user (see changeRole). If a change fails, update reverts the changes before it.
+// update changes a KubeVisionUser: it sets the fields that the request body contains. If the body contains a role,
+// update also changes the role of the user (see changeRole). If a change fails, update reverts the changes before it.
 func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {

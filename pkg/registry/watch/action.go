@@ -242,7 +242,7 @@ func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	t.initial = newInitialObjects(view, groups)
 }
 
-// releaseInitial releases the initial objects that were not yet sent.
+// releaseInitial drops the initial objects that were not yet sent, so that their memory can be freed.
 func (t *topic) releaseInitial() {
 	if t.initial != nil {
 		t.initial.drop()

@@ -41,7 +41,7 @@ const (
 	initialPatience = time.Minute
 )
 
-// sender contains the methods of streams.Stream that the type client calls.
+// sender contains the methods of streams.Stream that a client needs.
 type sender interface {
 	SendText(data []byte) error
 	Go(f func())

@@ -147,7 +147,8 @@ func (f *feed) append(c *readcache.Change) {
 	f.latest[key] = seq
 }
 
-// memory returns the bytes of the entry without the object. The read cache accounts for the object.
+// memory returns the estimated memory of the entry without its object, in bytes. The read cache accounts for the
+// memory of the object.
 func (e *entry) memory() int64 {
 	// The overhead includes the key of the entry in feed.latest.
 	return entryOverheadBytes + int64(len(e.namespace)+len(e.name)+len(e.version))

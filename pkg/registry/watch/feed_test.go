@@ -129,7 +129,7 @@ func isNewer(a, b string) bool {
 }
 
 // TestReadersHaveWhatTheServerHas verifies the events that a watch client gets:
-//   - After each read, the client's copy of the objects equals the objects of the API server.
+//   - After the client has applied all events, the client's copy of the objects equals the objects of the API server.
 //   - An ADDED event is sent only for a new object, and a MODIFIED event only for an existing object.
 //   - No event contains an older version of an object than the client's copy.
 func TestReadersHaveWhatTheServerHas(t *testing.T) {

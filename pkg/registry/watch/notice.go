@@ -111,7 +111,7 @@ func (t *topic) bookmarkNotice(isInitial bool) notice {
 // position is the content of a bookmark.
 type position struct {
 	// Epoch is a hash of the resource and of the registration of the cluster. After the cluster is registered again,
-	// the hash changes, and the bookmark is no longer valid.
+	// the hash is different, and a client cannot resume at a position with the old hash.
 	Epoch string `json:"of"`
 	// Version is the ResourceVersion up to which all changes were sent.
 	Version string `json:"v"`

@@ -109,8 +109,8 @@ func (r *Recent) hasListed(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// register adds c to the clients for which Recent.Note adds topics. It returns the topics of the resources that the
-// login session of c has recently listed.
+// register records c, so that Recent.Note adds a topic to c when the login session of c lists another resource.
+// register returns the topics of the resources that this login session has recently listed.
 func (r *Recent) register(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -125,7 +125,7 @@ func TestStarvingClient(t *testing.T) {
 
 // TestInitialObjects verifies how a watch client gets the objects that existed when the watch began:
 //   - Each object is sent once, even if the objects of one readcache.Group need several messages.
-//   - After the read cache has dropped the remaining objects, no more objects are sent.
+//   - If the read cache drops the objects before all of them are sent, no more objects are sent.
 func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}
 	for i := range 5 {

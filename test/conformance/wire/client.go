@@ -258,7 +258,7 @@ func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 	return response
 }
 
-// WebSocket opens a WebSocket. If the server does not upgrade the request, it returns the response instead.
+// WebSocket opens a WebSocket. If the server refuses the upgrade, WebSocket returns the response of the server.
 func (c *Client) WebSocket(ctx context.Context, r Request, subprotocols ...string) (*websocket.Conn, *Response, error) {
 	request, err := c.request(ctx, r)
 	if err != nil {

@@ -34,7 +34,7 @@ func (n *Node) importShell(ctx context.Context) error {
 	return n.Import(ctx, path)
 }
 
-// shellArchive returns an archive of the image in the format of "docker save".
+// shellArchive returns a container image with the given shell program, as an archive in the format of "docker save".
 func shellArchive(shell []byte) ([]byte, error) {
 	files := []tar.Header{
 		{Typeflag: tar.TypeDir, Name: "bin/", Mode: 0o755},

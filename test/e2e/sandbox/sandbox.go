@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sandbox runs a program in its own Linux namespaces: its processes, mounts, network and files end with it,
-// even if it is killed.
+// Package sandbox runs a program in separate Linux namespaces. When the program ends or is killed, the kernel stops all
+// other processes in the namespaces, and removes the mounts, the network and the files of the sandbox.
 package sandbox
 
 const (

@@ -153,8 +153,10 @@ func TestCordon(t *testing.T) {
 	}
 }
 
-// TestDrain verifies that a drain reports possible losses before any eviction, that a dry run changes nothing, and that
-// Pods that belong to the node remain.
+// TestDrain verifies the drain of a node:
+//   - If the request does not allow the loss of Pods or data, no Pod is evicted. The response names the affected Pods.
+//   - A dry run changes nothing.
+//   - Static Pods and Pods of DaemonSets are not evicted.
 func TestDrain(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "drain"), newActor(t, "ops"), node(t)
 	web := placedPods(t, ns, n, 2)

@@ -126,7 +126,8 @@ func TestAccessByLabel(t *testing.T) {
 	becomes(t, direct(t), wire.ClusterForbidden, a.asks(myAccess+"?cluster="+host))
 }
 
-// TestAccessToAllNamespaces verifies that allNamespaces is true for users who may list namespaces.
+// TestAccessToAllNamespaces verifies that GET /users/me/access reports allNamespaces as true for a user who may list
+// namespaces.
 func TestAccessToAllNamespaces(t *testing.T) {
 	a := newActor(t, "readonly")
 	made := set().Namespace(t, "made")

@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsNoCredential verifies that the server rejects valid secrets in places where it expects no credential.
+// TestWhatIsNoCredential verifies that the server rejects a password or token in the wrong place, for example an access
+// token in a cookie.
 func TestWhatIsNoCredential(t *testing.T) {
 	a := newActor(t, "")
 	account, err := env.Cluster.ServiceAccountConfig(t.Context(), "kubevision-system", "kubevision-apiserver")

@@ -143,8 +143,8 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
-// TestControllersOfTheClusterTakeTheGroup verifies that the discovery of the group does not disturb the garbage
-// collector, quotas and the deletion of namespaces.
+// TestControllersOfTheClusterTakeTheGroup verifies that KubeVision's API group does not disturb Kubernetes controllers.
+// The test covers garbage collection, quotas and the deletion of namespaces.
 func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
 	if !env.Cluster.HasControllerManager() {
 		t.Skip("there is no kube-controller-manager")

@@ -144,7 +144,8 @@ func loginsDuringFlood(
 	return loginsInTime(t, c, login, logins)
 }
 
-// loginsInTime sends the logins one after the other, and returns the number of those that succeed within inTime.
+// loginsInTime sends logins one after the other. It returns the number of successful logins that each took at most
+// the duration inTime.
 func loginsInTime(t *testing.T, c *wire.Client, login func(i int) wire.Request, logins int) (good int) {
 	t.Helper()
 	var longest time.Duration

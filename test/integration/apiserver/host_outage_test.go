@@ -24,8 +24,7 @@ import (
 )
 
 const (
-	// outageAnswer bounds the time of a response while the host does not respond: the timeout of a review, and a margin
-	// for a busy machine.
+	// outageAnswer is the maximum duration of a request to kubevision-apiserver while kube-apiserver does not respond.
 	outageAnswer      = 5 * time.Second
 	outageRecovery    = 5 * time.Second
 	waitLogTimeout    = 20 * time.Second
@@ -105,8 +104,8 @@ func startInOutage(t *testing.T, program *localcluster.Program) (awaitStart func
 	}, resume
 }
 
-// TestStartWithoutTheHost verifies that both programs wait for the host, are alive but not ready during the wait, and
-// then complete their start.
+// TestStartWithoutTheHost verifies that a start of either KubeVision program waits until kube-apiserver responds. While
+// kubevision-apiserver waits, it is alive but not ready.
 func TestStartWithoutTheHost(t *testing.T) {
 	t.Run("kubevision-apiserver", func(t *testing.T) {
 		replica := newReplica(t)

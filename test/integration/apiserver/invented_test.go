@@ -44,8 +44,8 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// TestInventedRefreshTokens verifies that forged refresh tokens cause no call to the host and are throttled, and that
-// valid tokens from the same address are not delayed.
+// TestInventedRefreshTokens verifies that forged refresh tokens cause no requests to kube-apiserver. The server
+// throttles forged tokens, but accepts valid tokens from the same address.
 func TestInventedRefreshTokens(t *testing.T) {
 	const each = 100
 	forgiveAfterwards(t)
@@ -96,7 +96,7 @@ func TestInventedRefreshTokens(t *testing.T) {
 	renewed(t, c.Call(t, from(blocked, refresh(t, a.RefreshToken))))
 }
 
-// TestDeadTokens verifies that repeated requests with an expired token cause only one call to the host.
+// TestDeadTokens verifies that many requests with expired tokens cause few requests to kube-apiserver.
 func TestDeadTokens(t *testing.T) {
 	const often = 100
 	c, a := direct(t), newActor(t, "")

@@ -83,8 +83,8 @@ type actor struct {
 	fixture.Login
 }
 
-// newActor creates a user. If a role is given, it binds the user to the role on the host: in the given namespaces, or
-// in the whole cluster if there are none.
+// newActor creates a user with a role in the given namespaces, and logs in as the user. Without namespaces, the role
+// applies to the whole cluster. If the role is empty, the user has no rights.
 func newActor(tb testing.TB, role string, namespaces ...string) actor {
 	tb.Helper()
 	set().HostCluster(tb, host)

@@ -151,8 +151,8 @@ func unseen(t *testing.T, credentials ...string) {
 	}
 }
 
-// TestClusterRegistrationLeavesNothingHalfDone verifies that a failed registration creates no objects, if the caller
-// may not write Secrets or the Secret exists already.
+// TestClusterRegistrationLeavesNothingHalfDone verifies that a failed registration or update of a cluster changes no
+// objects.
 func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 	c := direct(t)
 	lesser := newActor(t, role(t, rule("kubevision.io", "kubevisionclusters", "*")))

@@ -22,10 +22,10 @@ import (
 // fields is the body of a request.
 type fields map[string]any
 
-// with sets the fields of more in a copy of f. A nil value removes the field.
-func (f fields) with(more fields) fields {
+// with returns a copy of f that includes the given changes. A nil value removes a field.
+func (f fields) with(changes fields) fields {
 	out := fields{}
-	for _, part := range []fields{f, more} {
+	for _, part := range []fields{f, changes} {
 		for k, v := range part {
 			if v == nil {
 				delete(out, k)

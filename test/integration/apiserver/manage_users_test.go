@@ -237,10 +237,10 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 }
 
 // TestOtherBindingsDecide verifies that PUT /users/{name} rejects a new role of a user in two cases:
-//   - All KubeVisionRoleBindings of the user were created without the users API. They may grant a role in one namespace
-//     only, but the users API would grant the new role on all clusters.
-//   - A KubeVisionRoleBinding that was created without the users API grants a higher role. The user would keep this
-//     role.
+//   - All KubeVisionRoleBindings of the user were created without the users API. An administrator must change these
+//     bindings instead.
+//   - A KubeVisionRoleBinding that was created without the users API grants a higher role. The user would keep the
+//     higher role.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")

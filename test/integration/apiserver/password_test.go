@@ -117,8 +117,8 @@ func TestChangePassword(t *testing.T) {
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, aThirdPassword)).Want(t, wire.OK)
 }
 
-// TestAChallengeDiesWithItsPassword verifies that a login that has begun with the old password cannot be completed with
-// a code.
+// TestAChallengeDiesWithItsPassword verifies that a change of the password invalidates a login that waits for a second
+// factor.
 func TestAChallengeDiesWithItsPassword(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	made := enrol(t, a)

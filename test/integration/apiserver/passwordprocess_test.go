@@ -109,8 +109,8 @@ const (
 	niceIndex     = 16
 )
 
-// raisePriorities raises the priority of the child processes of a server until ctx ends. Otherwise, a child process
-// could exceed its timeout on a busy machine. Without the necessary rights, raisePriorities has no effect.
+// raisePriorities raises the priority of a server's child processes until ctx ends. With a low priority, a child
+// process could exceed its timeout on a busy machine.
 func raisePriorities(ctx context.Context, serverPID int) {
 	for ctx.Err() == nil {
 		for _, child := range localcluster.Children(serverPID) {
@@ -129,7 +129,8 @@ func raisePriority(process int) {
 	}
 	for _, thread := range threads {
 		if id, err := strconv.Atoi(thread.Name()); err == nil {
-			// The priority remains lower than the priority of the server.
+			// The priority remains lower than the priority of the server. An error is ignored, because the test
+			// may lack the right to raise priorities.
 			_ = unix.Setpriority(unix.PRIO_PROCESS, id, 1)
 		}
 	}

@@ -260,7 +260,8 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	c.Call(t, verify(t, challenge(t, manager.User), fresh)).Want(t, twoFactorFailed)
 }
 
-// forget removes the record of used and wrong codes of a user, so that the test need not wait.
+// forget deletes the given fields of a user's stored second factor. For example, the server accepts a used code again
+// after the deletion of the field lastStep.
 func forget(t *testing.T, u fixture.User, fields ...string) {
 	t.Helper()
 	secret, factor := storedCredentials(t, u), map[string]any{}

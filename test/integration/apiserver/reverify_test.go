@@ -196,8 +196,8 @@ func TestCodeInTheBody(t *testing.T) {
 	}
 }
 
-// verifiedSession is a session that needs no further one-time codes before the time Expires. The credentials Secret of
-// the user stores a list of verified sessions.
+// verifiedSession is an element of a list in the credentials Secret of a user. The session needs no further one-time
+// codes until the expiry time.
 type verifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`

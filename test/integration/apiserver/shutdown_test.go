@@ -158,7 +158,7 @@ func TestShutdownDelay(t *testing.T) {
 }
 
 // grantDuringShutdown creates the first role binding of a user during the shutdown of a server. It verifies that the
-// server grants access to the user before the shutdown ends.
+// server still grants access to the user.
 func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor, namespace string) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("late")},
@@ -180,7 +180,7 @@ func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a ac
 }
 
 // rotateDuringShutdown adds a key for signing tokens during the shutdown of a server. It verifies that the server
-// accepts a token that is signed with the new key before the shutdown ends.
+// still accepts a token that is signed with the new key.
 func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor) {
 	name, value, err := token.NewKey(time.Now())
 	if err != nil {

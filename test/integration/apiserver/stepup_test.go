@@ -32,9 +32,9 @@ type attack struct {
 	wantWithCode int
 }
 
-// harmless returns the write operations that are allowed without an additional one-time code. The result maps the ID of
-// each operation to the reason for the exception.
-func harmless() map[string]string {
+// exemptOperations returns the write operations that are allowed without an additional one-time code. The result maps
+// the ID of each operation to the reason for the exemption.
+func exemptOperations() map[string]string {
 	const (
 		own       = "is about the caller, and asks for a password, a token or a code itself"
 		trial     = "writes nothing"
@@ -73,19 +73,19 @@ func harmless() map[string]string {
 //   - The same request with a one-time code is accepted.
 //   - A second request with the same code is rejected.
 //
-// The test covers all write operations of the API, except the operations that the function harmless returns.
+// The test covers all write operations of the API, except the result of exemptOperations.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)
 	attacks := slices.Concat(managementAttacks(t), creationAttacks(t), changeAttacks(t), deletionAttacks(t),
 		actionAttacks(t))
-	covered := harmless()
+	covered := exemptOperations()
 	for _, a := range attacks {
 		covered[a.operation] = "attacked"
 	}
 	for _, operation := range writeOperations(t) {
 		if covered[operation] == "" {
-			t.Errorf("operation %s is neither an attack nor harmless: add it to one of the two", operation)
+			t.Errorf("operation %s is neither an attack nor exempt: add it to one of the two", operation)
 		}
 	}
 	for i, a := range attacks {

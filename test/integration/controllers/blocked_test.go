@@ -16,10 +16,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestOneNamespaceHoldsUpNoOther verifies that a tenant cannot delay grants outside the tenant's namespace. The tenant
-// creates the RoleBinding kubevision-impersonator with KubeVision's label, but with another role. A finalizer prevents
-// KubeVision from replacing this RoleBinding, so that KubeVision cannot impersonate the ServiceAccounts of this
-// namespace.
+// TestOneNamespaceHoldsUpNoOther verifies that a tenant cannot delay grants outside the tenant's namespace. In the
+// namespace, the tenant creates a wrong RoleBinding kubevision-impersonator, which KubeVision must replace. A finalizer
+// of the tenant prevents the replacement.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

@@ -84,8 +84,8 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	}
 }
 
-// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant who may create Roles in a namespace cannot
-// block other bindings.
+// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant of one namespace cannot block a role binding
+// for the whole cluster. In the namespace, the tenant creates a Role with a name that KubeVision needs.
 func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)

@@ -42,8 +42,9 @@ func objectQuotaSpec() object {
 
 // TestPolicyParameterValidation verifies the validation of KubeVisionPolicyParameters:
 //   - Only the names kubevision-last-admin and kubevision-object-quota are valid.
-//   - Each name requires its own content.
-//   - The largest content that the controllers write is valid.
+//   - The spec of kubevision-last-admin must contain exactly the field lastAdmin. The spec of kubevision-object-quota
+//     must contain exactly the field objectQuota.
+//   - The largest spec that the controllers write is valid.
 func TestPolicyParameterValidation(t *testing.T) {
 	guard(t)
 	const one, known = "exactly one of lastAdmin and objectQuota", "the name must be kubevision-last-admin"

@@ -28,7 +28,7 @@ func grantOf(b *rbacv1.RoleBinding) string {
 	return b.RoleRef.Kind + " " + grants.Describe(role, b.Subjects)
 }
 
-// withoutBindings removes all bindings until the end of the test.
+// withoutBindings deletes all KubeVisionRoleBindings, and creates them again at the end of the test.
 func withoutBindings(tb testing.TB) {
 	tb.Helper()
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList

@@ -168,9 +168,9 @@ func TestRevocationThatFails(t *testing.T) {
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
-// TestMoreNamesThanOneRoleHolds verifies that KubeVision distributes many long subject names among several
-// ClusterRoles. Otherwise, a user who may bind only the role "readonly" could make a ClusterRole too large for etcd.
-// KubeVision could then no longer revoke rights of other users.
+// TestMoreNamesThanOneRoleHolds verifies that KubeVision creates several ClusterRoles if the names of the users whom it
+// may impersonate do not fit into one. Otherwise, a user who may bind only the role "readonly" could make the
+// ClusterRole too large for etcd. KubeVision could then no longer revoke rights of other users.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)

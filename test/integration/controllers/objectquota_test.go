@@ -32,12 +32,12 @@ func restartWith(tb testing.TB, flags ...string) {
 	}
 }
 
-// overQuota returns nil if the quota has rejected the request with a message that contains a text.
-func overQuota(err error, want string) error {
+// overQuota returns an error unless err is a rejection by the object quota and contains the given text.
+func overQuota(err error, text string) error {
 	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(),
 		"ValidatingAdmissionPolicy '"+objectQuotaPolicy+"'") ||
-		!strings.Contains(err.Error(), want) {
-		return errors.Join(errors.New("want an error with "+want), err)
+		!strings.Contains(err.Error(), text) {
+		return errors.Join(errors.New("want an error with "+text), err)
 	}
 	return nil
 }

@@ -52,8 +52,8 @@ func writers(tb testing.TB) map[string]client.Client {
 	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
 }
 
-// TestOnlyKubeVisionMakesItsOwnObjects verifies that other clients cannot create KubeVision's own objects. With a
-// forged session, a client would be logged in as any user.
+// TestOnlyKubeVisionMakesItsOwnObjects verifies that only KubeVision can create its internal objects, such as
+// KubeVisionSessions. With a forged KubeVisionSession, a client could act as any user.
 func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	generated := &corev1.Secret{ObjectMeta: inSystem("")}
 	generated.GenerateName = "kubevision-credentials-"

@@ -153,13 +153,13 @@ func restoredFavorites(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 }
 
 // TestRestoredFavorites verifies the restore of the ConfigMap that contains the favorites of a user:
-//   - An administrator can restore the ConfigMap without an owner. The annotation kubevision.io/adopt-credentials then
-//     makes the user the owner, even if the user has no credentials Secret from the backup.
+//   - An administrator can restore a ConfigMap that has no owner reference. The annotation
+//     kubevision.io/adopt-credentials of the user then makes the user the owner of the ConfigMap.
 //   - A client that may only write ConfigMaps cannot restore the ConfigMap.
-//   - An administrator cannot restore a ConfigMap that already has an owner.
+//   - An administrator cannot restore a ConfigMap that has an owner reference.
 //   - An administrator cannot restore a ConfigMap that has the label of another user.
 func TestRestoredFavorites(t *testing.T) {
-	u := newUser(t, "")
+	u := newUser(t, "") // has no credentials Secret
 	favorites := restoredFavorites(u)
 	if err := env.Client.Create(t.Context(), favorites); err != nil {
 		t.Fatalf("an administrator restores favorites: %v", err)
@@ -259,8 +259,9 @@ func TestRestoredDependents(t *testing.T) {
 	}
 }
 
-// TestRejectedAdoption verifies that a restored user becomes the owner of the restored role binding, even if an
-// admission policy rejects the update of the user's favorites. An event reports the rejection.
+// TestRejectedAdoption verifies that a restored user becomes the owner of as many restored objects as possible. An
+// admission policy rejects the owner reference of the ConfigMap with the user's favorites. The user still becomes the
+// owner of the role binding, and an event reports the rejection.
 func TestRejectedAdoption(t *testing.T) {
 	u := userObject("")
 	favorites := restoredFavorites(u)

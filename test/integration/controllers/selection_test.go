@@ -183,9 +183,9 @@ func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	}
 }
 
-// TestSelectorsAreReadAsKubernetesReadsThem verifies that the admission policies and the controllers evaluate label
-// selectors in the same way.
-func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
+// TestSelectorsInAdmissionPolicies verifies that KubeVision's admission policies and KubeVision's controllers evaluate
+// label selectors in the same way.
+func TestSelectorsInAdmissionPolicies(t *testing.T) {
 	guard(t)
 	a, b := unique("a"), unique("b")
 	sets := []labelSet{

@@ -19,8 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestNamespacesOutliveAnInstallation verifies that clients can create, change and delete namespaces after KubeVision
-// is uninstalled. The CustomResourceDefinitions are deleted together with the other objects, or before them.
+// TestNamespacesOutliveAnInstallation verifies that clients can create, change and delete namespaces during the
+// uninstallation of KubeVision. The test covers two orders of deletion:
+//   - All objects of KubeVision are deleted together.
+//   - The CustomResourceDefinitions are deleted first.
 func TestNamespacesOutliveAnInstallation(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 	pause         = 50 * time.Millisecond
 )
 
-// chromium skips the test if neither Chromium nor Chrome is installed.
+// chromium returns the path of Chromium or Chrome. If neither is installed, chromium skips the test.
 func chromium(tb testing.TB) string {
 	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {

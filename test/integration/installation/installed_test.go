@@ -118,10 +118,10 @@ func checkMember(t *testing.T, abandoned bool) {
 	}
 }
 
-// remove runs the command "remove" of kubevision-controller-manager with the kubeconfig of an administrator. A flag
-// allows connections to loopback addresses, because the test clusters listen on a loopback address.
+// remove runs the command "remove" of kubevision-controller-manager with the kubeconfig of an administrator.
 func remove(t *testing.T, args ...string) outcome {
 	t.Helper()
+	// The test clusters listen on a loopback address, which the default of --cluster-addresses-denied denies.
 	args = append([]string{
 		"remove", "--kubeconfig=" + host.kubeconfig, "--cluster-addresses-denied=169.254.0.0/16", "--timeout=45s",
 	}, args...)

@@ -125,12 +125,12 @@ func leftovers() []client.Object {
 	}
 }
 
-// TestRemove verifies the command "remove", which removes an installation:
-//   - The command deletes all objects of the installation, and succeeds again if no object remains.
-//   - The command keeps the Namespace and the ClusterRoleBinding of the removal Job, unless --remove-self is set.
-//   - The command keeps objects that have the label of KubeVision but belong to other owners.
+// TestRemove verifies the command "remove", which deletes the objects of an installation:
+//   - The command can run a second time without an error.
+//   - The command deletes the Namespace and the ClusterRoleBinding of the removal Job only if --remove-self is set.
+//   - The command keeps objects of other owners, even if the objects have the label of KubeVision.
 //   - The command does not wait for an object whose finalizer another program must remove.
-//   - The command waits for the end of the Pods before it deletes the Namespace. If a Pod remained,
+//   - The command deletes the Namespace kubevision-system only after the Pods in this Namespace have ended. Otherwise,
 //     kube-controller-manager would delay the deletion of the Namespace by half of the Pod's grace period.
 func TestRemove(t *testing.T) {
 	install(t)

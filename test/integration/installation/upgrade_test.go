@@ -37,9 +37,9 @@ func TestUpgradeAfterScale(t *testing.T) {
 	removeAll(t)
 }
 
-// TestUpgradeAndRollBack verifies that the manifests of the previous release can be applied over the manifests of this
-// release, and the other way round. If there is no release, it uses an earlier commit. The objects of users
-// must not change, and no rights may remain that the manifests do not contain.
+// TestUpgradeAndRollBack verifies that kubectl can replace the current manifests with older manifests, and can apply
+// the current manifests again. After each step, the installed objects must correspond to the applied manifests. The
+// objects of users must not change.
 func TestUpgradeAndRollBack(t *testing.T) {
 	install(t)
 	before := object(t)

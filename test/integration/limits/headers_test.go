@@ -87,9 +87,8 @@ func (f *frames) request(stream uint32, method, path string, extra hpack.HeaderF
 	})
 }
 
-// TestHeadersOfSlowBodies verifies that the memory of the server is bounded if the bodies of many requests never
-// arrive. The server must hold the headers of each request. A client needs little bandwidth to send many headers,
-// because HTTP/2 encodes a repeated header in one byte.
+// TestHeadersOfSlowBodies verifies that the server needs limited memory for the headers of requests whose bodies never
+// arrive. An attacker needs little bandwidth for many headers, because HTTP/2 encodes a repeated header in one byte.
 func TestHeadersOfSlowBodies(t *testing.T) {
 	const streams, connections = 90, 6
 	for name, tc := range map[string]struct {

@@ -55,17 +55,17 @@ func (d concurrentDeployment) post(
 	return e
 }
 
-// postDuringPatches sends the action, applies the changes as post does, but at each of the first patches of the action,
-// and returns the number of patches that the action sent.
+// postDuringPatches sends the action, and returns the number of patches that the action sent. For each of the first n
+// patches, postDuringPatches applies changeBefore to the Deployment before the patch, and changesAfter after the patch.
 func (d concurrentDeployment) postDuringPatches(
-	t *testing.T, first int32, action, body, changeBefore string, changesAfter ...string,
+	t *testing.T, n int32, action, body, changeBefore string, changesAfter ...string,
 ) (answer wire.Envelope, patches int32) {
 	t.Helper()
 	defer d.front.set(nil)
 	var count atomic.Int32
 	d.front.set(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		isPatch := r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, d.path)
-		changes := isPatch && count.Add(1) <= first
+		changes := isPatch && count.Add(1) <= n
 		if changes {
 			d.patch(t, changeBefore)
 		}

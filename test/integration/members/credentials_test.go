@@ -39,8 +39,8 @@ func replaceKubeconfig(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, c
 	}
 }
 
-// TestOtherCluster verifies that a kubeconfig for another cluster is rejected. Otherwise, the objects on the previous
-// cluster would never be removed.
+// TestOtherCluster verifies that the kubeconfig of a registered cluster cannot be replaced with the kubeconfig of
+// another cluster. Otherwise, KubeVision would never remove its objects from the first cluster.
 func TestOtherCluster(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

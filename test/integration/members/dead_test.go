@@ -14,8 +14,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestDeadMember verifies that requests to a cluster that does not respond do not delay requests to other clusters.
-// After a few failures, only one request at a time waits for the cluster, so that its recovery is detected.
+// TestDeadMember verifies the handling of requests while one registered cluster does not respond:
+//   - Requests to other clusters succeed.
+//   - After a few failures, KubeVision sends at most one request at a time to the cluster, and rejects the rest.
+//   - Requests to the cluster succeed again after the cluster has recovered.
 func TestDeadMember(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	const hanging, later = 4, 10

@@ -102,8 +102,8 @@ func (f *front) config(token string) *rest.Config {
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
 }
 
-// registerThroughFront registers member with the address of a new proxy, the front, and waits until the registration is
-// Ready.
+// registerThroughFront starts a proxy for a cluster, and registers the cluster with the address of the proxy.
+// registerThroughFront waits until the registration is Ready.
 func registerThroughFront(tb testing.TB, member *plane) (*front, *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	f := newFront(tb, member)

@@ -70,7 +70,7 @@ func TestGitOps(t *testing.T) {
 				set().Gone(t, o.DeepCopy())
 			}
 			nothingLeft(t, member)
-			nothingOf(t, objects)
+			awaitCleanup(t, objects)
 		})
 	}
 }
@@ -137,8 +137,9 @@ func becomesReady(t *testing.T, o *unstructured.Unstructured) {
 	})
 }
 
-// nothingOf fails the test if the host has objects that were created for the given objects.
-func nothingOf(t *testing.T, objects []*unstructured.Unstructured) {
+// awaitCleanup waits until KubeVision has deleted the RBAC objects and Secrets that belong to the given users and role
+// bindings.
+func awaitCleanup(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
 	fixture.Eventually(t, "wait for everything on the host to be removed", func(ctx context.Context) error {
 		var left []string

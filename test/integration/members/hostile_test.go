@@ -206,8 +206,8 @@ func sendCompressed(w http.ResponseWriter, prefix, repeated, suffix string, unco
 	_, _ = io.WriteString(compressed, suffix)
 }
 
-// TestRefusedAddress verifies that a user's request does not reach a registered server whose address the flag
-// --cluster-addresses-denied contains.
+// TestRefusedAddress verifies that KubeVision sends no user's request to a registered server if the flag
+// --cluster-addresses-denied denies the address of the server.
 func TestRefusedAddress(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)

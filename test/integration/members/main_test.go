@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package members tests KubeVision with two real control planes: the host, and a cluster that is registered with a
-// kubeconfig.
+// Package members tests KubeVision with two real control planes: the cluster on which KubeVision runs, and a cluster
+// that is registered with a kubeconfig.
 package members
 
 import (
@@ -33,7 +33,8 @@ import (
 const (
 	// repairTime bounds the time until a manual change is reverted.
 	repairTime = 5 * time.Second
-	// collection bounds the time until a deleted namespace is gone, so that it can be created again.
+	// collection bounds the time until Kubernetes has removed a deleted namespace. Until then, KubeVision cannot create
+	// the namespace again.
 	collection = 90 * time.Second
 	// noticed bounds the time until the controllers detect that a cluster is unreachable.
 	noticed = 60 * time.Second

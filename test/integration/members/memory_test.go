@@ -39,8 +39,8 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// longAttack is the minimum attack duration after which a test waits until a cluster recovers from LimitExceeded. The
-// recovery takes half a minute.
+// longAttack is the minimum duration of a long attack. After a shorter attack, a test does not wait for the recovery
+// from LimitExceeded, because the recovery takes half a minute.
 const longAttack = 5 * time.Second
 
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {

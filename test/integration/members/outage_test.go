@@ -110,8 +110,8 @@ func TestMemberRemoved(t *testing.T) {
 	}
 }
 
-// awaitAggregation waits until kube-controller-manager of a cluster aggregates the rules of roles. After an outage of
-// the API server in another test, it may take a minute until it watches ClusterRoles again.
+// awaitAggregation waits until kube-controller-manager of a cluster aggregates ClusterRoles. After an outage in another
+// test, kube-controller-manager may need a minute to watch ClusterRoles again.
 func awaitAggregation(t *testing.T, member *plane) {
 	t.Helper()
 	name := fixture.Name("aggregated")

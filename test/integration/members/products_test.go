@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// product describes a custom resource of other software, such as the resource applications of Argo CD.
+// product describes a custom resource of other software, such as the resource "applications" of Argo CD.
 type product struct {
 	plural, singular, kind, group string
 	short                         []string
@@ -123,9 +123,9 @@ func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestOtherProductsKeepTheirNames verifies that kubectl finds the same objects of other products in clusters with and
-// without KubeVision. The test uses the plural, singular and short names of custom kinds. Some custom kinds have the
-// names that occur in the paths of KubeVision's API.
+// TestOtherProductsKeepTheirNames verifies that KubeVision does not hide custom resources of other products from
+// kubectl. The test compares the output of kubectl for a cluster with KubeVision and for a cluster without KubeVision.
+// Some custom resources have names that also occur in the paths of KubeVision's API.
 func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()

@@ -25,8 +25,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// newEditor creates a user through the API, with the role "editor". This role of the API corresponds to the KubeVision
-// role dev on all clusters.
+// newEditor creates an editor through KubeVision's API for users. An editor has the KubeVision role dev on all
+// clusters.
 func newEditor(tb testing.TB) *person {
 	tb.Helper()
 	const host = "host"
@@ -74,7 +74,7 @@ func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interfa
 
 // TestEditorStaysOutOfProtectedNamespaces verifies the rights of a user who has the role dev on all clusters. In the
 // namespaces of KubeVision and Kubernetes, the user can only read objects other than Secrets. In other namespaces, the
-// user can also read Secrets and create Pods. The test sends requests to the host and to a member, through the API and
+// user can also read Secrets and create Pods. The test sends requests to two clusters, through KubeVision's API and
 // directly.
 func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 	member := theOther(t)
@@ -107,7 +107,7 @@ func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 						t.Errorf("%s of %s: code %d", path, n, code)
 					}
 				}
-				refused(t, direct, n)
+				checkForbidden(t, direct, n)
 			}
 		})
 	}
@@ -127,8 +127,9 @@ func makePod(t *testing.T, as kubernetes.Interface, namespace string) error {
 	})
 }
 
-// refused fails the test unless calls with which a user could gain rights are forbidden.
-func refused(t *testing.T, as kubernetes.Interface, namespace string) {
+// checkForbidden verifies that a user cannot create Pods, create tokens or use Secrets in the namespace. Otherwise, the
+// user could gain further rights.
+func checkForbidden(t *testing.T, as kubernetes.Interface, namespace string) {
 	t.Helper()
 	core := as.CoreV1()
 	_, pod := core.Pods(namespace).Create(t.Context(), &corev1.Pod{

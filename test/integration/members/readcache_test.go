@@ -58,8 +58,10 @@ func setReadCache(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, mode k
 	}
 }
 
-// TestReaderOfAMember verifies that the account of the read cache can read only the objects that its bindings allow,
-// and no Secrets, and that it is removed when the cache is disabled.
+// TestReaderOfAMember verifies the ServiceAccount with which KubeVision reads objects of a cluster for the read cache:
+//   - The ServiceAccount is bound only to the ClusterRole view and to a ClusterRole of KubeVision.
+//   - The ServiceAccount can read Pods and nodes, but no Secrets.
+//   - KubeVision deletes the ServiceAccount when the read cache is disabled.
 func TestReaderOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

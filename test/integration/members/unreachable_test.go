@@ -80,12 +80,13 @@ func (a *ailing) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answering returns a handler. header contains names and values of headers in turn.
-func answering(status int, mediaType, text string, header ...string) http.HandlerFunc {
+// answering returns a handler that sends the given response. keysAndValues contains the name of each header, followed
+// by the value of the header.
+func answering(status int, mediaType, text string, keysAndValues ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
 		w.Header().Set("X-Leak", leak)
-		for pair := range slices.Chunk(header, 2) {
+		for pair := range slices.Chunk(keysAndValues, 2) {
 			w.Header().Set(pair[0], pair[1])
 		}
 		w.WriteHeader(status)
@@ -202,8 +203,8 @@ func TestNothingIsFound(t *testing.T) {
 	}
 }
 
-// TestUnreachable verifies that a member that does not respond like an API server is reported as unreachable, in time,
-// and that the response contains no text of the member.
+// TestUnreachable verifies that KubeVision quickly reports a registered cluster as unreachable if the cluster does not
+// respond like an API server. KubeVision must not return text from the responses of the cluster.
 func TestUnreachable(t *testing.T) {
 	for name, fault := range faults() {
 		t.Run(name, func(t *testing.T) {
@@ -282,7 +283,8 @@ func podRequests(cluster string) []wire.Request {
 	}
 }
 
-// unreachable fails the test unless the response to a request has the code 50200 and contains no text of the member.
+// unreachable verifies that KubeVision rejects a request with the code 50200, and does not return text from the
+// responses of a registered cluster.
 func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) wire.Envelope {
 	t.Helper()
 	r.Bearer = p.token

@@ -174,8 +174,8 @@ func TestNoAPIServer(t *testing.T) {
 	}
 }
 
-// checkNoLeak verifies that no text of a registered cluster appears in the given status, in the given messages or in
-// events about the object.
+// checkNoLeak verifies that the status, the messages and the Events about the object contain no text from the responses
+// of a registered cluster.
 func checkNoLeak(t *testing.T, object client.Object, status any, messages ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)

@@ -26,8 +26,8 @@ var watchedKinds = []string{
 	"serviceaccounts", "services",
 }
 
-// TestMemoryOfWatches verifies that kubevision-apiserver frees the lists of failed watches although the client's
-// WebSocket stays open. The lists come from a hostile cluster, and are very large.
+// TestMemoryOfWatches verifies that kubevision-apiserver frees the memory of a failed watch, even if the client's
+// WebSocket stays open. A hostile cluster sends a very large list of objects for each watch.
 func TestMemoryOfWatches(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")

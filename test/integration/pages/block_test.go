@@ -17,11 +17,12 @@ type kind int
 const (
 	// data marks a documentation block that is not run, such as a JSON document or a diagram.
 	data kind = iota
-	// script marks a documentation block with commands, but without the output of the commands.
+	// script marks a documentation block that contains commands, but not the output of the commands.
 	script
-	// session marks a documentation block with commands and their output. Each command has the prefix "$ ".
+	// session marks a documentation block that contains commands and the output of the commands. Each command has the
+	// prefix "$ ".
 	session
-	// manifest marks a documentation block with Kubernetes objects in YAML. kubectl applies the objects to the cluster.
+	// manifest marks a documentation block that contains Kubernetes objects in YAML. The test applies the objects.
 	manifest
 )
 

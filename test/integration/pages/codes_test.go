@@ -13,8 +13,8 @@ var (
 	// expectedCode matches a line that ends with a comment such as "# 40400". The number is the code that the JSON of
 	// the response must contain.
 	expectedCode = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
-	// codeLine matches a line such as "CODE 40400 message". A script prints this line for each request whose expected
-	// code is on the page.
+	// codeLine matches a line such as "CODE 40400 message" in the output of a script. The number is the code of a
+	// response.
 	codeLine     = regexp.MustCompile(`(?m)^CODE (\d+) `)
 	responseCode = regexp.MustCompile(`\{"code":(\d+),"message":`)
 )

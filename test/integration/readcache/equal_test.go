@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestEqualsLive verifies that responses of the cache equal responses of the API server, for users who may list all
-// namespaces, two namespaces, or none.
+// TestEqualsLive verifies that responses from the read cache equal responses from the API server. The test compares the
+// responses for users with access to all namespaces, to two namespaces, or only to an unrelated namespace.
 func TestEqualsLive(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "equal"), set().Namespace(t, "equal-b"), set().Namespace(t, "equal-c")
 	for i, ns := range []string{one, two, foreign} {

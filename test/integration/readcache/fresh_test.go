@@ -45,8 +45,8 @@ func behind(t *testing.T, lag time.Duration, role string, namespaces ...string) 
 	return p
 }
 
-// TestWriteThenRead verifies that the next read of a user contains the user's own write, even if the event of the write
-// arrives later.
+// TestWriteThenRead verifies that a user who has changed an object sees the change in the next response. In the test,
+// the read cache receives watch events late.
 func TestWriteThenRead(t *testing.T) {
 	ns := set().Namespace(t, "fresh")
 	p := behind(t, 100*time.Millisecond, "dev", ns)

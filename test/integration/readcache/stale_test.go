@@ -226,9 +226,11 @@ func (p person) heals(t *testing.T, path, name string) {
 	})
 }
 
-// TestOutages verifies that callers who could read before can still read while the watch is broken, the network is
-// interrupted or the API server is stopped, and that the responses contain their age. Changes during the outage must
-// appear soon after it, without another list if the API server can continue the watch.
+// TestOutages verifies the read cache while the watch, the network or the API server of a cluster fails:
+//   - Users who could read objects before the failure can still read the objects.
+//   - The responses state that the objects are outdated, and how old the objects are.
+//   - Soon after the failure, the responses contain all changes.
+//   - The read cache lists the objects again only if the API server cannot continue the watch.
 func TestOutages(t *testing.T) {
 	r := newRemote(t)
 	p, stranger := r.reader(t, "default"), r.reader(t, "default")

@@ -218,7 +218,8 @@ func noSecrets(tb testing.TB, ns string) {
 	})
 }
 
-// forbid creates an admission policy whose message contains the rejected value of the data key "forbidden".
+// forbid creates an admission policy that rejects ConfigMaps and Secrets with the data key "forbidden". The error
+// message contains the value of this key.
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")

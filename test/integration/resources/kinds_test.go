@@ -165,7 +165,8 @@ func TestASubresourceThatComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestRefreshIsOfNow verifies that requests after a refresh use a discovery that began with the refresh or later.
+// TestRefreshIsOfNow verifies that POST /crds/refresh returns a custom resource that kube-apiserver has just begun to
+// serve.
 func TestRefreshIsOfNow(t *testing.T) {
 	admin := newPerson(t, "admin")
 	for range 3 {

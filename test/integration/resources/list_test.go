@@ -71,8 +71,10 @@ func TestSearchAndOrder(t *testing.T) {
 	}
 }
 
-// TestPages verifies that the pages of a sorted list contain each object once, with the total of all objects, and that
-// a token is valid only for its own list.
+// TestPages verifies that:
+//   - The pages of a sorted list together contain each object once.
+//   - Each page contains the total number of objects.
+//   - The continue token of one list is rejected for another list.
 func TestPages(t *testing.T) {
 	ns, other := set().Namespace(t, "pages"), set().Namespace(t, "pages")
 	viewer := newPerson(t, "readonly", ns, other)

@@ -49,7 +49,8 @@ func (s *socket) sendFile(tb testing.TB, content []byte) {
 	_ = s.WriteMessage(websocket.TextMessage, []byte(`{"type":"end"}`)) // as above
 }
 
-// finish reads until the end of a copy, and returns the content and the frames.
+// finish reads messages until the server has finished copying files. It returns the content of the files, and the JSON
+// messages as frames.
 func (s *socket) finish(tb testing.TB) (content []byte, frames []copyFrame) {
 	tb.Helper()
 	for {

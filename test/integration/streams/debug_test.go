@@ -69,8 +69,10 @@ func TestDebugContainer(t *testing.T) {
 	reader.post(t, ofPod(namespace, "web", "debug"), "").Want(t, wire.Forbidden)
 }
 
-// TestNodeShell verifies that a shell on a node is opened as the user, if RBAC and the Pod Security of the namespace
-// allow it, and that its Pod is removed at the end.
+// TestNodeShell verifies the Pod that KubeVision creates for a shell on a node:
+//   - RBAC must allow the user to create the Pod.
+//   - The Pod Security level of the Pod's namespace must allow the Pod.
+//   - KubeVision deletes the Pod when the client disconnects.
 func TestNodeShell(t *testing.T) {
 	if err := startKubelet(); err != nil {
 		t.Fatal(err)

@@ -47,8 +47,9 @@ func doors(tb testing.TB) map[string]door {
 	}
 }
 
-// TestBothDoors verifies streams of clients that connect directly, and of clients that connect through kube-apiserver:
-//   - A stream can be opened with an access token and with a ticket, which replaces the token.
+// TestBothDoors verifies streams on direct connections to kubevision-apiserver and through kube-apiserver:
+//   - A client can open a stream with an access token.
+//   - A client can open a stream with a ticket in the URL instead of an access token.
 //   - A stream remains open for longer than a minute, although kube-apiserver and kubevision-apiserver end other
 //     requests after a minute.
 func TestBothDoors(t *testing.T) {

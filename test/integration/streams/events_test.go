@@ -32,7 +32,8 @@ func openEvents(tb testing.TB, d door, p person, query string) serverSent {
 	return serverSent{lines}
 }
 
-// next returns the next event and its type, which is empty for a change.
+// next returns the type and the data of the next server-sent event. If the event reports a change of an object, the
+// type is empty.
 func (s serverSent) next(tb testing.TB) (kind string, data []byte) {
 	tb.Helper()
 	for s.lines.Scan() {

@@ -25,7 +25,8 @@ type typed struct {
 	Rows int    `json:"rows,omitempty"`
 }
 
-// TestTerminal verifies that a client with a ticket can type into a shell, change its size and read its exit code.
+// TestTerminal verifies that a client can open a terminal with a ticket, which is a single-use token. The client must
+// be able to type commands, to change the size of the terminal and to read the exit code of the shell.
 func TestTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

@@ -131,9 +131,9 @@ const (
 
 // world contains a namespace that a user may read, and a namespace that the user may not read.
 type world struct {
-	// mark is a part of the name of each object in the namespaces mine and theirs.
+	// mark is a substring of the name of each object in the two namespaces.
 	mark string
-	// hidden is a part of the names that must not appear in a response to the user.
+	// hidden is a substring of each name that a response to the user must not contain.
 	hidden string
 
 	mine, theirs string

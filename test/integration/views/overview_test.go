@@ -149,8 +149,7 @@ func TestLargePodInTheOverview(t *testing.T) {
 	}
 }
 
-// TestOverviewOfEmptyNamespace verifies the overview of a user who may read only an empty namespace. If a user may read
-// the empty namespace and another namespace, the overview counts the objects in both.
+// TestOverviewOfEmptyNamespace verifies that an empty namespace adds no objects to the overview of a user.
 func TestOverviewOfEmptyNamespace(t *testing.T) {
 	w := newWorld(t)
 	nobody := newViewer(t, "dev", w.mine)

@@ -141,8 +141,8 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 
-// TestSearchWaitsForNobody verifies that the result reports a cluster that accepts connections but does not respond,
-// and contains the matches of the other clusters.
+// TestSearchWaitsForNobody verifies a search in two clusters if one cluster does not respond. The response contains the
+// results of the other cluster, and reports that one cluster is unreachable.
 func TestSearchWaitsForNobody(t *testing.T) {
 	w := newWorld(t)
 	limited := newViewer(t, "dev", w.mine)

@@ -65,9 +65,9 @@ type ClusterNodes struct {
 
 // Values of AuthType.
 const (
-	// AuthTypeKubeconfig is a connection with a kubeconfig.
+	// AuthTypeKubeconfig is the type of a connection with a kubeconfig.
 	AuthTypeKubeconfig = "kubeconfig"
-	// AuthTypeInCluster is the connection to the cluster in which KubeVision runs.
+	// AuthTypeInCluster is the type of the connection to the cluster in which KubeVision runs.
 	AuthTypeInCluster = "in-cluster"
 )
 

@@ -49,7 +49,8 @@ const (
 	CodeRejected Code = 42201
 	// CodeTooManyRequests is returned if the client must wait. meta.retryAfterSeconds is the number of seconds.
 	CodeTooManyRequests Code = 42900
-	// CodeInternal is returned for an unexpected error. The server's log contains the cause, under meta.requestId.
+	// CodeInternal is returned for an unexpected error. The server logs the cause and the request ID, which is also in
+	// meta.requestId of the response.
 	CodeInternal Code = 50000
 	// CodeUnreachable is returned if the cluster's API server does not respond, or if its response is not usable.
 	CodeUnreachable Code = 50200

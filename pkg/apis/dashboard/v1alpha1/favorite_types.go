@@ -45,9 +45,9 @@ type FavoriteRequest struct {
 
 // FavoriteState describes whether an object is a favorite.
 type FavoriteState struct {
-	// favorited is true if the object is a favorite.
+	// favorited is true if the requested object is a favorite.
 	Favorited bool `json:"favorited"`
-	// favorite is the favorite, if the object is one.
+	// favorite describes the requested object as a favorite. It is absent if favorited is false.
 	// +optional
 	Favorite *Favorite `json:"favorite,omitempty"`
 }

@@ -26,8 +26,8 @@ type DrainRequest struct {
 	// gracePeriodSeconds is the grace period of the evicted Pods in seconds. Defaults to the grace period of each Pod.
 	// +optional
 	GracePeriodSeconds *int64 `json:"gracePeriodSeconds,omitempty"`
-	// timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must
-	// be between 1 and 45. Defaults to 30.
+	// timeoutSeconds is the time limit for retries, in seconds. An eviction is retried while a PodDisruptionBudget
+	// blocks it. Must be between 1 and 45. Defaults to 30.
 	// +optional
 	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
 	// deleteEmptyDirData allows the eviction of Pods with emptyDir volumes, whose data are lost.

@@ -8,7 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // RoleBindingSpec is the spec of a KubeVisionRoleBinding: a role, its subjects, and the clusters and namespaces in
 // which it applies.
 type RoleBindingSpec struct {
-	// subjects are the users, groups and accounts that get the role.
+	// subjects are the users, groups and ServiceAccounts that get the role.
 	// +listType=atomic
 	Subjects []RoleBindingSubject `json:"subjects"`
 	// roleRef is the role.
@@ -125,8 +125,8 @@ type RoleBindingClusterStatus struct {
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role
-	// is restricted in some namespaces, the message names them. The message is absent if the role binding is in force
-	// without restrictions.
+	// binding is in force, but grants only the role readonly in protected namespaces, the message names these
+	// namespaces. Otherwise, the message is absent.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// clusterRole is the ClusterRole to which the subjects are bound.

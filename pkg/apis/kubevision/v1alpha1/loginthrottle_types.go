@@ -27,9 +27,9 @@ const (
 	ThrottleDevice ThrottleTarget = "Device"
 )
 
-// KubeVisionLoginThrottle counts the failed logins of a user, of an unknown name, of a device or of a client address,
-// or the wrong passwords in a session. After too many failures, logins are locked for a time. Deleting the throttle
-// ends the lock.
+// KubeVisionLoginThrottle counts the failed logins for one user, unknown name, device or client address. If the target
+// is a session, the throttle counts the wrong passwords that the user enters in the session. After too many failures,
+// KubeVision rejects further attempts for a time. Deleting the throttle ends this lock.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvlt,categories=kubevision

@@ -36,8 +36,8 @@ type KubeVisionPolicyParameter struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.lastAdmin) != has(self.objectQuota)",message="exactly one of lastAdmin and objectQuota must be set"
 type KubeVisionPolicyParameterSpec struct {
-	// lastAdmin contains the administrators who can log in. With these data, the policies kubevision-last-admin and
-	// kubevision-last-admin-binding prevent the removal of the only remaining administrator.
+	// lastAdmin contains the parameters of the policies kubevision-last-admin and kubevision-last-admin-binding. These
+	// policies prevent the removal of the last administrator who can log in.
 	// +optional
 	LastAdmin *LastAdminParameter `json:"lastAdmin,omitempty"`
 
@@ -51,8 +51,8 @@ type KubeVisionPolicyParameterSpec struct {
 // prevent the removal of the only remaining administrator, and of the only remaining KubeVisionRoleBinding that makes
 // users administrators.
 type LastAdminParameter struct {
-	// user is the only administrator who can log in. If there are several, the field is absent, and no user is
-	// protected.
+	// user is the name of the administrator who can log in, if there is only one. If there are several, the field is
+	// absent, and no user is protected.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	User string `json:"user,omitempty"`
@@ -66,8 +66,8 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	UserGroups []string `json:"userGroups,omitempty"`
 
-	// binding is the name of the only KubeVisionRoleBinding that makes users administrators. If there are several, the
-	// field is absent.
+	// binding is the name of the KubeVisionRoleBinding that makes users administrators, if there is only one. If there
+	// are several, the field is absent.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Binding string `json:"binding,omitempty"`
@@ -87,7 +87,7 @@ type LastAdminParameter struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Admins []string `json:"admins,omitempty"`
 
-	// adminCount is the number of administrators who can log in, for information.
+	// adminCount is the number of administrators who can log in. The field is only for information.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	AdminCount int32 `json:"adminCount"`
@@ -118,20 +118,24 @@ type ObjectQuotaParameter struct {
 	// +required
 	CountTime metav1.Time `json:"countTime"`
 
-	// users is the number of KubeVisionUsers; the flag --max-users of kubevision-controller-manager sets its limit.
+	// users contains the number of KubeVisionUsers and the maximum number. The flag --max-users of
+	// kubevision-controller-manager sets the maximum.
 	// +required
 	Users ObjectQuotaUsage `json:"users"`
 
-	// clusters is the number of KubeVisionClusters; the flag --max-clusters sets its limit.
+	// clusters contains the number of KubeVisionClusters and the maximum number. The flag --max-clusters of
+	// kubevision-controller-manager sets the maximum.
 	// +required
 	Clusters ObjectQuotaUsage `json:"clusters"`
 
-	// roleBindings is the number of KubeVisionRoleBindings; the flag --max-role-bindings sets its limit.
+	// roleBindings contains the number of KubeVisionRoleBindings and the maximum number. The flag --max-role-bindings
+	// of kubevision-controller-manager sets the maximum.
 	// +required
 	RoleBindings ObjectQuotaUsage `json:"roleBindings"`
 
-	// bytes is the size of all KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings, as JSON without managed
-	// fields. The flag --max-object-bytes sets its limit. At the limit, objects can only shrink.
+	// bytes contains the total size of all KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings, and the
+	// maximum size. The size of an object is the length of the JSON without managed fields. The flag --max-object-bytes
+	// of kubevision-controller-manager sets the maximum. At the maximum, objects can only shrink.
 	// +required
 	Bytes ObjectQuotaUsage `json:"bytes"`
 }

@@ -83,8 +83,9 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RotationSalt string `json:"rotationSalt,omitempty"`
 
-	// credentialsEpoch is the epoch of the user's credentials at the login. The session ends when the epoch changes,
-	// because the password or the second factor has changed.
+	// credentialsEpoch is the epoch of the user's credentials at the login. The epoch changes together with the
+	// password or the second factor. Such a change ends all sessions of the user, except the session in which the user
+	// makes the change.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CredentialsEpoch string `json:"credentialsEpoch,omitempty"`
