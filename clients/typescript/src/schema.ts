@@ -3275,7 +3275,7 @@ export interface components {
              * @default {}
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
-            /** @description subjects are the users, groups and accounts that get the role. */
+            /** @description subjects are the users, groups and ServiceAccounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
         /** @description CreateUserRequest is the body of POST /users. */
@@ -3657,7 +3657,7 @@ export interface components {
             gracePeriodSeconds?: number;
             /**
              * Format: int64
-             * @description timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must be between 1 and 45. Defaults to 30.
+             * @description timeoutSeconds is the time limit for retries, in seconds. An eviction is retried while a PodDisruptionBudget blocks it. Must be between 1 and 45. Defaults to 30.
              */
             timeoutSeconds?: number;
         };
@@ -3892,10 +3892,10 @@ export interface components {
         };
         /** @description FavoriteState describes whether an object is a favorite. */
         "io.kubevision.dashboard.v1alpha1.FavoriteState": {
-            /** @description favorite is the favorite, if the object is one. */
+            /** @description favorite describes the requested object as a favorite. It is absent if favorited is false. */
             favorite?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"];
             /**
-             * @description favorited is true if the object is a favorite.
+             * @description favorited is true if the requested object is a favorite.
              * @default false
              */
             favorited: boolean;
@@ -4965,14 +4965,14 @@ export interface components {
              * @default {}
              */
             status: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingStatus"];
-            /** @description subjects are the users, groups and accounts that get the role. */
+            /** @description subjects are the users, groups and ServiceAccounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
         /** @description RoleBindingClusterStatus says whether a role binding is in force on one cluster, and in which namespaces. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus": {
             /** @description clusterRole is the ClusterRole to which the subjects are bound. */
             clusterRole?: string;
-            /** @description message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role is restricted in some namespaces, the message names them. The message is absent if the role binding is in force without restrictions. */
+            /** @description message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, the message names these namespaces. Otherwise, the message is absent. */
             message?: string;
             /**
              * @description name is the name of the cluster.
@@ -5713,7 +5713,7 @@ export interface components {
              * @default {}
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
-            /** @description subjects are the users, groups and accounts that get the role. */
+            /** @description subjects are the users, groups and ServiceAccounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
         /** @description UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values. */

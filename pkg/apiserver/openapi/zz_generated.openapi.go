@@ -2309,7 +2309,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are the users, groups and accounts that get the role.",
+							Description: "subjects are the users, groups and ServiceAccounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3302,7 +3302,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 					},
 					"timeoutSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must be between 1 and 45. Defaults to 30.",
+							Description: "timeoutSeconds is the time limit for retries, in seconds. An eviction is retried while a PodDisruptionBudget blocks it. Must be between 1 and 45. Defaults to 30.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -3958,7 +3958,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"favorited": {
 						SchemaProps: spec.SchemaProps{
-							Description: "favorited is true if the object is a favorite.",
+							Description: "favorited is true if the requested object is a favorite.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3966,7 +3966,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallba
 					},
 					"favorite": {
 						SchemaProps: spec.SchemaProps{
-							Description: "favorite is the favorite, if the object is one.",
+							Description: "favorite describes the requested object as a favorite. It is absent if favorited is false.",
 							Ref:         ref(v1alpha1.Favorite{}.OpenAPIModelName()),
 						},
 					},
@@ -6625,7 +6625,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are the users, groups and accounts that get the role.",
+							Description: "subjects are the users, groups and ServiceAccounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6718,7 +6718,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role is restricted in some namespaces, the message names them. The message is absent if the role binding is in force without restrictions.",
+							Description: "message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, the message names these namespaces. Otherwise, the message is absent.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6908,7 +6908,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are the users, groups and accounts that get the role.",
+							Description: "subjects are the users, groups and ServiceAccounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8820,7 +8820,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are the users, groups and accounts that get the role.",
+							Description: "subjects are the users, groups and ServiceAccounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
