@@ -204,13 +204,8 @@ func (c *Cluster) startProgram(
 func (c *Cluster) startProgramOf(
 	ctx context.Context, binDir, name string, ready func(context.Context) error, args []string,
 ) error {
-	begun := time.Now()
-	program := c.newProgram(name, filepath.Join(binDir, name), ready, args)
-	if err := program.Start(ctx); err != nil {
-		return err
-	}
-	c.say("%s is ready after %s", name, time.Since(begun).Round(pollInterval))
-	return nil
+	_, err := c.Run(ctx, filepath.Join(binDir, name), ready, []string{noMutationDetector}, args...)
+	return err
 }
 
 // Run starts another program in addition to the control plane, and waits until it is ready. Stop stops it before the
