@@ -35,19 +35,19 @@ build)
 esac
 `
 
-// fakeToolchain makes build.sh use a fake go command and an empty cache directory. The function built returns the names
-// of the programs that build.sh has built.
-func fakeToolchain(t *testing.T) (cache string, built func() string) {
+// fakeToolchain makes build.sh use a fake go command and an empty cache directory. The function builtPrograms
+// returns the names of the programs that build.sh has built.
+func fakeToolchain(t *testing.T) (cacheDir string, builtPrograms func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	writeExecutable(t, filepath.Join(dir, "go"), fakeGo)
 	log := filepath.Join(dir, "built")
-	cache = filepath.Join(dir, "cache")
+	cacheDir = filepath.Join(dir, "cache")
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	t.Setenv("KUBEBUILDER_ASSETS", "")
-	t.Setenv("KUBEVISION_CACHE", cache)
+	t.Setenv("KUBEVISION_CACHE", cacheDir)
 	t.Setenv("FAKE_GO_LOG", log)
-	return cache, func() string {
+	return cacheDir, func() string {
 		text, err := os.ReadFile(log)
 		if err != nil {
 			t.Fatal(err)

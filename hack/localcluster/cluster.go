@@ -138,7 +138,7 @@ func (c *Cluster) prepareDir() error {
 	if c.keys, err = newPKI(keys); err != nil {
 		return err
 	}
-	return c.keys.write(keys, c.addresses()...)
+	return c.keys.write(keys, c.nonLoopbackAddresses()...)
 }
 
 // Stop stops all programs, the last started first, and waits for them. A nil Cluster has no programs.

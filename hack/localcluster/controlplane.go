@@ -136,15 +136,14 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 	return c.startProgram(ctx, kubeAPIServerName, ready, args)
 }
 
-// addresses returns the addresses of kube-apiserver besides the loopback interface.
-func (c *Cluster) addresses() []string {
+func (c *Cluster) nonLoopbackAddresses() []string {
 	if c.address == "" {
 		return nil
 	}
 	return []string{c.address}
 }
 
-// addressFlags returns the flags of kube-apiserver for its addresses.
+// addressFlags returns the flags that set the addresses of kube-apiserver.
 func (c *Cluster) addressFlags() []string {
 	if c.address != "" {
 		return []string{"--bind-address=0.0.0.0", "--advertise-address=" + c.address}
@@ -208,8 +207,7 @@ func (c *Cluster) startProgramOf(
 	return err
 }
 
-// Run starts another program in addition to the control plane, and waits until it is ready. Stop stops it before the
-// control plane.
+// Run starts a program and waits until it is ready. Stop stops the programs in the reverse order of their start.
 func (c *Cluster) Run(
 	ctx context.Context, path string, ready func(context.Context) error, env []string, args ...string,
 ) (*Program, error) {
@@ -248,7 +246,8 @@ func (c *Cluster) program(name string) *Program {
 	return nil
 }
 
-// newProgram creates a program. Stop stops programs in the reverse order of their creation.
+// newProgram adds a program to the cluster, but does not start it. Cluster.Stop stops the programs in the reverse
+// order of the calls of newProgram.
 func (c *Cluster) newProgram(name, path string, ready func(context.Context) error, args []string) *Program {
 	program := &Program{
 		name:         name,

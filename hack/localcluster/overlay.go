@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// overlayTemplate is a kustomization of the manifests of KubeVision for programs that run outside of the cluster. The
-// kustomization removes the Deployments, and makes kube-apiserver connect to kubevision-apiserver on localhost.
+// overlayTemplate is a kustomization of the manifests of KubeVision for programs that run outside of the cluster. It
+// removes the Deployments, and makes kube-apiserver connect to kubevision-apiserver on localhost. kube-apiserver
+// resolves a Service of type ExternalName to its host, at the port of the APIService.
 const overlayTemplate = `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -39,7 +40,8 @@ patches:
     metadata: {name: any}
 `
 
-// writeOverlay writes the kustomize folder that is applied for KubeVision.
+// writeOverlay writes a kustomization to the directory dir. The kustomization contains the manifests in configDir, but
+// no Deployments, because the programs of KubeVision run outside of the cluster.
 func writeOverlay(dir, configDir string, port int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create the overlay's folder: %w", err)

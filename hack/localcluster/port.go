@@ -19,7 +19,8 @@ const (
 	// firstPort is the lowest port that FreePort returns.
 	firstPort = 20000
 	// lastPort is the upper bound of the ports that FreePort returns. It is below the range from which the kernel
-	// selects ports for outgoing connections.
+	// selects ports for outgoing connections. Otherwise, an outgoing connection could take a port before the program
+	// listens on it.
 	lastPort     = 32000
 	portAttempts = 200
 	// portClasses reduces the risk that two processes select the same port at the same time. FreePort returns only

@@ -21,7 +21,7 @@ type Program struct {
 	name string
 	path string
 	args []string
-	// extra holds the additional arguments of the last RestartWith.
+	// extra holds the arguments that the last call of RestartWith has appended to args.
 	extra   []string
 	logFile string
 	// env contains additional environment variables.
@@ -84,8 +84,8 @@ func (p *Program) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// RestartWith restarts the program with other additional arguments. They follow all other arguments and therefore
-// override them. They apply until the next call of RestartWith.
+// RestartWith restarts the program with the extra arguments at the end of the command line. The next call of
+// RestartWith replaces these arguments.
 func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	if err := p.Stop(); err != nil {
 		return err

@@ -99,7 +99,8 @@ func printAll(manifests []byte) error {
 	return nil
 }
 
-// writeRootFiles writes the base files of the image to a folder, for the Dockerfile.
+// writeRootFiles writes the certificates, time zones and accounts of the container image to the directory r.output. The
+// Dockerfile copies this directory to the root directory of the image.
 func (r *release) writeRootFiles(ctx context.Context) error {
 	goroot, err := toolchain(ctx)
 	if err != nil {

@@ -31,7 +31,8 @@ type settings struct {
 	memberPort int
 	// nodes is the number of simulated nodes.
 	nodes int
-	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves. It may be empty.
+	// dashboardDir is the path of the dashboard files that kubevision-apiserver serves. If the path is an empty string,
+	// no dashboard is served.
 	dashboardDir string
 }
 

@@ -31,7 +31,8 @@ const (
 	secretTimeout = time.Minute
 )
 
-// publish writes the files that clients of the run use.
+// publish writes the files with which users access the cluster and KubeVision, for example the kubeconfig and the
+// passwords.
 func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vision *localcluster.KubeVision) error {
 	if err := localcluster.WriteKubeconfig(cluster.Config(), files.path(kubeconfigFile)); err != nil {
 		return err

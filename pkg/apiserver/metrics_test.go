@@ -42,8 +42,9 @@ func (r *registrations) Get(_ context.Context, key client.ObjectKey, _ client.Ob
 	return apierrors.NewNotFound(schema.GroupResource{Resource: kubevisionv1alpha1.ResourceClusters}, key.Name)
 }
 
-// TestSeriesEndWithTheRegistration verifies that KubeVision removes the metrics of a cluster after the deletion of the
-// KubeVisionCluster. If a KubeVisionCluster with the same name exists again, the metrics remain.
+// TestSeriesEndWithTheRegistration verifies that KubeVision deletes the metrics of a cluster some time after a user has
+// deleted the KubeVisionCluster. KubeVision keeps the metrics if the user has created a KubeVisionCluster with the same
+// name in the meantime.
 func TestSeriesEndWithTheRegistration(t *testing.T) {
 	registerMetrics()
 	scheme := runtime.NewScheme()

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestRates verifies that each key has a separate rate, and that the number of keys is bounded.
+// TestRates verifies that each session or client address has a separate rate limit for requests. The number of
+// remembered rate limits and the number of remembered deleted sessions must be bounded.
 func TestRates(t *testing.T) {
 	const burst = 3
 	r, now := newRateLimiters(burst), time.Now()

@@ -60,9 +60,9 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 	return m.countGenuine(presented.session)
 }
 
-// isGenuine returns true if this installation has issued the refresh token. This is so if its MAC is valid, or if the
-// cached session contains its hash. Both checks are needed. The cache can lack a session that another replica has just
-// created. The MAC of an old token can be invalid, because its signing key was deleted.
+// isGenuine returns true if this installation has issued the refresh token. One of two proofs is sufficient: the MAC of
+// the token is valid, or the cached session contains the hash of the token. The MAC of an old token can be invalid,
+// because the signing key was deleted. The cache can lack a session that another replica has just created.
 func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(m.RefreshMAC) {
 		return true, nil

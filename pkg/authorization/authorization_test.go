@@ -90,8 +90,9 @@ func TestUsableClusters(t *testing.T) {
 	}
 }
 
-// TestFailedReviews verifies that a failed review is a denial whose code differs from the code of a missing right.
-func TestFailedReviews(t *testing.T) {
+// TestReviewErrors verifies that a user is denied access if the access review returns an error. CheckUse must then
+// return CodeUnreachable instead of CodeClusterForbidden.
+func TestReviewErrors(t *testing.T) {
 	plane := shared.Cluster(t)
 	allowed := newUser(t, fixture.Set{Client: shared.Client(t)})
 	unreachable := rest.CopyConfig(plane.Config())

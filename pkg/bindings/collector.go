@@ -27,8 +27,9 @@ type collector struct {
 	// size limit.
 	remaining       int
 	maxBytesPerRole int
-	// remainingOfRole maps the name of a ClusterRole to the number of bytes that names in further bindings of the
-	// ClusterRole may take. The map has no entry for a ClusterRole until the first binding of the ClusterRole is added.
+	// remainingOfRole maps the name of a ClusterRole to the number of bytes that further bindings of this ClusterRole
+	// may add to collector.impersonation. A ClusterRole has no entry until the first binding of this ClusterRole is
+	// added.
 	remainingOfRole map[string]int
 	// undo contains functions that revert the additions of the current binding.
 	undo []func()

@@ -83,7 +83,8 @@ func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	}
 }
 
-// BenchmarkImpersonationOf measures 200 bindings with 20 groups each, and 4,000 users in three groups each.
+// BenchmarkImpersonationOf measures the time that CollectImpersonation needs for 200 role bindings and 4,000 users.
+// Each role binding has 20 groups as subjects, and each user belongs to three groups.
 func BenchmarkImpersonationOf(b *testing.B) {
 	const groups = 400
 	users := make([]kubevisionv1alpha1.KubeVisionUser, 4000)

@@ -94,7 +94,7 @@ func TestQueueIsShort(t *testing.T) {
 	})
 }
 
-// TestQueueTakesTurns verifies that the work of one holder does not wait for all work of another holder.
+// TestQueueTakesTurns verifies that a Queue alternates between users whose work is waiting.
 func TestQueueTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := budget.NewQueue(budget.QueueOptions{Total: 50, Share: 50, Waiting: 4, Patience: patience})

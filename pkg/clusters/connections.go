@@ -12,7 +12,7 @@
 // The package contains:
 //   - the connection to each cluster, which is renewed when the kubeconfig changes, and a circuit breaker for a
 //     cluster that does not respond
-//   - calls, followed responses such as logs, and upgraded connections for terminals and port forwarding
+//   - calls, streamed responses such as logs, and upgraded connections for terminals and port forwarding
 //   - the discovery of the resources and schemas that a cluster serves
 //   - the tokens of KubeVision's ServiceAccounts
 //   - the check of the one-time code for calls that require step-up authentication

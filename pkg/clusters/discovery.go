@@ -27,8 +27,8 @@ const (
 	// plainDiscoveryAge is the age after which the cached list of a cluster's resources is read again, if the cluster
 	// sends no entity tags (HTTP ETag). Reading the list may take some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// maxRecentAge is the maximum age of a cached resource list that does not contain a requested resource. An older
-	// list is read again, because the resource may be new.
+	// maxRecentAge is the age after which the cached list of a cluster's resources is read again, if the list lacks a
+	// requested resource. The requested resource may be new.
 	maxRecentAge = discoveryAge
 	// checkPatience is the time for which a request waits for a newer list of the cluster's resources. After this time,
 	// the request uses the old list.
@@ -82,7 +82,8 @@ func newResourceMapper(
 
 // find looks up a resource by its name, for example deployments.apps. If the cached catalog does not contain the
 // resource, or isExpected returns false for the resource, find looks it up in a recent catalog. find returns false if
-// this catalog does not contain the resource. isExpected may be nil.
+// this catalog does not contain the resource. It returns an error if the API server of the group did not respond,
+// because the resource may exist. isExpected may be nil.
 func (r *resourceMapper) find(
 	ctx context.Context, name string, isExpected func(*Resource) bool,
 ) (Resource, bool, error) {

@@ -79,8 +79,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded verifies the limit for the total memory of the cached discovery results of all clusters. If
-// a new result causes the total to exceed the limit, the largest result of another cluster is dropped.
+// TestDiscoveriesAreBounded verifies the limit for the total memory of the cached discovery results of all member
+// clusters. If a new result causes the total to exceed the limit, the largest result of another cluster is dropped.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
@@ -247,8 +247,8 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 }
 
-// TestSlowDiscovery verifies the minimum time between two discoveries of a cluster. The minimum is longer after a slow
-// discovery, but never longer than plainDiscoveryAge.
+// TestSlowDiscovery verifies the age up to which requests use the cached resource list without a check. The age is
+// higher after a slow discovery, but never higher than plainDiscoveryAge.
 func TestSlowDiscovery(t *testing.T) {
 	for name, test := range map[string]struct {
 		duration, age time.Duration
@@ -324,8 +324,8 @@ func TestGroupsWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestNoKinds verifies that a server without any kind is not accepted as an API server.
-func TestNoKinds(t *testing.T) {
+// TestDiscoveryNotFound verifies that discovery fails if a server responds to all requests with 404 Not Found.
+func TestDiscoveryNotFound(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
 	transport := &response.Transport{Next: s.Client().Transport}

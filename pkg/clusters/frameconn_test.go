@@ -65,8 +65,8 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestExecDeliversEverything verifies that Exec delivers the complete output of a command, even if the output is large
-// and the caller reads slowly.
+// TestExecDeliversEverything verifies that the limits for frames do not affect a correct server. Exec must deliver the
+// complete output of a command, even if the output is large and the caller reads slowly.
 func TestExecDeliversEverything(t *testing.T) {
 	const pieces, size = 200, 32 << 10
 	c := upgradingClient(t, execServer(t, func(streams map[string]httpstream.Stream) {
@@ -161,7 +161,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// TestUnreadFrames verifies that no further frame is received while the client does not read.
+// TestUnreadFrames verifies that a frameConn receives at most maxQueuedBytes of data until a stream is read or reset.
 func TestUnreadFrames(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()

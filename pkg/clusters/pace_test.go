@@ -205,8 +205,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies that two users have separate limits for calls and for large responses. Both users have
-// access only through a group. On the cluster, KubeVision therefore impersonates both users as identity.GroupMember.
+// TestMembersOfOneGroup verifies that two users of one group have separate limits for calls and for large responses. In
+// requests to the cluster, the header Impersonate-User is identity.GroupMember for both users.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

@@ -182,7 +182,8 @@ func TestTokenRenewed(t *testing.T) {
 	}
 }
 
-// TestTokensOfNoReader verifies that a token of a missing reader account is not requested again immediately.
+// TestTokensOfNoReader verifies that a failed token request for the ServiceAccount kubevision-reader is repeated only
+// after readerRetry.
 func TestTokensOfNoReader(t *testing.T) {
 	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-reader")
 	for name, test := range map[string]struct{ err, want error }{

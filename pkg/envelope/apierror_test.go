@@ -131,8 +131,8 @@ func TestLastAdminIsAConflict(t *testing.T) {
 	}
 }
 
-// TestLacksRight verifies for which ValidatingAdmissionPolicies LacksRight returns true. Each of the policies rejects
-// users who lack a right, for example the right to bind a role.
+// TestLacksRight verifies that LacksRight returns true if a ValidatingAdmissionPolicy rejects a user who lacks a right,
+// for example the right to bind a role. LacksRight returns false for rejections by other policies.
 func TestLacksRight(t *testing.T) {
 	for policy, want := range map[string]bool{
 		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true,
@@ -222,8 +222,8 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// TestABadPatchIsNotQuoted verifies that the error for an invalid patch contains no values of the patched object. The
-// message of kube-apiserver quotes the object.
+// TestABadPatchIsNotQuoted verifies that FromAPIError removes the quoted object from kube-apiserver's error message for
+// an invalid patch.
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{

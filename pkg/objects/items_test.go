@@ -93,8 +93,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// TestElementsAreCharged verifies that the memory of decoded list elements counts toward a memory limit. Decoding can
-// turn a few bytes of a response into a large value.
+// TestElementsAreCharged verifies that the memory of decoded values counts toward a memory limit, at any position in an
+// object of a list. Decoding can turn a few bytes of a response into a large value.
 func TestElementsAreCharged(t *testing.T) {
 	const bytes = 256 << 10
 	nothing := func(*corev1.Pod) error { return nil }

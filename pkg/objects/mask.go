@@ -77,8 +77,7 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// hasOtherValue returns true if v contains the key in the given field of a Secret, for example data, and the value of
-// the key in v differs from the parameter value.
+// hasOtherValue returns true if v[field][key] exists and differs from the parameter value.
 func (v values) hasOtherValue(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false

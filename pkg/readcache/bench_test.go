@@ -132,7 +132,8 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// BenchmarkEvent measures one change of an object, with one object in each of many namespaces.
+// BenchmarkEvent measures the update of one cached object. The cache contains many namespaces, and one object in each
+// namespace.
 func BenchmarkEvent(b *testing.B) {
 	for _, namespaces := range []int{1_000, 100_000, 500_000} {
 		b.Run(fmt.Sprintf("namespaces=%d", namespaces), func(b *testing.B) {

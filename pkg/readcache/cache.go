@@ -180,7 +180,7 @@ type View struct {
 	Stale bool
 	// AsOf is the time up to which the list includes all changes on the cluster. It is zero if Stale is false.
 	AsOf time.Time
-	// LatestChange is a time that is not before the last change that the list includes. It is zero if Stale is false.
+	// LatestChange is an upper bound of the time of the last change in the list. It is zero if Stale is false.
 	LatestChange time.Time
 
 	store *store

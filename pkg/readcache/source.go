@@ -52,7 +52,7 @@ type source struct {
 	connected bool
 	// alive is the last time at which the cluster sent data or accepted a watch.
 	alive time.Time
-	// latestChange is a time that is not before the last change of any stored object.
+	// latestChange is an upper bound of the time of the last change in the stored list.
 	latestChange time.Time
 	// asOf is the time up to which the stored objects include all changes on the cluster.
 	asOf time.Time

@@ -116,7 +116,6 @@ type closing struct {
 	closed func()
 }
 
-// Close counts the calls.
 func (c closing) Close() error {
 	c.closed()
 	return nil

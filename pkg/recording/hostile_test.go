@@ -120,8 +120,8 @@ func TestBucketThatDoesNotDelete(t *testing.T) {
 	}
 }
 
-// TestBucketThatDoesNotAnswer verifies that concurrent calls of a Store end with their contexts if the S3 service does
-// not respond. The calls do not wait for each other.
+// TestBucketThatDoesNotAnswer verifies that Check, List and Get return at the deadline of the context if the S3 service
+// does not respond. Concurrent calls do not wait for each other.
 func TestBucketThatDoesNotAnswer(t *testing.T) {
 	s := (&fakeBucket{}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -153,8 +153,8 @@ func TestBucketThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestObjectThatDoesNotEnd verifies that the read of a recording ends with its context if the S3 service does not send
-// the content.
+// TestObjectThatDoesNotEnd verifies that Get and List fail at the deadline of the context if the S3 service does not
+// send the content of an S3 object.
 func TestObjectThatDoesNotEnd(t *testing.T) {
 	s := (&fakeBucket{list: listed(oldID+"/000001", oldID+"/000002")}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -220,7 +220,8 @@ func TestInventedObjects(t *testing.T) {
 	}
 }
 
-// TestNegativeSizes verifies that an object with a negative size does not reduce the measured size of all recordings.
+// TestNegativeSizes verifies that the measured size of all recordings is not negative if the S3 service reports an S3
+// object with a negative size.
 func TestNegativeSizes(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		_, _ = fmt.Fprintf(w, `<ListBucketResult><Contents><Key>a/%s.cast</Key><Size>-9223372036854775808</Size>`+
@@ -231,8 +232,8 @@ func TestNegativeSizes(t *testing.T) {
 	}
 }
 
-// TestManyJoins verifies that at most maxJoins goroutines exist when many recordings end at once. Each goroutine copies
-// the S3 objects of one recording into a single S3 object.
+// TestManyJoins verifies that at most about maxJoins goroutines are started when many recordings end at once. Each
+// goroutine copies the S3 objects of one recording into a single S3 object.
 func TestManyJoins(t *testing.T) {
 	f := &fakeBucket{}
 	b, ok := f.store(t).files.(*bucket)

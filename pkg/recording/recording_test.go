@@ -174,8 +174,8 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
-// TestCopiedRecording verifies that a copy of an encrypted recording with another ID is unreadable. This applies to
-// complete recordings and to recordings in progress.
+// TestCopiedRecording verifies that a copy of an encrypted recording is unreadable if the name of the copied file
+// contains a different recording ID. The test copies a complete recording and an incomplete one.
 func TestCopiedRecording(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, "secret")

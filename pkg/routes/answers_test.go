@@ -91,7 +91,8 @@ func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
-// TestClientsThatDoNotRead verifies that a response ends after answerTime if its client does not read.
+// TestClientsThatDoNotRead verifies that the server aborts an endless response if the client does not read the
+// response.
 func TestClientsThatDoNotRead(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	table := &Table{answerTime: limit, rawWriteTimeout: limit}
@@ -133,8 +134,8 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNotRead verifies that a response ends after answerTime if the client does not read the response.
-// The test sends an object, a list and another value.
+// TestAnswersThatAreNotRead verifies that the server aborts a large response after answerTime if the client does not
+// read the response.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	table := &Table{Answers: NewAnswerQueue(), answerTime: 100 * time.Millisecond}
 	text := strings.Repeat("1", 16<<20)

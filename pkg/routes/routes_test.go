@@ -250,7 +250,8 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-// TestDecodePatience verifies that a body is not decoded while its user has used more processor time than allowed.
+// TestDecodePatience verifies that the server does not decode the request body of a user who has recently used too much
+// processor time. The request fails with the code TooManyRequests.
 func TestDecodePatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := budget.NewShared(budget.Options{Total: 1 << 20, Work: userlimit.NewWork()})

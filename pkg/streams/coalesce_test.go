@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestCoalescer verifies that frequent changes of RBAC objects cause few function calls and few goroutines. Until
-// staleTime after the last change, an API server may use old RBAC objects. Therefore, the last call must begin later.
+// TestCoalescer verifies that frequent changes of RBAC objects cause few function calls and few goroutines. The last
+// call must begin at least staleTime after the last change. An API server may use old RBAC objects before this time.
 func TestCoalescer(t *testing.T) {
 	var s Coalescer[string]
 	var mu sync.Mutex

@@ -81,8 +81,8 @@ func endOf(tb testing.TB, conn *websocket.Conn) (code int, reason Reason, messag
 	}
 }
 
-// TestEnds verifies the close code and the reason that the client receives when the server ends a stream. The client
-// receives the last message of the handler first.
+// TestEnds verifies that the client receives a close code and a reason when the server ends a stream. Before the close
+// code, the client must receive the message of Handler.Last.
 func TestEnds(t *testing.T) {
 	cluster := &testCluster{done: make(chan struct{})}
 	for name, tc := range map[string]struct {
@@ -239,7 +239,7 @@ func TestUnwatchedCluster(t *testing.T) {
 	}
 }
 
-// TestSlowClient verifies that the connection of a client that does not read is closed, and that its handler ends.
+// TestSlowClient verifies that a stream ends with the reason Slow if the client reads nothing.
 func TestSlowClient(t *testing.T) {
 	returned := make(chan error, 1)
 	block := make([]byte, 1<<20)
@@ -263,7 +263,7 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// TestEndWhileSending verifies that the end of a stream does not wait for a client that does not read.
+// TestEndWhileSending verifies that the server can end a stream without delay although the client reads nothing.
 func TestEndWhileSending(t *testing.T) {
 	returned := make(chan struct{})
 	block := make([]byte, 1<<20)

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/userlimit"
 )
 
-// TestWork verifies that a message is not processed while its user has used more processor time than allowed.
+// TestWork verifies that Stream.Work delays a message if the user has exceeded the limit for processor time.
 func TestWork(t *testing.T) {
 	work := userlimit.NewWork()
 	work.Charge("somebody", time.Minute)

@@ -305,7 +305,7 @@ func (r *podReaders) views(b *testing.B, out *table, objects int) {
 	out.add(measurement{objects: objects, question: "views", clients: 1}, all)
 }
 
-// parallel measures the memory under many parallel lists of one user.
+// parallel measures the peak memory of kubevision-apiserver while one user sends many list requests at once.
 func (r *podReaders) parallel(b *testing.B, source string) {
 	b.Helper()
 	const atOnce = 48

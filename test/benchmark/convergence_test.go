@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// registrations is the number of KubeVisionClusters that register the same cluster. KubeVision handles each
-	// KubeVisionCluster like a separate cluster.
+	// registrations is the number of KubeVisionClusters that register the same cluster. KubeVision probes each
+	// KubeVisionCluster like a separate cluster, but creates the objects of a role binding on the cluster only once.
 	registrations = 20
 	manyBindings  = 1000
 	// convergence bounds each wait for the controllers.

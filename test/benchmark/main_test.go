@@ -4,10 +4,11 @@
 // Package benchmark_test measures KubeVision in a real control plane on one machine. For example, the benchmarks
 // measure:
 //
-//   - the memory of kubevision-apiserver during floods of requests, such as wrong logins
-//   - the duration of one user's requests during a flood of another user's requests
-//   - the duration of a login, in comparison with a hash of the password
-//   - the duration of an authenticated request and of a list of many Pods, in comparison with kube-apiserver
+//   - the peak memory of kubevision-apiserver while clients send many requests at once, such as logins
+//   - the duration of one user's requests while another user sends many requests
+//   - the duration of a login, compared with the duration of hashing the password
+//   - the duration of an authenticated request, compared with a request to kube-apiserver
+//   - the duration of a list of many Pods, compared with a list request to kube-apiserver
 //
 // The programs of KubeVision run with the memory limits in config/. The absolute figures depend on the machine, because
 // the clients, KubeVision, kube-apiserver and etcd share the processors. The ratios compare measurements that alternate
@@ -42,9 +43,9 @@ var (
 		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
-// floodTime is the time for which BenchmarkFloods overloads the server in each measurement. At the same time, ten users
-// list Pods.
-var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
+// floodTime is the duration of each phase of BenchmarkFloods, with or without a flood of requests. In each phase, ten
+// users list Pods.
+var floodTime = flag.Duration("flood", 5*time.Second, "the duration of each phase of BenchmarkFloods")
 
 // runChild does the work of a child process if a benchmark has started this process, for example to send requests.
 // Otherwise, isChild is false.

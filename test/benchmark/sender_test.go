@@ -136,8 +136,8 @@ func (s *sender) report(b *testing.B) {
 	}
 }
 
-// runSender is the main function of a child process. For each order on stdin, runSender sends several concurrent
-// requests to the server, and writes a report to stdout.
+// runSender is the main function of a child process that sends requests for a benchmark. For each command on stdin,
+// runSender sends concurrent requests to the server, and writes a report to stdout.
 func runSender(stdin io.Reader, stdout io.Writer) error {
 	orders, reports := json.NewDecoder(stdin), json.NewEncoder(stdout)
 	var c crowd

@@ -202,7 +202,7 @@ func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int
 }
 
 // changePods changes Pods for the given time, at a constant rate. If too many changes are in progress, changePods skips
-// the next change, so that kube-apiserver is not overloaded.
+// the next change. Otherwise, kube-apiserver would repeat concurrent changes of one Pod, and would be overloaded.
 func changePods(b *testing.B, length time.Duration) {
 	b.Helper()
 	var pods corev1.PodList

@@ -30,6 +30,8 @@ import (
 
 const (
 	defaultClients = 500
+	// requestTimeout is the maximum duration of a request. If a request takes longer, the benchmark fails. The timeouts
+	// of the server are much shorter.
 	requestTimeout = time.Minute
 )
 

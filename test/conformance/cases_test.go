@@ -20,8 +20,8 @@ type probe struct {
 	field string
 	// as contains the role of the caller. It is empty if the caller has no role.
 	as role
-	// token is the access token of the request if the field "as" is empty, for example a forged token. If both fields
-	// are empty, the request is anonymous.
+	// token is an access token, for example a forged one. It has no effect if the field "as" contains a role. If both
+	// fields are empty, the request is anonymous.
 	token string
 	// public is true for endpoints that require no credential.
 	public bool

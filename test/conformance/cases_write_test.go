@@ -59,7 +59,7 @@ func (w writer) replace(want int, field, text string) probe {
 func (c *cast) writes() map[string]probe {
 	w, out := writer{c}, map[string]probe{}
 	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(),
-		w.parameters(), w.others(), w.several()} {
+		w.parameters(), w.accessErrors(), w.several()} {
 		maps.Copy(out, group)
 	}
 	return out
@@ -209,8 +209,9 @@ func (w writer) parameters() map[string]probe {
 	}
 }
 
-// others returns changes by callers without the required right, and changes on unreachable clusters.
-func (w writer) others() map[string]probe {
+// accessErrors returns create requests that must fail. Either the caller lacks a right, or the cluster is missing or
+// unreachable.
+func (w writer) accessErrors() map[string]probe {
 	by := func(as role, want int, path string) probe {
 		p := w.send(want, "", http.MethodPost, path, "", config("conformance-none", "", ""))
 		p.as = as

@@ -24,8 +24,8 @@ type door struct {
 	header bool
 	// direct is true if requests do not pass through kube-apiserver.
 	direct bool
-	// strangers is true if requests without an access token are anonymous.
-	strangers bool
+	// anonymous is true if the client has no certificate. Then, a request without an access token is anonymous.
+	anonymous bool
 }
 
 // doors returns all ways to send requests to the API. If the tests have started the installation, doors first applies
@@ -38,10 +38,10 @@ func doors(t *testing.T, c *cast) []door {
 		certificates[r] = target.as(t, name)
 	}
 	ways := []door{
-		{name: "direct, " + wire.DirectPath, base: wire.DirectPath, client: direct, direct: true, strangers: true},
-		{name: "direct, " + wire.GroupPath, base: wire.GroupPath, client: direct, direct: true, strangers: true},
+		{name: "direct, " + wire.DirectPath, base: wire.DirectPath, client: direct, direct: true, anonymous: true},
+		{name: "direct, " + wire.GroupPath, base: wire.GroupPath, client: direct, direct: true, anonymous: true},
 		{name: "direct, token header", base: wire.DirectPath, client: direct, direct: true, header: true,
-			strangers: true},
+			anonymous: true},
 		{name: "kube-apiserver, certificate", base: wire.GroupPath, clients: certificates},
 		{name: "kube-apiserver, certificate and token", base: wire.GroupPath,
 			client: target.as(t, fixture.Name("conformance-kube-porter")), header: true},
@@ -55,7 +55,7 @@ func doors(t *testing.T, c *cast) []door {
 	}
 	return append(ways, door{
 		name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: wire.Configured(t, target.Anonymous),
-		header: true, strangers: true,
+		header: true, anonymous: true,
 	})
 }
 
@@ -84,7 +84,7 @@ func (d door) request(c *cast, tc probe) (wire.Request, *wire.Client, bool) {
 	case tc.direct && !d.direct:
 		return r, client, false
 	case tc.as == "" && token == "":
-		return r, client, tc.public || d.strangers
+		return r, client, tc.public || d.anonymous
 	case tc.as != "" && d.clients != nil:
 		return r, d.clients[tc.as], true
 	case tc.as != "":

@@ -39,12 +39,12 @@ func TestKindsOfNow(t *testing.T) {
 	})
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	path := "/clusters/" + target.Host + "/resources/" + plural
-	is := func(what string, code int, holds string) {
+	is := func(what string, code int, text string) {
 		t.Helper()
 		direct := wire.Request{Path: wire.DirectPath + path, Bearer: token}
 		through := wire.Request{Path: wire.GroupPath + path, Token: token}
-		becomes(t, what, target.direct(t), direct, code, holds)
-		becomes(t, what, target.as(t, fixture.Name("conformance-kube-kinds")), through, code, holds)
+		awaitResponse(t, what, target.direct(t), direct, code, text)
+		awaitResponse(t, what, target.as(t, fixture.Name("conformance-kube-kinds")), through, code, text)
 	}
 	kettle := kind{"Kettle", "Namespaced", []any{served("v1beta1", true, true), served("v1", true, false)}}
 	d := kettle.define(t, s, plural)
@@ -115,8 +115,8 @@ func setVersions(t *testing.T, s fixture.Set, d *unstructured.Unstructured, vers
 	})
 }
 
-// becomes waits until the response to a request has a code and contains a text in its data or message.
-func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int, holds string) {
+// awaitResponse repeats a request until the response has the given code and contains the given text.
+func awaitResponse(t *testing.T, what string, c *wire.Client, r wire.Request, code int, text string) {
 	t.Helper()
 	var last wire.Envelope
 	if err := localcluster.Poll(t.Context(), discoveryTimeout, "ask for "+what, func(ctx context.Context) error {
@@ -127,7 +127,7 @@ func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int
 		if last, err = response.Parse(); err != nil {
 			return err
 		}
-		if last.Code != code || !strings.Contains(string(last.Raw), holds) {
+		if last.Code != code || !strings.Contains(string(last.Raw), text) {
 			return fmt.Errorf("%d: %.300s", last.Code, last.Raw)
 		}
 		return nil

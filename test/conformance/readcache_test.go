@@ -111,7 +111,7 @@ func directDoor(t *testing.T, endpoint string) door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return door{base: wire.DirectPath, client: client, direct: true, strangers: true}
+	return door{base: wire.DirectPath, client: client, direct: true, anonymous: true}
 }
 
 func (d door) check(t *testing.T, c *cast, p probe) wire.Envelope {

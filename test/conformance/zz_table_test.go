@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestTable verifies that earlier tests have received each response code for at least two different requests. It also
-// prints the number of requests for each code.
+// TestTable verifies that at least two different requests got each response code through each path of access. No
+// request may have got another code than the expected one. The test runs last, and prints the numbers of requests for
+// each code and path of access.
 func TestTable(t *testing.T) {
 	for _, name := range []string{"TestAuth", "TestCodes"} {
 		if !results.tests[name] {

@@ -45,8 +45,8 @@ const (
 	keyPeriod          = 30 * 24 * time.Hour
 )
 
-// Shared is the control plane of a test package. It starts when a test first needs it. It has KubeVision's custom
-// resources and namespace, but neither admission policies nor programs.
+// Shared is the control plane of a test package. It starts when a test first needs it. It contains KubeVision's
+// CustomResourceDefinitions and namespace, but no admission policies. KubeVision's programs do not run.
 type Shared struct {
 	mu      sync.Mutex
 	dir     string
@@ -120,7 +120,7 @@ func (s *Shared) start() (err error) {
 	if s.cluster, err = localcluster.Start(ctx, localcluster.Options{Dir: s.dir}); err != nil {
 		return fmt.Errorf("starting a control plane: %w", err)
 	}
-	if err := define(ctx, s.cluster); err != nil {
+	if err := applyCRDs(ctx, s.cluster); err != nil {
 		return err
 	}
 	types := runtime.NewScheme()
@@ -137,8 +137,8 @@ func (s *Shared) start() (err error) {
 	return nil
 }
 
-// define applies KubeVision's custom resources, and waits until they are served.
-func define(ctx context.Context, c *localcluster.Cluster) error {
+// applyCRDs applies KubeVision's CustomResourceDefinitions, and waits until they are established.
+func applyCRDs(ctx context.Context, c *localcluster.Cluster) error {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		return err
@@ -203,7 +203,8 @@ func (s *Shared) startControllers() error {
 	return nil
 }
 
-// Guard verifies at the end of the test that the process has logged none of the texts since the call.
+// Guard checks the log of the test process at the end of the test. The test fails if the process has logged one of the
+// texts after the call of Guard.
 func (s *Shared) Guard(tb testing.TB, texts ...string) {
 	tb.Helper()
 	begin := len(s.log.String())

@@ -149,9 +149,9 @@ func TestNamespacesEnforceTheProfile(t *testing.T) {
 	}
 }
 
-// TestServiceAccountNamespacesAreProtected verifies that each namespace with a ServiceAccount of KubeVision is
-// protected from the roles dev and ops. A user who may create Pods in a namespace can use the ServiceAccounts in this
-// namespace.
+// TestServiceAccountNamespacesAreProtected verifies that each namespace is protected if a manifest grants rights to a
+// ServiceAccount of KubeVision in it. The roles dev and ops must not apply there. A user who may create Pods or tokens
+// in a namespace can use the ServiceAccounts of the namespace.
 func TestServiceAccountNamespacesAreProtected(t *testing.T) {
 	type object struct {
 		Kind     string

@@ -51,7 +51,7 @@ func testUpgrade(t *testing.T) {
 }
 
 // testSkew verifies that KubeVision works while one of the programs still has the previous version, as during an
-// interrupted upgrade.
+// interrupted upgrade. The other program and the CustomResourceDefinitions have the current version.
 func testSkew(t *testing.T) {
 	for _, program := range []string{controllerManager, apiserver} {
 		t.Run("previous "+program, func(t *testing.T) {
@@ -141,7 +141,8 @@ func podOf(t *testing.T, deployment string) string {
 	return names[0]
 }
 
-// drain evicts all Pods from the only node. The PodDisruptionBudgets keep one replica of each program.
+// drain tries to evict all Pods from the only node, and verifies that PodDisruptionBudgets prevent the eviction of the
+// last replicas.
 func drain(t *testing.T) {
 	t.Helper()
 	out, err := world.host.kubectl(t.Context(), "drain", "node1", "--ignore-daemonsets", "--delete-emptydir-data",
@@ -250,8 +251,8 @@ func replicaKilled(t *testing.T, l load) {
 	}
 }
 
-// etcdStopped verifies that no request fails with the code TooManyRequests while etcd is stopped, because the user has
-// not caused the failure. Requests must succeed soon after etcd continues.
+// etcdStopped verifies that requests do not fail with the code TooManyRequests while etcd is stopped. This code would
+// wrongly blame the user. Requests must succeed soon after etcd continues.
 func etcdStopped(t *testing.T, l load) {
 	etcd := world.host.Etcd().PID()
 	var back time.Time

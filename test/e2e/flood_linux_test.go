@@ -96,9 +96,10 @@ func testFlood(t *testing.T) {
 	}
 }
 
-// waitCounts counts the requests of a priority level in kube-apiserver by the time that they waited in a queue.
+// waitCounts contains numbers of requests at one priority level of kube-apiserver.
 type waitCounts struct {
-	// all is the number of all requests. short is the number of requests that waited for at most maxQueueWait.
+	// all is the number of all requests. short is the number of requests that waited in a queue for at most
+	// maxQueueWait.
 	all, short uint64
 }
 

@@ -76,7 +76,7 @@ func newLoad(t *testing.T) load {
 			}})
 		}
 	}
-	direct := &http.Transport{TLSClientConfig: world.host.servingTLSConfig(t), MaxIdleConnsPerHost: 32}
+	direct := &http.Transport{TLSClientConfig: world.host.clientTLSConfig(t), MaxIdleConnsPerHost: 32}
 	settings, err := rest.TLSConfigFor(userConfig(t, "jane"))
 	if err != nil {
 		t.Fatal(err)

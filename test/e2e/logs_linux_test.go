@@ -45,7 +45,8 @@ func linkLogs() {
 	}
 }
 
-// saveLogs copies the logs of the programs and of the Pods out of the sandbox.
+// saveLogs copies the logs of the programs and of all Pods to the directory b.logs(). The original files disappear when
+// the tests end.
 func (b build) saveLogs() {
 	linkLogs()
 	err := os.MkdirAll(b.logs(), 0o750)

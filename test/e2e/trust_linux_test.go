@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// servingTLSConfig returns TLS settings for a client of kubevision-apiserver. If the client cannot verify a
+// clientTLSConfig returns TLS settings for a client of kubevision-apiserver. If the client cannot verify a
 // certificate, the client reads the trusted certificate authorities from a Secret again.
-func (c *cluster) servingTLSConfig(t *testing.T) *tls.Config {
+func (c *cluster) clientTLSConfig(t *testing.T) *tls.Config {
 	t.Helper()
 	var known atomic.Pointer[x509.CertPool]
 	known.Store(x509.NewCertPool())

@@ -47,8 +47,9 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client is a client with the rights of a cluster administrator.
 	Client client.Client
-	// Programs is a client that impersonates a ServiceAccount of KubeVision, but has all rights. Admission allows only
-	// the ServiceAccounts of KubeVision to write sessions, credentials and statuses.
+	// Programs is a client that impersonates both a ServiceAccount of KubeVision and the group system:masters.
+	// Admission policies allow only the ServiceAccounts of KubeVision to write sessions, credentials and statuses. The
+	// group gives the client all rights.
 	Programs client.Client
 
 	dir      string
@@ -150,9 +151,10 @@ type Options struct {
 	Stale bool
 }
 
-// Main starts an Environment, calls use with it, runs the tests of the package, and returns the exit code. If the flag
-// -short is set, Main runs no tests, because the tests need a control plane.
-func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
+// Main starts an Environment, runs the tests of the package, and returns the exit code. Before the tests, Main passes
+// the Environment to the function setUp. If the flag -short is set, Main runs no tests, because the tests need a
+// control plane.
+func Main(m *testing.M, options Options, setUp func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
@@ -175,12 +177,12 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 		}
 		fmt.Fprintln(os.Stderr, "logs are in", dir)
 	}()
-	return runIn(ctx, dir, m, options, use)
+	return runIn(ctx, dir, m, options, setUp)
 }
 
 // runIn runs the tests of a package with an Environment whose files are in dir.
 func runIn(
-	ctx context.Context, dir string, m *testing.M, options Options, use func(*Environment),
+	ctx context.Context, dir string, m *testing.M, options Options, setUp func(*Environment),
 ) (code int) {
 	programs, err := Programs(ctx, filepath.Join(dir, "bin"), options.DetectRaces...)
 	if err != nil {
@@ -222,7 +224,7 @@ func runIn(
 		}
 		defer stop()
 	}
-	use(e)
+	setUp(e)
 	return m.Run()
 }
 

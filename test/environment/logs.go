@@ -29,7 +29,7 @@ func (e *Environment) Logs(tb testing.TB) map[string][]byte {
 	return out
 }
 
-// credential matches a signed token or the first line of a private key.
+// credential matches a signed token, or the first or last line of a private key in PEM format.
 var credential = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}|PRIVATE KEY-{5}`)
 
 // FindCredential searches a log for signed tokens and private keys. It returns the beginning of the first line that

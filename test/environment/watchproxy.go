@@ -216,7 +216,7 @@ func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {
 		return false
 	}
 	p.requests[r] = cancel
-	if isReadCache(r) && r.URL.Query().Get("watch") != "true" {
+	if isFromReadCache(r) && r.URL.Query().Get("watch") != "true" {
 		p.lists[path.Base(r.URL.Path)]++
 	}
 	if path.Base(r.URL.Path) == "selfsubjectaccessreviews" && r.Header.Get("Impersonate-User") != "" {
@@ -232,12 +232,12 @@ func (p *WatchProxy) leave(r *http.Request) {
 }
 
 func isWatchOfReadCache(r *http.Request) bool {
-	return r.URL.Query().Get("watch") == "true" && isReadCache(r)
+	return r.URL.Query().Get("watch") == "true" && isFromReadCache(r)
 }
 
-// isReadCache returns true if the account of the read cache has sent the request, and the resource is not an RBAC
-// object.
-func isReadCache(r *http.Request) bool {
+// isFromReadCache returns true if the read cache has sent the request. It returns false for requests for RBAC objects,
+// because another part of KubeVision sends them with the same ServiceAccount.
+func isFromReadCache(r *http.Request) bool {
 	if strings.HasPrefix(r.URL.Path, "/apis/rbac.authorization.k8s.io/") {
 		return false
 	}

@@ -51,7 +51,7 @@ func run(args []string) error {
 		return errors.New("the file with the CA of client certificates has no certificate")
 	}
 	server := &http.Server{
-		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})),
+		Addr: *address, Handler: requireCommonName(*clientName, handler(containers{dir: *dir})),
 		ReadHeaderTimeout: headerTimeout,
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
@@ -61,8 +61,9 @@ func run(args []string) error {
 	return fmt.Errorf("serve: %w", server.ListenAndServeTLS(*certFile, *keyFile))
 }
 
-// onlyFrom rejects clients with another name in their certificate, because the same CA signs the certificates of users.
-func onlyFrom(name string, next http.Handler) http.Handler {
+// requireCommonName rejects requests if the common name in the client certificate is not the given name. The check is
+// necessary because the CA also signs the certificates of ordinary users.
+func requireCommonName(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != name {
 			http.Error(w, "only kube-apiserver may call", http.StatusForbidden)

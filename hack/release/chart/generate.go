@@ -34,8 +34,7 @@ func handwritten(o manifests.Object) bool {
 	return false
 }
 
-// Generate writes a Helm template for each object in config/default, unless the template is handwritten. Only the
-// generated templates of CustomResourceDefinitions depend on values of the chart.
+// Generate writes a Helm template for each object in config/default. It skips objects with a handwritten template.
 func Generate(config, chart string) error {
 	rendered, err := manifests.Render(filepath.Join(config, "default"))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// TestDockerfile verifies that an image of the Dockerfile has the same configuration and files as a release.
+// TestDockerfile verifies that the Dockerfile specifies the same configuration and files as the image of a release.
 func TestDockerfile(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "Dockerfile"))
 	if err != nil {

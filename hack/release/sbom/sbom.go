@@ -84,7 +84,8 @@ type Program struct {
 	Content []byte
 }
 
-// Describe returns the document of the programs of a version.
+// Describe returns an SPDX document that lists the given programs and their Go modules. All programs have the given
+// version.
 func Describe(programs []Program, version string, at time.Time) (*Document, error) {
 	d := &Document{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: documentID, Name: "kubevision-" + version,

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestDescribe verifies that Describe returns a valid and reproducible SPDX document. Describe must reject a file that
-// is not a Go program.
+// TestDescribe verifies that Describe returns a reproducible SPDX document with unique and valid identifiers. Each
+// relationship must refer to a known identifier. Describe must reject a file that is not a Go program.
 func TestDescribe(t *testing.T) {
 	path, err := os.Executable()
 	if err != nil {

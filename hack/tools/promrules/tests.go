@@ -71,8 +71,8 @@ func runTests(ctx context.Context, groups *rulefmt.RuleGroups, file string) erro
 	return errors.Join(errs...)
 }
 
-// run executes the test case c. It returns an error if the firing alerts differ from the alerts that c expects. It adds
-// the names of the expected alerts to the map fired.
+// run executes the test case c. It returns an error if the firing alerts differ from the alerts that c expects. The map
+// fired collects the names of alerts that fire as expected.
 func (c *testCase) run(ctx context.Context, groups *rulefmt.RuleGroups, fired map[string]bool) error {
 	step := time.Duration(c.Interval)
 	if step <= 0 {
@@ -125,8 +125,8 @@ func (c *testCase) inputs() ([]input, error) {
 	return out, nil
 }
 
-// compare returns an error if the firing alerts differ from the alerts that c expects at the time now. It adds the
-// names of the expected alerts to the map fired.
+// compare returns an error if the alerts that fire at the time now differ from the alerts that c expects. The map fired
+// collects the names of alerts that fire as expected.
 func (c *testCase) compare(e *evaluation, now time.Duration, fired map[string]bool) error {
 	for _, expected := range c.AlertRuleTests {
 		if time.Duration(expected.EvalTime) != now {

@@ -13,8 +13,8 @@ import (
 const (
 	// joinedBytes is the maximum size in bytes of a response body that Write sends together with the headers.
 	joinedBytes = 16 << 10
-	// netHTTPBytes is a size in bytes. net/http itself sends a response body of at most this size and the headers in
-	// one write. The buffer of net/http has 4 KiB, and usual headers fit into 256 bytes of this buffer.
+	// netHTTPBytes is the maximum size in bytes of a response body that net/http sends in one write together with the
+	// headers. The buffer of net/http has 4 KiB, and usual headers fit into 256 bytes of this buffer.
 	netHTTPBytes = 4<<10 - 256
 	// unsentBytes is the capacity of the buffer in which a connection collects a small response, in bytes. The buffer
 	// has room for the body, the headers and the overhead of TLS.

@@ -256,8 +256,8 @@ func TestLargeFiles(t *testing.T) {
 }
 
 // TestResponsesAreBounded verifies the memory limits for responses that contain files:
-//   - The clients in one network together use at most half of the memory.
-//   - If other networks use all memory, a network from which a user is logged in still gets responses.
+//   - Responses to one network use at most half of the available memory.
+//   - Networks from which a user is logged in have separate memory, which other networks cannot use.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes

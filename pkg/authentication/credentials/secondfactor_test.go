@@ -12,7 +12,7 @@ import (
 // TestChallengesAreFew verifies the limits for challenges, which are logins that wait for a code:
 //   - A user has at most maxChallenges challenges. At this limit, a new challenge replaces the oldest one.
 //   - A challenge ends after the duration ChallengeTTL.
-//   - A challenge ends after ChallengeTries codes.
+//   - A user can try at most ChallengeTries codes for one challenge.
 func TestChallengesAreFew(t *testing.T) {
 	f, now := &SecondFactor{}, time.Now()
 	for i := range 3 * maxChallenges {

@@ -20,9 +20,9 @@ const (
 	// delayed. One stolen session is not enough to reach this number, because a session ends after MaxSessionFailures
 	// wrong codes.
 	freePerUser = 3 * MaxSessionFailures
-	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
-	// wrong codes. Otherwise, an attacker with a stolen access token could guess more codes after each correct code of
-	// the user.
+	// forgiveCode is the interval at which the number of wrong codes decreases by one. Each wrong code restarts the
+	// interval. A correct code does not reset the number. Otherwise, an attacker with a stolen access token could guess
+	// more codes after each correct code of the user.
 	forgiveCode        = time.Hour
 	maxSessionCounters = 32
 )

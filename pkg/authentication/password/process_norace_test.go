@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestMemoryOfChild verifies that a child process never holds the memory of two hashes at the same time. Soon after the
-// last hash, the child process must free the memory.
+// TestMemoryOfChild verifies that successive hashes do not need more memory in the child process than one hash. Soon
+// after the last hash, the child process must free the memory.
 func TestMemoryOfChild(t *testing.T) {
 	c := awaitChild(t, newTestProcess(t))
 	before := readMemory(t, c, "RssAnon")

@@ -40,8 +40,8 @@ const (
 	singleClient = 1
 	// clientsOfSite is the assumed number of clients in an IPv4 /24 or an IPv6 /56, the usual network of a site.
 	clientsOfSite = 4
-	// clientsOfLargeSite is the number of clients that the limits of an IPv6 /48 assume. The number is small, because a
-	// whole /48 may belong to one customer of an Internet provider.
+	// clientsOfLargeSite is the assumed number of clients in an IPv6 /48. The limits of one client are multiplied by
+	// this number. The number is small, because a whole /48 may belong to one customer of an Internet provider.
 	clientsOfLargeSite = 16
 )
 

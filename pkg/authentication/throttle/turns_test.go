@@ -209,8 +209,9 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that the next waiting login attempt starts only after a pause if the previous attempt has
-// failed. The pause limits the rate of guessed passwords. A successful attempt causes no pause.
+// TestTurnsRest verifies that a failed login attempt counts towards the limit of concurrent attempts until the end of a
+// pause. At the limit, the next attempt starts only after the pause. The pause limits the rate of guessed passwords. A
+// successful attempt causes no pause.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns

@@ -118,9 +118,9 @@ func TestNoVerdictIsUsedWithoutAWatch(t *testing.T) {
 func TestErrorsAreNotKept(t *testing.T) {
 	h := newHarness(t, 10)
 	for range 2 {
-		review := func(context.Context) (bool, grants, error) {
+		review := func(context.Context) (bool, rolesHash, error) {
 			h.reviews.Add(1)
-			return true, grants{}, errAsked
+			return true, rolesHash{}, errAsked
 		}
 		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", review)
 		if !errors.Is(err, errAsked) {
@@ -144,8 +144,8 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	h.expect(t, "afterwards", true, 1)
 }
 
-// TestVerdictsOfBeforeAChangeAreNotKept verifies that a verdict whose review began before a change is not stored, and
-// that later requests do not wait for this review.
+// TestVerdictsOfBeforeAChangeAreNotKept verifies that the result of an access review is not cached if RBAC objects
+// change during the review. Requests after the change must not wait for this review.
 func TestVerdictsOfBeforeAChangeAreNotKept(t *testing.T) {
 	h := newHarness(t, 10)
 	before := newWaiting()

@@ -145,7 +145,7 @@ func TestReviewsDuringOutages(t *testing.T) {
 	})
 }
 
-func viewerGrants() grants {
+func viewerGrants() rolesHash {
 	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return viewerRoles(), nil
 	})

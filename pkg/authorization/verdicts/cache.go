@@ -30,8 +30,8 @@ const (
 	// renewalAge is the age at which the renewal of a verdict (a cached access review) is due. The next use of the
 	// verdict then starts a new review in the background, so that users do not wait each time the verdict expires.
 	renewalAge = maxAge / 2
-	// renewalLimit is a number of concurrent access reviews. No renewal of a cached result starts in the background
-	// while at least this number of reviews is in progress.
+	// renewalLimit limits the renewal of cached results in the background. A renewal starts only while fewer than
+	// renewalLimit access reviews are in progress.
 	renewalLimit = 256
 	// settleTime is the time that API servers need to load a changed RBAC object. In this time, they may still
 	// authorize requests with the old object.
@@ -159,7 +159,7 @@ func isOutage(err error) bool {
 func (c *Cache) isAllowed(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
-	review := func(ctx context.Context) (bool, grants, error) {
+	review := func(ctx context.Context) (bool, rolesHash, error) {
 		// A hash of the roles is stored with the result. Without roles, the result is not used during an outage. The
 		// roles are read before the review, because the user may lose a role during the review.
 		before, _ := granted(ctx, roles)
@@ -176,7 +176,7 @@ func (c *Cache) isAllowed(
 }
 
 // reviewFunc sends an access review. It must read the roles of the user before it sends the review.
-type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
+type reviewFunc func(context.Context) (allowed bool, roles rolesHash, err error)
 
 // verdict returns the result of the access review that q identifies. It uses a cached result that is still valid, calls
 // review, or waits for a review that a concurrent request has started.
@@ -204,7 +204,7 @@ func (c *Cache) verdict(
 		if err == nil {
 			s.storeIfCurrent(generation, asked, func(until time.Time) {
 				c.entries.put(entryKey{s, q}, userName, verdict{
-					allowed: allowed, rolesHash: roles, generation: generation, asked: asked, until: until,
+					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
 				})
 			})
 		}
@@ -216,7 +216,7 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, latestChange time.Time) bool {
+func (c *Cache) wasAllowed(cluster connection, q question, currentRoles rolesHash, latestChange time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
 	// The limit of latestChange ensures that the read does not reveal objects that were created or changed later during
@@ -228,7 +228,7 @@ func (c *Cache) wasAllowed(cluster connection, q question, currentRoles grants, 
 	// No RBAC object may have changed between the review and the outage. The user must have the same roles as at the
 	// time of the review. All roles are compared, because KubeVision does not know which role allowed the read.
 	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= maxAgeAtOutage &&
-		currentRoles != grants{} && last.rolesHash == currentRoles
+		currentRoles != rolesHash{} && last.roles == currentRoles
 }
 
 // isBusy returns true if at least renewalLimit reviews are in progress.

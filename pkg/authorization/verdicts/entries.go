@@ -47,15 +47,15 @@ func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.Reso
 	return sha256.Sum256(text)
 }
 
-// grants is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
-type grants [sha256.Size]byte
+// rolesHash is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
+type rolesHash [sha256.Size]byte
 
 // granted returns the hash of the result of roles(). The hash is zero if the result contains no roles. If roles()
 // fails, granted returns zero and an error.
-func granted(ctx context.Context, roles Roles) (g grants, err error) {
+func granted(ctx context.Context, roles Roles) (h rolesHash, err error) {
 	found, err := roles(ctx)
 	if err != nil || len(found) == 0 {
-		return g, err
+		return h, err
 	}
 	var text []byte
 	for _, role := range found {
@@ -74,8 +74,8 @@ type entryKey struct {
 // verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// rolesHash is a hash of the roles that the user had when the review was sent.
-	rolesHash grants
+	// roles is a hash of the roles that the user had when the review was sent.
+	roles rolesHash
 	// generation is the value of the counter scope.generation when the review was sent. The verdict is valid only while
 	// the counter has this value.
 	generation uint64

@@ -53,7 +53,7 @@ func (h *harness) connect() {
 
 func (h *harness) after(d time.Duration) { h.clock.SetTime(h.clock.Now().Add(d)) }
 
-func (h *harness) review(ctx context.Context) (bool, grants, error) {
+func (h *harness) review(ctx context.Context) (bool, rolesHash, error) {
 	h.reviews.Add(1)
 	before, err := granted(ctx, func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return h.roles, nil
@@ -103,17 +103,18 @@ type waiting struct {
 func (h *harness) ask(ctx context.Context, w *waiting, names ...string) {
 	for _, name := range names {
 		w.group.Go(func() {
-			allowed, err := h.verdict(ctx, h.scope, number(1), name, func(ctx context.Context) (bool, grants, error) {
+			review := func(ctx context.Context) (bool, rolesHash, error) {
 				h.reviews.Add(1)
 				w.begun <- struct{}{}
 				select {
 				case allowed := <-w.release:
-					return allowed, grants{}, nil
+					return allowed, rolesHash{}, nil
 				case <-ctx.Done():
 					w.ended <- struct{}{}
-					return false, grants{}, ctx.Err()
+					return false, rolesHash{}, ctx.Err()
 				}
-			})
+			}
+			allowed, err := h.verdict(ctx, h.scope, number(1), name, review)
 			w.results.Store(name, fmt.Sprint(allowed, err == nil))
 		})
 	}

@@ -32,8 +32,8 @@ func (c *Cache) reviewed(
 	}
 	//nolint:contextcheck // the watch of a scope outlives the request
 	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, attributes), u.GetName(),
-		func(ctx context.Context) (bool, grants, error) {
+		func(ctx context.Context) (bool, rolesHash, error) {
 			allowed, err := review(ctx)
-			return allowed, grants{}, err
+			return allowed, rolesHash{}, err
 		})
 }

@@ -47,9 +47,9 @@ func start(t *testing.T) (fixture.Set, *kubevisionv1alpha1.KubeVisionCluster) {
 	return s, c
 }
 
-// kubeconfig returns a kubeconfig of a cluster that cannot be reached. userFields is appended to the YAML fields of the
-// user in the kubeconfig, for example ", tokenFile: /etc/passwd".
-func kubeconfig(userFields string) map[string][]byte {
+// secretData returns the data of a Secret with a kubeconfig for an unreachable cluster. userFields contains additional
+// YAML fields for the user in the kubeconfig, for example ", tokenFile: /etc/passwd".
+func secretData(userFields string) map[string][]byte {
 	return map[string][]byte{clusters.KubeconfigKey: []byte(`{current-context: x, contexts: [{name: x, context:
 {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
 users: [{name: u, user: {token: s3cr3t-` + canary + userFields + `}}]}`)}
@@ -140,7 +140,7 @@ func TestNodesAreCounted(t *testing.T) {
 
 func TestClusterOutOfReach(t *testing.T) {
 	s, _ := start(t)
-	c, _ := newMember(t, s, kubeconfig(""))
+	c, _ := newMember(t, s, secretData(""))
 	shared.AwaitNotReady(t, c, kubevisionv1alpha1.ReasonProbeFailed)
 	shared.AwaitCondition(t, c, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonProbeFailed)
@@ -161,7 +161,7 @@ func TestClusterOutOfReach(t *testing.T) {
 func TestRefusedKubeconfigs(t *testing.T) {
 	s, _ := start(t)
 	marker := filepath.Join(t.TempDir(), "marker")
-	c, source := newMember(t, s, kubeconfig(", exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, "+
+	c, source := newMember(t, s, secretData(", exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, "+
 		"args: ["+marker+"]}"))
 	refused := func(want string) {
 		t.Helper()
@@ -179,9 +179,9 @@ func TestRefusedKubeconfigs(t *testing.T) {
 	replace := func(data map[string][]byte) {
 		controlplane.Change(t, s.Client, source, func(s *corev1.Secret) { s.Data = data })
 	}
-	replace(kubeconfig(""))
+	replace(secretData(""))
 	shared.AwaitNotReady(t, c, kubevisionv1alpha1.ReasonProbeFailed)
-	replace(kubeconfig(", tokenFile: /etc/passwd"))
+	replace(secretData(", tokenFile: /etc/passwd"))
 	refused("users[0].user.tokenFile")
 	s.Delete(t, source)
 	shared.AwaitNotReady(t, c, kubevisionv1alpha1.ReasonSecretNotFound)

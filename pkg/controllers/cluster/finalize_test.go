@@ -29,8 +29,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
-// TestListErrorKeepsTheFinalizer verifies that the finalizer is kept if a list fails, because it is then unknown
-// whether the cluster is in use. The client is a fake, because no API server can make the list of a cache fail.
+// TestListErrorKeepsTheFinalizer verifies that Reconcile keeps the finalizer of a deleted cluster if the list of
+// KubeVisionClusters fails. Another KubeVisionCluster may still need KubeVision's objects on the same cluster.
 func TestListErrorKeepsTheFinalizer(t *testing.T) {
 	scheme := newScheme(t)
 	for name, spec := range map[string]kubevisionv1alpha1.KubeVisionClusterSpec{
@@ -44,6 +44,7 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 				},
 				Spec: spec, Status: kubevisionv1alpha1.KubeVisionClusterStatus{ClusterID: "1"},
 			}
+			// A real client lists KubeVisionClusters from a cache. A test cannot make such a list fail.
 			host := fake.NewClientBuilder().WithScheme(scheme).WithObjects(c).WithStatusSubresource(c).
 				WithInterceptorFuncs(interceptor.Funcs{
 					List: func(ctx context.Context, w client.WithWatch, list client.ObjectList,

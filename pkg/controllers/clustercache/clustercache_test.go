@@ -55,10 +55,10 @@ func (r *Registry) connectAt(name, kubeconfigVersion string, c *Cluster) {
 	r.members[name] = m
 }
 
-// hold records that the named KubeVisionCluster is the first with the cluster identity id. Another KubeVisionCluster
-// with this identity must be proven to be the same Kubernetes cluster.
-func (r *Registry) hold(id, name string) {
-	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
+// setHolder makes the named KubeVisionCluster the holder of a cluster identity. The holder is the first
+// KubeVisionCluster with the identity.
+func (r *Registry) setHolder(identity, name string) {
+	r.identities.holders[identity] = registration{uid: types.UID(name), name: name}
 }
 
 // proven records that the two named KubeVisionClusters lead to the same Kubernetes cluster. The record applies only to
@@ -86,7 +86,7 @@ func (r *Registry) wants(t *testing.T, situation string, want map[string]*Cluste
 func TestTwins(t *testing.T) {
 	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
-	r.hold("1", "b")
+	r.setHolder("1", "b")
 	r.connectAt("b", "1", holder)
 	r.connectAt("a", "1", twin) // the first one in order
 	r.connectAt("c", "1", third)
@@ -112,7 +112,7 @@ func TestTwins(t *testing.T) {
 	r.wants(t, "with the holder again", map[string]*Cluster{"a": holder, "b": holder, "c": holder})
 
 	r.Retire(registered("c", 0))
-	r.hold("1", "d") // any other registration
+	r.setHolder("1", "d") // any other registration
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
 }
 
@@ -120,7 +120,7 @@ func TestTwins(t *testing.T) {
 // Kubernetes cluster. Otherwise, the role bindings of the second KubeVisionCluster might not be applied.
 func TestProofsAreAnnounced(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
-	r.hold("1", "b")
+	r.setHolder("1", "b")
 	r.connectAt("b", "1", &Cluster{ID: "1"})
 	r.connectAt("a", "1", &Cluster{ID: "1"})
 	var events []client.Object
@@ -142,7 +142,7 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 	}
 	ending.DeletionTimestamp, ending.Finalizers = new(metav1.Now()), []string{"x"}
 	r := newTestRegistry(t, host, first, second, ending)
-	r.hold("host", "m")
+	r.setHolder("host", "m")
 	r.connectAt("m", "1", &Cluster{ID: "host"})
 	r.wants(t, "a member", map[string]*Cluster{"m": nil})
 	for c, want := range map[*kubevisionv1alpha1.KubeVisionCluster]*Cluster{first: host, second: nil, ending: nil} {
@@ -197,7 +197,7 @@ func TestClaims(t *testing.T) {
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
-	r.hold("1", "b")
+	r.setHolder("1", "b")
 	r.connectAt("a", "1", false1)
 	r.connectAt("b", "1", holder)
 	r.connectAt("c", "1", twin)
@@ -216,8 +216,8 @@ func TestReleaseHandsOver(t *testing.T) {
 func TestAViewStays(t *testing.T) {
 	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
 	r := newTestRegistry(t, host)
-	r.hold("1", "a")
-	r.hold("2", "b")
+	r.setHolder("1", "a")
+	r.setHolder("2", "b")
 	r.connectAt("a", "1", one)
 	v := r.View()
 	r.connectAt("a", "2", again)
@@ -238,13 +238,13 @@ func TestAViewStays(t *testing.T) {
 }
 
 // TestRetired verifies that only Registry.Retired returns the connection of a KubeVisionCluster that is being deleted.
-// Registry.Get and Registry.All must not return this connection. Another KubeVisionCluster for the same Kubernetes
-// cluster gets a separate connection.
+// Registry.Get and Registry.All must not return this connection, even if the cleanup has connected again. Another
+// KubeVisionCluster for the same Kubernetes cluster gets a separate connection.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
 	going := registered("a", 0)
-	r.hold("1", "a")
+	r.setHolder("1", "a")
 	r.Retire(going)
 	r.connectAt("a", "1", one)
 	if all := r.All(); !slices.Equal(all, []*Cluster{host}) {

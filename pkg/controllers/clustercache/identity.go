@@ -54,7 +54,8 @@ type identities struct {
 	// process.
 	examined sets.Set[types.UID]
 	// ended contains the UIDs of KubeVisionClusters whose deletion is complete. The informer cache may still contain
-	// these KubeVisionClusters for a short time, but the Registry must not add them to the field holders again.
+	// a deleted KubeVisionCluster for a short time. A deleted KubeVisionCluster must not be added to identities.holders
+	// again.
 	ended sets.Set[types.UID]
 }
 
@@ -297,9 +298,8 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// NeedsProof returns true if an earlier cluster has the same identity as the KubeVisionCluster. Confirm then requires a
-// proof. The result of Confirm can change when another cluster is connected or disconnected. The caller must repeat
-// Confirm after each such change.
+// NeedsProof returns true if a conflict or a proof is recorded for the KubeVisionCluster. The result of Confirm can
+// then change when another cluster is connected or disconnected. The caller must repeat Confirm after each such change.
 func (r *Registry) NeedsProof(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

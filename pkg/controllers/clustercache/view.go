@@ -73,11 +73,12 @@ func (r *Registry) clusterLocked(m *member, shared map[clusters.Revision]*Cluste
 	return shared[with]
 }
 
-// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:
+// Get returns the Kubernetes cluster of the KubeVisionCluster c. It returns clusters.ErrNotConnected in these cases:
 //
 //   - The cluster cannot be reached or is being removed.
-//   - An earlier cluster has the same identity (the UID of the namespace kube-system), and there is no proof that the
-//     KubeVisionCluster leads to this cluster. A hostile API server can imitate the identity.
+//   - The host cluster or another KubeVisionCluster already has the identity of c (the UID of the namespace
+//     kube-system), and there is no proof that c is the same Kubernetes cluster. A hostile API server can imitate the
+//     identity.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

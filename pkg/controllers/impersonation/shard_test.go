@@ -71,8 +71,9 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitNamesOfOneHalf verifies that a shard is split several times if all names belong to one half.
-func TestSplitNamesOfOneHalf(t *testing.T) {
+// TestSplitEqualHashPrefixes verifies that no role exceeds the size limit if the hashes of all names begin with the
+// same bits. The hash of a name determines the role that contains the name.
+func TestSplitEqualHashPrefixes(t *testing.T) {
 	var chosen []entry
 	for _, e := range longNames(20000) {
 		if e.hash>>(hashBits-4) == 0 {

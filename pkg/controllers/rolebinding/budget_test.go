@@ -85,8 +85,10 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// TestDesiredBytes verifies the size of the objects that a binding with 256 subjects requires on a cluster:
-//   - The role dev requires a RoleBinding in each unprotected namespace.
+// TestDesiredBytes verifies the size of the objects that a binding requires on a cluster. Each binding has the
+// maximum number of subjects, with the longest names. The test verifies the size in three cases:
+//   - The role dev requires a RoleBinding in each unprotected namespace. In 1,000 namespaces, the size exceeds
+//     bindingBudget.
 //   - The size for the role readonly does not depend on the number of namespaces.
 //   - The size is 0 on a cluster that the binding does not select.
 func TestDesiredBytes(t *testing.T) {

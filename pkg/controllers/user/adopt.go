@@ -60,8 +60,8 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return true, nil
 }
 
-// adoptCredentials sets u as the owner of the credentials Secret. It returns false if the Secret does not exist,
-// has an owner, or lacks the label of u.
+// adoptCredentials sets u as the owner of the credentials Secret. It returns false if the Secret does not exist, or if
+// isOrphanedCredentials returns false for the Secret.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -140,9 +140,9 @@ func isGrantOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, u *kubevisionv1alpha
 		b.Spec.Subjects[0].Name == u.Name
 }
 
-// adoptOrphan reads the object o, sets the owner reference that the dashboard's API sets, and calls write to store the
-// object. It does nothing if the object does not exist, or is no orphan. If the API server rejects the write,
-// adoptOrphan reports the error in an event and returns nil, because another attempt would also be rejected.
+// adoptOrphan reads the object o, sets an owner reference to the user u, and calls write to store the object. It does
+// nothing if the object does not exist, or is no orphan. If the API server rejects the write, adoptOrphan reports the
+// error in an event and returns nil, because another attempt would also be rejected.
 func (r *Reconciler) adoptOrphan(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, o client.Object, write func() error,
 ) error {

@@ -120,8 +120,8 @@ func TestSecretThatAppearsLater(t *testing.T) {
 	awaitPassword(t, s, u.Name, value)
 }
 
-// TestChosenPasswordSurvivesALabel verifies that a new label on the password Secret does not replace a password that
-// the user has chosen later. The Secret contains a plain password or a hash, with or without a line end.
+// TestChosenPasswordSurvivesALabel verifies that the changed password of a user remains valid when a label is added to
+// the Secret with the initial password. The initial password is plain text or a hash, with or without a line end.
 func TestChosenPasswordSurvivesALabel(t *testing.T) {
 	s, h := start(t), newHasher(t)
 	hashed := func(t *testing.T, value string) string {

@@ -81,14 +81,14 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
 	}
-	at := time.Now().UTC().Format(time.RFC3339)
+	timestamp := time.Now().UTC().Format(time.RFC3339)
 	if isDeployment(t) {
-		answer, err := restartDeployment(ctx, caller, t, at)
+		answer, err := restartDeployment(ctx, caller, t, timestamp)
 		return answer.Warnings, err
 	}
 	answer, err := patch(ctx, caller, t,
 		change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
-			"metadata": object{"annotations": object{restartedAt: at}},
+			"metadata": object{"annotations": object{restartedAt: timestamp}},
 		}}}})
 	if err != nil {
 		return nil, err
@@ -112,11 +112,11 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	return warnings, nil
 }
 
-// restartDeployment sets the annotation restartedAt in the Pod template of a Deployment to the time at. It returns an
+// restartDeployment sets the annotation restartedAt in the Pod template of a Deployment to the timestamp. It returns an
 // error with CodeConflict if the Deployment is paused, because a rollout would only begin when the Deployment is
 // resumed.
 func restartDeployment(
-	ctx context.Context, caller *clusters.Client, t objectref.Target, at string,
+	ctx context.Context, caller *clusters.Client, t objectref.Target, timestamp string,
 ) (answer clusters.Response, err error) {
 	var before, found appsv1.Deployment
 	if err := read(ctx, caller, t, &found); err != nil {
@@ -126,7 +126,7 @@ func restartDeployment(
 		if found.Spec.Paused {
 			return answer, pausedError(t)
 		}
-		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: restartSteps(&found, at)})
+		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: restartSteps(&found, timestamp)})
 		if err == nil || !isRejected(err) {
 			return answer, err
 		}
@@ -148,17 +148,17 @@ func restartDeployment(
 
 // restartSteps returns the JSON patch that sets the annotation restartedAt in the Pod template of the Deployment d. The
 // patch fails if the Deployment has been paused since d was read.
-func restartSteps(d *appsv1.Deployment, at string) []step {
+func restartSteps(d *appsv1.Deployment, timestamp string) []step {
 	notPaused := step{Op: opTest, Path: pausedPath}
 	if d.Spec.Template.Annotations == nil {
 		return []step{
 			notPaused, {Op: opTest, Path: templateAnnotationsPath},
-			{Op: "add", Path: templateAnnotationsPath, Value: map[string]string{restartedAt: at}},
+			{Op: "add", Path: templateAnnotationsPath, Value: map[string]string{restartedAt: timestamp}},
 		}
 	}
 	// RFC 6901 escapes the slash.
 	path := templateAnnotationsPath + "/" + strings.ReplaceAll(restartedAt, "/", "~1")
-	return []step{notPaused, {Op: "add", Path: path, Value: at}}
+	return []step{notPaused, {Op: "add", Path: path, Value: timestamp}}
 }
 
 // restartPod deletes the Pod t, so that its controller replaces it. It adds a warning if the Pod has no controller.

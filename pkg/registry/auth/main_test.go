@@ -165,7 +165,8 @@ func (v *visitor) own(t *testing.T, method, path string, body any) wire.Envelope
 	return v.Call(t, v.principal(t), method, path, body)
 }
 
-// enrol sets up a second factor for the user, and enables it with the code of the previous time step.
+// enrol enables TOTP as the second factor of the user. It sends the previous one-time code, so that the test can still
+// use the current code.
 func (v *visitor) enrol(t *testing.T) enrolment {
 	t.Helper()
 	var made enrolment

@@ -45,8 +45,8 @@ func fieldsOf(t *testing.T, text json.RawMessage) string {
 	return strings.Join(slices.Sorted(maps.Keys(object)), " ")
 }
 
-// TestFieldsOfACluster verifies which fields of a cluster a caller receives from GET /clusters and
-// GET /clusters/{name}.
+// TestFieldsOfACluster verifies which fields of a cluster a caller receives from GET /clusters and GET
+// /clusters/{cluster}.
 func TestFieldsOfACluster(t *testing.T) {
 	const (
 		forAll       = "apiServer createdAt displayName id name status version"

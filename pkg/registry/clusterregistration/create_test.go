@@ -231,8 +231,8 @@ func TestFailedRegistration(t *testing.T) {
 	}
 }
 
-// refuseSecret creates an admission policy that rejects an operation on the Secret of a registered cluster. The policy
-// does not reject dry runs.
+// refuseSecret creates an admission policy for the Secret with the kubeconfig of the given cluster. The policy rejects
+// CREATE and the given operation, except in a dry run.
 func (e *endpoints) refuseSecret(t *testing.T, cluster string, operation admissionregistrationv1.OperationType) {
 	t.Helper()
 	name := fixture.Name("refused")

@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// TestUpdate verifies that absent fields are not changed, and that a version is compared only if it is in the request.
+// TestUpdate verifies that an update changes only those fields of a KubeVisionCluster that are in the request body. The
+// field resourceVersion is optional.
 func TestUpdate(t *testing.T) {
 	e := newEndpoints(t)
 	operator := e.operator(t)

@@ -48,10 +48,10 @@ func Create(description string, newObject func() client.Object, errorMapper func
 }
 
 // Patch returns a Step that writes the difference between oldObject and newObject. requestVersion is the resource
-// version in the request. If it is empty, the Step applies to any version of the object. Otherwise, the Step fails if
-// the object has changed since oldObject was read. Patch does not compare requestVersion with the version of oldObject.
-// The caller must call CheckVersion first. errorMapper converts the error of the write to an error with a code of
-// KubeVision's API. For a nil error, errorMapper must return nil.
+// version in the request. The caller must first compare requestVersion with oldObject (see CheckVersion). If
+// requestVersion is empty, the Step applies to any version of the object. If requestVersion is not empty, the Step
+// fails if the object has changed since oldObject was read. errorMapper converts the error of the write to an error
+// with a code of KubeVision's API. For a nil error, errorMapper must return nil.
 func Patch(
 	description string, oldObject, newObject client.Object, requestVersion string,
 	errorMapper func(context.Context, error) error,
@@ -82,8 +82,8 @@ func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	return client.MergeFromWithOptions(oldObject, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply calls c.DryRun with all steps. If there is no error, Apply calls c.Execute with all steps. If Execute fails at
-// one step, it reverts the steps before it. The returned error names the steps that could not be reverted.
+// Apply calls c.DryRun with all steps. If there is no error, Apply calls c.Execute with all steps. If a step fails,
+// Execute reverts the earlier steps. The returned error names the steps that could not be reverted.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Execute executes the steps in order. If a step fails, it reverts the steps before it. The returned error names the
+// Execute executes the steps in order. If a step fails, Execute reverts the earlier steps. The returned error names the
 // steps that could not be reverted.
 func (c *Client) Execute(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {

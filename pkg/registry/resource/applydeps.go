@@ -35,8 +35,8 @@ func (d dependencies) mustDefer(a *applied) bool {
 	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 
-// mayDefer returns true if the object may need another object that the same request creates. For example, a RoleBinding
-// may need a Role. Until the request has created the Role, a dry run of the RoleBinding can fail.
+// mayDefer returns true if a dry run of the object may be deferred until the same request has created other objects.
+// For example, a dry run of a RoleBinding can fail until the request has created the Role.
 func (d dependencies) mayDefer(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	// needed contains the kinds that kube-apiserver may look up when it validates the object.

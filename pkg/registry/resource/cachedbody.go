@@ -83,8 +83,8 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 // part is a section of the JSON array of a cachedBody. The objects of a part are compressed together.
 type part struct {
 	objects []*readcache.Object
-	// group is the group of the read cache that contains the same objects as this part. It is nil if there is no such
-	// group. The read cache keeps the compressed form of a group for all responses with this part.
+	// group is the group of the read cache that contains exactly the objects of this part, or nil if there is no such
+	// group. The group keeps the compressed objects for other responses.
 	group      *readcache.Group
 	compressed *gzipmember.Segment
 }

@@ -24,8 +24,9 @@ func numbered(n int) []*readcache.Object {
 	return out
 }
 
-// TestUncompressedObjects verifies the compression of a response with objects that the read cache has not compressed. A
-// response with more than maxCompressed objects must stay uncompressed.
+// TestUncompressedObjects verifies the compression of a response with objects that the read cache has not compressed.
+// The response must contain the same JSON as without compression. A response with more than maxCompressed objects must
+// stay uncompressed.
 func TestUncompressedObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}

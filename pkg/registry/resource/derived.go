@@ -49,7 +49,7 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts of a Pod, as kubectl counts them.
+// restartsOf returns a sort key with the number of restarts of a Pod, as kubectl counts them.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -76,8 +76,8 @@ func restartsOf(o item) sortKey {
 	return number(new(big.Rat).SetInt64(sum))
 }
 
-// lastSeen returns the time at which an Event last occurred. kubectl shows the same time. The API version of the Event
-// may be v1 or events.k8s.io/v1.
+// lastSeen returns a sort key with the time at which an Event last occurred. kubectl shows the same time. The API
+// version of the Event may be v1 or events.k8s.io/v1.
 func lastSeen(o item) sortKey {
 	for _, path := range [][]string{
 		{"series", "lastObservedTime"}, {"lastTimestamp"}, {"deprecatedLastTimestamp"}, {"eventTime"},
@@ -90,7 +90,7 @@ func lastSeen(o item) sortKey {
 	return missing()
 }
 
-// requestedBy returns the sum of the requests for a resource in all containers of a Pod.
+// requestedBy returns a sort key with the sum of the requests for a resource in all containers of a Pod.
 func requestedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
 	eachAt(o.Member("spec"), func(container []byte) {
@@ -99,7 +99,8 @@ func requestedBy(o item, name corev1.ResourceName) sortKey {
 	return number(total)
 }
 
-// usedBy returns the usage of a resource in a NodeMetrics, or the sum of the containers in a PodMetrics.
+// usedBy returns a sort key with the usage of a resource: the usage in a NodeMetrics, or the sum of the containers in a
+// PodMetrics.
 func usedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
 	addQuantity(total, o.Member("usage"), string(name))

@@ -73,8 +73,8 @@ func TestWithhold(t *testing.T) {
 	}
 }
 
-// TestWithholdingDoesNotMakeAMessageGrow verifies that placeholders for confidential values are not replaced again.
-// Otherwise, values such as "***", which are parts of the placeholder "******", could make a message very long.
+// TestWithholdingDoesNotMakeAMessageGrow verifies that withhold does not search its own placeholder "******" for
+// confidential values. Otherwise, the confidential value "***" could make a message very long.
 func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 	values := map[string]any{"a": "access"}
 	for n := range 20 {

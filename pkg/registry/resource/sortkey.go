@@ -29,8 +29,8 @@ const (
 	classMissing
 )
 
-// numberBytes is an upper bound of the memory for sortKey.number, in bytes. A big.Rat with a large exponent needs more
-// memory than a float64.
+// numberBytes is an upper bound of the memory for sortKey.number, in bytes. A big.Rat needs more memory than a float64
+// for a number such as 1e300.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {

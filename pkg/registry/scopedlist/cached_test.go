@@ -38,31 +38,31 @@ func TestElementsOfCachedObjects(t *testing.T) {
 	}
 }
 
-// recordingVerdicts is a fake of Verdicts that allows all reads. It records the time that AllowedStale receives.
-type recordingVerdicts struct {
+type latestChangeRecorder struct {
 	Verdicts
 
-	asOf time.Time
+	latestChange time.Time
 }
 
-func (v *recordingVerdicts) AllowedStale(
-	_ context.Context, _ *clusters.Client, _ authorizationv1.ResourceAttributes, asOf time.Time, _ verdicts.Roles,
+func (v *latestChangeRecorder) AllowedStale(
+	_ context.Context, _ *clusters.Client, _ authorizationv1.ResourceAttributes, latestChange time.Time,
+	_ verdicts.Roles,
 ) (bool, error) {
-	v.asOf = asOf
+	v.latestChange = latestChange
 	return true, nil
 }
 
-// TestReviewOfStaleObjects verifies that Client.may requires an access review that is newer than the latest change of
-// the stale objects.
+// TestReviewOfStaleObjects verifies that Client.may passes the time of the latest change of stale cached objects to
+// AllowedStale. With an earlier time, AllowedStale could use the result of a review from before this change.
 func TestReviewOfStaleObjects(t *testing.T) {
-	recorded := &recordingVerdicts{}
+	recorded := &latestChangeRecorder{}
 	newest := time.Now().Add(-time.Minute)
 	view := readcache.View{Stale: true, AsOf: newest.Add(-time.Hour), LatestChange: newest}
 	c := &Client{verdicts: recorded}
 	if _, err := c.may(t.Context(), authorizationv1.ResourceAttributes{}, view); err != nil {
 		t.Fatal(err)
 	}
-	if !recorded.asOf.Equal(newest) {
-		t.Errorf("the review got %s, want %s", recorded.asOf, newest)
+	if !recorded.latestChange.Equal(newest) {
+		t.Errorf("the review got %s, want %s", recorded.latestChange, newest)
 	}
 }

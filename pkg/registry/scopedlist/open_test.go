@@ -22,8 +22,8 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// TestEachEndsTheReading verifies that Listing.Each closes the response of the list. An open response counts against
-// the limits for concurrent lists. Therefore, a request that then reads metrics must not keep the response open.
+// TestEachEndsTheReading verifies that Listing.Each closes the list response exactly once. An open response counts
+// against the limits for concurrent lists.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

@@ -40,9 +40,8 @@ const (
 	maxClusters = 100
 	// clustersAtOnce bounds the number of clusters that one request searches concurrently.
 	clustersAtOnce = 32
-	// searchesAtOnce bounds the number of concurrent searches for all requests together, because each search holds
-	// objects in memory. A request for several clusters causes one search for each cluster. A request for a single
-	// cluster does not count.
+	// searchesAtOnce bounds the number of clusters that all multi-cluster requests together search concurrently. Each
+	// search of a cluster holds objects in memory. The bound does not include requests for a single cluster.
 	searchesAtOnce = 64
 	// maxText bounds the length of the text to search for, in bytes.
 	maxText = 253

@@ -31,7 +31,7 @@ const (
 	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
-	// TokenHeader is the header for the access token in a request with another credential in the header Authorization.
+	// TokenHeader is the request header for the access token if the header Authorization contains another credential.
 	TokenHeader = "X-KubeVision-Token"
 
 	timeout = 90 * time.Second
@@ -102,9 +102,9 @@ type Request struct {
 	Bearer string
 	// Token is sent in the TokenHeader.
 	Token string
-	// Header is added unchanged, including the case of the names.
+	// Header contains additional request headers. The names of the headers are not canonicalized.
 	Header http.Header
-	// Body is sent as application/json unless the header says otherwise.
+	// Body is sent as application/json unless Header contains a Content-Type.
 	Body string
 }
 

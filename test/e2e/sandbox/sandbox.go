@@ -8,9 +8,9 @@ package sandbox
 const (
 	// Dir is a directory in a tmpfs. The files in this directory disappear when the sandbox ends.
 	Dir = "/run/e2e"
-	// Address is the address of the machine within the sandbox.
+	// Address is the IP address of the network interface in the sandbox.
 	Address = "172.30.5.1"
-	// Hostname is the name of the machine within the sandbox.
+	// Hostname is the hostname that processes in the sandbox see.
 	Hostname = "node1"
 
 	gateway = "172.30.5.254"

@@ -32,7 +32,7 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case Inside():
-		os.Exit(inside())
+		os.Exit(sandboxMain())
 	case os.Getenv(secondsVariable) != "":
 		code, err := Run(context.Background())
 		if err != nil {
@@ -44,10 +44,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside is the main function of the first process of a sandbox. It changes mounts, files, kernel settings and the
-// hostname, and starts another process in a control group. Depending on endVariable, inside then returns an exit
-// code or waits for a signal.
-func inside() int {
+// sandboxMain is the main function of the first process in a sandbox. It changes mounts, files, kernel settings and the
+// hostname, and starts another process in a control group. The environment variable endVariable selects the exit
+// code, or makes sandboxMain wait for a signal.
+func sandboxMain() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
 		err = errors.Join(err, os.WriteFile(setting, []byte("1"), 0o600))

@@ -29,9 +29,9 @@ type revision struct {
 	Images      []string    `json:"images"`
 }
 
-// history returns the rollout history of a workload. The result short contains only the revision numbers and the
-// images.
-func history(t *testing.T, a actor, path string) (list []revision, short string) {
+// history returns the rollout history of a workload. It also returns a summary of the history, which contains only the
+// revision numbers and the images.
+func history(t *testing.T, a actor, path string) (list []revision, summary string) {
 	t.Helper()
 	a.get(t, path+"/history").Want(t, wire.OK).Into(t, &list)
 	var text strings.Builder
@@ -110,7 +110,8 @@ func TestRollbackDeployment(t *testing.T) {
 }
 
 // TestRollbackWhileAnnotationsChange verifies that a rollback succeeds even if an annotation of the Deployment changes
-// at the same time. The Deployment controller changes annotations in each rollout.
+// at the same time. The Deployment controller changes annotations in each rollout, which increases the generation of
+// the Deployment.
 func TestRollbackWhileAnnotationsChange(t *testing.T) {
 	ns := set().Namespace(t, "rollback-annotated")
 	dev := newActor(t, "dev", ns)

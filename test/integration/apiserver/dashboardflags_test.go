@@ -11,7 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestFlagsForDashboards verifies the flags for dashboards that support only a part of the contract.
+// TestFlagsForDashboards verifies the flags --login-code-ttl and --refused-dry-runs-as-data of kubevision-apiserver.
+// Dashboards that support only a part of the API need these flags.
 func TestFlagsForDashboards(t *testing.T) {
 	c := at(t, replicaWith(t, "--login-code-ttl=1m", "--refused-dry-runs-as-data").Endpoint())
 	manager, victim := newActor(t, "admin"), set().User(t, "victim")

@@ -36,8 +36,8 @@ func annotate(t *testing.T, u fixture.User) {
 	}
 }
 
-// replaceSecret changes the password in the Secret, and waits until it is in force.
-func replaceSecret(t *testing.T, u fixture.User, password string) {
+// replacePasswordInSecret changes the password in the Secret of a user, and waits until the new password is valid.
+func replacePasswordInSecret(t *testing.T, u fixture.User, password string) {
 	t.Helper()
 	const source = "kubevision.io/password-source"
 	before := storedCredentials(t, u).Annotations[source]
@@ -89,7 +89,7 @@ func endings(manager actor) map[string]ending {
 		}},
 		"password reset": {end: calls("PUT", "/reset-password", map[string]any{"newPassword": anotherPassword})},
 		"Secret changed": {end: func(t *testing.T, a actor, _ enrolment) {
-			replaceSecret(t, a.User, anotherPassword)
+			replacePasswordInSecret(t, a.User, anotherPassword)
 		}},
 		"sessions ended":  {end: calls("POST", "/revoke-sessions", nil)},
 		"2FA reset":       {enrolled: true, end: calls("POST", "/reset-2fa", nil)},
@@ -153,8 +153,8 @@ func TestWhatEndsAccess(t *testing.T) {
 	}
 }
 
-// TestLoginsWhileThePasswordChanges verifies that concurrent logins with the old password leave no session, for each
-// way to change the password.
+// TestLoginsWhileThePasswordChanges verifies that a change of the password invalidates the sessions of all logins with
+// the old password. The test sends the logins while the password changes.
 func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	clients := pair(t)
 	for name, change := range map[string]func(*testing.T, actor){
@@ -164,7 +164,7 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 		},
 		"by the Secret": func(t *testing.T, a actor) {
 			t.Helper()
-			replaceSecret(t, a.User, anotherPassword)
+			replacePasswordInSecret(t, a.User, anotherPassword)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestAResetIsNotUndone(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Duration(300+100*round) * time.Millisecond)
-		replaceSecret(t, a.User, reset)
+		replacePasswordInSecret(t, a.User, reset)
 		time.Sleep(promptly)
 		close(stop)
 		group.Wait()

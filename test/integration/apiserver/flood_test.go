@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// behindProxy is a flag with which a test can use any client address.
+	// behindProxy is a flag of kubevision-apiserver. With this flag, a test can set the client address of a request in
+	// the header X-Forwarded-For.
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
 	// inTime is the maximum duration of a valid login while other clients send many requests.
 	inTime = 5 * time.Second

@@ -37,8 +37,8 @@ func remote(user string, groups ...string) http.Header {
 	return http.Header{"X-Remote-User": {user}, "X-Remote-Group": groups}
 }
 
-// TestOnlyTheFrontProxySpeaksForOthers verifies that the headers in which kube-apiserver names the user have no effect
-// with any certificate other than the certificate of the front proxy.
+// TestOnlyTheFrontProxySpeaksForOthers verifies that the headers X-Remote-User and X-Remote-Group have an effect only
+// in requests with the client certificate of the front proxy.
 func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 	genuine, cluster := env.Cluster.RequestHeaderCA(), env.Cluster.ClusterCA()
 	forged := remote("kubernetes-admin", "system:masters", "system:authenticated")

@@ -25,6 +25,7 @@ import (
 
 const (
 	// outageAnswer is the maximum duration of a request to kubevision-apiserver while kube-apiserver does not respond.
+	// It consists of the timeout of an access review and a margin for a busy machine.
 	outageAnswer      = 5 * time.Second
 	outageRecovery    = 5 * time.Second
 	waitLogTimeout    = 20 * time.Second

@@ -44,8 +44,8 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// TestInventedRefreshTokens verifies that forged refresh tokens cause no requests to kube-apiserver. The server
-// throttles forged tokens, but accepts valid tokens from the same address.
+// TestInventedRefreshTokens verifies that many forged refresh tokens cause few reads of sessions from kube-apiserver.
+// The server throttles forged tokens, but accepts valid tokens from the same address.
 func TestInventedRefreshTokens(t *testing.T) {
 	const each = 100
 	forgiveAfterwards(t)

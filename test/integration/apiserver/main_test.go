@@ -104,7 +104,8 @@ func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	})
 }
 
-// soon waits until the response has the code, for at most the time limit of a revocation. It returns the time taken.
+// soon repeats a request until the response has the given code, and returns the elapsed time. The test fails if this
+// takes longer than the time limit for revocations.
 func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Duration {
 	tb.Helper()
 	begun := time.Now()

@@ -111,8 +111,8 @@ func bindingBody(name, user string) fields {
 	}
 }
 
-// TestManagementIsForManagers verifies that users without the RBAC rights cannot change anything, and cannot find out
-// which objects exist.
+// TestManagementIsForManagers verifies that users without management rights cannot change KubeVision's users, clusters,
+// role bindings and sessions. The errors do not reveal which of these objects exist.
 func TestManagementIsForManagers(t *testing.T) {
 	c, victim := direct(t), newActor(t, "readonly")
 	session := fixture.Take(t, victim.AccessToken).Session()

@@ -206,7 +206,7 @@ func TestMustChangePassword(t *testing.T) {
 			t.Error("the user has chosen a password, and is required to choose another")
 		}
 	}
-	replaceSecret(t, u, aThirdPassword) // the user has not chosen this password
+	replacePasswordInSecret(t, u, aThirdPassword) // the user has not chosen this password
 	wantRequired(c.Call(t, fixture.LoginRequest(wire.DirectPath, u.Name, aThirdPassword)), wire.OK)
 }
 
@@ -216,7 +216,7 @@ func TestAnOutdatedHash(t *testing.T) {
 	salt := []byte(rand.Text()[:16])
 	hash := fmt.Sprintf("$argon2id$v=19$m=8192,t=1,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
 		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(anotherPassword), salt, 1, 8192, 1, 32)))
-	replaceSecret(t, u, hash)
+	replacePasswordInSecret(t, u, hash)
 	c.Call(t, wrong(u.Name)).Want(t, wire.Unauthenticated)
 	if got := string(storedCredentials(t, u).Data["passwordHash"]); got != hash {
 		t.Errorf("a wrong password has replaced the hash: %.40s", got)

@@ -41,7 +41,7 @@ func readAnswer(t *testing.T, method string, connection io.Reader) *wire.Respons
 	return &wire.Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}
 }
 
-// TestHostilePaths verifies that requests for malformed and misleading paths get envelopes and no redirects.
+// TestHostilePaths verifies that the server responds to malformed and misleading paths with an error, not a redirect.
 func TestHostilePaths(t *testing.T) {
 	a := newActor(t, "admin")
 	for _, base := range []string{wire.DirectPath, wire.GroupPath} {
@@ -230,7 +230,7 @@ func TestQueriesThatMeanSomethingToKubernetes(t *testing.T) {
 				wire.OK)
 		}
 	}
-	// The caller's short timeout is not an error of the server. Each response must be one envelope.
+	// The caller's short timeout is not an error of the server. Each response must be a single JSON object.
 	for range 20 {
 		for _, path := range []string{me, onHost + "/resources/nodes"} {
 			direct(t).Call(t, wire.Request{Path: wire.DirectPath + path + "?timeout=1ms", Bearer: a.AccessToken})

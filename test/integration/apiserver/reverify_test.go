@@ -98,8 +98,8 @@ func TestReverify(t *testing.T) {
 	})
 }
 
-// TestReverifyEnds verifies that a session needs one-time codes again after a change of the password or the second
-// factor. Before the change, POST /auth/2fa/reverify exempts the session from one-time codes.
+// TestReverifyEnds verifies that a change of the password or the second factor ends the exemption of a session from
+// one-time codes. The session gets this exemption from POST /auth/2fa/reverify.
 func TestReverifyEnds(t *testing.T) {
 	c, victim := direct(t), set().User(t, "victim")
 	for name, end := range map[string]func(t *testing.T, a actor, secret string){

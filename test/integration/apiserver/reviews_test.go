@@ -31,8 +31,8 @@ func reviews(t *testing.T, resource string) int {
 	return total
 }
 
-// TestInventedTokensElsewhere verifies that forged tokens on paths outside of the API cause a bounded number of calls
-// to the host, and do not delay other clients.
+// TestInventedTokensElsewhere verifies that many requests with forged tokens, for paths such as /metrics, cause
+// a limited number of TokenReviews. The requests do not block other clients.
 func TestInventedTokensElsewhere(t *testing.T) {
 	const tokens, most = 400, 150
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
@@ -59,8 +59,8 @@ func TestInventedTokensElsewhere(t *testing.T) {
 	}
 }
 
-// TestInventedPathsElsewhere verifies that requests of unknown clients for unknown paths cause a bounded number of
-// reviews on the host, even if they come from many networks.
+// TestInventedPathsElsewhere verifies that many anonymous requests for nonexistent paths cause a limited number of
+// SubjectAccessReviews, even if the requests come from many networks.
 func TestInventedPathsElsewhere(t *testing.T) {
 	const requests, most, kind = 600, 400, "subjectaccessreviews"
 	c := at(t, replicaWith(t, behindProxy).Endpoint())

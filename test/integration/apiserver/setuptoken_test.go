@@ -93,7 +93,7 @@ func TestSetupTokenIsWorthNothing(t *testing.T) {
 	})
 	t.Run("another password", func(t *testing.T) {
 		u, login := newSetupLogin(t)
-		replaceSecret(t, u, anotherPassword)
+		replacePasswordInSecret(t, u, anotherPassword)
 		becomes(t, c, wire.TwoFactorRequired, fixture.LoginRequest(wire.DirectPath, u.Name, anotherPassword))
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})

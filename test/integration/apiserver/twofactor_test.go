@@ -254,7 +254,7 @@ func TestReplacingASecondFactor(t *testing.T) {
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "123456"}))).Want(t, 40900)
 }
 
-// TestASecondFactorThatIsRequired verifies that a user without the required second factor has no other access.
+// TestASecondFactorThatIsRequired verifies that a user without the required second factor can only set up this factor.
 func TestASecondFactorThatIsRequired(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "") // the user is created before the policy requires a second factor

@@ -61,11 +61,10 @@ func registerHostAgain(tb testing.TB) {
 	}
 }
 
-// memberKubeconfig returns a valid kubeconfig with an additional line for its user.
-func memberKubeconfig(line string) string {
+func memberKubeconfig(userFields string) string {
 	return `{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}],
 clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
-users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
+users: [{name: u, user: {token: s3cr3t-canary` + userFields + `}}]}`
 }
 
 func unreachableCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {

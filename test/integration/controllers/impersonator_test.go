@@ -21,7 +21,7 @@ import (
 )
 
 // impersonatedNames returns the users and groups that KubeVision must be able to impersonate for the existing
-// KubeVisionRoleBindings.
+// KubeVisionRoleBindings. It does not use KubeVision's code.
 func impersonatedNames(ctx context.Context) (users, groups []string, err error) {
 	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
 	var people kubevisionv1alpha1.KubeVisionUserList

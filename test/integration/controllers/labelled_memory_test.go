@@ -27,8 +27,8 @@ func residentMiB(t *testing.T, pid int) uint64 {
 	return memory.Resident >> 20
 }
 
-// TestLabelledObjectsOfOthers verifies that large Roles with KubeVision's labels, which a tenant can create in one
-// namespace, do not increase the memory of the program that revokes rights.
+// TestLabelledObjectsOfOthers verifies that a tenant cannot increase the memory of kubevision-controller-manager with
+// large Roles. The Roles have the label with which KubeVision marks its own Roles.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory")

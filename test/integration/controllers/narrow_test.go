@@ -23,7 +23,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// newAdmissionPolicy creates a ValidatingAdmissionPolicy and a binding of the policy. At the end of the test, it
+// newAdmissionPolicy creates a ValidatingAdmissionPolicy and a binding of the policy. kube-apiserver then rejects
+// operations on objects that match matchCondition if validation is false. At the end of the test, newAdmissionPolicy
 // deletes both objects.
 func newAdmissionPolicy(
 	tb testing.TB, group, resource, matchCondition, validation string,

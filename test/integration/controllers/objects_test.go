@@ -28,8 +28,8 @@ const canary = "canary-"
 
 func newPassword() string { return canary + rand.Text() }
 
-// writer returns a client that may write the object o. Only KubeVision's own account may write some kinds of objects,
-// for example KubeVisionSessions.
+// writer returns a client with the right to write the object o. For internal objects of KubeVision, such as
+// KubeVisionSessions, the client uses a ServiceAccount of KubeVision.
 func writer(o client.Object) client.Client {
 	switch kind := o.GetObjectKind().GroupVersionKind().Kind; o := o.(type) {
 	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle,

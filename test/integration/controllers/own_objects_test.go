@@ -23,7 +23,8 @@ import (
 
 const ownObjectsPolicy = "kubevision-own-objects"
 
-// refusedBy returns nil if the admission policy has rejected the request.
+// refusedBy verifies that err is a rejection by the named admission policy. If err is nil or another error, refusedBy
+// returns an error.
 func refusedBy(policy string, err error) error {
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy+"'") {
 		return errors.Join(errors.New("want an error of "+policy), err)

@@ -19,6 +19,8 @@ import (
 
 const system = names.Namespace
 
+// rightsBeyondReadonly returns rights in a namespace that contains ServiceAccounts of KubeVision or Kubernetes. A
+// subject with one of these rights could gain more rights than its role grants.
 func rightsBeyondReadonly(namespace string) []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "secrets", Name: names.SigningKeysSecret, Namespace: namespace},

@@ -83,8 +83,8 @@ func expectedRights(account types.NamespacedName) []string {
 	return slices.DeleteFunc(all, func(line string) bool { return !strings.HasPrefix(line, account.String()+" ") })
 }
 
-// TestRightsOfThePrograms verifies that the ServiceAccounts of KubeVision have exactly the expected rights. One of the
-// expected rights is the verb "escalate", with which the controllers could grant further rights to the ServiceAccounts.
+// TestRightsOfThePrograms verifies that the ServiceAccounts of KubeVision have exactly the expected rights while the
+// controllers run. The controllers have the verb "escalate", and could therefore grant more rights to themselves.
 func TestRightsOfThePrograms(t *testing.T) {
 	guard(t)
 	host(t)

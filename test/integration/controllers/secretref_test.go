@@ -23,7 +23,7 @@ func ownSecrets() []string {
 
 // TestSecretsOfKubeVisionCannotBeNamed verifies that a KubeVisionUser or KubeVisionCluster cannot refer to KubeVision's
 // own Secrets, such as the signing keys. Otherwise, clients could make KubeVision read Secrets that the clients may not
-// read.
+// read. For example, if the signing key were the password of a user, this user could forge any session.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}
@@ -41,9 +41,10 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 		object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules removes the validation rules of one field from a CustomResourceDefinition. At the end of the test, it
-// restores the rules. probe returns an object that the rules reject.
-func withoutRules(tb testing.TB, definition, field string, probe func() client.Object) {
+// withoutRules removes the validation rules of one field from a CustomResourceDefinition until the test ends. The
+// function newInvalid returns an object that violates the rules. withoutRules waits until kube-apiserver accepts this
+// object.
+func withoutRules(tb testing.TB, definition, field string, newInvalid func() client.Object) {
 	tb.Helper()
 	rules := kubectl(tb, "get", "crd", definition,
 		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+field+
@@ -54,7 +55,7 @@ func withoutRules(tb testing.TB, definition, field string, probe func() client.O
 		_, err := env.Cluster.Kubectl(ctx, "patch", "crd", definition, "--type=json", "-p", "["+operation+"]")
 		return err
 	}
-	try := func(ctx context.Context) error { return env.Client.Create(ctx, probe(), client.DryRunAll) }
+	try := func(ctx context.Context) error { return env.Client.Create(ctx, newInvalid(), client.DryRunAll) }
 	tb.Cleanup(func() {
 		ctx, cancel := later(tb)
 		defer cancel()

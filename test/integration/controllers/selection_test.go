@@ -167,9 +167,9 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user needs the right to read a kubeconfig Secret to
-// create a second KubeVisionCluster with this Secret. Without this check, a user could register a cluster again with
-// other labels.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user without the right to read a kubeconfig Secret cannot
+// create a KubeVisionCluster that refers to this Secret. Otherwise, the user could register an existing cluster a
+// second time, with other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)

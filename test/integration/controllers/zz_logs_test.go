@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestProgramsLackNoRight verifies that no call of the programs was forbidden during the tests before this one.
+// TestProgramsLackNoRight verifies that KubeVision's programs have all rights that they need. It searches the logs of
+// the programs for errors with the word "forbidden".
 func TestProgramsLackNoRight(t *testing.T) {
 	for _, file := range logFiles(t) {
 		seen := map[string]bool{}

@@ -143,10 +143,9 @@ func TestBrowser(t *testing.T) {
 	page.stayed()
 }
 
-// enrol sets up a second factor for a user, and returns the secret of the second factor. It also verifies how the page
-// gets the image of the QR code:
-//   - The content security policy blocks the request of the page to another site.
-//   - A script of KubeVision inserts an image from KubeVision's API instead.
+// enrol sets up a second factor for a user, and returns the secret of the second factor. The page first requests the QR
+// code from another site. enrol verifies that the browser blocks this request, and that the page shows a QR code from
+// KubeVision instead.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
 	t.do("open the page", chromedp.Navigate(t.base+"/"))

@@ -125,7 +125,8 @@ func TestDashboardDir(t *testing.T) {
 	}
 }
 
-// TestReservedPaths verifies that the dashboard does not replace the responses of the paths that the API server lists.
+// TestReservedPaths verifies that kubevision-apiserver does not serve the dashboard at the paths of the API server,
+// such as /healthz.
 func TestReservedPaths(t *testing.T) {
 	plain := env.Administrator(t)
 	served, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())

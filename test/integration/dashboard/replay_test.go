@@ -56,8 +56,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// awaitDeployment waits until the Deployment "web" has a complete status. It then reads the Deployment for the bodies
-// of later requests.
+// awaitDeployment waits until the Deployment "web" has a complete status. It then stores the Deployment as JSON,
+// because later requests send this JSON text as the body.
 func (r *replay) awaitDeployment(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/resources/deployments/web?namespace=" + namespace

@@ -47,10 +47,11 @@ func careless() map[string][]string {
 // TestRemovalInEveryOrder verifies the command "remove" after a user has deleted parts of an installation with kubectl:
 //   - Each kubectl command ends, although the controllers do not run and do not remove finalizers.
 //   - The command "remove" removes the rest of the installation.
-//   - The command "remove" deletes the objects on the member cluster if the kubeconfig of the cluster still exists.
+//   - The command "remove" deletes the objects on a registered cluster if the kubeconfig of the cluster still exists.
 //
-// The user runs kubectl before kube-apiserver enforces the admission policies, which would reject the deletions. By
-// default, the user deletes the parts in two orders. With the flag -every-order, the user deletes them in all orders.
+// The user runs kubectl immediately after the installation, when kube-apiserver does not enforce KubeVision's admission
+// policies yet. Later, the policies would reject the deletions. By default, the test uses two orders of the deletions.
+// With the flag -every-order, the test uses all orders.
 func TestRemovalInEveryOrder(t *testing.T) {
 	orders := [][]string{
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
@@ -127,11 +128,12 @@ func leftovers() []client.Object {
 
 // TestRemove verifies the command "remove", which deletes the objects of an installation:
 //   - The command can run a second time without an error.
-//   - The command deletes the Namespace and the ClusterRoleBinding of the removal Job only if --remove-self is set.
+//   - The command deletes the Namespace kubevision-removal and the ClusterRoleBinding kubevision-removal only if the
+//     flag --remove-self is set.
 //   - The command keeps objects of other owners, even if the objects have the label of KubeVision.
 //   - The command does not wait for an object whose finalizer another program must remove.
-//   - The command deletes the Namespace kubevision-system only after the Pods in this Namespace have ended. Otherwise,
-//     kube-controller-manager would delay the deletion of the Namespace by half of the Pod's grace period.
+//   - The command deletes the Namespace kubevision-system only after all Pods in kubevision-system have ended.
+//     Otherwise, kube-controller-manager would delay the deletion of this Namespace.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}

@@ -57,8 +57,9 @@ func awaitRules(t *testing.T, member *plane, name string) {
 	})
 }
 
-// TestRemadeRoles verifies that an existing role is adopted if only the aggregation controller has written it, and is
-// not adopted if another client has written it.
+// TestRemadeRoles verifies the registration of a cluster that already contains KubeVision's ClusterRole
+// kubevision:readonly. The registration succeeds if only the aggregation controller of Kubernetes has written the
+// ClusterRole. The registration fails if another client has written the ClusterRole.
 func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {

@@ -45,8 +45,8 @@ func newConcurrentDeployment(t *testing.T, name string) concurrentDeployment {
 		target: wire.DirectPath + "/clusters/" + c.Name + path}
 }
 
-// post sends the action. It applies changeBefore to the Deployment immediately before the first patch of the action,
-// and changesAfter immediately after this patch.
+// post sends a POST request for the action to KubeVision, and returns the response. When KubeVision first patches the
+// Deployment, post applies changeBefore immediately before the patch, and changesAfter immediately after the patch.
 func (d concurrentDeployment) post(
 	t *testing.T, action, body, changeBefore string, changesAfter ...string,
 ) wire.Envelope {
@@ -55,8 +55,9 @@ func (d concurrentDeployment) post(
 	return e
 }
 
-// postDuringPatches sends the action, and returns the number of patches that the action sent. For each of the first n
-// patches, postDuringPatches applies changeBefore to the Deployment before the patch, and changesAfter after the patch.
+// postDuringPatches sends a POST request for the action to KubeVision. Then KubeVision patches the Deployment. For each
+// of the first n patches, postDuringPatches applies changeBefore before the patch, and changesAfter after the patch. It
+// returns the response to the POST request, and the number of all patches.
 func (d concurrentDeployment) postDuringPatches(
 	t *testing.T, n int32, action, body, changeBefore string, changesAfter ...string,
 ) (answer wire.Envelope, patches int32) {

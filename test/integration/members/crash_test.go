@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// maxCrashes limits the number of crashes in one call of killRepeatedly, and so the duration of a test.
+// maxCrashes is the maximum number of crashes in one call of killRepeatedly. It limits the duration of a test, and is
+// sufficient for a crash at each kind of step.
 const maxCrashes = 5
 
 // fuse kills kubevision-controller-manager while the program waits for the response of a registered cluster to a write.

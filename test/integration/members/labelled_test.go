@@ -22,8 +22,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// fill creates RoleBindings of 1.25 MiB with the labels of KubeVision's RoleBindings, and with finalizers that prevent
-// their immediate deletion. Any user who may write RoleBindings in one namespace of the member can create them.
+// fill creates RoleBindings with the labels of KubeVision's RoleBindings. Each RoleBinding has a size of 1.25 MiB, and
+// a finalizer that prevents immediate deletion. Any user who may write RoleBindings in one namespace of the registered
+// cluster can create such RoleBindings.
 func (p *plane) fill(tb testing.TB, namespace, binding string, count int) {
 	tb.Helper()
 	tb.Cleanup(func() { p.unfill(tb, namespace, count) })

@@ -113,7 +113,8 @@ func registerText(
 	return c
 }
 
-// unregister deletes a KubeVisionCluster and waits until the object is gone.
+// unregister deletes a KubeVisionCluster and waits until the object is gone. The Secret with the kubeconfig must still
+// exist, because KubeVision removes its objects from the cluster first.
 func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)

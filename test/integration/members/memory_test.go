@@ -73,8 +73,8 @@ func pour(w http.ResponseWriter, compressed bool, prefix, chunk string) {
 	}
 }
 
-// TestMemoryOfControllers verifies that excessive data from a member affect only the conditions of the member, and not
-// the memory of the program.
+// TestMemoryOfControllers verifies that the controller manager stays within the memory limit when a registered cluster
+// sends too much data. The data must affect only the conditions of this cluster.
 func TestMemoryOfControllers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
@@ -180,7 +180,8 @@ func TestMemoryOfControllers(t *testing.T) {
 	}
 }
 
-// TestMemoryOfManyMembers verifies the common memory limit of members that do not exceed their own limits.
+// TestMemoryOfManyMembers verifies that the controller manager limits the memory for all registered clusters together.
+// No cluster exceeds the limit for a single cluster. The cluster that was registered first must remain Ready.
 func TestMemoryOfManyMembers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberTellsNothing verifies that a user without rights cannot find out whether an object or a cluster exists. The
-// responses for an existing name and for a missing name may differ only in the name and the request id.
+// TestMemberTellsNothing verifies that a user cannot find out whether an object or a cluster exists that the user may
+// not read. The responses for an existing name and for a missing name may differ only in the name and the request id.
 func TestMemberTellsNothing(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

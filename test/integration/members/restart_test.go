@@ -39,8 +39,9 @@ func TestRestartOfChangedDeployment(t *testing.T) {
 	}
 }
 
-// TestRestartOfAlwaysChangedDeployment verifies that a restart ends with an error after five patches if the Deployment
-// is paused at each patch and resumed afterwards.
+// TestRestartOfAlwaysChangedDeployment verifies that the restart of a Deployment ends with an error after five failed
+// patches. Another client pauses the Deployment before each patch, so that the patch fails. After the patch, this
+// client resumes the Deployment.
 func TestRestartOfAlwaysChangedDeployment(t *testing.T) {
 	const attempts = 5
 	d := newConcurrentDeployment(t, "restart-always")

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies that the server requests a Table with metadata only, and does not accept other
-// responses as a Table.
+// TestMembersWithoutTables verifies that KubeVision requests a Table with metadata only from a registered cluster.
+// KubeVision must return an error if the response is not a valid Table.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)

@@ -28,11 +28,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// everyRequest returns one API request of each kind for which KubeVision calls a registered cluster.
-func everyRequest(cluster string) []wire.Request {
-	base := wire.DirectPath + "/clusters/" + cluster
+// clusterRequests returns API requests that require KubeVision to call the registered cluster.
+func clusterRequests(clusterName string) []wire.Request {
+	base := wire.DirectPath + "/clusters/" + clusterName
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
-	return append(podRequests(cluster),
+	return append(podRequests(clusterName),
 		wire.Request{Method: http.MethodPost, Path: base + "/namespaces/default/resources/pods/dry-run", Body: pod},
 		wire.Request{Method: http.MethodPost, Path: base + "/resources/batch-delete",
 			Body: `[{"resource":"pods","namespace":"default","name":"one"}]`},
@@ -68,7 +68,7 @@ func TestUntypedAnswers(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				a.fault.Store(&fault)
-				for _, r := range everyRequest(c.Name) {
+				for _, r := range clusterRequests(c.Name) {
 					r.Bearer = p.token
 					response := p.client.Send(t, r)
 					text := fmt.Sprint(response.Header) + string(response.Body)
@@ -102,7 +102,7 @@ func TestTypedAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.fault.Store(new(answering(http.StatusUnprocessableEntity, "application/json", string(body))))
-	for _, r := range everyRequest(c.Name) {
+	for _, r := range clusterRequests(c.Name) {
 		r.Bearer = p.token
 		response := p.client.Send(t, r)
 		text := string(response.Body)

@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations returns the data of an apply response and the operation of each result, separated by spaces.
+// operations returns the data of an apply response. The returned string contains the operation of each result, for
+// example "created unchanged".
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestANamespaceOfAKindThatHasNone verifies that a namespace in the query is ignored for cluster-scoped kinds, because
-// dashboards send it with every request, and kubectl ignores it, too. In the path, it must be an error.
+// TestANamespaceOfAKindThatHasNone verifies that the query parameter namespace has no effect on cluster-scoped kinds,
+// because dashboards send the parameter with every request. A namespace in the path must be an error.
 func TestANamespaceOfAKindThatHasNone(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), set().Namespace(t, "shown")
 	name := fixture.Name("class")

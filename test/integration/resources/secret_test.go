@@ -60,7 +60,8 @@ func stored(tb testing.TB, s *corev1.Secret) *corev1.Secret {
 	return found
 }
 
-// TestAMaskedSecretWrittenBack verifies that masked values are not changed when other fields change.
+// TestAMaskedSecretWrittenBack verifies that a write with the mask "******" in place of a value does not change the
+// stored value of the Secret.
 func TestAMaskedSecretWrittenBack(t *testing.T) {
 	ns := set().Namespace(t, "masked")
 	dev := newPerson(t, "dev", ns)

@@ -272,12 +272,12 @@ func storeOf(tb testing.TB, prefix, secret string, change func(*recording.Option
 	return s
 }
 
-// TestBoundsOfBucket verifies the limits for recordings in an S3 bucket:
+// TestBoundsOfBucket verifies how KubeVision stores recordings in an S3 bucket:
 //   - A recording that exceeds the maximum size of an object continues in a second object.
-//   - No recording begins when the existing recordings reach the maximum total size.
-//   - Recordings that exceed the maximum age are deleted.
-//   - No recording begins with wrong credentials.
-//   - No recording begins if the certificate of the S3 server is not trusted.
+//   - KubeVision rejects a new recording if the existing recordings have reached the maximum total size.
+//   - KubeVision deletes recordings that exceed the maximum age.
+//   - KubeVision rejects a new recording if the S3 server rejects KubeVision's credentials.
+//   - KubeVision rejects a new recording if the certificate of the S3 server is not trusted.
 func TestBoundsOfBucket(t *testing.T) {
 	const prefix = "bounds"
 	s := storeOf(t, prefix, secretKey, nil)

@@ -112,8 +112,8 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// resumeTime is the time for which TestResume repeats its checks. Without this flag, TestResume makes each check once,
-// and does not kill kube-apiserver.
+// resumeTime is the time for which TestResume repeats its checks. If resumeTime is 0, TestResume makes each check once.
+// Otherwise, TestResume also kills and restarts kube-apiserver in each repetition.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
 // resumption contains the clients of TestResume, and a replica of the server whose connections to kube-apiserver are

@@ -15,13 +15,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// executing returns the number of requests that occupy seats of API Priority and Fairness, without requests of
-// kube-apiserver's own clients.
-func executing(tb testing.TB, front *wire.Client) int {
+// executing returns the number of requests that occupy seats of API Priority and Fairness in kube-apiserver.
+func executing(tb testing.TB, kubeAPIServer *wire.Client) int {
 	tb.Helper()
 	const metric = "apiserver_flowcontrol_current_executing_requests{"
 	sum := 0
-	lines := bufio.NewScanner(bytes.NewReader(front.Send(tb, wire.Request{Path: "/metrics"}).Body))
+	lines := bufio.NewScanner(bytes.NewReader(kubeAPIServer.Send(tb, wire.Request{Path: "/metrics"}).Body))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
@@ -37,8 +36,8 @@ func executing(tb testing.TB, front *wire.Client) int {
 	return sum
 }
 
-// TestStreamsOccupyNoSeats verifies that WebSockets through kube-apiserver do not occupy seats of API Priority and
-// Fairness. A priority level has only some dozens of seats.
+// TestStreamsOccupyNoSeats verifies that WebSockets through kube-apiserver occupy no seats of API Priority and Fairness
+// if their path begins with "/proxy". A priority level has only some dozens of seats.
 func TestStreamsOccupyNoSeats(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

@@ -189,7 +189,8 @@ func TestTicketIsNowhere(t *testing.T) {
 	}
 }
 
-// checkLog stops a replica, and fails the test if its log contains a secret.
+// checkLog stops a replica of kubevision-apiserver, and returns the log of the replica. The test fails if the log
+// contains the given secret.
 func checkLog(tb testing.TB, replica *localcluster.APIServer, secret string) string {
 	tb.Helper()
 	if err := replica.Stop(); err != nil {

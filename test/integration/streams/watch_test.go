@@ -327,8 +327,10 @@ func TestWatchLosesTheRight(t *testing.T) {
 	w.expectNoEvents(t, 300*time.Millisecond, "after")
 }
 
-// TestWatchWithoutSubscription verifies that a client that does not subscribe gets at most one event per second about
-// each kind that its session has listed, and no events about lists of other sessions.
+// TestWatchWithoutSubscription verifies which events a client receives if the client does not subscribe:
+//   - The client receives events about the kinds of objects that the session of the client has listed.
+//   - The client receives at most one event per second about each kind.
+//   - The client receives no events about kinds that only other sessions have listed.
 func TestWatchWithoutSubscription(t *testing.T) {
 	ns := set().Namespace(t, "listed")
 	p, q := bound(t, "readonly"), bound(t, "readonly")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestCodesAreNamed verifies that each code has a name in generated clients.
+// TestCodesAreNamed verifies that CodeNames returns the name of each result code of the API, for example "Forbidden".
 func TestCodesAreNamed(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
 	if err != nil {

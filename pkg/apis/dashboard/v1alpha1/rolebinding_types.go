@@ -124,9 +124,9 @@ type RoleBindingClusterStatus struct {
 	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role
-	// binding is in force, but grants only the role readonly in protected namespaces, the message names these
-	// namespaces. Otherwise, the message is absent.
+	// message is present in two cases. If the role binding is not in force on the cluster, message describes the cause
+	// and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected
+	// namespaces, message names these namespaces.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// clusterRole is the ClusterRole to which the subjects are bound.
