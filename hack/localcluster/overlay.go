@@ -12,8 +12,8 @@ import (
 )
 
 // overlayTemplate is a kustomization of the manifests of KubeVision for programs that run outside of the cluster. It
-// removes the Deployments, and makes kube-apiserver connect to kubevision-apiserver on localhost. kube-apiserver
-// resolves a Service of type ExternalName to its host, at the port of the APIService.
+// removes the Deployments. It changes the type of the Service to ExternalName, with the host localhost. For the
+// APIService, kube-apiserver then connects to kubevision-apiserver on localhost.
 const overlayTemplate = `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:

@@ -66,8 +66,8 @@ func forgetMetrics(ctx context.Context, clusterCache cache.Cache, delay time.Dur
 	return nil
 }
 
-// forgetCluster removes the time series of a cluster. It does nothing if a KubeVisionCluster with this name exists,
-// because the cluster was registered again.
+// forgetCluster removes the time series of a cluster. It does nothing if a KubeVisionCluster with this name exists. In
+// this case, the cluster was registered again.
 func forgetCluster(ctx context.Context, reader client.Reader, name string) {
 	err := reader.Get(ctx, types.NamespacedName{Name: name}, &kubevisionv1alpha1.KubeVisionCluster{})
 	if apierrors.IsNotFound(err) {

@@ -31,7 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// streamPatience bounds the time for which the stopping server waits until all streams have ended.
+// streamPatience is the maximum time that the server waits for the end of all streams during its shutdown.
 const streamPatience = 5 * time.Second
 
 // newTickets returns the service for tickets. Its key is derived from the signing keys, which all replicas have. Each

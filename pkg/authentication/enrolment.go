@@ -44,8 +44,8 @@ type Enrolment struct {
 // Until then, the current second factor remains valid. The password may be empty if the user has no second factor and
 // has logged in within the last five minutes.
 //
-// Setup returns ErrPasswordRequired if the password is missing, and a CodeError if it is wrong. After too many wrong
-// passwords, it returns a throttle.BlockedError.
+// Setup returns ErrPasswordRequired if the password is missing. If the password is wrong, Setup returns a CodeError, as
+// Enable does for a wrong code. After too many wrong passwords, Setup returns a throttle.BlockedError.
 func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !s.mayEnrol(p) {
 		return nil, ErrPasswordRequired

@@ -182,8 +182,8 @@ type credential struct {
 	device             *device
 }
 
-// verify compares the password, and returns the Secret with the credentials. It returns a credentialsError if the login
-// is rejected.
+// verify compares the password in given with the stored hash, and returns the Secret with the credentials of the user.
+// It returns a credentialsError if the login is rejected.
 func (l *Logins) verify(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt,
 ) (*corev1.Secret, error) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRates verifies that each session or client address has a separate rate limit for requests. The number of
-// remembered rate limits and the number of remembered deleted sessions must be bounded.
+// TestRates verifies that each session or client address has a separate rate limit for requests. The number of rate
+// limits in memory must be bounded. The number of deleted sessions in memory must be bounded, too.
 func TestRates(t *testing.T) {
 	const burst = 3
 	r, now := newRateLimiters(burst), time.Now()

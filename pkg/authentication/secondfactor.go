@@ -92,13 +92,13 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	}
 }
 
-// checkTOTP returns nil if the code is valid for a login. Afterwards, the code is no longer valid.
+// checkTOTP returns nil if the code is valid for a login. After checkTOTP returns nil, the code is no longer valid.
 func (s *SecondFactors) checkTOTP(factor *credentials.SecondFactor, code string) error {
 	return s.check(factor, func() bool { return s.spend(factor, code) })
 }
 
-// spend returns true if the code is valid, and records that it was used. Afterwards, the code is not valid for any
-// operation.
+// spend returns true if the code is valid, and records that it was used. After spend returns true, the code is not
+// valid for any operation.
 func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, s.Clock.Now())
 	if ok {
@@ -107,7 +107,8 @@ func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) boo
 	return ok
 }
 
-// checkRecovery returns nil if the recovery code is valid for a login. Afterwards, the code is no longer valid.
+// checkRecovery returns nil if the recovery code is valid for a login. After checkRecovery returns nil, the code is no
+// longer valid.
 func (s *SecondFactors) checkRecovery(factor *credentials.SecondFactor, uid types.UID, code string) error {
 	return s.check(factor, func() bool {
 		rest, ok := recoverycode.Redeem(factor.RecoveryCodes, string(uid), code)

@@ -63,7 +63,7 @@ type Ticket struct {
 	Namespace string `json:"n,omitempty"`
 	// Pod is the name of the only Pod to which the ticket may open a stream. If it is empty, any Pod is allowed.
 	Pod string `json:"p,omitempty"`
-	// Verb is the only verb for which the ticket may open a stream, such as logs or exec. If it is empty, any verb is
+	// Verb is the only kind of stream that the ticket may open, for example logs or exec. If it is empty, any kind is
 	// allowed.
 	Verb string `json:"v,omitempty"`
 	// Proved is true if the client sent a fresh code of the second factor when it requested the ticket. The stream that

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Require returns nil if the cluster allows the caller the request that the attributes describe. It returns an error
-// with a code of the API if the cluster denies the request, or if the access review fails.
+// Require returns nil if the cluster allows the caller to send the request that the attributes describe. It returns an
+// error with a code of the API if the cluster denies the request, or if the access review fails.
 func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
 	allowed, err := caller.Allowed(ctx, attributes)
 	switch {
@@ -40,8 +40,8 @@ func Require(ctx context.Context, caller *clusters.Client, attributes authorizat
 	return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not %s", describeAttributes(attributes))
 }
 
-// bindingNotApplied returns the error for a caller whom KubeVision may not impersonate on a cluster yet. This is the
-// case if the cluster forbids an access review as the caller.
+// bindingNotApplied returns the error for a cluster on which KubeVision does not have the right to impersonate the
+// caller yet. Without this right, the cluster forbids access reviews that KubeVision sends as the caller.
 func bindingNotApplied(cause error) error {
 	return envelope.New(dashboardv1alpha1.CodeForbidden,
 		"your role binding is not applied on this cluster yet: try again shortly").WithCause(cause)

@@ -70,7 +70,8 @@ func newCollector(
 	return c
 }
 
-// collect returns false and adds nothing if a size limit would be exceeded.
+// collect adds the names for the subjects of a binding to collector.impersonation, and returns true. If a size limit
+// would be exceeded, collect adds nothing and returns false.
 func (c *collector) collect(clusterRole string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.remainingOfRole[clusterRole]

@@ -37,12 +37,12 @@ type Budget struct {
 type Options struct {
 	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share bounds the memory of each user or other owner of requests, in bytes. Zero means no such limit.
+	// Share bounds the memory of each holder, in bytes. A holder is usually a user. Zero means no such limit.
 	Share int64
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention. The
 	// default is 64 KiB.
 	Step int64
-	// Work limits the processor time and the number of concurrent tasks of each user or other owner of requests. Nil
+	// Work limits the processor time and the number of concurrent tasks of each holder. A holder is usually a user. Nil
 	// means no limit.
 	Work *userlimit.Gates
 }
@@ -50,7 +50,7 @@ type Options struct {
 // New returns a Budget with the given size in bytes, and with defaults for the other options.
 func New(total int64) *Budget { return NewShared(Options{Total: total}) }
 
-// NewShared returns a Budget with the options.
+// NewShared returns a Budget with the given options. The requests of all users share this Budget.
 func NewShared(o Options) *Budget {
 	o.Step = cmp.Or(o.Step, step)
 	return &Budget{Options: o, held: map[string]int64{}}
@@ -161,9 +161,9 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone takes n more bytes, for a large amount that is needed for a short time. It first waits until no other call
-// of HoldAlone holds bytes of the same account. The returned function gives the bytes back. HoldAlone returns
-// ErrExceeded if a limit would be exceeded or the account is closed.
+// HoldAlone takes n more bytes. It is intended for large amounts that are needed for a short time. It first waits until
+// no other call of HoldAlone holds bytes of the same account. The returned function gives the bytes back. HoldAlone
+// returns ErrExceeded if a limit would be exceeded or the account is closed.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil

@@ -22,8 +22,8 @@ type QueueOptions struct {
 	Total int64
 	// Share bounds the total cost of the work in progress of each holder. A holder is usually a user.
 	Share int64
-	// Largest bounds the cost of one unit of work. A higher cost counts as Largest. If Largest is zero or greater than
-	// Share, Share is used instead.
+	// Largest bounds the cost of one unit of work. A higher cost counts as Largest. Share is used instead if Largest is
+	// zero, or if Largest exceeds Share.
 	Largest int64
 	// Waiting bounds the number of waiting units of work of each holder. A holder is usually a user.
 	Waiting int

@@ -11,9 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// countJSON sends the request with next.RoundTrip(). Each Read of the response body calls count() with the bytes. If
-// count() returns an error, the Read returns this error. countJSON returns an error if a successful response is not
-// JSON. It does not count responses with a status of 300 or more.
+// countJSON sends the request with next.RoundTrip(). Each Read of the response body calls count() with the data that it
+// has read. If count() returns an error, the Read returns this error. countJSON returns an error if a successful
+// response is not JSON. It does not count responses with a status of 300 or more.
 func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte) error) (*http.Response, error) {
 	got, err := next.RoundTrip(r)
 	if err != nil || got.StatusCode >= http.StatusMultipleChoices {
@@ -34,8 +34,7 @@ type countedBody struct {
 	count func(piece []byte) error
 }
 
-// Read reads from the body, and passes the bytes that it has read to count(). If count() returns an error, Read returns
-// this error.
+// Read reads data from the body, and calls count() with the data. If count() returns an error, Read returns this error.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if failure := b.count(p[:n]); failure != nil {

@@ -247,7 +247,7 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 }
 
-// TestSlowDiscovery verifies the age up to which requests use the cached resource list without a check. The age is
+// TestSlowDiscovery verifies the maximum age of a cached resource list that requests use immediately. The maximum is
 // higher after a slow discovery, but never higher than plainDiscoveryAge.
 func TestSlowDiscovery(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -13,7 +13,8 @@ const (
 	// costOfStruct is the approximate memory of a list element that is decoded to a struct, in bytes.
 	costOfStruct = 512
 	costOfString = 32
-	// costOfField is the approximate memory of a field or a map entry, in bytes.
+	// costOfField is the approximate memory of a struct field or a map entry in a decoded response, in bytes. For
+	// cached API objects, costOfMember is used instead.
 	costOfField = 64
 )
 

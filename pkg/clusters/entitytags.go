@@ -30,11 +30,11 @@ type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// newTags contains the entity tags (HTTP ETag) that the discovery in progress has received. The keys are the paths
-	// of the documents.
+	// newTags contains the entity tags (HTTP ETag) that the discovery in progress has received. The keys are /api and
+	// /apis, the paths of the discovery documents.
 	newTags map[string]string
-	// catalogTags contains the entity tags (HTTP ETag) of the current catalog of resources. The keys are the paths of
-	// the documents.
+	// catalogTags contains the entity tags (HTTP ETag) of the two discovery documents from which the current catalog of
+	// resources was created. The keys are /api and /apis, the paths of the documents.
 	catalogTags map[string]string
 }
 

@@ -20,7 +20,8 @@ import (
 // examineTimeout bounds the duration of Examine, and of the first requests with a new kubeconfig.
 const examineTimeout = 5 * time.Second
 
-// Examination is the result of Examine. A boolean field is false if Examine could not test it.
+// Examination is the result of Examine. A boolean field is true only if Examine has verified the condition that the
+// field states.
 type Examination struct {
 	// Reachable is true if an API server responds.
 	Reachable bool

@@ -58,10 +58,10 @@ type frameConn struct {
 	// started is true after the response to the upgrade request. From then on, the cluster sends frames.
 	started bool
 
-	// header contains the first headerRead bytes of the next frame header. Only Read uses it, so it needs no lock.
+	// header is a buffer for the header of a frame. Only Read uses it, so it needs no lock.
 	header [frameHeaderBytes]byte
-	// headerRead is the number of bytes of the next frame header that were read. Only Read uses it, so it needs no
-	// lock.
+	// headerRead is the number of bytes that Read has received of an incomplete frame header. Only Read uses it, so it
+	// needs no lock.
 	headerRead int
 	// payload is the number of bytes of the current frame that were not read yet. Only Read uses it, so it needs no
 	// lock.
@@ -113,8 +113,9 @@ func (c *frameConn) awaitCreation() {
 	c.creating.Wait()
 }
 
-// Read reads from the connection, at most to the end of the current header or payload. It returns errFrame or
-// ErrTooLarge if the cluster sends a frame that is not allowed.
+// Read reads from the connection, at most to the end of the current header or payload. It returns ErrTooLarge if the
+// cluster sends a frame that is too large. It returns errFrame if the cluster sends a frame that the protocol does not
+// allow.
 func (c *frameConn) Read(p []byte) (int, error) {
 	if !c.started || len(p) == 0 {
 		return c.Conn.Read(p) //nolint:wrapcheck // io.EOF must not be wrapped
@@ -314,8 +315,8 @@ type limitedConnection struct {
 	conn *frameConn
 }
 
-// CreateStream creates a stream. It returns errFrame or ErrTooLarge if the cluster has sent a frame that is not
-// allowed.
+// CreateStream creates a stream. It returns ErrTooLarge if the cluster has sent a frame or an error stream that is too
+// large. It returns errFrame if the cluster has sent a frame that the protocol does not allow.
 func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
 	if err := c.conn.beginCreation(); err != nil {
 		return nil, err
@@ -360,8 +361,9 @@ type limitedStream struct {
 	left int
 }
 
-// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. It returns
-// errFrame or ErrTooLarge if the cluster has sent a frame that is not allowed.
+// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes, or if the
+// cluster has sent a frame that is too large. It returns errFrame if the cluster has sent a frame that the protocol
+// does not allow.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.countRead(s.Identifier(), n)

@@ -26,8 +26,8 @@ func newLimited(places int, next http.RoundTripper) *inFlightRoundTripper {
 	return &inFlightRoundTripper{next: next, places: make(chan struct{}, places)}
 }
 
-// RoundTrip sends the request. If too many requests to the cluster are already in flight, it returns ErrNotConnected
-// without sending the request.
+// RoundTrip sends the request. If too many requests to the cluster are already in flight, it does not send the request.
+// It then returns ErrNotConnected, as for a cluster that cannot be reached.
 func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:

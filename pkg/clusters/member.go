@@ -25,7 +25,8 @@ const (
 	// pingTimeout is the time after which an HTTP/2 connection is closed if no reply to a ping has arrived.
 	pingTimeout = 5 * time.Second
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes bounds the headers of a response, in bytes. API servers send at most 4 KiB of warnings.
+	// maxHeaderBytes bounds the headers of a response, in bytes. API servers send much smaller headers. For example,
+	// they send at most 4 KiB of warnings.
 	maxHeaderBytes = 64 << 10
 )
 

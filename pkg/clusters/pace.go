@@ -43,7 +43,8 @@ func newGates(atOnce int) *userlimit.Gates {
 	return userlimit.NewGates(userlimit.Options{AtOnce: atOnce})
 }
 
-// enterGates waits until the gates admit the user, and returns errFull after maxLargeWait. Nil gates admit every user.
+// enterGates waits until the gates admit the user. If maxLargeWait or ctx ends first, it returns errFull. Nil gates
+// admit every user.
 func enterGates(ctx context.Context, gates *userlimit.Gates, user string, errFull error) (leave func(), err error) {
 	if gates == nil {
 		return func() {}, nil
@@ -80,8 +81,8 @@ type pacedRoundTripper struct {
 	user  string
 }
 
-// RoundTrip sends the request. It waits while the user has too many concurrent calls or lists, and returns an error
-// after maxLargeWait.
+// RoundTrip sends the request. It waits while the user has too many concurrent calls or lists. If a wait exceeds
+// maxLargeWait, RoundTrip returns an error.
 func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error

@@ -20,17 +20,17 @@ type Pool struct {
 	mu sync.Mutex
 	// spent is the memory of the cached objects of all member clusters, in bytes.
 	spent int64
-	// disconnectedBytes is the memory of objects that are still cached from disconnected member clusters, in bytes. The
-	// field spent includes this memory.
+	// disconnectedBytes is the memory of objects that are still cached from disconnected member clusters, in bytes.
+	// Pool.spent includes this memory.
 	disconnectedBytes int64
 	shares            map[*share]struct{}
 	// changed is closed and replaced to wake the goroutines that wait for memory.
 	changed chan struct{}
 }
 
-// NewPool returns a Pool with a limit of total bytes.
-func NewPool(total int64) *Pool {
-	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
+// NewPool returns a Pool that limits the memory of all cached objects to maxBytes.
+func NewPool(maxBytes int64) *Pool {
+	return &Pool{total: maxBytes, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
 // share is the part of a Pool that one member cluster uses. The lock of the Pool guards the fields that change.

@@ -9,7 +9,7 @@ const (
 	costOfObject = 512
 	// costOfElement is the approximate memory of an element of an array in an API object, in bytes.
 	costOfElement = 128
-	// costOfMember is the approximate memory of a field or a map entry in an API object, in bytes.
+	// costOfMember is the approximate memory of a field or a map entry in a cached API object, in bytes.
 	costOfMember = 48
 	// costOfEntry is the approximate memory of an entry of a large map, in bytes.
 	costOfEntry     = 84
@@ -19,7 +19,7 @@ const (
 	maxFieldName  = 16
 
 	maxCachedDepth = 6 // the depth of the verbs in a list of Roles
-	// maxDepth bounds the nesting depth of JSON. API objects are nested several times less deeply.
+	// maxDepth bounds the nesting depth of JSON. API objects have far fewer levels.
 	maxDepth = 200
 )
 

@@ -35,7 +35,7 @@ const (
 // tokenPattern matches bearer tokens in the format of RFC 6750.
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// tokenSource requests tokens of one ServiceAccount of KubeVision on a cluster with the TokenRequest API.
+// tokenSource requests tokens from the TokenRequest API of a cluster, for one ServiceAccount of KubeVision.
 type tokenSource struct {
 	accounts corev1client.ServiceAccountsGetter
 	// account is the name of the ServiceAccount.

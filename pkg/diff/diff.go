@@ -56,8 +56,8 @@ func YAML(object []byte) (string, error) {
 	return text.String(), nil
 }
 
-// Unified returns the differences between the YAML of two JSON objects in the unified format of diff. It returns an
-// empty string if there are none.
+// Unified converts two JSON objects to YAML and returns the differences in the unified format of diff. It returns an
+// empty string if there are no differences.
 func Unified(oldName string, old []byte, newName string, updated []byte) (string, error) {
 	oldText, err := YAML(old)
 	if err != nil {

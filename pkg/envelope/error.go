@@ -44,7 +44,7 @@ func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// WithCause sets the cause of e, which is only logged, and returns e.
+// WithCause sets the cause of e and returns e. The cause is only logged.
 func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
@@ -66,7 +66,7 @@ func Unauthenticated() *Error {
 	return New(dashboardv1alpha1.CodeUnauthenticated, "not logged in: send a valid access token")
 }
 
-// TokenExpired returns the error for a token with a valid signature that has expired.
+// TokenExpired returns the error for an expired token with a valid signature.
 func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }

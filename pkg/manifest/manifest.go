@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML. A
-// manifest can also be a field of a JSON object, beside a one-time code.
+// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML.
+// The client can also send a JSON object with two fields: the manifest, and a one-time code of the user's second
+// factor.
 package manifest
 
 import (

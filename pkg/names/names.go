@@ -52,25 +52,25 @@ const (
 	// KubeVision's objects, and the limits for both.
 	ObjectQuotaParameter = "kubevision-object-quota"
 	// RoleBindingsPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For a new or changed
-	// binding, the policy requires the verb bind on the ClusterRole of the binding.
+	// binding, the policy requires that the user has the verb bind on the ClusterRole of the binding.
 	RoleBindingsPolicy = "kubevision-role-bindings"
 	// ClustersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionClusters. It protects the names, labels
 	// and connections of clusters that KubeVisionRoleBindings select.
 	ClustersPolicy = "kubevision-clusters"
 	// ClusterCredentialsPolicy is the name of the ValidatingAdmissionPolicy for the references from KubeVisionClusters
-	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires the
-	// verb get on the Secret.
+	// to Secrets with kubeconfigs. If another KubeVisionCluster already references the Secret, the policy requires that
+	// the user has the verb get on the Secret.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
 	// UsersPolicy is the name of the ValidatingAdmissionPolicy for KubeVisionUsers. If a KubeVisionRoleBinding
 	// names a user or a group of the user, the policy protects the groups and the credentials of this user.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. New labels can extend
-	// the rights that a KubeVisionRoleBinding grants in the Namespace. In this case, the policy requires the verb bind
-	// on the ClusterRole of the binding.
+	// NamespacesPolicy is the name of the ValidatingAdmissionPolicy for updates of Namespaces. If changed labels extend
+	// the rights that a KubeVisionRoleBinding grants in the Namespace, the policy requires that the user has the verb
+	// bind on the ClusterRole of the binding.
 	NamespacesPolicy = "kubevision-namespaces"
 	// NewNamespacesPolicy is the name of the ValidatingAdmissionPolicy for the creation of Namespaces. If a
-	// KubeVisionRoleBinding selects the labels of the new Namespace, the policy requires the verb bind on the
-	// ClusterRole of the binding.
+	// KubeVisionRoleBinding selects the labels of the new Namespace, the policy requires that the user has the verb
+	// bind on the ClusterRole of the binding.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager is the field manager with which the controllers apply objects.
@@ -79,7 +79,7 @@ const (
 	UserFieldManager = "kubevision"
 )
 
-// Labels that KubeVision sets or reads.
+// Keys and values of labels that KubeVision sets or reads.
 const (
 	// ManagedByLabel is the recommended label for the tool that manages an object.
 	ManagedByLabel = "app.kubernetes.io/managed-by"

@@ -83,7 +83,8 @@ const (
 	freeBytes = 32 << 10
 )
 
-// objectReader reads the JSON of a list. The bytes that the decoder holds in memory are charged to a budget.Account.
+// objectReader reads the JSON of a list for a json.Decoder. It charges the memory that this decoder needs for a large
+// object to a budget.Account.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account

@@ -5,8 +5,9 @@ package rawjson
 
 import "strconv"
 
-// At returns the JSON at the path in value, which must be valid JSON. An element of the path is the name of a field or
-// the index of an array element; a negative index counts from the end. At returns false if there is no such element.
+// At returns the JSON at the given path in a JSON value. Each segment of the path is the name of a field, or the index
+// of an array element. A negative index counts from the end. At returns false if the value contains nothing at the
+// path. The caller must make sure that value is valid JSON.
 func At(value []byte, path ...string) ([]byte, bool) {
 	for _, segment := range path {
 		var found bool

@@ -16,7 +16,8 @@ type pool struct {
 
 func (p *pool) over() bool { return p.used.Load() > p.limit }
 
-// account counts the memory of one store, in bytes. It also changes the total of the pool.
+// account counts the memory of one store, in bytes. Each change of this number also changes the number of the pool,
+// which counts the memory of all stores.
 type account struct {
 	pool *pool
 

@@ -66,8 +66,8 @@ const (
 	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
 	maxKinds      = 4096
-	// watchBytes is the memory of a cached resource in bytes, without the memory of its objects. It contains goroutines
-	// and buffers.
+	// watchBytes is the memory in bytes that a cached resource needs for goroutines and buffers. The memory of the
+	// cached objects is not included.
 	watchBytes = 128 << 10
 	// maxWrites bounds the number of entries in Cache.writes. If each entry contains maxDeletions names of the maximum
 	// length, all entries use about 12 MiB.

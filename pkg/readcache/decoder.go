@@ -87,7 +87,7 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	return event, object, nil
 }
 
-// inTurn decodes the next event. It waits while the processor time for the cluster is used up.
+// inTurn decodes the next event. It first waits if the cluster has exceeded the limit for processor time.
 func (d *decoder) inTurn() (watch.EventType, runtime.Object, error) {
 	if err := d.turn.Enter(); err != nil {
 		return "", nil, io.ErrUnexpectedEOF // as if the connection had ended

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// chunkSize is the target length of a chunk, which is an inner slice of Groups. A chunk of twice this length is
-	// split.
+	// chunkSize is the target length of a chunk, which is an inner slice of the type Groups ([][]*Group). A chunk of
+	// twice this length is split.
 	chunkSize = 512
-	// smallChunk is the minimum length of a chunk, which is an inner slice of Groups. A shorter chunk is merged with an
-	// adjacent chunk if the merged chunk is not longer than chunkSize.
+	// smallChunk is the minimum length of a chunk, which is an inner slice of the type Groups ([][]*Group). A shorter
+	// chunk is merged with an adjacent chunk if the merged chunk is not longer than chunkSize.
 	smallChunk = chunkSize / 4
 )
 

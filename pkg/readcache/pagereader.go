@@ -42,6 +42,6 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// close subtracts the memory for decoding the page from the counted memory of the cache. It must be called after the
-// page was decoded.
+// close reduces the counted memory of the resource by the bytes that Read has added for the page. It must be called
+// after the page was decoded.
 func (r *pageReader) close() { _ = r.countMemory(-r.countedBytes) } // releasing memory cannot fail

@@ -79,7 +79,7 @@ var (
 
 const (
 	// maxPages bounds the number of pages of a list, because a hostile cluster could send pages without end. A correct
-	// API server sends one page, because the source requests lists without a limit.
+	// API server sends one page, because the read cache requests lists without a limit.
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute

@@ -124,7 +124,7 @@ func (s *Subscription) Count(bytes int64) {
 	s.kind.store.account.buffer(bytes)
 }
 
-// Close ends the subscription and subtracts the memory that Count has added.
+// Close ends the subscription, and reduces the counted memory of the cached resource by the bytes that Count has added.
 func (s *Subscription) Close() {
 	s.kind.store.mu.Lock()
 	defer s.kind.store.mu.Unlock()

@@ -84,6 +84,6 @@ type settings struct {
 	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because
 	// other replicas may write, too.
 	scan time.Duration
-	// memory is the memory of one recording in progress, in bytes.
+	// memory is an estimate of the memory that one recording in progress uses, in bytes.
 	memory int64
 }

@@ -120,8 +120,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp calls clean for the given recordings. After cleanPatience, it returns, and the calls continue in the
-// background. cleanUp does nothing while the calls of an earlier cleanUp continue.
+// cleanUp starts calls of clean for the given recordings, and waits at most cleanPatience until the calls end. Calls
+// that need more time continue in the background. cleanUp does nothing while the calls of an earlier cleanUp continue.
 func (s *Store) cleanUp(toClean []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return

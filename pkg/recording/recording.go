@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recording stores recordings of terminal sessions in a directory or an S3 bucket, which several replicas may
-// share. A recording is a file in the format of asciinema, version 2. It can be encrypted.
+// Package recording stores recordings of terminal sessions in a directory or an S3 bucket. Several replicas may share
+// the directory or the bucket. A recording is a file in the format of asciinema, version 2. It can be encrypted.
 package recording
 
 import (
@@ -135,8 +135,9 @@ func (r *Recording) text(code string, p []byte) error {
 	return r.add(code, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
 }
 
-// add appends an event to the pending events, and writes them if they have enough bytes. It returns an error if this
-// write or an earlier one fails, or if the recording is closed.
+// add appends an event to the pending events. If the pending events have at least settings.flushBytes bytes, add writes
+// them to the storage. It returns an error if this write fails, if an earlier write has failed, or if the recording is
+// closed.
 func (r *Recording) add(code, text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -38,7 +38,7 @@ type Redactor struct {
 	// values contains the values that are replaced, sorted and without duplicates. One value may be a prefix of
 	// another.
 	values []string
-	// parents[i] is the index in values of the longest proper prefix of values[i], or -1.
+	// parents[i] is the index of the longest other value that is a prefix of values[i]. It is -1 if there is none.
 	parents []int
 	// short contains the values with less than minValue bytes, sorted and without duplicates.
 	short []string

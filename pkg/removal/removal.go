@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package removal uninstalls KubeVision. It first deletes the KubeVisionRoleBindings, KubeVisionClusters and
-// KubeVisionUsers, and waits until the controllers have deleted the objects that they created on all clusters. It then
-// deletes all other objects of the installation. A removal that has failed can be repeated.
+// KubeVisionUsers. It waits until the controllers have cleaned up every cluster: the controllers delete the objects
+// that they created there. The package then deletes all other objects of the installation. A removal that has failed
+// can be repeated.
 package removal
 
 import (

@@ -67,7 +67,7 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 type rawWriter struct {
 	ctx context.Context //nolint:containedctx // that of the request
 	w   http.ResponseWriter
-	// connection sets the write deadlines of w, and flushes w.
+	// connection sets the write deadlines of the response, and flushes the response.
 	connection *http.ResponseController
 	// limit bounds the time of each write.
 	limit  time.Duration

@@ -14,7 +14,7 @@ const (
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer limits the number of function calls that frequent changes of RBAC objects cause.
+// Coalescer calls functions after changes of RBAC objects. It limits the number of calls if changes are frequent.
 type Coalescer[K comparable] struct {
 	mu         sync.Mutex
 	lastChange map[K]time.Time

@@ -14,8 +14,8 @@ import (
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping sends a message without data. Therefore, proxies do not close the connection as idle. An error shows that
-	// the client is gone.
+	// ping sends a message without data, so that proxies do not close the connection as idle. An error shows that the
+	// client is gone.
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestTable verifies that at least two different requests got each response code through each path of access. No
-// request may have got another code than the expected one. The test runs last, and prints the numbers of requests for
-// each code and path of access.
+// TestTable verifies that the tests have received each response code through each path of access, for at least two
+// different requests. No request may have received another code than the expected one. The test runs last, and prints
+// the numbers of requests for each code and path of access.
 func TestTable(t *testing.T) {
 	for _, name := range []string{"TestAuth", "TestCodes"} {
 		if !results.tests[name] {

@@ -149,9 +149,9 @@ func TestNamespacesEnforceTheProfile(t *testing.T) {
 	}
 }
 
-// TestServiceAccountNamespacesAreProtected verifies that each namespace is protected if a manifest grants rights to a
-// ServiceAccount of KubeVision in it. The roles dev and ops must not apply there. A user who may create Pods or tokens
-// in a namespace can use the ServiceAccounts of the namespace.
+// TestServiceAccountNamespacesAreProtected verifies that the namespace of each ServiceAccount of KubeVision is
+// protected if a manifest grants rights to the ServiceAccount. The roles dev and ops must not apply in such a
+// namespace. A user who may create Pods or tokens in a namespace can use its ServiceAccounts.
 func TestServiceAccountNamespacesAreProtected(t *testing.T) {
 	type object struct {
 		Kind     string

@@ -125,8 +125,8 @@ func (c *testCase) inputs() ([]input, error) {
 	return out, nil
 }
 
-// compare returns an error if the alerts that fire at the time now differ from the alerts that c expects. The map fired
-// collects the names of alerts that fire as expected.
+// compare returns an error if the alerts that fire at the given time are not the alerts that c expects. It adds the
+// names of alerts that fire as expected to the map fired.
 func (c *testCase) compare(e *evaluation, now time.Duration, fired map[string]bool) error {
 	for _, expected := range c.AlertRuleTests {
 		if time.Duration(expected.EvalTime) != now {

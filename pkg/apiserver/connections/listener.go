@@ -54,7 +54,7 @@ type Listener struct {
 	clock uint64
 }
 
-// network contains the memory and the number of connections from one network.
+// network contains the number of connections from one network, and the total memory of these connections in bytes.
 type network struct {
 	taken       int64
 	connections int
@@ -192,8 +192,8 @@ func (c *connection) closesBefore(other *connection) bool {
 	return c.used < other.used // the least recently used connection is closed first
 }
 
-// drop removes a connection from the Listener and from all sums. It does not close the connection. The caller must hold
-// the lock.
+// drop removes a connection from the Listener, which then no longer counts the memory of the connection. drop does not
+// close the connection. The caller must hold the lock.
 func (l *Listener) drop(c *connection) {
 	if c.dropped {
 		return

@@ -50,8 +50,8 @@ type Files struct {
 }
 
 // Open returns Files that serve the directory dir. It returns an error if the directory has no index.html. Symbolic
-// links that lead out of the directory are not served. origin determines the network of a client. The number of
-// concurrent responses to each network is limited.
+// links that lead out of the directory are not served. The function origin returns an Origin, which contains the
+// network of the client. The number of concurrent responses to clients in the same network is limited.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -19,15 +19,15 @@ const (
 	waitingRefusals = 256
 )
 
-// Refusals delays responses with the code 40100 (not authenticated). Without the delay, clients that send invalid
-// tokens in a loop would use processor time that users need. A request does not count for other limits while its
-// response is delayed.
+// Refusals is a limiter that delays responses with the code 40100 (not authenticated). Without the delay, clients that
+// send invalid tokens in a loop would use processor time that users need. The limits for concurrent requests do not
+// count a request while its response is delayed.
 type Refusals struct {
 	limiter *rate.Limiter
 	waiting chan struct{}
 }
 
-// NewRefusals returns a Refusals with the default limits. A Refusals delays responses with the code 40100 (not
+// NewRefusals returns a limiter with the default limits. The limiter delays responses with the code 40100 (not
 // authenticated).
 func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}

@@ -40,8 +40,8 @@ type SecondFactor struct {
 	Failures int `json:"failures,omitempty"`
 	// LastFailure is the time of the last wrong code in a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
-	// InSessions counts the wrong codes that users enter in sessions, for example to confirm sensitive operations.
-	// Failures counts the wrong codes in logins.
+	// InSessions counts the wrong codes that the user enters in sessions, for example to confirm sensitive operations.
+	// The wrong codes in logins are counted separately, in SecondFactor.Failures.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
 	// Verified contains the sessions in which sensitive operations need no code for some time.
 	Verified []VerifiedSession `json:"verified,omitempty"`

@@ -14,11 +14,12 @@ const (
 	// MaxSessionFailures is the number of wrong codes after which a session is ended.
 	MaxSessionFailures = 10
 
-	// freePerSession is the number of wrong codes of a session after which further codes of this session are delayed.
+	// freePerSession is the number of wrong codes that a session may send before further codes of the session are
+	// delayed.
 	freePerSession = 5
-	// freePerUser is the number of wrong codes in all sessions of a user after which further codes of the user are
-	// delayed. One stolen session is not enough to reach this number, because a session ends after MaxSessionFailures
-	// wrong codes.
+	// freePerUser is the number of wrong codes that all sessions of a user together may send before further codes of
+	// the user are delayed. One stolen session is not enough to reach this number, because a session ends after
+	// MaxSessionFailures wrong codes.
 	freePerUser = 3 * MaxSessionFailures
 	// forgiveCode is the interval at which the number of wrong codes decreases by one. Each wrong code restarts the
 	// interval. A correct code does not reset the number. Otherwise, an attacker with a stolen access token could guess

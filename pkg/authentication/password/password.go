@@ -103,8 +103,8 @@ type Hasher struct {
 	// many waiting calls does not delay the calls of other users.
 	newPasswords *userlimit.Limiter
 	dummy        Hash
-	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
-	// process.
+	// process computes the hashes in a child process. If process is nil or fails, the Hasher computes the hash in the
+	// server process.
 	process *Process
 }
 
@@ -249,8 +249,8 @@ func (h Hash) String() string {
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// NeedsRehash returns true if the hash was computed with less memory or fewer passes than new hashes, or if its key is
-// shorter.
+// NeedsRehash returns true if new hashes are computed with more memory or more passes than h, or have a longer key. The
+// key is the output of Argon2.
 func (h Hash) NeedsRehash() bool {
 	r := recommended()
 	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength

@@ -18,8 +18,8 @@ type flow struct {
 
 // ticket is an attempt that waits in a fairQueue.
 type ticket struct {
-	// account identifies the user account, the session or the known device of the attempt. Attempts with the same
-	// account run one after another.
+	// account is a key for the user account, the session or the known device of the attempt. Attempts with the same key
+	// run one after another.
 	account string
 	flows   []flow
 	// rank determines the order of the waiting attempts. The attempt with the lowest rank runs first.

@@ -27,7 +27,7 @@ const (
 	// largeSiteBits6 is the prefix length of the largest IPv6 network that an Internet provider usually assigns to a
 	// customer.
 	largeSiteBits6 = 48
-	// clientBits4 is the prefix length of a network with one IPv4 address, which counts as one client.
+	// clientBits4 is the prefix length of a single IPv4 address. Each IPv4 address counts as one client.
 	clientBits4 = 32
 	// siteBits4 is the prefix length of an IPv4 network that may belong to a site, such as a company.
 	siteBits4 = 24
@@ -63,9 +63,9 @@ func ClientNetwork(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// CountedPrefixes returns the networks that contain the address and whose failures are counted, the largest network
-// first. For IPv4, it returns the /32. For IPv6, it returns the /48, the /56 and the /64. It returns no network for an
-// invalid address.
+// CountedPrefixes returns the prefixes of the networks to which the address belongs, the largest network first. It
+// omits networks for which failed attempts are not counted. For IPv4, it returns the /32. For IPv6, it returns the /48,
+// the /56 and the /64. For an invalid address, it returns no prefix.
 func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))

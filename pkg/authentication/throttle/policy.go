@@ -26,7 +26,8 @@ const (
 	firstWait = 30 * time.Second
 	// maxWait is the maximum delay of the next attempt after failures.
 	maxWait = 15 * time.Minute
-	// shortWaits is the number of delays that are shorter than maxWait: 30 seconds, and 1, 2, 4 and 8 minutes.
+	// shortWaits is the number of delays that are shorter than maxWait. The short delays are 30 seconds, and 1, 2, 4
+	// and 8 minutes.
 	shortWaits = 5
 )
 

@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fingerprint"
 )
 
-// maxEntries bounds the number of cached results of all users and clusters. Each needs about 400 bytes.
+// maxEntries bounds the number of cached results of access reviews, for all users and clusters together. A cached
+// result needs about 400 bytes.
 const maxEntries = 50_000
 
 // question is a hash of the question that an access review asks: the impersonated identity, and the attributes of the

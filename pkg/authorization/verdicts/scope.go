@@ -170,7 +170,7 @@ func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	return s.outageTime, s.outageGeneration, !s.ended && !s.outageTime.IsZero() && s.outageGeneration != 0
 }
 
-// end invalidates all verdicts permanently.
+// end invalidates all cached results of access reviews for the cluster. The scope accepts no new results afterwards.
 func (s *scope) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -40,8 +40,9 @@ type Policy struct {
 	Allowed []netip.Prefix
 	// DenySelf is true if no connections to the network interfaces of this process may be opened.
 	DenySelf bool
-	// DenyHost is true if no connections to the host cluster's API server may be opened. In this case, the host cluster
-	// can be registered only with spec.inCluster, and not with a kubeconfig.
+	// DenyHost is true if no connections to the host cluster's API server may be opened with a kubeconfig. In this
+	// case, the host cluster can be registered only with spec.inCluster. The Policy does not restrict KubeVision's own
+	// connection to the host cluster.
 	DenyHost bool
 
 	hosts []endpoint

@@ -24,8 +24,8 @@ const (
 // server from API servers of other clusters at the same address. An empty port stands for all ports of the address.
 type endpoint struct{ name, port string }
 
-// WithHost returns a copy of p in which the given URL is an address of the host cluster's API server. If p.DenyHost is
-// true, the copy denies connections to this address. WithHost ignores an invalid URL.
+// WithHost returns a copy of p that also treats the given URL as an address of the host cluster's API server. If
+// p.DenyHost is true, the copy denies connections to this address. WithHost ignores an invalid URL.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {

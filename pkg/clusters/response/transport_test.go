@@ -238,8 +238,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// TestError verifies that Error replaces messages that may quote the response with a general message. Error keeps the
-// message of a Status, but removes line breaks.
+// TestError verifies the messages of the errors that Error returns. A message that may quote the response is replaced
+// by a general message. The message of a Status stays, without line breaks.
 func TestError(t *testing.T) {
 	cause := fmt.Errorf("no kind %q is registered", canary)
 	err := Error(t.Context(), cause)

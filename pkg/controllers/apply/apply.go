@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package apply writes KubeVision's objects to clusters with server-side apply. It writes only if there is a
-// difference, and never changes an object that KubeVision has not created. It also deletes objects, and removes rights
-// from RBAC objects that KubeVision has created.
+// difference. It also deletes KubeVision's objects, and removes rights from KubeVision's RBAC objects. It never changes
+// an object that KubeVision has not created.
 package apply
 
 import (

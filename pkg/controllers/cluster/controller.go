@@ -74,8 +74,8 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned contains the UIDs of KubeVisionClusters whose finalizer was removed, by name. It prevents a second
-	// cleanup while the cache still contains the deleted KubeVisionCluster.
+	// cleaned maps the name of a KubeVisionCluster to its UID. It contains only KubeVisionClusters whose finalizer was
+	// removed. It prevents a second cleanup while the cache still contains the deleted KubeVisionCluster.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -131,14 +131,14 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 // requestsForMembers returns requests for the KubeVisionClusters that an event of package clustercache affects. The
 // object o determines the kind of the event (see clustercache.Registry.Source). The requests are for:
 //
-//   - if o is nil: all KubeVisionClusters for which clustercache.Registry.NeedsProof returns true
+//   - if o is nil: all KubeVisionClusters for which clustercache.Registry.IsProvisional returns true
 //   - if o is a KubeVisionCluster: the KubeVisionCluster with its name
 //   - if o is another object with the component label of KubeVision: the KubeVisionClusters of all member clusters
 //   - if o is any other object: no KubeVisionClusters
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
-			return r.Targets.NeedsProof(c.UID)
+			return r.Targets.IsProvisional(c.UID)
 		})
 	}
 	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {

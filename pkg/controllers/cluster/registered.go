@@ -86,8 +86,8 @@ func (r *Reconciler) reconcileRegistered(
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// conflictRemains returns true if c was rejected because of an identity conflict, and no new check is necessary. A
-// check is necessary if the revision of the kubeconfig has changed, or if a probe is due.
+// conflictRemains returns true if c was rejected because of an identity conflict and need not be checked again yet. A
+// new check is necessary if the revision of the kubeconfig has changed, or if a probe is due.
 func (r *Reconciler) conflictRemains(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	// Conflict returns nil if one of the two connections has changed since the clusters were compared.
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)

@@ -50,7 +50,8 @@ import (
 type Cluster struct {
 	// ID is the UID of the namespace kube-system.
 	ID string
-	// Writer reads and writes the objects that KubeVision creates on the cluster.
+	// Writer writes the objects that KubeVision creates on the cluster. Controllers also use Writer to read these
+	// objects.
 	Writer *apply.Writer
 	// Impersonator maintains the impersonating ServiceAccount on the cluster.
 	Impersonator *impersonation.AccountManager
@@ -121,8 +122,9 @@ func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error
 // times occurs once.
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
-// member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if there is none, or if the
-// caches of the connection are not filled. The caller must hold the lock.
+// member returns the connection to the cluster of a KubeVisionCluster, as a *member. It returns
+// clusters.ErrNotConnected if there is no connection, or if the caches of the connection are not filled. The caller
+// must hold the lock.
 func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
 	m := r.members[c.Name]
 	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {

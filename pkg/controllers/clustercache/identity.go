@@ -298,9 +298,9 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// NeedsProof returns true if a conflict or a proof is recorded for the KubeVisionCluster. The result of Confirm can
-// then change when another cluster is connected or disconnected. The caller must repeat Confirm after each such change.
-func (r *Registry) NeedsProof(uid types.UID) bool {
+// IsProvisional returns true if the result of Confirm for the KubeVisionCluster can change when another cluster is
+// connected or disconnected. The caller must repeat Confirm after each such change.
+func (r *Registry) IsProvisional(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	_, disputed := r.identities.conflicts[uid] // a connection of the holder may make a proof possible
@@ -308,7 +308,8 @@ func (r *Registry) NeedsProof(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the sorted names of the KubeVisionClusters that Confirm refuses in favor of c.
+// Rivals returns the sorted names of the other KubeVisionClusters that must not be used, because c already has the
+// same identity. The identity is the UID of the namespace kube-system.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

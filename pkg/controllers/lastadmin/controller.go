@@ -109,8 +109,9 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 }
 
 // usable returns those of the given grants whose user has a password. A user has a password if the Secret with the
-// credentials of the user contains a password hash. usable does not read the Secret in spec.passwordSecretRef, because
-// an imported password remains valid after the deletion of this Secret.
+// credentials of the user contains a password hash. usable does not read the Secret in the user's
+// spec.passwordSecretRef. KubeVision imports a password from this Secret, but the password remains valid after the
+// deletion of this Secret.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant

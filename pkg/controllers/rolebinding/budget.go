@@ -197,8 +197,8 @@ func readReserved(
 	return nil
 }
 
-// allocate sets reservedBytes to requiredBytes for each binding that fits into the limits of the cluster. Earlier
-// elements of ordered have precedence.
+// allocate sets reservedBytes to requiredBytes for each binding that fits into the limits of the cluster. A binding has
+// precedence over the bindings that come after it in the slice ordered.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, sizes map[types.UID]*bindingSize) {
 	s := newSizeSum()
 	for _, size := range sizes { // existing objects of a newer binding are not deleted for an older binding

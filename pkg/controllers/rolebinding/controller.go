@@ -133,7 +133,7 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 
 // Reconcile applies one binding to the clusters that it selects, and writes its status. It sets the condition Ready to
 // True only after the role is in effect on the reachable clusters. When a client sees that Ready is True, the subjects
-// have the rights there.
+// have the rights on these clusters.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)

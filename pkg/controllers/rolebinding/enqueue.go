@@ -26,8 +26,9 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// background is a work queue that adds requests with low priority. The events of the objects that the controller itself
-// creates are added to it, so that thousands of them do not delay changes that may revoke rights.
+// background wraps a work queue, and adds requests to the queue with low priority. The controller uses it for events of
+// the objects that the controller itself creates. The requests for thousands of such events must not delay requests for
+// changes that may revoke rights.
 type background struct{ queue }
 
 // Add adds a request. If the queue supports priorities, the request has low priority.

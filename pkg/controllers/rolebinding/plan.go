@@ -62,11 +62,11 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// builtInRoleExists maps the name of a built-in ClusterRole to true if KubeVision has created this ClusterRole. It
-	// is nil if the binding grants a custom role.
+	// builtInRoleExists maps the name of a ClusterRole to true if KubeVision has created this ClusterRole for a
+	// built-in role of KubeVision. It is nil if the binding grants a custom role.
 	builtInRoleExists map[string]bool
-	// ruleless maps the name of a built-in ClusterRole to true if Kubernetes has not aggregated any rules into this
-	// ClusterRole yet.
+	// ruleless maps the name of a ClusterRole that KubeVision has created to true if Kubernetes has not aggregated any
+	// rules into this ClusterRole yet.
 	ruleless map[string]bool
 	// namespacesErr is the error of listing the namespaces of the cluster, or nil. If it is not nil, the selected
 	// namespaces are unknown, and existing RoleBindings are kept.
@@ -191,7 +191,7 @@ func (r *Reconciler) planGrant(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant,
 	registered []kubevisionv1alpha1.KubeVisionCluster,
 ) {
-	if err := findRole(ctx, b, g); err != nil {
+	if err := findRoles(ctx, b, g); err != nil {
 		g.err = err
 	}
 	all, err := r.listNamespaces(ctx, g.target)

@@ -20,10 +20,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 )
 
-// findRole records in g which ClusterRoles of the binding exist. It accepts a built-in role only if KubeVision has
-// created the ClusterRole. A ClusterRole that another client has created with the same name could grant other rights.
-// As in Kubernetes, a binding may refer to a custom role that does not exist yet.
-func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
+// findRoles records in g which ClusterRoles of the binding exist. For a built-in role of KubeVision, it accepts only
+// ClusterRoles that KubeVision has created. A ClusterRole that another client has created with the same name could
+// grant other rights. As in Kubernetes, a binding may refer to a custom role that does not exist yet.
+func findRoles(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.builtInRoleExists, g.ruleless = map[string]bool{}, map[string]bool{}
 		var errs []error

@@ -52,7 +52,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time until the certificate must be renewed. An error is the reason to renew it now.
+// remainingUse returns the time until the certificate must be renewed. If the certificate must be renewed now,
+// remainingUse returns an error with the reason.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

@@ -95,7 +95,7 @@ func rollbackTo(
 		"%q was changed during the rollback: read its history again", t.Name).WithCause(err)
 }
 
-// isRejected returns true for errors that a failed test of a JSON patch can cause.
+// isRejected returns true if the API server may have rejected a JSON patch because a "test" operation has failed.
 func isRejected(err error) bool {
 	code := envelope.As(err).Code
 	return code == dashboardv1alpha1.CodeRejected || code == dashboardv1alpha1.CodeStale

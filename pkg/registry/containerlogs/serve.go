@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// maxDuration is the maximum duration of a plain HTTP response with logs. Clients that follow logs for longer use a
+	// maxDuration is the maximum duration of an HTTP response with logs. Clients that follow logs for longer use a
 	// WebSocket.
 	maxDuration = 15 * time.Minute
-	// recheckInterval is the time between two checks whether the caller may still read the logs, while they are sent in
-	// a plain HTTP response.
+	// recheckInterval is the time between two checks whether the caller may still read the logs, while the server sends
+	// the logs without a WebSocket.
 	recheckInterval = time.Second
 	// compressorBytes is the number of bytes of memory for compressing one response.
 	compressorBytes = 832 << 10
@@ -103,7 +103,7 @@ func encode(f dashboardv1alpha1.LogFrame) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// text returns a plain HTTP response that contains the lines as text, or as a gzip file.
+// text returns an HTTP response with the lines in the body, either as plain text or as a gzip file.
 func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	compressed := g.selection.options.compressed
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}

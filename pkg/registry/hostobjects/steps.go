@@ -73,7 +73,8 @@ func Patch(
 }
 
 // PatchFrom returns a merge patch against oldObject. requestVersion is the resourceVersion in the request, or empty. If
-// it is not empty, the patch fails if the object has changed since oldObject was read.
+// requestVersion is empty, the patch applies to any version of the object. Otherwise, the patch fails if the object has
+// changed since oldObject was read. The caller must first compare requestVersion with oldObject (see CheckVersion).
 func PatchFrom(oldObject client.Object, requestVersion string) client.Patch {
 	if requestVersion == "" {
 		return client.MergeFrom(oldObject)

@@ -68,8 +68,8 @@ type counted struct {
 	omissions []*readcache.Object
 }
 
-// addGroups adds the cached objects in groups to the Overview options.sum. The function addObject must add one object
-// to the given Overview.
+// addGroups adds the objects of a cached list to the Overview options.sum. The parameter groups contains the cached
+// list. The function addObject must add one object to the given Overview.
 func addGroups[T any](
 	ctx context.Context, options addOptions, groups readcache.Groups, addObject func(*T, *dashboardv1alpha1.Overview),
 ) error {

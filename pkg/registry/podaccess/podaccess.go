@@ -32,8 +32,8 @@ func Docs() map[string]string {
 }
 
 // Access contains the connection of a user to a cluster, and the request with which the user creates a subresource of a
-// Pod, such as exec or portforward. Before the request is sent, the method Review must check that the user may create
-// the subresource.
+// Pod, such as exec or portforward. The method Review checks whether the user may create the subresource. The request
+// must not be sent before Review has succeeded.
 type Access struct {
 	Caller  *clusters.Client
 	User    user.Info

@@ -55,8 +55,8 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 }
 
 // received handles a message from the client. The first byte of the message is the number of the data channel of a
-// port. received writes the other bytes to the pipe of the port with this channel. It blocks until the connection to
-// the port has read these bytes.
+// port. The method writes the other bytes to the pipe of this port. It blocks until the connection to the port has read
+// these bytes.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {

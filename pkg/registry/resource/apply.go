@@ -150,7 +150,8 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first object that has failed. The data of the error are the results of all objects.
+// refused returns an envelope.Error for the first object that has failed. The field Data of this error contains the
+// results of all objects, unless the code is CodeTwoFactorRequired.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {

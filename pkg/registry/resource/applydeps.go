@@ -35,8 +35,8 @@ func (d dependencies) mustDefer(a *applied) bool {
 	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 
-// mayDefer returns true if a dry run of the object may be deferred until the same request has created other objects.
-// For example, a dry run of a RoleBinding can fail until the request has created the Role.
+// mayDefer returns true if the bundle contains objects of a kind on which the dry run of the object a can depend. For
+// example, the dry run of a RoleBinding can fail until its Role exists.
 func (d dependencies) mayDefer(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	// needed contains the kinds that kube-apiserver may look up when it validates the object.

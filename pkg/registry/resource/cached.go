@@ -232,7 +232,8 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 	return token, token.Version == keyTokenVersion
 }
 
-// objectTag returns the ETag of o, an object of the resource of t. The ETag also depends on the identity of the caller.
+// objectTag returns the ETag of the object o, whose resource is t.Resource. The ETag also depends on the identity of
+// the caller.
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity

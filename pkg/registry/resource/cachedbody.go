@@ -31,7 +31,7 @@ const (
 
 // cachedBody is a JSON array of objects of the read cache. It references the cached objects until drop is called.
 type cachedBody struct {
-	// uncompressedObjects is the number of objects that the read cache does not compress.
+	// uncompressedObjects is the number of objects in this cachedBody that the read cache does not compress.
 	uncompressedObjects int
 	uncompressedBytes   int64
 

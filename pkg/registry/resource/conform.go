@@ -102,8 +102,9 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the API resource of the manifest. It returns an error if t, the target in the URL, has a different
-// resource. resourceName is the resource in the URL, for example deployments or deployments.apps.
+// resource returns the API resource of the manifest. It returns an error if this resource contradicts the URL. t is the
+// target that was determined from the URL. resourceName is the part of the URL that names the resource, for example
+// deployments or deployments.apps.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, resourceName string,
 ) (clusters.Resource, error) {

@@ -22,9 +22,9 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns functions that compute sort keys from several fields of an object. For example, one function
-// computes the restarts of a Pod. In the map, the key of a function is the value of the query parameter sortBy.
-// derivedValues returns false if the resource has no such functions.
+// derivedValues returns functions that compute sort keys from several fields of an object. The keys of the map are the
+// names of the computed values, for example "restarts" for the number of restarts of a Pod. Clients send such a name in
+// the query parameter sortBy. derivedValues returns false if the resource has no such functions.
 func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(item) sortKey {
 		return func(o item) sortKey { return requestedBy(o, name) }

@@ -166,8 +166,8 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// guessField sets Error.Field of an error of kube-apiserver about an invalid query parameter. The error does not name
-// the parameter. Therefore, guessField uses the most likely parameter.
+// guessField sets envelope.Error.Field if kube-apiserver has rejected an invalid query parameter. The error of
+// kube-apiserver does not name the parameter. Therefore, guessField uses the most likely parameter.
 func guessField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

@@ -54,8 +54,8 @@ func (m manifestObject) refuseDiffersTexts() error {
 	return nil
 }
 
-// placeholders returns those keys whose values are placeholders, in sorted order. It examines one field of the
-// manifest, such as data.
+// placeholders examines the map in one field of the manifest, such as data. It returns the keys whose values are
+// placeholders, in sorted order.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

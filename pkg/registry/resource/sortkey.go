@@ -29,8 +29,8 @@ const (
 	classMissing
 )
 
-// numberBytes is an upper bound of the memory for sortKey.number, in bytes. A big.Rat needs more memory than a float64
-// for a number such as 1e300.
+// numberBytes is an upper bound of the memory for the field number of a sortKey, in bytes. The field is a big.Rat,
+// which needs many bytes for a number such as 1e300.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {

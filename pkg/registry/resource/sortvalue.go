@@ -21,15 +21,15 @@ const (
 	maxSummed = 10_000
 )
 
-// item is an object in JSON from which single top-level fields can be read. The object need not be decoded as a whole,
-// because a decoded object may need much more memory than its JSON.
+// item is an object in JSON. Callers read single top-level fields instead of decoding the whole object, because a
+// decoded object may need much more memory than its JSON.
 type item interface {
 	// Member returns the JSON of a top-level field, or nil.
 	Member(name string) json.RawMessage
 }
 
-// textAt returns the string at path in value. It returns an empty string if there is none, or if its JSON is longer
-// than maxTextBytes.
+// textAt returns the string at the given path in a JSON value. It returns an empty string if there is none, or if its
+// JSON is longer than maxTextBytes.
 func textAt(value []byte, path ...string) string {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -42,7 +42,7 @@ func textAt(value []byte, path ...string) string {
 	return text
 }
 
-// integerAt returns the integer at path in value, or 0 if there is none.
+// integerAt returns the integer at the given path in a JSON value, or 0 if there is none.
 func integerAt(value []byte, path ...string) int64 {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -55,7 +55,7 @@ func integerAt(value []byte, path ...string) int64 {
 	return n
 }
 
-// quantityAt returns the number or quantity at path in value, or nil if there is none.
+// quantityAt returns the number or quantity at the given path in a JSON value, or nil if there is none.
 func quantityAt(value []byte, path ...string) *big.Rat {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -65,7 +65,7 @@ func quantityAt(value []byte, path ...string) *big.Rat {
 	return key.number
 }
 
-// timeAt returns the time at path in value, or the zero time if there is none.
+// timeAt returns the time at the given path in a JSON value, or the zero time if there is none.
 func timeAt(value []byte, path ...string) time.Time {
 	t, err := time.Parse(time.RFC3339, textAt(value, path...)) // time.RFC3339 accepts fractions of seconds
 	if err != nil {
@@ -74,8 +74,8 @@ func timeAt(value []byte, path ...string) time.Time {
 	return t
 }
 
-// eachAt calls visit with the elements of the array at path in value. After maxSummed elements, it ignores the
-// rest.
+// eachAt calls visit with the elements of the array at the given path in a JSON value. It ignores all elements after
+// the first maxSummed elements.
 func eachAt(value []byte, visit func(element []byte), path ...string) {
 	array, ok := rawjson.At(value, path...)
 	if !ok {

@@ -31,7 +31,8 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	listHash string
 }
 
-// pageToken is the token of the next page of a view. Its version distinguishes it from the tokens of API servers.
+// pageToken is the token of the next page of a searched or sorted list. The field Version distinguishes a pageToken
+// from the tokens of API servers.
 type pageToken struct {
 	Version string `json:"v"`
 	Offset  int    `json:"offset"`

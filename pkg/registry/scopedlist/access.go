@@ -97,7 +97,7 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces that KubeVisionRoleBindings of the user select. It omits a namespace if the cluster
+// Namespaces returns the namespaces that the user's KubeVisionRoleBindings select. It omits a namespace if the cluster
 // does not allow the user to get the Namespace object. The result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
@@ -117,7 +117,7 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// bound returns the names of the namespaces that KubeVisionRoleBindings of the user select on the cluster.
+// bound returns the names of the namespaces that the user's KubeVisionRoleBindings select on the cluster.
 func (c *Client) bound(ctx context.Context) ([]string, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.BoundNamespaces(bound, c.cluster), err

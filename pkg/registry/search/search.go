@@ -40,8 +40,8 @@ const (
 	maxClusters = 100
 	// clustersAtOnce bounds the number of clusters that one request searches concurrently.
 	clustersAtOnce = 32
-	// searchesAtOnce bounds the number of clusters that all multi-cluster requests together search concurrently. Each
-	// search of a cluster holds objects in memory. The bound does not include requests for a single cluster.
+	// searchesAtOnce bounds the number of clusters that the server searches concurrently for all multi-cluster
+	// requests. The search of a cluster holds objects in memory. Requests for a single cluster do not count.
 	searchesAtOnce = 64
 	// maxText bounds the length of the text to search for, in bytes.
 	maxText = 253

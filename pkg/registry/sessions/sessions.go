@@ -37,8 +37,8 @@ type Provider struct {
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes implements routes.Provider. The routes list, show and end sessions. No route creates a session, because only a
-// login does.
+// Routes implements routes.Provider. Clients use the routes to list, show and end sessions. No route creates a session,
+// because only a login does.
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{

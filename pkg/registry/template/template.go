@@ -36,9 +36,10 @@ const (
 const (
 	// maxTemplates bounds the number of templates in a response.
 	maxTemplates = 100
-	// maxManifestBytes bounds the manifest of a template, in bytes.
+	// maxManifestBytes bounds the length of the manifest of a template, in bytes.
 	maxManifestBytes = 32 << 10
-	// maxValueBytes bounds the name, the category and the resource of a template, in bytes each.
+	// maxValueBytes is the maximum length of the name of a template, in bytes. The same maximum applies to the category
+	// and to the resource of a template.
 	maxValueBytes = 253
 )
 

@@ -36,9 +36,9 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input is the end of a pipe to which the input of the client is written.
+	// input is the write end of the pipe for the input of the client.
 	input *io.PipeWriter
-	// inputRead is the end of the pipe from which the command reads the input of the client.
+	// inputRead is the read end of the pipe for the input of the client. The command reads from this end.
 	inputRead *io.PipeReader
 
 	// recording records the terminal, or is nil.

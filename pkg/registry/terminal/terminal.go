@@ -90,7 +90,7 @@ func parameters() map[string]string {
 type request struct {
 	*podaccess.Access
 
-	// verb is the kind of stream in metrics and recordings, for example exec.
+	// verb is the kind of stream, for example exec. The recording of the terminal contains this value.
 	verb string
 	// nodeShell is nil if the terminal is not a shell on a node.
 	nodeShell *nodeShell

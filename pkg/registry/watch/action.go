@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// maxAction bounds the bytes of a message from a client. A message with 64 topics and bookmarks has 50 KiB.
+	// maxAction bounds the bytes of a message from a client. A message with 64 topics and 64 bookmarks has 50 KiB.
 	maxAction = 64 << 10
 	// subscribeTimeout bounds the time for adding one topic.
 	subscribeTimeout = 20 * time.Second

@@ -23,8 +23,8 @@ const (
 	unusedPatience = 2 * time.Minute
 	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
-	// reviewsPerSecond bounds the average number of periodic access reviews of one feed per second. Access reviews are
-	// periodic only while KubeVision cannot watch RBAC objects.
+	// reviewsPerSecond bounds the average rate of the periodic access reviews for one feed. Access reviews are periodic
+	// only while KubeVision cannot watch RBAC objects.
 	reviewsPerSecond = 50
 )
 

@@ -89,7 +89,8 @@ func appendField(out []byte, head, value string) []byte {
 	return appendText(append(out, head...), value)
 }
 
-// appendText appends text as a JSON string. Text without special characters is appended without the encoder.
+// appendText appends text as a JSON string. It calls json.Marshal, which is slower, only for text with special
+// characters.
 func appendText(out []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

@@ -110,8 +110,8 @@ func TestRollbackDeployment(t *testing.T) {
 }
 
 // TestRollbackWhileAnnotationsChange verifies that a rollback succeeds even if an annotation of the Deployment changes
-// at the same time. The Deployment controller changes annotations in each rollout, which increases the generation of
-// the Deployment.
+// at the same time. The Deployment controller changes annotations in each rollout. Each change of an annotation
+// increases the generation of the Deployment.
 func TestRollbackWhileAnnotationsChange(t *testing.T) {
 	ns := set().Namespace(t, "rollback-annotated")
 	dev := newActor(t, "dev", ns)

@@ -165,8 +165,8 @@ func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	}
 }
 
-// TestEventsOfADisabledUser verifies that the audit log contains the reason of a failed login, which the response
-// omits.
+// TestEventsOfADisabledUser verifies that the audit log contains the reason of a failed login of a disabled user. The
+// response must not contain the reason.
 func TestEventsOfADisabledUser(t *testing.T) {
 	u := set().User(t, "disabled")
 	u.Login(t, direct(t), wire.DirectPath)

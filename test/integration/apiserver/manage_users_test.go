@@ -237,8 +237,8 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 }
 
 // TestOtherBindingsDecide verifies that PUT /users/{name} rejects a new role of a user in two cases:
-//   - All KubeVisionRoleBindings of the user were created without the users API. An administrator must change these
-//     bindings instead. Otherwise, the API would create a KubeVisionRoleBinding that grants the role on every cluster.
+//   - All KubeVisionRoleBindings of the user were created without the users API. The API would have to create a
+//     KubeVisionRoleBinding that grants the role on every cluster.
 //   - A KubeVisionRoleBinding that was created without the users API grants a higher role. The user would keep the
 //     higher role.
 func TestOtherBindingsDecide(t *testing.T) {

@@ -58,8 +58,8 @@ func awaitRules(t *testing.T, member *plane, name string) {
 }
 
 // TestRemadeRoles verifies the registration of a cluster that already contains KubeVision's ClusterRole
-// kubevision:readonly. The registration succeeds if only the aggregation controller of Kubernetes has written the
-// ClusterRole. The registration fails if another client has written the ClusterRole.
+// kubevision:readonly. The registration fails if a client other than the aggregation controller of Kubernetes has
+// written the ClusterRole. Otherwise, the registration succeeds.
 func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {

@@ -55,9 +55,9 @@ func (d concurrentDeployment) post(
 	return e
 }
 
-// postDuringPatches sends a POST request for the action to KubeVision. Then KubeVision patches the Deployment. For each
-// of the first n patches, postDuringPatches applies changeBefore before the patch, and changesAfter after the patch. It
-// returns the response to the POST request, and the number of all patches.
+// postDuringPatches sends a POST request for the action to KubeVision, and changes the Deployment at the same time.
+// KubeVision handles the action with patches. At each of the first n patches, postDuringPatches applies changeBefore
+// before the patch, and the changesAfter after the patch. patches is the number of patches that KubeVision sent.
 func (d concurrentDeployment) postDuringPatches(
 	t *testing.T, n int32, action, body, changeBefore string, changesAfter ...string,
 ) (answer wire.Envelope, patches int32) {

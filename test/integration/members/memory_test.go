@@ -180,8 +180,9 @@ func TestMemoryOfControllers(t *testing.T) {
 	}
 }
 
-// TestMemoryOfManyMembers verifies that the controller manager limits the memory for all registered clusters together.
-// No cluster exceeds the limit for a single cluster. The cluster that was registered first must remain Ready.
+// TestMemoryOfManyMembers verifies that the controller manager limits the total memory for all registered clusters.
+// Each of the clusters alone stays below the limit for a single cluster. The cluster that was registered first must
+// remain Ready.
 func TestMemoryOfManyMembers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")

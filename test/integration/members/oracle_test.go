@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberTellsNothing verifies that a user cannot find out whether an object or a cluster exists that the user may
+// TestMemberTellsNothing verifies that a user cannot find out the existence of objects or clusters that the user may
 // not read. The responses for an existing name and for a missing name may differ only in the name and the request id.
 func TestMemberTellsNothing(t *testing.T) {
 	member := theOther(t)

@@ -59,7 +59,7 @@ type RevisionListEnvelope struct {
 
 // RollbackRequest is the body of POST .../rollback.
 type RollbackRequest struct {
-	// revision is the target of the rollback; 0 means the revision before the newest recorded one.
+	// revision is the target of the rollback. 0 means the second newest revision in the history of the workload.
 	Revision *int64 `json:"revision"`
 }
 
@@ -94,7 +94,8 @@ type BatchDeleteItem struct {
 
 // BatchRestartItem names a workload to restart.
 type BatchRestartItem struct {
-	// kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
+	// kind is the plural resource name of the workload, not a Kubernetes kind. Only deployments, statefulsets,
+	// daemonsets and pods can be restarted.
 	Kind string `json:"kind"`
 	// name is the name of the workload.
 	Name string `json:"name"`

@@ -11,12 +11,12 @@ type BatchDelete []BatchDeleteItem
 // +k8s:openapi-gen=false
 type BatchRestart []BatchRestartItem
 
-// OpenAPIModelName returns the name of the body in the OpenAPI document.
+// OpenAPIModelName returns the name of the request body BatchDelete in the OpenAPI document.
 func (BatchDelete) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchDelete"
 }
 
-// OpenAPIModelName returns the name of the body in the OpenAPI document.
+// OpenAPIModelName returns the name of the request body BatchRestart in the OpenAPI document.
 func (BatchRestart) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchRestart"
 }

@@ -30,9 +30,9 @@ const (
 	// The condition Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
 	// ClusterIdentityConflictCondition is the type of the condition that is True if another KubeVisionCluster claims to
-	// be the same Kubernetes cluster, and there is no proof of this claim. The newer of the two KubeVisionClusters is
-	// then not used: the condition Ready is False, with ReasonIdentityConflict. If there is no conflict, the condition
-	// is absent.
+	// be the same Kubernetes cluster, and there is no proof of this claim. Both KubeVisionClusters then have this
+	// condition. The older one remains in use. The newer one is not used, and its condition Ready is False with
+	// ReasonIdentityConflict. If there is no conflict, the condition IdentityConflict is absent.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 

@@ -87,7 +87,7 @@ type KubeVisionRoleBinding struct {
 
 // KubeVisionRoleBindingSpec describes a role, its subjects, and the clusters and namespaces in which it applies.
 type KubeVisionRoleBindingSpec struct {
-	// subjects are the users, groups and accounts that get the role.
+	// subjects are the users, groups and ServiceAccounts that get the role.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -108,7 +108,7 @@ type KubeVisionRoleBindingSpec struct {
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
 }
 
-// Subject is a user, group or account that gets a role.
+// Subject is a user, group or ServiceAccount that gets a role.
 //
 // +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and not allowed for other kinds"
 // +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="the name of a KubeVisionUser, KubeVisionGroup or ServiceAccount may only contain lower case letters, digits, '-' and '.'"
