@@ -68,8 +68,8 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 }
 
 // VerifyRecoveryCode completes a login, and returns a session. challenge must be the token of a ChallengeError, or a
-// Session.SetupToken. For the token of a ChallengeError, VerifyRecoveryCode verifies the recovery code. For a
-// SetupToken, it ignores the code, because the user has no second factor yet.
+// Session.SetupToken. The code is verified only for the token of a ChallengeError. A user with a SetupToken has no
+// recovery codes yet.
 func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err

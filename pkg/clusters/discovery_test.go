@@ -247,8 +247,8 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 }
 
-// TestSlowDiscovery verifies the maximum age of a cached resource list that requests use immediately. The maximum is
-// higher after a slow discovery, but never higher than plainDiscoveryAge.
+// TestSlowDiscovery verifies that the cached list of resources is checked less often after a slow discovery, but always
+// after plainDiscoveryAge.
 func TestSlowDiscovery(t *testing.T) {
 	for name, test := range map[string]struct {
 		duration, age time.Duration

@@ -7,8 +7,10 @@
 //
 // The host cluster is the cluster on which KubeVision runs. If a binding names a user of the host cluster, KubeVision
 // impersonates this user with the user's own name. On other clusters, KubeVision changes the name if it begins with
-// "system:" (see OnMember). If bindings name only a Kubernetes group of a user of the host cluster, KubeVision
-// impersonates the user as GroupMember on all clusters.
+// "system:" (see OnMember).
+//
+// A user of the host cluster can have access only through a Kubernetes group, because no binding names the user. For
+// such a user, KubeVision impersonates the user name GroupMember and the group on all clusters.
 package identity
 
 import "strings"

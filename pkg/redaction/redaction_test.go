@@ -51,8 +51,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersAreNotMatchedAgain verifies that confidential values such as "***", which are parts of the
-// placeholder, do not lengthen the redacted text.
+// TestPlaceholdersAreNotMatchedAgain verifies that the Redactor does not replace parts of a placeholder that it has
+// inserted. Otherwise, a confidential value such as "***" would lengthen the redacted text again and again.
 func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	values := []string{"access"}
 	for n := range 64 {

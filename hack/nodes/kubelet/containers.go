@@ -113,8 +113,8 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 	return exitError(err)
 }
 
-// AttachContainer implements remotecommand.Attacher. With input, it runs a shell as the process of the container.
-// Without input, it sends the log of the container.
+// AttachContainer implements remotecommand.Attacher. It simulates the process of the container. With input, this
+// process is a shell. Without input, AttachContainer sends the log of the container.
 func (c containers) AttachContainer(
 	ctx context.Context, pod, uid, container string, in io.Reader, out, errOut io.WriteCloser, tty bool,
 	resize <-chan remotecommand.TerminalSize,

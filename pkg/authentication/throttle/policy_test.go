@@ -102,7 +102,8 @@ func TestPatienceDoesNotPay(t *testing.T) {
 	}
 }
 
-// TestForgiven verifies that a throttle may be deleted only when it neither delays logins nor counts failures.
+// TestForgiven verifies the time after which a throttle may be deleted. At this time, the throttle does not delay
+// logins, and its failures no longer count.
 func TestForgiven(t *testing.T) {
 	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32,
 		until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {

@@ -81,7 +81,7 @@ func (h *harness) awaitReviews(t *testing.T) {
 	}
 }
 
-// cancelFlights cancels all reviews, as reviewTimeout does.
+// cancelFlights cancels the contexts of all reviews, as if reviewTimeout had passed.
 func (h *harness) cancelFlights() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,8 +90,9 @@ func (h *harness) cancelFlights() {
 	}
 }
 
-// TestVerdictsOfAnUnsettledChangeAreShort verifies that verdicts are valid only for a short time after a change. The
-// API server may still use the old RBAC objects after it has sent the event.
+// TestVerdictsOfAnUnsettledChangeAreShort verifies that a verdict from soon after a change of RBAC objects expires
+// soon. The API server may have decided with the old RBAC objects, although it has already sent the event of the
+// change.
 func TestVerdictsOfAnUnsettledChangeAreShort(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.recordChange()

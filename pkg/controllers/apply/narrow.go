@@ -169,9 +169,9 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names that are in both lists of resourceNames. As in RBAC, an empty list stands for all
-// names. If both lists are empty, all is true, and names is empty. If the lists have no common name, names is empty,
-// too, but all is false.
+// narrowNames returns the intersection of two lists of resourceNames. As in RBAC, an empty list stands for the names of
+// all objects. If the intersection stands for the names of all objects, all is true, and names is empty. If the
+// intersection contains no name, all is false, and names is empty.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

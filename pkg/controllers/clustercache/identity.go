@@ -277,7 +277,7 @@ func (r *Registry) wake(name string) {
 // returns nil if Confirm must decide again, because one of these has changed since the decision:
 //
 //   - the revision of the KubeVisionCluster
-//   - the holder, which is the KubeVisionCluster that may use the identity
+//   - the holder, which is the KubeVisionCluster that may use the identity of the cluster
 //   - the connection of the holder
 func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *ConflictError {
 	r.mu.RLock()
@@ -324,8 +324,8 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Until this
-// call, Confirm can return ErrUndecided for each other KubeVisionCluster that claims the same identity.
+// MarkExamined records that KubeVision has tried to connect to the KubeVisionCluster, successfully or not. Before this
+// call, Confirm can return ErrUndecided for other KubeVisionClusters that claim the same identity.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -171,8 +171,8 @@ func (b *bundle) applyAll(ctx context.Context) {
 	}
 }
 
-// rediscover renews the cached discovery of the cluster if the bundle contains an object whose kind the cluster did not
-// serve before. A CustomResourceDefinition in the bundle defines this kind.
+// rediscover renews the cached discovery of the cluster if a CustomResourceDefinition in the bundle defines the kind of
+// another object in the bundle, and the cluster did not serve this kind before.
 func (b *bundle) rediscover(ctx context.Context) {
 	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.needsDefinition }) {
 		return

@@ -35,8 +35,8 @@ func TestBinaryValuesAreKept(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersBesideADirective verifies that a patch with a placeholder and a directive to replace all values is
-// rejected, because the directive would remove the stored value.
+// TestPlaceholdersBesideADirective verifies that a patch of a Secret is rejected if it contains a masked value and the
+// directive "$patch: replace". A masked value must not change the stored value, but the directive would remove it.
 func TestPlaceholdersBesideADirective(t *testing.T) {
 	masked := func() map[string]any { return map[string]any{"a": objects.MaskedBase64} }
 	inData := masked()

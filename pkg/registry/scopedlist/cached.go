@@ -30,8 +30,8 @@ import (
 // must treat an error as a denial.
 type Verdicts interface {
 	// AllowedStale returns true if the cluster allows the caller to make the read that the attributes describe. While
-	// the cluster is unreachable, AllowedStale may use the result of an earlier access review. The time latestChange
-	// must not be before the last change of the objects to be read.
+	// the cluster is unreachable, AllowedStale may use the result of an earlier access review. latestChange is the time
+	// of the latest change of the objects to be read, or later.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 		latestChange time.Time, roles verdicts.Roles,

@@ -52,8 +52,9 @@ func (v *latestChangeRecorder) AllowedStale(
 	return true, nil
 }
 
-// TestReviewOfStaleObjects verifies the time that Client.may passes to AllowedStale for stale cached objects: the time
-// of their latest change. With an earlier time, AllowedStale could use the result of a review from before this change.
+// TestReviewOfStaleObjects verifies the argument latestChange of AllowedStale for stale cached objects. It must be the
+// time of their latest change. With an earlier time, AllowedStale could use the result of a review from before this
+// change.
 func TestReviewOfStaleObjects(t *testing.T) {
 	recorded := &latestChangeRecorder{}
 	newest := time.Now().Add(-time.Minute)

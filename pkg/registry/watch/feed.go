@@ -268,7 +268,7 @@ func (f *feed) isAbandoned(since time.Time) bool {
 	return len(f.followers) == 0 && f.abandoned.Before(since)
 }
 
-// event is a change in the form in which it is sent to a client.
+// event is a watch event for clients, such as the change of an object.
 type event struct {
 	// kind is the type of the event, such as ADDED.
 	kind            string

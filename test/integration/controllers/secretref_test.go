@@ -22,8 +22,8 @@ func ownSecrets() []string {
 }
 
 // TestSecretsOfKubeVisionCannotBeNamed verifies that a KubeVisionUser or KubeVisionCluster cannot refer to KubeVision's
-// own Secrets, such as the signing keys. Otherwise, clients could make KubeVision read Secrets that the clients may not
-// read. For example, if the signing key were the password of a user, this user could forge any session.
+// own Secrets, such as the Secret with the signing keys. Otherwise, KubeVision would read these Secrets on behalf of
+// clients that may not read them.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}

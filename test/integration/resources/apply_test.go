@@ -221,8 +221,9 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeTriedBefore verifies that the response reports the written objects if a dry run fails after a write.
-// The dry run of an object in a new namespace is possible only after the Namespace was created.
+// TestWhatCannotBeTriedBefore verifies a request that creates a namespace and objects in this namespace. The dry run of
+// these objects is possible only after the Namespace was created. If it then fails, the response must report the
+// Namespace as created.
 func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("late")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})

@@ -143,14 +143,14 @@ type ObjectQuotaParameter struct {
 // ObjectQuotaUsage contains either the number of objects of one kind and its limit, or the total size of KubeVision's
 // objects and its limit. Sizes are in bytes.
 type ObjectQuotaUsage struct {
-	// used is the number of objects at the last count. In spec.objectQuota.bytes, used is the total size of the objects
-	// in bytes. The time of the last count is in spec.objectQuota.countTime.
+	// used is the number of objects at the last count, or their total size in bytes if the field that contains used is
+	// spec.objectQuota.bytes. The time of the last count is in spec.objectQuota.countTime.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int64 `json:"used"`
 
-	// limit is the maximum number of objects. In spec.objectQuota.bytes, limit is the maximum total size of the objects
-	// in bytes.
+	// limit is the maximum number of objects, or their maximum total size in bytes if the field that contains limit is
+	// spec.objectQuota.bytes.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Limit int64 `json:"limit"`
