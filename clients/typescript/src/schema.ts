@@ -2867,7 +2867,7 @@ export interface components {
         /** @description BatchRestartItem names a workload to restart. */
         "io.kubevision.dashboard.v1alpha1.BatchRestartItem": {
             /**
-             * @description kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
+             * @description kind is the plural resource name of the workload, not a Kubernetes kind. Only deployments, statefulsets, daemonsets and pods can be restarted.
              * @default
              */
             kind: string;
@@ -2889,7 +2889,7 @@ export interface components {
             /** @description error describes a failure. */
             error?: string;
             /**
-             * @description kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.
+             * @description kind is the plural resource name of the workload, not a Kubernetes kind. Only deployments, statefulsets, daemonsets and pods can be restarted.
              * @default
              */
             kind: string;
@@ -4972,7 +4972,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus": {
             /** @description clusterRole is the ClusterRole to which the subjects are bound. */
             clusterRole?: string;
-            /** @description message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, the message names these namespaces. Otherwise, the message is absent. */
+            /** @description message is present in two cases. If the role binding is not in force on the cluster, message describes the cause and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces. */
             message?: string;
             /**
              * @description name is the name of the cluster.
@@ -5127,7 +5127,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RollbackRequest": {
             /**
              * Format: int64
-             * @description revision is the target of the rollback; 0 means the revision before the newest recorded one.
+             * @description revision is the target of the rollback. 0 means the second newest revision in the history of the workload.
              */
             revision: number;
         };

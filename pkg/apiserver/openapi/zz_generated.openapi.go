@@ -1195,7 +1195,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.",
+							Description: "kind is the plural resource name of the workload, not a Kubernetes kind. Only deployments, statefulsets, daemonsets and pods can be restarted.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1233,7 +1233,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kind is the name of the resource in the API: deployments, statefulsets, daemonsets or pods.",
+							Description: "kind is the plural resource name of the workload, not a Kubernetes kind. Only deployments, statefulsets, daemonsets and pods can be restarted.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6718,7 +6718,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message describes why the role binding is not in force on the cluster, and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, the message names these namespaces. Otherwise, the message is absent.",
+							Description: "message is present in two cases. If the role binding is not in force on the cluster, message describes the cause and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7216,7 +7216,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision is the target of the rollback; 0 means the revision before the newest recorded one.",
+							Description: "revision is the target of the rollback. 0 means the second newest revision in the history of the workload.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
