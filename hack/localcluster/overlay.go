@@ -40,8 +40,9 @@ patches:
     metadata: {name: any}
 `
 
-// writeOverlay writes a kustomization to the directory dir. The kustomization contains the manifests in configDir, but
-// no Deployments, because the programs of KubeVision run outside of the cluster.
+// writeOverlay writes a kustomization to the directory dir. It includes the folders crd, rbac and apiserver of
+// configDir, and the folders admission and templates if they exist. It removes the Deployments, because the programs of
+// KubeVision run outside of the cluster.
 func writeOverlay(dir, configDir string, port int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create the overlay's folder: %w", err)

@@ -21,7 +21,7 @@ type Program struct {
 	name string
 	path string
 	args []string
-	// extra holds the arguments that the last call of RestartWith has appended to args.
+	// extra holds the arguments of the last call of RestartWith. Each start appends them to args.
 	extra   []string
 	logFile string
 	// env contains additional environment variables.
@@ -84,8 +84,8 @@ func (p *Program) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// RestartWith restarts the program with the extra arguments at the end of the command line. The next call of
-// RestartWith replaces these arguments.
+// RestartWith restarts the program with the extra arguments at the end of the command line. They override earlier flags
+// of the same name. The next call of RestartWith replaces these arguments.
 func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	if err := p.Stop(); err != nil {
 		return err

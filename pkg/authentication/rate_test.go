@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestRates verifies that each session or client address has a separate rate limit for requests. The number of rate
+// TestRates verifies that each key, for example a session, has a separate rate limit for requests. The number of rate
 // limits in memory must be bounded. The number of deleted sessions in memory must be bounded, too.
 func TestRates(t *testing.T) {
 	const burst = 3

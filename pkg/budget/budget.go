@@ -50,7 +50,7 @@ type Options struct {
 // New returns a Budget with the given size in bytes, and with defaults for the other options.
 func New(total int64) *Budget { return NewShared(Options{Total: total}) }
 
-// NewShared returns a Budget with the given options. The requests of all users share this Budget.
+// NewShared returns a Budget with the given options. All holders share this Budget. A holder is usually a user.
 func NewShared(o Options) *Budget {
 	o.Step = cmp.Or(o.Step, step)
 	return &Budget{Options: o, held: map[string]int64{}}

@@ -28,7 +28,7 @@ type Pool struct {
 	changed chan struct{}
 }
 
-// NewPool returns a Pool that limits the memory of all cached objects to maxBytes.
+// NewPool returns a Pool that limits the memory of the objects that are cached from all member clusters to maxBytes.
 func NewPool(maxBytes int64) *Pool {
 	return &Pool{total: maxBytes, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }

@@ -9,8 +9,8 @@
 // impersonates this user with the user's own name. On other clusters, KubeVision changes the name if it begins with
 // "system:" (see OnMember).
 //
-// A user of the host cluster can have access only through a Kubernetes group, because no binding names the user. For
-// such a user, KubeVision impersonates the user name GroupMember and the group on all clusters.
+// Some users of the host cluster have access only through a Kubernetes group: a binding names the group, but no binding
+// names the user. For such a user, KubeVision impersonates the user name GroupMember and the group on all clusters.
 package identity
 
 import "strings"

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML.
-// The client can also send a JSON object with two fields: the manifest, and a one-time code of the user's second
-// factor.
+// The client can also send an object with the field manifest, which contains the manifest. If this object is JSON, it
+// may also contain a one-time code of the user's second factor.
 package manifest
 
 import (

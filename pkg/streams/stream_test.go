@@ -263,7 +263,7 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// TestEndWhileSending verifies that the server can end a stream without delay although the client reads nothing.
+// TestEndWhileSending verifies that the server can end a stream within two seconds although the client reads nothing.
 func TestEndWhileSending(t *testing.T) {
 	returned := make(chan struct{})
 	block := make([]byte, 1<<20)

@@ -30,8 +30,8 @@ import (
 
 const (
 	defaultClients = 500
-	// requestTimeout is the maximum duration of a request. If a request takes longer, the benchmark fails. The timeouts
-	// of the server are much shorter.
+	// requestTimeout is the maximum duration of a request. If a request takes longer, the benchmark fails, unless the
+	// clients share a connection. It is longer than the time limit of a handler in the server (55 s).
 	requestTimeout = time.Minute
 )
 

@@ -114,7 +114,7 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 }
 
 // AttachContainer implements remotecommand.Attacher. It simulates the process of the container. With input, this
-// process is a shell. Without input, AttachContainer sends the log of the container.
+// process is a shell. Without input, AttachContainer sends the new lines of the container's log.
 func (c containers) AttachContainer(
 	ctx context.Context, pod, uid, container string, in io.Reader, out, errOut io.WriteCloser, tty bool,
 	resize <-chan remotecommand.TerminalSize,

@@ -104,7 +104,7 @@ type Hasher struct {
 	newPasswords *userlimit.Limiter
 	dummy        Hash
 	// process computes the hashes in a child process. If process is nil or fails, the Hasher computes the hash in the
-	// server process.
+	// current process.
 	process *Process
 }
 

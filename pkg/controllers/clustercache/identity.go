@@ -298,8 +298,9 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsProvisional returns true if the result of Confirm for the KubeVisionCluster can change when another cluster is
-// connected or disconnected. The caller must repeat Confirm after each such change.
+// IsProvisional returns true if a conflict or a proof is recorded for the KubeVisionCluster (see Confirm). The result
+// of Confirm can then change when another cluster is connected or disconnected. The caller must repeat Confirm after
+// each such change.
 func (r *Registry) IsProvisional(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

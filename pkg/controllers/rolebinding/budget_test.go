@@ -85,7 +85,7 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// TestDesiredBytes verifies the size of the objects that a binding requires on a cluster. Each binding has the
+// TestDesiredBytes verifies the size of the objects that a binding requires on a cluster. The binding has the
 // maximum number of subjects, with the longest names. The test verifies the size in three cases:
 //   - The role dev requires a RoleBinding in each unprotected namespace. In 1,000 namespaces, the size exceeds
 //     bindingBudget.

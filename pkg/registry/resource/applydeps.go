@@ -35,7 +35,7 @@ func (d dependencies) mustDefer(a *applied) bool {
 	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 
-// mayDefer returns true if the bundle contains objects of a kind on which the dry run of the object a can depend. For
+// mayDefer returns true if the request creates objects of a kind on which the dry run of the object a can depend. For
 // example, the dry run of a RoleBinding can fail until its Role exists.
 func (d dependencies) mayDefer(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"

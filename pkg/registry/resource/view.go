@@ -31,7 +31,8 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	listHash string
 }
 
-// pageToken is the token of the next page of a searched or sorted list. The field Version distinguishes a pageToken
+// pageToken is the token of the next page if KubeVision computes the page from the whole list. Examples are a searched
+// or sorted list, and a list that is read separately for each namespace. The field Version distinguishes a pageToken
 // from the tokens of API servers.
 type pageToken struct {
 	Version string `json:"v"`

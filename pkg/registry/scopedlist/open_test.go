@@ -22,8 +22,9 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// TestEachEndsTheReading verifies that Listing.Each closes the list response exactly once. An open response counts
-// against the limits for concurrent lists.
+// TestEachEndsTheReading verifies that Listing.Each closes the list response, and that Close does not close it again.
+// An open response counts against the limits for concurrent lists. Therefore, it must not stay open while the request
+// then reads metrics.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

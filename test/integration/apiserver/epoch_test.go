@@ -36,7 +36,8 @@ func annotate(t *testing.T, u fixture.User) {
 	}
 }
 
-// replacePasswordInSecret changes the password in the Secret of a user, and waits until the new password is valid.
+// replacePasswordInSecret changes the password in the Secret of a user. It waits until KubeVision has stored the new
+// password in the credentials of the user.
 func replacePasswordInSecret(t *testing.T, u fixture.User, password string) {
 	t.Helper()
 	const source = "kubevision.io/password-source"
@@ -153,8 +154,8 @@ func TestWhatEndsAccess(t *testing.T) {
 	}
 }
 
-// TestLoginsWhileThePasswordChanges verifies that a change of the password invalidates the sessions of all logins with
-// the old password. The test sends the logins while the password changes.
+// TestLoginsWhileThePasswordChanges verifies that logins during a change of the password leave no session if they use
+// the old password. It tests a change by the user and a change of the Secret.
 func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	clients := pair(t)
 	for name, change := range map[string]func(*testing.T, actor){

@@ -166,7 +166,7 @@ func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 }
 
 // TestEventsOfADisabledUser verifies that the audit log contains the reason of a failed login of a disabled user. The
-// response must not contain the reason.
+// response must have the same code as for a wrong password.
 func TestEventsOfADisabledUser(t *testing.T) {
 	u := set().User(t, "disabled")
 	u.Login(t, direct(t), wire.DirectPath)

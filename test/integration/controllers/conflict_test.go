@@ -84,8 +84,8 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	}
 }
 
-// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant of one namespace cannot prevent KubeVision
-// from applying role bindings outside this namespace. The tenant creates a Role with a name that KubeVision needs.
+// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant of one namespace cannot block a role binding
+// for the whole cluster. The tenant creates a Role in the namespace, with a name that KubeVision needs.
 func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)

@@ -27,8 +27,9 @@ func residentMiB(t *testing.T, pid int) uint64 {
 	return memory.Resident >> 20
 }
 
-// TestLabelledObjectsOfOthers verifies that a tenant cannot increase the memory of kubevision-controller-manager with
-// large Roles. The Roles have the label with which KubeVision marks its own Roles.
+// TestLabelledObjectsOfOthers verifies that large Roles in one namespace hardly increase the memory of
+// kubevision-controller-manager. The Roles have the label of KubeVision's own Roles. Otherwise, a tenant could stop the
+// program that revokes rights.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory")

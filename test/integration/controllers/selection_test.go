@@ -167,9 +167,9 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user without the right to read a kubeconfig Secret cannot
-// create a KubeVisionCluster that refers to this Secret. Otherwise, the user could register an existing cluster a
-// second time, with other labels.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that two KubeVisionClusters cannot share a kubeconfig Secret if
+// the creator of the second may not read it. Otherwise, the user could register an existing cluster a second time, with
+// other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)

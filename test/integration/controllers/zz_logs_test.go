@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestProgramsLackNoRight verifies that KubeVision's programs have all rights that they need. It searches the logs of
-// the programs for errors with the word "forbidden".
+// TestProgramsLackNoRight verifies that no call of KubeVision's programs was forbidden during the earlier tests. It
+// searches the logs of the programs for the word "forbidden".
 func TestProgramsLackNoRight(t *testing.T) {
 	for _, file := range logFiles(t) {
 		seen := map[string]bool{}

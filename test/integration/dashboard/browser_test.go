@@ -144,8 +144,8 @@ func TestBrowser(t *testing.T) {
 }
 
 // enrol sets up a second factor for a user, and returns the secret of the second factor. The page first requests the QR
-// code from another site. enrol verifies that the browser blocks this request, and that the page shows a QR code from
-// KubeVision instead.
+// code from another site. enrol verifies that the content security policy blocks this request. A script of KubeVision
+// must insert an image from KubeVision's API instead.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
 	t.do("open the page", chromedp.Navigate(t.base+"/"))

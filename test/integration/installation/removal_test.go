@@ -133,7 +133,7 @@ func leftovers() []client.Object {
 //   - The command keeps objects of other owners, even if the objects have the label of KubeVision.
 //   - The command does not wait for an object whose finalizer another program must remove.
 //   - The command deletes the Namespace kubevision-system only after all Pods in kubevision-system have ended.
-//     Otherwise, kube-controller-manager would delay the deletion of this Namespace.
+//     Otherwise, kube-controller-manager would delay the deletion of this Namespace by half of the Pod's grace period.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies the error that KubeVision returns if a registered cluster responds to a request for
-// a Table with something else, or with an invalid Table.
+// TestMembersWithoutTables verifies that KubeVision requests a Table with metadata only. It also verifies the error if
+// a registered cluster responds with something else, or with an invalid Table.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)

@@ -37,7 +37,7 @@ func executing(tb testing.TB, kubeAPIServer *wire.Client) int {
 }
 
 // TestStreamsOccupyNoSeats verifies that WebSockets through kube-apiserver occupy no seats of API Priority and Fairness
-// if their path begins with "/proxy". A priority level has only some dozens of seats.
+// if "/proxy" follows the base path. A priority level has only some dozens of seats.
 func TestStreamsOccupyNoSeats(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

@@ -16,6 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
+// namespace contains the fields that a namespace selector of a dashboard reads.
 type namespace struct {
 	APIVersion, Kind string
 	Metadata         struct{ Name string }

@@ -29,9 +29,9 @@ const (
 	// fills its read cache exists on the cluster. Without this ServiceAccount, all reads call the cluster's API server.
 	// The condition Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
-	// ClusterIdentityConflictCondition is the type of the condition that is True if another KubeVisionCluster claims to
-	// be the same Kubernetes cluster, and there is no proof of this claim. Both KubeVisionClusters then have this
-	// condition. The older one remains in use. The newer one is not used, and its condition Ready is False with
+	// ClusterIdentityConflictCondition is the type of the condition that is True if several KubeVisionClusters claim to
+	// be the same Kubernetes cluster without proof. Of these, the host cluster remains in use, or otherwise the
+	// KubeVisionCluster that was confirmed first. The condition Ready of the others is False with
 	// ReasonIdentityConflict. If there is no conflict, the condition IdentityConflict is absent.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
