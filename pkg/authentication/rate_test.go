@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRates verifies that each key, for example a session, has a separate rate limit for requests. The number of rate
-// limits in memory must be bounded. The number of deleted sessions in memory must be bounded, too.
+// TestRates verifies that each key, for example a session, has a separate rate limit for requests. The memory for rate
+// limits, and for the keys of deleted sessions, must be bounded.
 func TestRates(t *testing.T) {
 	const burst = 3
 	r, now := newRateLimiters(burst), time.Now()

@@ -28,7 +28,8 @@ type Pool struct {
 	changed chan struct{}
 }
 
-// NewPool returns a Pool that limits the memory of the objects that are cached from all member clusters to maxBytes.
+// NewPool returns a Pool. It limits the memory of all objects that are cached from member clusters. The limit is
+// maxBytes.
 func NewPool(maxBytes int64) *Pool {
 	return &Pool{total: maxBytes, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }

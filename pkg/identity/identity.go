@@ -1,16 +1,17 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity defines the user and group names that KubeVision impersonates. For example, KubeVision impersonates
-// the KubeVisionUser alice in the group g as the user kubevision:alice with the groups kubevision:users and
+// Package identity defines the user and group names that KubeVision impersonates. For a request of the KubeVisionUser
+// alice in the group g, KubeVision impersonates the user kubevision:alice with the groups kubevision:users and
 // kubevision:group:g.
 //
 // The host cluster is the cluster on which KubeVision runs. If a binding names a user of the host cluster, KubeVision
-// impersonates this user with the user's own name. On other clusters, KubeVision changes the name if it begins with
-// "system:" (see OnMember).
+// impersonates this user name. On other clusters, KubeVision changes the name if it begins with "system:" (see
+// OnMember).
 //
 // Some users of the host cluster have access only through a Kubernetes group: a binding names the group, but no binding
-// names the user. For such a user, KubeVision impersonates the user name GroupMember and the group on all clusters.
+// names the user. For a request of such a user, KubeVision impersonates the user kubevision::group-member (GroupMember)
+// with the group, on all clusters.
 package identity
 
 import "strings"

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML.
-// The client can also send an object with the field manifest, which contains the manifest. If this object is JSON, it
-// may also contain a one-time code of the user's second factor.
+// Package manifest parses and validates manifests. A manifest consists of Kubernetes objects as JSON or YAML. A client
+// can also send the manifest in the field manifest of another object. Such an object in JSON may also contain a
+// one-time code of the user's second factor.
 package manifest
 
 import (

@@ -30,8 +30,8 @@ import (
 
 const (
 	defaultClients = 500
-	// requestTimeout is the maximum duration of a request. If a request takes longer, the benchmark fails, unless the
-	// clients share a connection. It is longer than the time limit of a handler in the server (55 s).
+	// requestTimeout is the maximum duration of a request. It is longer than the time limit of a handler in the server
+	// (55 s). If a request takes longer, the benchmark fails, unless the clients share a connection.
 	requestTimeout = time.Minute
 )
 

@@ -298,9 +298,9 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsProvisional returns true if a conflict or a proof is recorded for the KubeVisionCluster (see Confirm). The result
-// of Confirm can then change when another cluster is connected or disconnected. The caller must repeat Confirm after
-// each such change.
+// IsProvisional returns true if a conflict of the KubeVisionCluster with another cluster is recorded, or a proof that
+// both are the same cluster. The caller must repeat Confirm when another cluster is connected or disconnected, because
+// the result can change.
 func (r *Registry) IsProvisional(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -35,8 +35,8 @@ func (d dependencies) mustDefer(a *applied) bool {
 	return a.needsDefinition || d.namespaces[a.result.Namespace]
 }
 
-// mayDefer returns true if the request creates objects of a kind on which the dry run of the object a can depend. For
-// example, the dry run of a RoleBinding can fail until its Role exists.
+// mayDefer returns true if the dry run of an object can depend on other objects of the request that do not exist yet.
+// For example, the dry run of a RoleBinding can fail until its Role exists.
 func (d dependencies) mayDefer(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	// needed contains the kinds that kube-apiserver may look up when it validates the object.

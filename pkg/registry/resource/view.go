@@ -31,9 +31,8 @@ type view struct { //nolint:recvcheck // only finds needs a pointer
 	listHash string
 }
 
-// pageToken is the token of the next page if KubeVision computes the page from the whole list. Examples are a searched
-// or sorted list, and a list that is read separately for each namespace. The field Version distinguishes a pageToken
-// from the tokens of API servers.
+// pageToken is the token of the next page of a list that KubeVision reads as a whole, for example because the list is
+// sorted. The field Version distinguishes a pageToken from the tokens of API servers.
 type pageToken struct {
 	Version string `json:"v"`
 	Offset  int    `json:"offset"`

@@ -23,8 +23,8 @@ func (s *stream) Close() error {
 }
 
 // TestEachEndsTheReading verifies that Listing.Each closes the list response, and that Close does not close it again.
-// An open response counts against the limits for concurrent lists. Therefore, it must not stay open while the request
-// then reads metrics.
+// The limits for concurrent lists count open responses. A handler that reads metrics after the list must therefore not
+// keep the response open.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

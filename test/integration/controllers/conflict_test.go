@@ -84,8 +84,9 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	}
 }
 
-// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant of one namespace cannot block a role binding
-// for the whole cluster. The tenant creates a Role in the namespace, with a name that KubeVision needs.
+// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant of one namespace cannot block a
+// KubeVisionRoleBinding that applies to the whole cluster. The tenant creates a Role in the namespace, with a name that
+// KubeVision needs.
 func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)

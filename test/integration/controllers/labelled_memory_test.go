@@ -28,8 +28,8 @@ func residentMiB(t *testing.T, pid int) uint64 {
 }
 
 // TestLabelledObjectsOfOthers verifies that large Roles in one namespace hardly increase the memory of
-// kubevision-controller-manager. The Roles have the label of KubeVision's own Roles. Otherwise, a tenant could stop the
-// program that revokes rights.
+// kubevision-controller-manager, even if they have the label of KubeVision's own Roles. If the memory increased, a
+// tenant could stop the program, and rights would not be revoked.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory")

@@ -167,9 +167,9 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that two KubeVisionClusters cannot share a kubeconfig Secret if
-// the creator of the second may not read it. Otherwise, the user could register an existing cluster a second time, with
-// other labels.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a user cannot create a KubeVisionCluster with the
+// kubeconfig Secret of another KubeVisionCluster, if the user may not read this Secret. Otherwise, the user could
+// register an existing cluster a second time, with other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies that KubeVision requests a Table with metadata only. It also verifies the error if
-// a registered cluster responds with something else, or with an invalid Table.
+// TestMembersWithoutTables verifies that KubeVision requests a Table whose rows contain only the metadata of objects.
+// The test also verifies the error if a registered cluster responds with an invalid Table or with other data.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)

@@ -16,9 +16,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestANamespaceOfAKindThatHasNone verifies that a valid query parameter namespace has no effect on cluster-scoped
-// kinds. Dashboards send the parameter with every request, and kubectl ignores it, too. A namespace in the path must be
-// an error.
+// TestANamespaceOfAKindThatHasNone verifies that the query parameter namespace has no effect on cluster-scoped kinds if
+// the value is a valid name. Dashboards send the parameter with every request, and kubectl ignores its flag --namespace
+// for such kinds. A namespace in the path must be an error.
 func TestANamespaceOfAKindThatHasNone(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), set().Namespace(t, "shown")
 	name := fixture.Name("class")

@@ -36,8 +36,8 @@ func executing(tb testing.TB, kubeAPIServer *wire.Client) int {
 	return sum
 }
 
-// TestStreamsOccupyNoSeats verifies that WebSockets through kube-apiserver occupy no seats of API Priority and Fairness
-// if "/proxy" follows the base path. A priority level has only some dozens of seats.
+// TestStreamsOccupyNoSeats verifies that WebSockets below /apis/dashboard.kubevision.io/v1alpha1/proxy/ occupy no seats
+// of API Priority and Fairness in kube-apiserver. A priority level has only some dozens of seats.
 func TestStreamsOccupyNoSeats(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

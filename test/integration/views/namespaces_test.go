@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// namespace contains the fields that a namespace selector of a dashboard reads.
+// namespace contains the fields that a dashboard reads to let the user select a namespace.
 type namespace struct {
 	APIVersion, Kind string
 	Metadata         struct{ Name string }

@@ -30,9 +30,9 @@ const (
 	// The condition Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
 	// ClusterIdentityConflictCondition is the type of the condition that is True if several KubeVisionClusters claim to
-	// be the same Kubernetes cluster without proof. Of these, the host cluster remains in use, or otherwise the
-	// KubeVisionCluster that was confirmed first. The condition Ready of the others is False with
-	// ReasonIdentityConflict. If there is no conflict, the condition IdentityConflict is absent.
+	// be the same Kubernetes cluster, without proof. KubeVision uses only one of them. This is the host cluster, or the
+	// KubeVisionCluster that was confirmed first if the host cluster is not among them. The condition Ready of the
+	// others is False with ReasonIdentityConflict. If there is no conflict, the condition IdentityConflict is absent.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 
