@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package manifest parses and validates manifests. A manifest consists of Kubernetes objects as JSON or YAML. A client
-// can also send the manifest in the field manifest of another object. Such an object in JSON may also contain a
-// one-time code of the user's second factor.
+// can wrap the manifest: it then sends an object with the field manifest. A wrapper in JSON may also contain a one-time
+// code of the user's second factor.
 package manifest
 
 import (

@@ -298,9 +298,8 @@ func (r *Registry) Conflict(uid types.UID, revision clusters.Revision) *Conflict
 	return known.err
 }
 
-// IsProvisional returns true if a conflict of the KubeVisionCluster with another cluster is recorded, or a proof that
-// both are the same cluster. The caller must repeat Confirm when another cluster is connected or disconnected, because
-// the result can change.
+// IsProvisional returns true if Confirm has found that another cluster holds the identity of the KubeVisionCluster. The
+// caller must repeat Confirm when another cluster is connected or disconnected, because the result can change.
 func (r *Registry) IsProvisional(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
