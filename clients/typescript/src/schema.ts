@@ -4972,7 +4972,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus": {
             /** @description clusterRole is the ClusterRole to which the subjects are bound. */
             clusterRole?: string;
-            /** @description message is present in two cases. If the role binding is not in force on the cluster, message describes the cause and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces. */
+            /** @description message is present in two cases. If the role binding is not in force on the cluster, message describes the cause, and for some causes the solution. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces. */
             message?: string;
             /**
              * @description name is the name of the cluster.

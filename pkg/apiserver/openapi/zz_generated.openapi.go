@@ -6718,7 +6718,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is present in two cases. If the role binding is not in force on the cluster, message describes the cause and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces.",
+							Description: "message is present in two cases. If the role binding is not in force on the cluster, message describes the cause, and for some causes the solution. If the role binding is in force, but grants only the role readonly in protected namespaces, message names these namespaces.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -124,8 +124,8 @@ type RoleBindingClusterStatus struct {
 	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message is present in two cases. If the role binding is not in force on the cluster, message describes the cause
-	// and how to solve the problem. If the role binding is in force, but grants only the role readonly in protected
+	// message is present in two cases. If the role binding is not in force on the cluster, message describes the cause,
+	// and for some causes the solution. If the role binding is in force, but grants only the role readonly in protected
 	// namespaces, message names these namespaces.
 	// +optional
 	Message string `json:"message,omitempty"`
